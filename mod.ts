@@ -1,0 +1,7 @@
+/**
+ * Busbar: a message bus out of shared memory, for workers.
+ *
+ * @module
+ */
+
+export {};
