@@ -1,0 +1,196 @@
+/**
+ * Which operations of different threads do not commute, and the partial order that follows.
+ *
+ * Two executions that differ only in the order of independent operations are one Mazurkiewicz
+ * trace: they end in the same state, so one of them is enough.
+ *
+ * @module
+ */
+
+import { MAX_THREADS } from "./clock.ts";
+import {
+  COMPARE_EXCHANGE,
+  type Entry,
+  JOIN,
+  NOTIFY,
+  PAUSE,
+  RESUME,
+  SPAWN,
+  WAIT,
+  WAIT_ASYNC,
+  WAKE,
+} from "./entry.ts";
+
+/** A range of bytes, named alike in every execution. */
+interface Range {
+  readonly buffer: string;
+  readonly start: number;
+  readonly size: number;
+}
+
+/** What an operation touched: all that decides with which others it commutes. */
+export interface Footprint {
+  readonly thread: number;
+  readonly kind: number;
+  /** The memory that it accessed. */
+  readonly access: Range | undefined;
+  /** Whether it wrote there: a failed compareExchange is a read. */
+  readonly wrote: boolean;
+  /** The value that it left there. */
+  readonly value: unknown;
+  /** For pause: what it had read, all of which it reads again in effect. */
+  readonly watches: readonly Range[];
+  /** The waiter lists that it entered. */
+  readonly lists: readonly Range[];
+  /** For spawn and join: the other thread. */
+  readonly other: number;
+  /** For wake: the notify that caused it, as the event's key; for notify: its own key. */
+  readonly notify: number;
+  /** Ordered with everything: a pause that went on only because nothing else could. */
+  readonly isBarrier: boolean;
+}
+
+const none: readonly Range[] = [];
+
+function range(entry: Entry): Range {
+  return { buffer: entry.buffer!.id, start: entry.start, size: entry.size };
+}
+
+/**
+ * The footprint of an operation that has just been applied.
+ *
+ * @param key The event's key, see {@linkcode eventKey}.
+ * @param wakerKey The key of the notify that woke it, if one did.
+ */
+export function footprint(entry: Entry, key: number, wakerKey: number): Footprint {
+  const { kind } = entry;
+  const accesses = kind <= WAIT || kind === WAIT_ASYNC;
+  let lists = none;
+  if (kind === WAIT || kind === WAIT_ASYNC || kind === NOTIFY) lists = [range(entry)];
+  else if (kind === WAKE && entry.result === "timed-out") lists = [range(entry)];
+  else if (kind === RESUME) lists = entry.outstanding!.map(range);
+  return {
+    thread: entry.thread,
+    kind,
+    access: accesses ? range(entry) : undefined,
+    wrote: kind <= COMPARE_EXCHANGE && entry.wrote,
+    value: accesses ? entry.real![entry.index] : undefined,
+    watches: kind === PAUSE
+      ? entry.watches!.map((w) => ({ buffer: w.buffer.id, start: w.start, size: w.size }))
+      : none,
+    lists,
+    other: entry.other,
+    notify: kind === NOTIFY ? key : kind === WAKE ? wakerKey : -1,
+    isBarrier: entry.forced,
+  };
+}
+
+/** A number for the `ordinal`-th operation of a thread, the same in every execution. */
+export function eventKey(thread: number, ordinal: number): number {
+  return ordinal * MAX_THREADS + thread;
+}
+
+function overlap(a: Range, b: Range): boolean {
+  return a.start < b.start + b.size && b.start < a.start + a.size && a.buffer === b.buffer;
+}
+
+/** Decides whether two operations commute. */
+export class Dependence {
+  /**
+   * @param ordersWrites All writes depend on each other, so that every trace fixes the sequence of
+   *   memory states: what an invariant checked after each step needs.
+   */
+  constructor(readonly ordersWrites: boolean) {}
+
+  /** Whether the order of two operations matters. */
+  dependent(a: Footprint, b: Footprint): boolean {
+    if (a.thread === b.thread || a.isBarrier || b.isBarrier) return true;
+    if (a.access !== undefined && b.access !== undefined && (a.wrote || b.wrote)) {
+      if (overlap(a.access, b.access)) return true;
+      if (this.ordersWrites && a.wrote && b.wrote) return true;
+    }
+    if (a.kind < WAIT && b.kind < WAIT) return false;
+    return related(a, b) || related(b, a);
+  }
+}
+
+/** The cases that are not a plain matter of memory; asked in both orders. */
+function related(a: Footprint, b: Footprint): boolean {
+  switch (a.kind) {
+    case PAUSE:
+      return b.wrote && a.watches.some((watch) => overlap(watch, b.access!));
+    case WAKE:
+      return a.lists.length === 0
+        ? b.kind === NOTIFY && a.notify === b.notify
+        : a.lists.some((list) => b.lists.some((other) => overlap(list, other)));
+    case WAIT:
+    case WAIT_ASYNC:
+    case NOTIFY:
+    case RESUME:
+      return a.lists.some((list) => b.lists.some((other) => overlap(list, other)));
+    case SPAWN:
+    case JOIN:
+      return a.other === b.thread;
+    default:
+      return false;
+  }
+}
+
+/** An operation in its place in an execution. */
+export interface Event {
+  readonly entry: Entry;
+  readonly footprint: Footprint;
+  /** It is the thread's `ordinal`-th operation, from 1. */
+  readonly ordinal: number;
+  /** For each thread, how many of its events come before this one in the partial order. */
+  readonly clock: readonly number[];
+  /** Earlier events that it follows immediately in the partial order, on other threads. */
+  readonly races: readonly number[];
+}
+
+/** Whether `a` comes before `b` in the partial order (or is it). */
+export function precedes(a: Event, b: Event): boolean {
+  return b.clock[a.footprint.thread]! >= a.ordinal;
+}
+
+/** Appends the event of an operation that has just been applied. */
+export function appendEvent(events: Event[], entry: Entry, dependence: Dependence): Event {
+  const { thread } = entry;
+  let previous: Event | undefined;
+  for (let i = events.length - 1; i >= 0; i--) {
+    if (events[i]!.footprint.thread === thread) {
+      previous = events[i];
+      break;
+    }
+  }
+  const ordinal = (previous?.ordinal ?? 0) + 1;
+  const waker = entry.kind === WAKE && entry.result === "ok" ? events[entry.other] : undefined;
+  const print = footprint(
+    entry,
+    eventKey(thread, ordinal),
+    waker === undefined ? -1 : eventKey(waker.footprint.thread, waker.ordinal),
+  );
+  const clock = previous === undefined
+    ? new Array<number>(MAX_THREADS).fill(0)
+    : previous.clock.slice();
+  clock[thread] = ordinal;
+  const races: number[] = [];
+  for (let i = events.length - 1; i >= 0; i--) {
+    const other = events[i]!;
+    if (clock[other.footprint.thread]! >= other.ordinal) continue;
+    if (!dependence.dependent(other.footprint, print)) continue;
+    races.push(i);
+    for (let t = 0; t < MAX_THREADS; t++) {
+      if (other.clock[t]! > clock[t]!) clock[t] = other.clock[t]!;
+    }
+  }
+  const event = { entry, footprint: print, ordinal, clock, races };
+  events.push(event);
+  return event;
+}
+
+/** A name for the partial order of an execution: equal for equivalent executions only. */
+export function traceKey(events: readonly Event[]): string {
+  return events.map((e) => `${eventKey(e.footprint.thread, e.ordinal)}:${e.clock.join()}`)
+    .sort().join(" ");
+}

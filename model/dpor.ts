@@ -1,0 +1,197 @@
+/**
+ * Optimal dynamic partial-order reduction: one execution for each Mazurkiewicz trace.
+ *
+ * After each execution, every reversible race in it yields a *wakeup sequence*: the events that do
+ * not depend on the race's first event, then the second. It is inserted into the wakeup tree of the
+ * state before the first event, unless a sleeping thread shows that it would repeat what was
+ * explored. Sleep sets hold the threads whose next operation was explored already and has not been
+ * disturbed since.
+ *
+ * For programs whose operations are always enabled, the number of complete executions equals the
+ * number of traces, and no execution is abandoned. With blocking (wait, pause, join) every trace is
+ * still visited; an abandoned execution is counted as pruned.
+ *
+ * Source: Abdulla, Aronis, Jonsson, Sagonas, "Source Sets: A Foundation for Optimal Dynamic Partial
+ * Order Reduction", JACM 64(4), 2017, algorithm 2.
+ *
+ * @module
+ */
+
+import {
+  appendEvent,
+  type Dependence,
+  type Event,
+  type Footprint,
+  precedes,
+} from "./dependence.ts";
+import { COMPARE_EXCHANGE, type Entry, JOIN, PAUSE, RESUME, SPAWN, WAKE } from "./entry.ts";
+import type { Machine, Thread } from "./machine.ts";
+import type { Strategy } from "./strategy.ts";
+
+/** A node of a wakeup tree: run this thread next. */
+interface Node {
+  readonly footprint: Footprint;
+  readonly children: Node[];
+}
+
+/** A state on the present execution. */
+interface Frame {
+  /** Next operations that need not be tried here: explored, and undisturbed since. */
+  readonly sleep: Footprint[];
+  /** What is still to be tried here, in order. */
+  readonly tree: Node[];
+  /** Whether anything has been tried here. */
+  isStarted: boolean;
+}
+
+/** See the module. */
+export class OptimalDpor implements Strategy {
+  readonly isExhaustive = true;
+  readonly #dependence: Dependence;
+  readonly #events: Event[] = [];
+  readonly #frames: Frame[] = [{ sleep: [], tree: [], isStarted: false }];
+  #subtree: Node[] = [];
+
+  constructor(dependence: Dependence) {
+    this.#dependence = dependence;
+  }
+
+  choose(_machine: Machine, enabled: readonly Thread[]): Thread | undefined {
+    const frame = this.#frames[this.#events.length]!;
+    for (let node = frame.tree.shift(); node !== undefined; node = frame.tree.shift()) {
+      frame.isStarted = true;
+      const { thread } = node.footprint;
+      const chosen = enabled.find((t) => t.id === thread);
+      if (chosen === undefined) continue;
+      this.#subtree = node.children;
+      return chosen;
+    }
+    if (frame.isStarted) return undefined;
+    frame.isStarted = true;
+    this.#subtree = [];
+    const awake = enabled.filter((t) => !frame.sleep.some((print) => print.thread === t.id));
+    const last = this.#events.at(-1)?.footprint.thread;
+    return awake.find((t) => t.id === last) ?? awake[0];
+  }
+
+  advanced(entry: Entry): void {
+    const frame = this.#frames[this.#events.length]!;
+    const { footprint } = appendEvent(this.#events, entry, this.#dependence);
+    this.#frames.push({
+      sleep: frame.sleep.filter((print) => !this.#dependence.dependent(print, footprint)),
+      tree: this.#subtree,
+      isStarted: false,
+    });
+  }
+
+  backtrack(): number {
+    this.#reverseRaces();
+    const events = this.#events;
+    const frames = this.#frames;
+    while (events.length > 0) {
+      frames.pop();
+      const frame = frames.at(-1)!;
+      frame.sleep.push(events.pop()!.footprint);
+      if (frame.tree.length > 0) return events.length;
+    }
+    return -1;
+  }
+
+  /** Asks for the other order of every race in the execution that has just ended. */
+  #reverseRaces(): void {
+    const events = this.#events;
+    for (let i = 0; i < events.length; i++) {
+      for (const j of events[i]!.races) {
+        if (this.#isReversible(j, i)) this.#insert(j, i);
+      }
+    }
+  }
+
+  /** Whether event `i` could happen in the state before event `j`, which it races with. */
+  #isReversible(j: number, i: number): boolean {
+    const events = this.#events;
+    const first = events[j]!;
+    const { entry, footprint } = events[i]!;
+    if (first.footprint.kind === SPAWN && first.footprint.other === footprint.thread) return false;
+    /** Whether an event would still have happened had `first` not. */
+    const survives = (k: number) => k !== j && k >= 0 && !(k > j && precedes(first, events[k]!));
+    switch (footprint.kind) {
+      case JOIN:
+        return footprint.other !== first.footprint.thread;
+      case WAKE:
+        return entry.timeout !== Infinity || survives(entry.other);
+      case RESUME:
+        return entry.outstanding!.some((wait) =>
+          wait.timeout !== Infinity ||
+          (wait.sleeper!.notified && survives(wait.sleeper!.wakerDepth))
+        );
+      case PAUSE:
+        if (entry.forced) return false;
+        return events.slice(0, i).some((other, k) =>
+          survives(k) && other.footprint.wrote && other.footprint.thread !== footprint.thread &&
+          entry.watches!.some((watch) =>
+            watch.buffer.id === other.footprint.access!.buffer &&
+            watch.start < other.entry.start + other.entry.size &&
+            other.entry.start < watch.start + watch.size &&
+            other.entry.version > watch.version
+          )
+        );
+      default:
+        return !first.footprint.isBarrier;
+    }
+  }
+
+  /** Inserts the sequence that reverses a race into the wakeup tree before its first event. */
+  #insert(j: number, i: number): void {
+    const events = this.#events;
+    const first = events[j]!;
+    let sequence: Event[] = [];
+    for (let k = j + 1; k < events.length; k++) {
+      if (!precedes(first, events[k]!)) sequence.push(events[k]!);
+    }
+    sequence.push(this.#reversed(events[i]!, first, sequence));
+    const frame = this.#frames[j]!;
+    if (frame.sleep.some((print) => this.#isWeakInitial(print, sequence))) return;
+    let { tree } = frame;
+    for (;;) {
+      const node = tree.find((child) => this.#isWeakInitial(child.footprint, sequence));
+      if (node === undefined) break;
+      if (node.children.length === 0) return;
+      const at = sequence.findIndex((e) => e.footprint.thread === node.footprint.thread);
+      if (at >= 0) sequence = sequence.toSpliced(at, 1);
+      tree = node.children;
+    }
+    for (const { footprint } of sequence) {
+      const children: Node[] = [];
+      tree.push({ footprint, children });
+      tree = children;
+    }
+  }
+
+  /** The race's second event as it will be when the first does not come before it. */
+  #reversed(event: Event, first: Event, before: readonly Event[]): Event {
+    const { entry, footprint } = event;
+    if (entry.kind !== COMPARE_EXCHANGE) return event;
+    const same = (other: Event) =>
+      other.entry.buffer === entry.buffer && other.entry.start === entry.start &&
+      other.entry.size === entry.size && other.footprint.access !== undefined;
+    const source = before.findLast((other) => same(other) && other.footprint.wrote);
+    let wrote = true;
+    if (source !== undefined) wrote = source.footprint.value === entry.expected;
+    else if (same(first)) wrote = first.entry.before === entry.expected;
+    return { ...event, footprint: { ...footprint, wrote } };
+  }
+
+  /** Whether some execution equivalent to the sequence, or to one that goes on, begins with this. */
+  #isWeakInitial(print: Footprint, sequence: readonly Event[]): boolean {
+    const at = sequence.findIndex((event) => event.footprint.thread === print.thread);
+    if (at < 0) {
+      return sequence.every((event) => !this.#dependence.dependent(event.footprint, print));
+    }
+    const event = sequence[at]!;
+    for (let k = 0; k < at; k++) {
+      if (precedes(sequence[k]!, event)) return false;
+    }
+    return true;
+  }
+}

@@ -1,0 +1,1257 @@
+/**
+ * The simulated machine: threads that advance by one operation at a time, and can be taken back.
+ *
+ * JavaScript cannot suspend a plain function, so a thread is *replayed*: run from its start, each
+ * call that it has made before is answered from its log, and the first new operation throws
+ * {@linkcode SUSPENDED}. That operation is then *announced*: known before it happens. When the
+ * scheduler picks the thread, the operation is applied, logged, and the thread is replayed to find
+ * its next one. A *transition* is one operation and the plain accesses that follow it. Undoing it
+ * restores memory and pops the log; nothing is run again.
+ *
+ * @module
+ */
+
+import { type Clock, join, MAX_THREADS, ORIGIN, tick } from "./clock.ts";
+import {
+  ADD,
+  AND,
+  BUFFER,
+  CLOCK,
+  COMPARE_EXCHANGE,
+  Entry,
+  EXCHANGE,
+  JOIN,
+  KIND_NAMES,
+  LAST_OPERATION,
+  LOAD,
+  MARK,
+  NOTIFY,
+  OR,
+  PAUSE,
+  READ,
+  RESUME,
+  SPAN_BEGIN,
+  SPAN_END,
+  SPAWN,
+  STORE,
+  SUB,
+  VIEW,
+  WAIT,
+  WAIT_ASYNC,
+  WAKE,
+  type Watch,
+  WRITE,
+  XOR,
+} from "./entry.ts";
+import type { Failure } from "./failure.ts";
+import { ModelBuffer } from "./memory.ts";
+import {
+  type AnyTypedArray,
+  nativeAtomics,
+  NativeSharedArrayBuffer,
+  type TypedArrayConstructor,
+} from "./native.ts";
+import {
+  checkAtomic,
+  checkPlainRead,
+  checkPlainWrite,
+  describe,
+  forgetPlainRead,
+  forgetPlainWrite,
+  noteAtomic,
+  notePlainRead,
+  notePlainWrite,
+
+  type Race,
+  forgetAtomic,
+} from "./races.ts";
+
+/** What a thread's stack is unwound with. Prepared once: throwing it costs well under 1 µs. */
+export const SUSPENDED: unknown = Object.freeze({
+  name: "Suspended",
+  message: "The explorer suspends this simulated thread here; rethrow what you do not know.",
+});
+
+/** What a thread does: plain code, given what `setup` returned. */
+export type Body = (state: never) => unknown;
+
+/** A simulated thread. */
+export class Thread {
+  /** All that it has done. */
+  readonly log: Entry[] = [];
+  /** How much of the log the current replay has used. */
+  cursor = 0;
+  /** It has met its next operation: whatever it still does on the way out does not count. */
+  unwinding = false;
+  /** The operation that it does next. */
+  announced: Entry | undefined = undefined;
+  /** Its body has returned. */
+  done = false;
+  /** What its body returned. */
+  result: unknown = undefined;
+  /** What it knows of the others. */
+  clock: Clock = ORIGIN;
+  /** Log index at which the open speculative span began, or -1. */
+  span = -1;
+  /** Threads that it has spawned. */
+  spawned = 0;
+  /** Buffers that it has made. */
+  made = 0;
+  /** Virtual milliseconds that its timeouts took. */
+  elapsed = 0;
+  /** Promises of waitAsync in the current replay, by the order of their calls. */
+  promises: ((value: string) => void)[] = [];
+  /** Outstanding waitAsync calls: the entries that made them. */
+  outstanding: readonly Entry[] = [];
+  /** Where each entry was made; only while a report is being written. */
+  capturing: string[][] | undefined = undefined;
+
+  constructor(readonly id: number, readonly name: string, readonly body: Body) {}
+}
+
+/** Options of a machine. */
+export interface MachineOptions {
+  /** Refuse the clock, or give threads a virtual one that only timeouts advance. */
+  readonly clock: "refuse" | "virtual";
+  /** Report plain or atomic reads of bytes that nobody wrote. */
+  readonly uninitialised: boolean;
+  /** Note the source line of each operation. */
+  readonly coverage: boolean;
+  /** How often a thread may read the same values again before that is called spinning. */
+  readonly spinLimit: number;
+}
+
+/** A view that threads use, and the real array behind it. */
+export interface View {
+  readonly real: AnyTypedArray | DataView;
+  readonly buffer: ModelBuffer;
+  /** Byte offset of the view in its buffer. */
+  readonly offset: number;
+  readonly constructor: unknown;
+}
+
+/** Every view that was handed out, by what the code under test holds. */
+export const views: WeakMap<object, View> = new WeakMap();
+/** Every buffer that belongs to a model. */
+export const buffers: WeakMap<object, ModelBuffer> = new WeakMap();
+
+const natives: Record<number, (...args: never[]) => unknown> = {
+  [LOAD]: nativeAtomics.load,
+  [STORE]: nativeAtomics.store,
+  [ADD]: nativeAtomics.add,
+  [SUB]: nativeAtomics.sub,
+  [AND]: nativeAtomics.and,
+  [OR]: nativeAtomics.or,
+  [XOR]: nativeAtomics.xor,
+  [EXCHANGE]: nativeAtomics.exchange,
+  [COMPARE_EXCHANGE]: nativeAtomics.compareExchange,
+  [WAIT]: nativeAtomics.wait,
+  [WAIT_ASYNC]: nativeAtomics.waitAsync,
+  [NOTIFY]: nativeAtomics.notify,
+};
+
+/** Lets every microtask, and what they queue, run. */
+function drained(): Promise<void> {
+  return new Promise((resolve) => {
+    const { port1, port2 } = new MessageChannel();
+    port1.onmessage = () => {
+      port1.close();
+      port2.close();
+      resolve();
+    };
+    port2.postMessage(0);
+  });
+}
+
+function isThenable(value: unknown): value is PromiseLike<unknown> {
+  return typeof value === "object" && value !== null &&
+    typeof (value as PromiseLike<unknown>).then === "function";
+}
+
+/** Threads, their memory, and the transitions made so far. */
+export class Machine {
+  /** By thread id; spawned threads come and go. */
+  readonly threads: (Thread | undefined)[] = [];
+  /** The transitions made so far. */
+  readonly trace: Entry[] = [];
+  /** Buffers made by setup and by threads. */
+  readonly buffers: ModelBuffer[] = [];
+  /** The thread whose code is running, or undefined while setup or check does. */
+  current: Thread | undefined = undefined;
+  /** What went wrong in the present execution. */
+  failure: Failure | undefined = undefined;
+  /** What setup returned. */
+  state: unknown = undefined;
+  /** Pauses in a row that were forced because nothing else could run. */
+  forcedPauses = 0;
+  /** Calls and returns of the history that is checked for linearizability. */
+  readonly marks: { readonly thread: number; readonly value: unknown }[] = [];
+  /** Source lines with operations that were reached; only where asked for. */
+  readonly reached: Map<number, string> | undefined;
+  readonly #children = new Map<string, number>();
+  #aside = false;
+  #copies: Uint8Array[] | undefined;
+  #declared = 0;
+
+  constructor(readonly options: MachineOptions) {
+    if (options.coverage) this.reached = new Map();
+  }
+
+  /** Adds a thread; it runs to its first operation when {@linkcode Machine.start} is called. */
+  declare(name: string, body: Body): void {
+    this.threads.push(new Thread(this.#declared++, name, body));
+  }
+
+  /** Runs every declared thread to its first operation. */
+  start(): void | Promise<void> {
+    let pending: Promise<void> | undefined;
+    for (const thread of this.threads) {
+      thread!.clock = tick(ORIGIN, thread!.id);
+      if (pending !== undefined) {
+        pending = pending.then(() => this.run(thread!));
+      } else {
+        const run = this.run(thread!);
+        if (run) pending = run;
+      }
+    }
+    return pending;
+  }
+
+  /** Whether the thread's announced operation can happen now. */
+  isEnabled(thread: Thread | undefined): thread is Thread {
+    const entry = thread?.announced;
+    if (entry === undefined) return false;
+    switch (entry.kind) {
+      case WAKE:
+        return canReturn(entry);
+      case RESUME:
+        return thread!.outstanding.some(canReturn);
+      case PAUSE:
+        return entry.forced || entry.watches!.length === 0 || entry.watches!.some(hasMoved);
+      case JOIN:
+        return this.threads[entry.other]?.done === true;
+      default:
+        return true;
+    }
+  }
+
+  /**
+   * Lets the paused thread that was forced least recently go on, because nothing else can.
+   *
+   * @returns Whether there was one.
+   */
+  forcePause(): boolean {
+    if (this.forcedPauses >= this.options.spinLimit) return false;
+    let choice: Thread | undefined;
+    let latest = Infinity;
+    for (const thread of this.threads) {
+      if (thread?.announced?.kind !== PAUSE) continue;
+      const last = this.trace.findLastIndex((e) => e.forced && e.thread === thread.id);
+      if (last < latest) {
+        latest = last;
+        choice = thread;
+      }
+    }
+    if (choice === undefined) return false;
+    choice.announced!.forced = true;
+    return true;
+  }
+
+  /** Makes one transition: applies the thread's announced operation and runs on to the next. */
+  step(thread: Thread): void | Promise<void> {
+    const entry = thread.announced!;
+    this.trace.push(entry);
+    thread.log.push(entry);
+    entry.clockBefore = thread.clock;
+    entry.forcedBefore = this.forcedPauses;
+    thread.announced = undefined;
+    if (entry.kind <= COMPARE_EXCHANGE) {
+      this.#access(thread, entry);
+    } else {
+      const child = this.#synchronise(thread, entry);
+      if (child !== undefined) {
+        const run = this.run(child);
+        if (run) return run.then(() => this.run(thread));
+      }
+    }
+    if (entry.wrote) this.forcedPauses = 0;
+    else if (entry.forced) this.forcedPauses++;
+    if (this.failure !== undefined || thread.announced !== undefined) return;
+    if ((this.trace.length & 63) === 0 && this.#spins(thread)) return;
+    return this.run(thread);
+  }
+
+  /** Takes the last transition back. */
+  undo(): void {
+    const entry = this.trace.pop()!;
+    const thread = this.threads[entry.thread]!;
+    this.failure = undefined;
+    this.#unwind(thread, thread.log.lastIndexOf(entry) + 1);
+    thread.log.pop();
+    thread.clock = entry.clockBefore!;
+    thread.done = false;
+    thread.result = undefined;
+    thread.announced = entry;
+    this.forcedPauses = entry.forcedBefore;
+    const cell = entry.cell!;
+    switch (entry.kind) {
+      case WAIT:
+      case WAIT_ASYNC:
+        if (entry.sleeper !== undefined) {
+          cell.sleepers = cell.sleepers.slice(0, -1);
+          thread.outstanding = thread.outstanding.filter((wait) => wait !== entry);
+          entry.sleeper = undefined;
+        }
+        cell.listClock = entry.listClockBefore;
+        forgetAtomic(entry);
+        break;
+      case RESUME:
+      case WAKE:
+        if (entry.outstanding !== undefined) thread.outstanding = entry.outstanding;
+        if (entry.result === "timed-out") {
+          cell.sleepers = entry.sleepersBefore!;
+          thread.elapsed -= entry.timeout;
+        }
+        break;
+      case NOTIFY:
+        for (const sleeper of entry.sleepersBefore!.slice(0, entry.result as number)) {
+          sleeper.notified = false;
+          sleeper.clock = undefined;
+          sleeper.wakerDepth = -1;
+        }
+        cell.sleepers = entry.sleepersBefore!;
+        cell.listClock = entry.listClockBefore;
+        break;
+      case SPAWN:
+        this.#unwind(this.threads[entry.other]!, 0);
+        this.threads[entry.other] = undefined;
+        thread.spawned--;
+        break;
+      case PAUSE:
+        entry.forced = false;
+        break;
+      case JOIN:
+        break;
+      default:
+        forgetAtomic(entry);
+        if (entry.wrote) {
+          (entry.real as Int32Array)[entry.index] = entry.before as number;
+          entry.buffer!.bump(entry.start, entry.size, -1);
+          entry.wrote = false;
+          this.#uninitialise(entry);
+        }
+    }
+  }
+
+  /**
+   * Replays a thread to its next operation, its end, or its failure.
+   *
+   * @returns A promise if the thread's body is asynchronous.
+   */
+  run(thread: Thread): void | Promise<void> {
+    thread.cursor = 0;
+    thread.unwinding = false;
+    thread.promises = [];
+    this.current = thread;
+    let value: unknown;
+    try {
+      value = thread.body(this.state as never);
+    } catch (error) {
+      this.current = undefined;
+      if (!thread.unwinding) this.#threw(thread, error);
+      return;
+    }
+    this.current = undefined;
+    if (isThenable(value)) return this.#runAsync(thread, value);
+    if (!thread.unwinding) this.#finish(thread, value);
+  }
+
+  /** Notes what is wrong and unwinds the running thread, if one is. */
+  fail(failure: Failure): void {
+    this.failure ??= failure;
+    if (this.current !== undefined) {
+      this.current.unwinding = true;
+      throw SUSPENDED;
+    }
+  }
+
+  /** The stack lines of every entry in a thread's log, and of its announced operation, by replay. */
+  capture(thread: Thread): string[][] | Promise<string[][]> {
+    const { done, result, announced, failure } = {
+      done: thread.done,
+      result: thread.result,
+      announced: thread.announced,
+      failure: this.failure,
+    };
+    const lines: string[][] = thread.capturing = [];
+    const restore = () => {
+      thread.capturing = undefined;
+      thread.done = done;
+      thread.result = result;
+      thread.announced = announced;
+      this.failure = failure;
+      return lines;
+    };
+    const run = this.run(thread);
+    return run ? run.then(restore) : restore();
+  }
+
+  // --- what the intercepted objects call ---------------------------------------------------
+
+  /** Any `Atomics` operation of the code under test. */
+  atomic(kind: number, view: unknown, index: number, a: unknown, b: unknown): unknown {
+    const thread = this.current;
+    if (thread === undefined) return this.#direct(kind, view, index, a, b);
+    if (thread.unwinding) throw SUSPENDED;
+    const { log, cursor } = thread;
+    if (cursor < log.length) {
+      const entry = log[cursor]!;
+      if (
+        entry.kind === kind && entry.view === view && entry.index === index && entry.a === a &&
+        entry.b === b
+      ) {
+        if (thread.capturing !== undefined) thread.capturing[cursor] = stackLines();
+        thread.cursor = cursor + 1;
+        if (entry.kind < WAIT) return entry.result;
+        return this.#answer(thread, entry);
+      }
+    }
+    return this.#announce(thread, kind, view, index, a, b);
+  }
+
+  /** `Atomics.pause`. */
+  pause(hint: unknown): void {
+    const thread = this.current;
+    if (thread === undefined) return;
+    if (this.#replayed(thread, PAUSE, undefined, 0, 0) !== undefined) return;
+    if (hint !== undefined && !Number.isInteger(hint)) {
+      throw new TypeError(
+        `Cannot pause: expected an integer or nothing, received ${String(hint)}`,
+      );
+    }
+    const entry = new Entry(PAUSE, thread.id, undefined, 0, 0);
+    entry.watches = this.#wordsReadSincePause(thread);
+    this.#suspend(thread, entry);
+  }
+
+  /** A plain read of `size` bytes; returns the bytes as they were when it first happened. */
+  read(buffer: ModelBuffer, start: number, size: number): Uint8Array {
+    if (this.current === undefined) return buffer.bytes.slice(start, start + size);
+    return this.#plainRead(this.current, buffer, start, size, undefined, 0) as Uint8Array;
+  }
+
+  /** A plain read of one element. */
+  readElement(buffer: ModelBuffer, real: AnyTypedArray, index: number, offset: number): unknown {
+    if (this.current === undefined) return real[index];
+    const size = real.BYTES_PER_ELEMENT;
+    return this.#plainRead(this.current, buffer, offset + index * size, size, real, index);
+  }
+
+  /** A plain write of bytes that `write` performs. */
+  write(buffer: ModelBuffer, start: number, size: number, write: () => void): void {
+    const thread = this.current;
+    if (thread === undefined) {
+      this.#beforeDirectWrite();
+      this.#initialise(buffer, start, size);
+      return write();
+    }
+    if (this.#replayed(thread, WRITE, buffer, start, size) !== undefined) return;
+    const entry = this.#live(thread, new Entry(WRITE, thread.id, buffer, start, size));
+    const race = checkPlainWrite(this, entry);
+    entry.wrote = true;
+    entry.before = buffer.bytes.slice(start, start + size);
+    notePlainWrite(entry);
+    buffer.bump(start, size, 1);
+    write();
+    entry.result = buffer.bytes.slice(start, start + size);
+    entry.version = buffer.version(start, size);
+    this.#initialise(buffer, start, size, entry);
+    this.forcedPauses = 0;
+    if (race !== undefined) this.#race(entry, race);
+  }
+
+  /** A view that the code under test makes over model memory. */
+  view<T extends object>(
+    constructor: unknown,
+    buffer: ModelBuffer,
+    a: unknown,
+    b: unknown,
+    make: () => T,
+  ): T {
+    const thread = this.current;
+    if (thread === undefined) return make();
+    const known = this.#replayed(thread, VIEW, buffer, 0, 0);
+    if (known !== undefined) {
+      if (known.view !== constructor || known.a !== a || known.b !== b) {
+        this.#differs(thread, known, "made a view");
+      }
+      return known.result as T;
+    }
+    const result = make();
+    const entry = this.#live(thread, new Entry(VIEW, thread.id, buffer, 0, 0));
+    entry.view = constructor;
+    entry.a = a;
+    entry.b = b;
+    entry.result = result;
+    return result;
+  }
+
+  /** A shared buffer that setup or the code under test makes. */
+  buffer(byteLength: number, options: unknown): SharedArrayBuffer {
+    const thread = this.current;
+    if (thread !== undefined) {
+      const known = this.#replayed(thread, BUFFER, undefined, byteLength, 0);
+      if (known !== undefined) return known.result as SharedArrayBuffer;
+    }
+    const real = new NativeSharedArrayBuffer(byteLength, options as undefined);
+    if (thread === undefined) {
+      this.adopt(real, `buffer${this.buffers.length}`);
+    } else {
+      this.adopt(real, `${thread.name}.buffer${thread.made++}`);
+      const entry = this.#live(thread, new Entry(BUFFER, thread.id, undefined, byteLength, 0));
+      entry.result = real;
+    }
+    return real;
+  }
+
+  /** Makes a buffer part of the model. */
+  adopt(real: ArrayBufferLike, id: string): ModelBuffer {
+    const buffer = new ModelBuffer(id, real);
+    if (this.options.uninitialised) buffer.initialised = new Uint8Array(real.byteLength);
+    this.buffers.push(buffer);
+    buffers.set(real, buffer);
+    return buffer;
+  }
+
+  /** A span of speculative reads begins. */
+  beginSpeculation(): void {
+    const thread = this.current;
+    if (thread === undefined) return;
+    if (this.#replayed(thread, SPAN_BEGIN, undefined, 0, 0) !== undefined) return;
+    if (thread.span >= 0) {
+      this.fail({ kind: "misuse", message: "A speculative span begins inside another one" });
+    }
+    thread.span = thread.log.length;
+    this.#live(thread, new Entry(SPAN_BEGIN, thread.id, undefined, 0, 0));
+  }
+
+  /** A span of speculative reads ends: what it read is used, or thrown away. */
+  endSpeculation(kept: boolean): void {
+    const thread = this.current;
+    if (thread === undefined) return;
+    if (this.#replayed(thread, SPAN_END, undefined, kept ? 1 : 0, 0) !== undefined) return;
+    if (thread.span < 0) {
+      this.fail({ kind: "misuse", message: "A speculative span ends that did not begin" });
+    }
+    const begin = thread.span;
+    const entry = this.#live(thread, new Entry(SPAN_END, thread.id, undefined, kept ? 1 : 0, 0));
+    entry.other = begin;
+    thread.span = -1;
+    if (!kept) return;
+    for (let i = begin; i < thread.log.length; i++) {
+      const read = thread.log[i]!;
+      if (read.kind !== READ) continue;
+      const race = checkPlainRead(this, read);
+      notePlainRead(read);
+      if (race !== undefined) this.#race(read, race);
+    }
+  }
+
+  /** A call or return of the history that is checked for linearizability. */
+  mark(value: unknown): void {
+    const thread = this.current;
+    if (thread === undefined) return;
+    if (this.#replayed(thread, MARK, undefined, 0, 0) !== undefined) return;
+    this.#live(thread, new Entry(MARK, thread.id, undefined, 0, 0)).result = value;
+    this.marks.push({ thread: thread.id, value });
+  }
+
+  /** A read of the clock: `name` is what was read, in milliseconds. */
+  clock(name: string): number {
+    const thread = this.current!;
+    if (this.options.clock === "refuse") {
+      this.refuse(name, 'ask for the virtual clock with `clock: "virtual"`, or pass the time in');
+    }
+    const known = this.#replayed(thread, CLOCK, undefined, 0, 0);
+    if (known !== undefined) return known.result as number;
+    const entry = this.#live(thread, new Entry(CLOCK, thread.id, undefined, 0, 0));
+    entry.result = thread.elapsed;
+    return thread.elapsed;
+  }
+
+  /** Something that a simulated thread must not do. */
+  refuse(what: string, instead: string): void {
+    if (this.current!.unwinding) throw SUSPENDED;
+    this.fail({
+      kind: "misuse",
+      message: `Thread ${this.current!.name} uses ${what}, which differs from run to run: ${instead}`,
+    });
+  }
+
+  /** Starts a thread from within a thread. */
+  spawn(name: string | undefined, body: Body): number {
+    const thread = this.current;
+    if (thread === undefined) throw new Error("Cannot spawn: no simulated thread is running");
+    const known = this.#replayed(thread, SPAWN, undefined, 0, 0);
+    if (known !== undefined) return known.other;
+    const key = `${thread.id}.${thread.spawned}`;
+    let id = this.#children.get(key);
+    if (id === undefined) {
+      id = this.#declared++;
+      if (id >= MAX_THREADS) {
+        this.fail({ kind: "misuse", message: `A model has at most ${MAX_THREADS} threads` });
+      }
+      this.#children.set(key, id);
+    }
+    const entry = new Entry(SPAWN, thread.id, undefined, 0, 0);
+    entry.other = id;
+    entry.a = new Thread(id, name ?? `${thread.name}.${thread.spawned}`, body);
+    return this.#suspend(thread, entry);
+  }
+
+  /** Waits for a spawned thread; returns what it returned. */
+  join(id: number): unknown {
+    const thread = this.current;
+    if (thread === undefined) throw new Error("Cannot join: no simulated thread is running");
+    const known = this.#replayed(thread, JOIN, undefined, 0, 0);
+    if (known !== undefined) return known.result;
+    const entry = new Entry(JOIN, thread.id, undefined, 0, 0);
+    entry.other = id;
+    return this.#suspend(thread, entry);
+  }
+
+  // --- replay -------------------------------------------------------------------------------
+
+  /** The entry that answers this call, or undefined if the call is new. */
+  #replayed(
+    thread: Thread,
+    kind: number,
+    buffer: ModelBuffer | undefined,
+    start: number,
+    size: number,
+  ): Entry | undefined {
+    if (thread.unwinding) throw SUSPENDED;
+    const cursor = thread.cursor;
+    if (thread.capturing !== undefined) thread.capturing[cursor] = stackLines();
+    if (cursor >= thread.log.length) {
+      if (thread.capturing !== undefined) {
+        thread.unwinding = true;
+        throw SUSPENDED;
+      }
+      return undefined;
+    }
+    const entry = thread.log[cursor]!;
+    if (
+      entry.kind !== kind || entry.buffer !== buffer || entry.start !== start || entry.size !== size
+    ) {
+      const where = buffer === undefined ? "" : ` of ${size} bytes at ${buffer.nameOf(start, size)}`;
+      this.#differs(thread, entry, `did ${KIND_NAMES[kind]}${where}`);
+    }
+    thread.cursor = cursor + 1;
+    return entry;
+  }
+
+  #differs(thread: Thread, entry: Entry, now: string): never {
+    this.fail({
+      kind: "nondeterminism",
+      message: `Thread ${thread.name} does not replay to the same operations: as step ` +
+        `${thread.cursor + 1} it first did ${describe(entry)}, and now ${now}. A body must depend ` +
+        "on nothing but shared memory: make the objects that it changes inside it.",
+    });
+    throw SUSPENDED;
+  }
+
+  /** Adds a plain entry to the log while the thread runs on. */
+  #live(thread: Thread, entry: Entry): Entry {
+    entry.clock = thread.clock;
+    entry.time = thread.clock[thread.id]!;
+    thread.log.push(entry);
+    thread.cursor++;
+    return entry;
+  }
+
+  #suspend(thread: Thread, entry: Entry): never {
+    if (this.reached !== undefined) {
+      const key = ((thread.log.length * 32 + entry.kind) * 65536 + (entry.start & 65535)) *
+          MAX_THREADS + thread.id;
+      if (!this.reached.has(key)) this.reached.set(key, stackLines()[0] ?? "unknown");
+    }
+    thread.announced = entry;
+    thread.unwinding = true;
+    throw SUSPENDED;
+  }
+
+  #plainRead(
+    thread: Thread,
+    buffer: ModelBuffer,
+    start: number,
+    size: number,
+    real: AnyTypedArray | undefined,
+    index: number,
+  ): unknown {
+    const known = this.#replayed(thread, READ, buffer, start, size);
+    if (known !== undefined) {
+      return real === undefined ? (known.result as Uint8Array).slice() : known.result;
+    }
+    const entry = this.#live(thread, new Entry(READ, thread.id, buffer, start, size));
+    entry.result = real === undefined ? buffer.bytes.slice(start, start + size) : real[index];
+    entry.version = buffer.version(start, size);
+    if (thread.span < 0) {
+      const race = checkPlainRead(this, entry);
+      notePlainRead(entry);
+      if (race !== undefined) this.#race(entry, race);
+    }
+    if (buffer.initialised !== undefined) this.#checkInitialised(thread, entry);
+    return real === undefined ? (entry.result as Uint8Array).slice() : entry.result;
+  }
+
+  #finish(thread: Thread, value: unknown): void {
+    if (thread.cursor < thread.log.length && thread.capturing === undefined) {
+      try {
+        this.#differs(thread, thread.log[thread.cursor]!, "it ends");
+      } catch {
+        return;
+      }
+    }
+    if (thread.span >= 0) {
+      this.failure ??= {
+        kind: "misuse",
+        message: `Thread ${thread.name} ends inside a speculative span`,
+      };
+    }
+    thread.done = true;
+    thread.result = value;
+  }
+
+  #threw(thread: Thread, error: unknown): void {
+    if (thread.capturing !== undefined) return;
+    const text = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
+    this.failure ??= {
+      kind: "exception",
+      message: `Thread ${thread.name} threw ${text}`,
+      cause: error,
+    };
+  }
+
+  async #runAsync(thread: Thread, promise: PromiseLike<unknown>): Promise<void> {
+    let settled: { value?: unknown; error?: unknown } | undefined;
+    promise.then((value) => settled = { value }, (error) => settled = { error });
+    for (;;) {
+      this.current = thread;
+      await drained();
+      this.current = undefined;
+      const next = thread.log[thread.cursor];
+      if (thread.unwinding || next?.kind !== RESUME) break;
+      if (thread.capturing !== undefined) thread.capturing[thread.cursor] = [];
+      thread.cursor++;
+      thread.promises[next.index]!(next.result as string);
+    }
+    if (thread.unwinding) return;
+    if (settled !== undefined) {
+      if ("error" in settled) this.#threw(thread, settled.error);
+      else this.#finish(thread, settled.value);
+      return;
+    }
+    if (thread.outstanding.length === 0) {
+      this.failure ??= {
+        kind: "misuse",
+        message: `Thread ${thread.name} awaits a promise that no simulated thread resolves: ` +
+          "only Atomics.waitAsync can be awaited here",
+      };
+      return;
+    }
+    const entry = new Entry(RESUME, thread.id, undefined, 0, 0);
+    thread.announced = entry;
+  }
+
+  /** Answers a call on a waiter list from the log. */
+  #answer(thread: Thread, entry: Entry): unknown {
+    if (entry.kind === WAIT && entry.sleeper !== undefined) {
+      const wake = thread.log[thread.cursor]!;
+      if (thread.capturing !== undefined) thread.capturing[thread.cursor] = stackLines();
+      thread.cursor++;
+      return wake.result;
+    }
+    if (entry.kind === WAIT_ASYNC) {
+      if (entry.sleeper === undefined) return { async: false, value: entry.result };
+      return {
+        async: true,
+        value: new Promise<string>((resolve) => thread.promises.push(resolve)),
+      };
+    }
+    return entry.result;
+  }
+
+  // --- announcing ---------------------------------------------------------------------------
+
+  #announce(
+    thread: Thread,
+    kind: number,
+    view: unknown,
+    index: number,
+    a: unknown,
+    b: unknown,
+  ): unknown {
+    const found = this.#resolve(view);
+    if (found === undefined) {
+      if (isShared(view)) {
+        this.fail({
+          kind: "misuse",
+          message: `Thread ${thread.name} does Atomics.${KIND_NAMES[kind]} on shared memory that ` +
+            "is not part of the model: make it in setup or in a thread",
+        });
+      }
+      return (natives[kind] as (...args: unknown[]) => unknown)(view, index, a, b);
+    }
+    const real = found.real as Int32Array;
+    if (
+      real instanceof DataView || real instanceof Float32Array || real instanceof Float64Array ||
+      !(Number.isInteger(index) && index >= 0 && index < real.length)
+    ) {
+      return (natives[kind] as (...args: unknown[]) => unknown)(real, index, a, b);
+    }
+    const cursor = thread.cursor;
+    if (thread.capturing !== undefined) {
+      thread.capturing[cursor] = stackLines();
+      thread.unwinding = true;
+      throw SUSPENDED;
+    }
+    if (cursor < thread.log.length) {
+      const known = thread.log[cursor]!;
+      // NaN operands and the like, which are not equal to themselves.
+      if (
+        known.kind === kind && known.view === view && known.index === index &&
+        Object.is(known.a, a) && Object.is(known.b, b)
+      ) {
+        thread.cursor++;
+        return this.#answer(thread, known);
+      }
+      const name = found.buffer.nameOf(
+        found.offset + index * real.BYTES_PER_ELEMENT,
+        real.BYTES_PER_ELEMENT,
+      );
+      this.#differs(thread, known, `does ${KIND_NAMES[kind]} of ${name}`);
+    }
+    const size = real.BYTES_PER_ELEMENT;
+    const start = found.offset + index * size;
+    const entry = new Entry(kind, thread.id, found.buffer, start, size);
+    entry.view = view;
+    entry.real = real;
+    entry.index = index;
+    entry.a = a;
+    entry.b = b;
+    entry.cell = found.buffer.cell(start, size);
+    if (kind === COMPARE_EXCHANGE) {
+      entry.expected = coerce(real, a);
+      entry.operand = coerce(real, b);
+    } else if (kind === NOTIFY) {
+      entry.operand = a === undefined ? Infinity : Math.max(0, Math.trunc(Number(a)) || 0);
+    } else if (kind === WAIT || kind === WAIT_ASYNC) {
+      if (!(real instanceof Int32Array || (real as unknown) instanceof BigInt64Array)) {
+        return (natives[kind] as (...args: unknown[]) => unknown)(real, index, a, 0);
+      }
+      entry.operand = coerce(real, a);
+      const timeout = b === undefined ? Infinity : Number(b);
+      entry.timeout = Number.isNaN(timeout) ? Infinity : Math.max(0, timeout);
+    } else if (kind !== LOAD) {
+      entry.operand = coerce(real, a);
+    }
+    return this.#suspend(thread, entry);
+  }
+
+  #resolve(view: unknown): View | undefined {
+    if (typeof view !== "object" || view === null) return undefined;
+    const found = views.get(view);
+    if (found !== undefined) return found;
+    if (!ArrayBuffer.isView(view)) return undefined;
+    const buffer = buffers.get(view.buffer);
+    if (buffer === undefined) return undefined;
+    return {
+      real: view as AnyTypedArray,
+      buffer,
+      offset: view.byteOffset,
+      constructor: view.constructor,
+    };
+  }
+
+  /** An operation of setup or check: it just happens. */
+  #direct(kind: number, view: unknown, index: number, a: unknown, b: unknown): unknown {
+    const found = this.#resolve(view);
+    if (found === undefined) {
+      return (natives[kind] as (...args: unknown[]) => unknown)(view, index, a, b);
+    }
+    const real = found.real as Int32Array;
+    if (kind === WAIT || kind === WAIT_ASYNC) {
+      throw new Error("Cannot wait here: setup and check run alone, nobody would notify");
+    }
+    if (kind === NOTIFY) return 0;
+    if (kind !== LOAD) this.#beforeDirectWrite();
+    this.#initialise(
+      found.buffer,
+      found.offset + index * real.BYTES_PER_ELEMENT,
+      real.BYTES_PER_ELEMENT,
+    );
+    return (natives[kind] as (...args: unknown[]) => unknown)(real, index, a, b);
+  }
+
+  // --- applying -----------------------------------------------------------------------------
+
+  /** A load, store or read-modify-write. */
+  #access(thread: Thread, entry: Entry): void {
+    const real = entry.real as Int32Array;
+    const { index, kind } = entry;
+    const operand = entry.operand as number;
+    const before = real[index]!;
+    let result: unknown = before;
+    let wrote = true;
+    switch (kind) {
+      case LOAD:
+        wrote = false;
+        break;
+      case STORE:
+        real[index] = operand;
+        result = typeof operand === "bigint" ? operand : Math.trunc(Number(entry.a)) || 0;
+        break;
+      case ADD:
+        real[index] = before + operand;
+        break;
+      case SUB:
+        real[index] = before - operand;
+        break;
+      case AND:
+        real[index] = before & operand;
+        break;
+      case OR:
+        real[index] = before | operand;
+        break;
+      case XOR:
+        real[index] = before ^ operand;
+        break;
+      case EXCHANGE:
+        real[index] = operand;
+        break;
+      case COMPARE_EXCHANGE:
+        if (before === entry.expected) real[index] = operand;
+        else wrote = false;
+        break;
+    }
+    entry.before = before;
+    entry.result = result;
+    entry.wrote = wrote;
+    this.#orderAccess(thread, entry, kind !== STORE, wrote);
+    if (wrote) {
+      const { buffer, start, size } = entry;
+      buffer!.bump(start, size, 1);
+      this.#initialise(buffer!, start, size, entry);
+    }
+    entry.version = entry.buffer!.version(entry.start, entry.size);
+  }
+
+  /** The happens-before edges of an atomic access, and the races it is part of. */
+  #orderAccess(thread: Thread, entry: Entry, reads: boolean, writes: boolean): void {
+    const cell = entry.cell!;
+    let clock = thread.clock;
+    if (reads && cell.release !== undefined) clock = join(clock, cell.release);
+    entry.clock = clock;
+    entry.time = clock[thread.id]!;
+    const race = checkAtomic(this, entry, writes);
+    noteAtomic(entry, writes);
+    thread.clock = writes ? tick(clock, thread.id) : clock;
+    if (reads && entry.buffer!.initialised !== undefined) this.#checkInitialised(thread, entry);
+    if (race !== undefined) this.#race(entry, race);
+  }
+
+  /** Everything that is not a plain load, store or read-modify-write; a thread to start, if any. */
+  #synchronise(thread: Thread, entry: Entry): Thread | undefined {
+    switch (entry.kind) {
+      case WAIT:
+      case WAIT_ASYNC:
+        this.#sleep(thread, entry);
+        return;
+      case WAKE:
+        this.#wake(thread, entry);
+        return;
+      case RESUME:
+        this.#resume(thread, entry);
+        return;
+      case NOTIFY:
+        this.#notify(thread, entry);
+        return;
+      case SPAWN: {
+        const declared = entry.a as Thread;
+        const child = new Thread(declared.id, declared.name, declared.body);
+        child.clock = tick(thread.clock, child.id);
+        thread.clock = tick(thread.clock, thread.id);
+        thread.spawned++;
+        this.threads[child.id] = child;
+        return child;
+      }
+      case JOIN: {
+        const child = this.threads[entry.other]!;
+        thread.clock = join(thread.clock, child.clock);
+        entry.result = child.result;
+        return;
+      }
+    }
+  }
+
+  #sleep(thread: Thread, entry: Entry): void {
+    const cell = entry.cell!;
+    entry.listClockBefore = cell.listClock;
+    if (cell.listClock !== undefined) thread.clock = join(thread.clock, cell.listClock);
+    const value = (entry.real as Int32Array)[entry.index]!;
+    entry.before = value;
+    this.#orderAccess(thread, entry, true, false);
+    entry.version = entry.buffer!.version(entry.start, entry.size);
+    cell.listClock = thread.clock;
+    thread.clock = tick(thread.clock, thread.id);
+    entry.result = value !== entry.operand
+      ? "not-equal"
+      : entry.timeout === 0
+      ? "timed-out"
+      : undefined;
+    if (entry.result !== undefined) return;
+    const sleeper = { thread: thread.id, notified: false, clock: undefined, wakerDepth: -1 };
+    entry.sleeper = sleeper;
+    cell.sleepers = [...cell.sleepers, sleeper];
+    if (entry.kind === WAIT_ASYNC) {
+      entry.other =
+        thread.log.filter((e) => e.kind === WAIT_ASYNC && e.sleeper !== undefined).length - 1;
+      thread.outstanding = [...thread.outstanding, entry];
+      return;
+    }
+    const wake = new Entry(WAKE, thread.id, entry.buffer, entry.start, entry.size);
+    wake.cell = cell;
+    wake.sleeper = sleeper;
+    wake.timeout = entry.timeout;
+    thread.announced = wake;
+  }
+
+  #wake(thread: Thread, entry: Entry): void {
+    const sleeper = entry.sleeper!;
+    entry.other = sleeper.wakerDepth;
+    if (sleeper.notified) {
+      entry.result = "ok";
+      thread.clock = join(thread.clock, sleeper.clock!);
+      return;
+    }
+    const cell = entry.cell!;
+    entry.result = "timed-out";
+    entry.sleepersBefore = cell.sleepers;
+    cell.sleepers = cell.sleepers.filter((other) => other !== sleeper);
+    thread.elapsed += entry.timeout;
+    if (cell.listClock !== undefined) thread.clock = join(thread.clock, cell.listClock);
+  }
+
+  /** Resolves the promise that was notified first; if none was, the one with least time left. */
+  #resume(thread: Thread, entry: Entry): void {
+    const { outstanding } = thread;
+    const wait = outstanding.filter((wait) => wait.sleeper!.notified)
+      .sort((x, y) => x.sleeper!.wakerDepth - y.sleeper!.wakerDepth)[0] ??
+      outstanding.toSorted((x, y) => x.timeout - y.timeout)[0]!;
+    entry.outstanding = outstanding;
+    entry.cell = wait.cell;
+    entry.index = wait.other;
+    entry.sleeper = wait.sleeper;
+    entry.timeout = wait.timeout;
+    thread.outstanding = outstanding.filter((other) => other !== wait);
+    this.#wake(thread, entry);
+  }
+
+  #notify(thread: Thread, entry: Entry): void {
+    const cell = entry.cell!;
+    entry.listClockBefore = cell.listClock;
+    if (cell.listClock !== undefined) thread.clock = join(thread.clock, cell.listClock);
+    entry.sleepersBefore = cell.sleepers;
+    const count = Math.min(entry.operand as number, cell.sleepers.length);
+    for (const sleeper of cell.sleepers.slice(0, count)) {
+      sleeper.notified = true;
+      sleeper.clock = thread.clock;
+      sleeper.wakerDepth = this.trace.length - 1;
+    }
+    entry.result = count;
+    cell.sleepers = cell.sleepers.slice(count);
+    cell.listClock = thread.clock;
+    thread.clock = tick(thread.clock, thread.id);
+  }
+
+  /** Removes log entries from the end down to `length`, undoing plain writes. */
+  #unwind(thread: Thread, length: number): void {
+    const { log } = thread;
+    while (log.length > length) {
+      const entry = log.pop()!;
+      switch (entry.kind) {
+        case READ:
+          forgetPlainRead(entry);
+          break;
+        case WRITE:
+          entry.buffer!.bytes.set(entry.before as Uint8Array, entry.start);
+          entry.buffer!.bump(entry.start, entry.size, -1);
+          forgetPlainWrite(entry);
+          this.#uninitialise(entry);
+          break;
+        case BUFFER:
+          thread.made--;
+          this.buffers.pop();
+          break;
+        case SPAN_BEGIN:
+          thread.span = -1;
+          break;
+        case SPAN_END:
+          thread.span = entry.other;
+          for (let i = log.length - 1; i > thread.span; i--) {
+            if (log[i]!.kind === READ) forgetPlainRead(log[i]!);
+          }
+          break;
+        case MARK:
+          this.marks.pop();
+          break;
+      }
+    }
+  }
+
+  // --- looking at threads -------------------------------------------------------------------
+
+  /** Runs code of the test between transitions; what it writes to model memory is taken back. */
+  aside<T>(code: () => T): T {
+    this.#aside = true;
+    const restore = () => {
+      this.#aside = false;
+      this.#copies?.forEach((copy, i) => this.buffers[i]!.bytes.set(copy));
+      this.#copies = undefined;
+    };
+    let result: T | undefined;
+    try {
+      result = code();
+      return result;
+    } finally {
+      if (isThenable(result)) result.then(restore, restore);
+      else restore();
+    }
+  }
+
+  #beforeDirectWrite(): void {
+    if (this.#aside) this.#copies ??= this.buffers.map((buffer) => buffer.bytes.slice());
+  }
+
+  /** What a paused thread waits for: a write to any word that it read since its last pause. */
+  #wordsReadSincePause(thread: Thread): Watch[] {
+    const watches: Watch[] = [];
+    for (let i = thread.log.length - 1; i >= 0; i--) {
+      const entry = thread.log[i]!;
+      if (entry.kind === PAUSE) break;
+      const { buffer, start, size, version } = entry;
+      if (buffer === undefined || entry.kind === VIEW) continue;
+      if (watches.some((w) => w.buffer === buffer && w.start === start && w.size === size)) {
+        continue;
+      }
+      watches.push({ buffer, start, size, version });
+    }
+    return watches;
+  }
+
+  /** Whether the thread's last operations only read the same values over and over. */
+  #spins(thread: Thread): boolean {
+    const { log } = thread;
+    const limit = Math.max(64, this.options.spinLimit);
+    if (log.length < limit) return false;
+    const seen = new Map<number, unknown>();
+    for (let i = log.length - 1; i >= log.length - limit; i--) {
+      const entry = log[i]!;
+      if (entry.kind === SPAN_BEGIN || entry.kind === SPAN_END) continue;
+      if (entry.wrote || (entry.kind > COMPARE_EXCHANGE && entry.kind !== READ)) return false;
+      const key = entry.start * 16 + entry.size;
+      if (seen.has(key) && seen.get(key) !== entry.version) return false;
+      seen.set(key, entry.version);
+      if (seen.size > 8) return false;
+    }
+    const last = log.at(-1)!;
+    this.failure ??= {
+      kind: "spin without pause",
+      message: `Thread ${thread.name} has read ${last.buffer!.nameOf(last.start, last.size)} ` +
+        `without a change for ${limit} operations: a loop that waits for another thread must ` +
+        "call Atomics.pause() (or wait), so that the explorer knows to run the others",
+    };
+    return true;
+  }
+
+  #initialise(buffer: ModelBuffer, start: number, size: number, entry?: Entry): void {
+    const { initialised } = buffer;
+    if (initialised === undefined) return;
+    if (entry !== undefined) entry.initialisedBefore = initialised.slice(start, start + size);
+    initialised.fill(1, start, start + size);
+  }
+
+  #uninitialise(entry: Entry): void {
+    if (entry.initialisedBefore === undefined) return;
+    entry.buffer!.initialised!.set(entry.initialisedBefore, entry.start);
+  }
+
+  #checkInitialised(thread: Thread, entry: Entry): void {
+    const { buffer, start, size } = entry;
+    if (!buffer!.initialised!.subarray(start, start + size).includes(0)) return;
+    const failure: Failure = {
+      kind: "uninitialised read",
+      message: `Thread ${thread.name}: ${describe(entry)} reads bytes that nobody has written`,
+    };
+    if (this.current !== undefined) this.fail(failure);
+    this.failure ??= failure;
+  }
+
+  #race(entry: Entry, race: Race): void {
+    const failure: Failure = {
+      kind: race.mixedSize ? "mixed-size race" : "data race",
+      message: race.message,
+    };
+    this.raced = { first: race.other, second: entry };
+    if (this.current !== undefined) this.fail(failure);
+    this.failure ??= failure;
+  }
+
+  /** The two accesses of the race that was found. */
+  raced: { first: Entry | undefined; second: Entry } | undefined = undefined;
+}
+
+/** Whether a sleeping wait can return now: it was notified, or its timeout may fire. */
+function canReturn(wait: Entry): boolean {
+  return wait.sleeper!.notified || wait.timeout !== Infinity;
+}
+
+function hasMoved(watch: Watch): boolean {
+  return watch.buffer.version(watch.start, watch.size) !== watch.version;
+}
+
+function isShared(view: unknown): boolean {
+  return ArrayBuffer.isView(view) && view.buffer instanceof NativeSharedArrayBuffer;
+}
+
+/** A value as an element of the array would hold it. */
+function coerce(real: AnyTypedArray, value: unknown): number | bigint {
+  if (real instanceof Int32Array && typeof value === "number") return value | 0;
+  const scratch = new (real.constructor as TypedArrayConstructor)(1);
+  if (typeof scratch[0] === "bigint") {
+    scratch[0] = BigInt(value as bigint);
+  } else {
+    // Atomics convert like ToIntegerOrInfinity, then wrap: infinities become zero.
+    const number = Math.trunc(Number(value));
+    scratch[0] = Number.isFinite(number) ? number : 0;
+  }
+  return scratch[0]!;
+}
+
+/** The caller's lines in the code under test, innermost first. */
+function stackLines(): string[] {
+  const limit = Error.stackTraceLimit;
+  Error.stackTraceLimit = 40;
+  const stack = new Error().stack ?? "";
+  Error.stackTraceLimit = limit;
+  return stack.split("\n").slice(1).map((line) => line.trim().replace(/^at /, ""))
+    .filter((line) => !line.includes(MODEL_DIRECTORY) && !line.startsWith("ext:"));
+}
+
+const MODEL_DIRECTORY = new URL("./", import.meta.url).href;
+
+/** Whether an entry is ordered by the scheduler. */
+export function isOperation(entry: Entry): boolean {
+  return entry.kind <= LAST_OPERATION;
+}

@@ -1,0 +1,107 @@
+/**
+ * Random schedules, for models too large to exhaust; the same seed gives the same schedules.
+ *
+ * {@linkcode Pct} gives a bug that needs `d` ordering constraints a chance of at least
+ * `1 / (n * k^(d-1))` in each execution, for `n` threads and `k` steps.
+ *
+ * Source: Burckhardt, Kothari, Musuvathi, Nagarakatte, "A Randomized Scheduler with Probabilistic
+ * Guarantees of Finding Bugs", ASPLOS 2010.
+ *
+ * @module
+ */
+
+import { type Entry, PAUSE } from "./entry.ts";
+import type { Machine, Thread } from "./machine.ts";
+import type { Strategy } from "./strategy.ts";
+
+/** Numbers in [0, 1) from a seed: a Weyl sequence through an integer hash. */
+function generator(seed: number): () => number {
+  let state = seed >>> 0;
+  return () => {
+    state = (state + 0x9e3779b9) >>> 0;
+    let x = state;
+    x = Math.imul(x ^ (x >>> 16), 0x21f0aaad);
+    x = Math.imul(x ^ (x >>> 15), 0x735a2d97);
+    return ((x ^ (x >>> 15)) >>> 0) / 2 ** 32;
+  };
+}
+
+/** At each step, any thread that can go on, all alike. */
+export class RandomWalk implements Strategy {
+  readonly isExhaustive = false;
+  readonly #random: () => number;
+  #left: number;
+
+  constructor(seed: number, executions: number) {
+    this.#random = generator(seed);
+    this.#left = executions;
+  }
+
+  choose(_machine: Machine, enabled: readonly Thread[]): Thread | undefined {
+    return enabled[Math.floor(this.#random() * enabled.length)];
+  }
+
+  advanced(_entry: Entry): void {}
+
+  backtrack(): number {
+    return --this.#left > 0 ? 0 : -1;
+  }
+}
+
+/** Threads have random priorities; at `depth - 1` random steps the running one falls to the last. */
+export class Pct implements Strategy {
+  readonly isExhaustive = false;
+  readonly #random: () => number;
+  readonly #depth: number;
+  #left: number;
+  #longest = 16;
+  #steps = 0;
+  #lowest = 0;
+  #priorities = new Map<number, number>();
+  #changes = new Set<number>();
+
+  constructor(depth: number, seed: number, executions: number) {
+    this.#random = generator(seed);
+    this.#depth = depth;
+    this.#left = executions;
+    this.#begin();
+  }
+
+  #begin(): void {
+    this.#steps = 0;
+    this.#lowest = 0;
+    this.#priorities = new Map();
+    this.#changes = new Set();
+    for (let i = 1; i < this.#depth; i++) {
+      this.#changes.add(Math.floor(this.#random() * this.#longest));
+    }
+  }
+
+  choose(_machine: Machine, enabled: readonly Thread[]): Thread | undefined {
+    const best = this.#best(enabled);
+    // A thread that pauses would otherwise keep the others from what it waits for.
+    if (this.#changes.has(this.#steps) || best.announced!.kind === PAUSE) {
+      this.#priorities.set(best.id, --this.#lowest);
+    }
+    return this.#best(enabled);
+  }
+
+  #best(enabled: readonly Thread[]): Thread {
+    const priority = (thread: Thread) => {
+      let value = this.#priorities.get(thread.id);
+      if (value === undefined) this.#priorities.set(thread.id, value = this.#random());
+      return value;
+    };
+    return enabled.reduce((a, b) => priority(b) > priority(a) ? b : a);
+  }
+
+  advanced(_entry: Entry): void {
+    this.#steps++;
+  }
+
+  backtrack(): number {
+    this.#longest = Math.max(this.#longest, this.#steps);
+    this.#begin();
+    return --this.#left > 0 ? 0 : -1;
+  }
+}

@@ -1,0 +1,28 @@
+/**
+ * How a search decides which thread goes next, and where it goes back to.
+ *
+ * @module
+ */
+
+import type { Entry } from "./entry.ts";
+import type { Machine, Thread } from "./machine.ts";
+
+/** A way to search the schedules of a machine. */
+export interface Strategy {
+  /** Whether the search visits every schedule that matters when it runs to its end. */
+  readonly isExhaustive: boolean;
+  /**
+   * Picks one of the threads that can go on; there is at least one.
+   *
+   * @returns undefined if nothing new lies ahead.
+   */
+  choose(machine: Machine, enabled: readonly Thread[]): Thread | undefined;
+  /** Learns of the transition that was made. */
+  advanced(entry: Entry): void;
+  /**
+   * The execution has ended.
+   *
+   * @returns The number of transitions to keep, or -1 when the search is over.
+   */
+  backtrack(machine: Machine): number;
+}

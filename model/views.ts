@@ -1,0 +1,190 @@
+/**
+ * Tracked views: what simulated threads get when they make a typed array or a DataView over model
+ * memory. Each element access and each method goes through the machine.
+ *
+ * @module
+ */
+
+import { type Machine, type View, views } from "./machine.ts";
+import type { ModelBuffer } from "./memory.ts";
+import { type AnyTypedArray, typedArrayPrototype } from "./native.ts";
+
+/** The machine that is running, if one is; what every intercepted object asks. */
+export interface Active {
+  readonly machine: Machine;
+}
+
+type Method = (...args: never[]) => unknown;
+
+/** Methods of typed arrays that write; all others only read a snapshot. */
+const writers = new Set(["set", "fill", "copyWithin", "sort", "reverse"]);
+
+/** Makes a tracked view of a real one. */
+export function trackView<T extends AnyTypedArray | DataView>(
+  active: Active,
+  real: T,
+  buffer: ModelBuffer,
+): T {
+  const view: View = { real, buffer, offset: real.byteOffset, constructor: real.constructor };
+  const handler = real instanceof DataView
+    ? dataViewHandler(active, view)
+    : typedArrayHandler(active, view);
+  const proxy = new Proxy(real, handler as ProxyHandler<T>);
+  views.set(proxy, view);
+  return proxy;
+}
+
+/** A private copy of what a tracked view shows now; logged as one plain read. */
+export function snapshot(machine: Machine, view: View): AnyTypedArray {
+  const real = view.real as AnyTypedArray;
+  const bytes = machine.read(view.buffer, view.offset, real.byteLength);
+  return new (real.constructor as new (buffer: ArrayBufferLike) => AnyTypedArray)(bytes.buffer);
+}
+
+/** A tracked view replaced by a private copy; anything else as it is. */
+export function untracked(machine: Machine, value: unknown): unknown {
+  const view = typeof value === "object" && value !== null ? views.get(value) : undefined;
+  if (view === undefined) return value;
+  if (view.real instanceof DataView) {
+    const bytes = machine.read(view.buffer, view.offset, view.real.byteLength);
+    return new DataView(bytes.buffer);
+  }
+  return snapshot(machine, view);
+}
+
+function typedArrayHandler(active: Active, view: View): ProxyHandler<AnyTypedArray> {
+  const real = view.real as AnyTypedArray;
+  const { buffer, offset } = view;
+  const size = real.BYTES_PER_ELEMENT;
+  const methods = new Map<PropertyKey, Method>();
+  return {
+    get(_target, key): unknown {
+      if (typeof key === "string") {
+        const index = elementIndex(key);
+        if (index >= 0) {
+          if (index >= real.length) return undefined;
+          return active.machine.readElement(buffer, real, index, offset);
+        }
+      }
+      const value = Reflect.get(real, key, real);
+      if (typeof value !== "function" || key === "constructor") return value;
+      let method = methods.get(key);
+      if (method === undefined) methods.set(key, method = typedArrayMethod(active, view, key));
+      return method;
+    },
+    set(_target, key, value): boolean {
+      const index = typeof key === "string" ? elementIndex(key) : -1;
+      if (index < 0) return Reflect.set(real, key, value, real);
+      if (index < real.length) {
+        active.machine.write(buffer, offset + index * size, size, () => {
+          real[index] = value;
+        });
+      }
+      return true;
+    },
+  };
+}
+
+/** The element that a property key names, or -1. */
+function elementIndex(key: string): number {
+  const first = key.charCodeAt(0);
+  if (first < 48 || first > 57) return -1;
+  const index = Number(key);
+  return Number.isInteger(index) ? index : -1;
+}
+
+function typedArrayMethod(active: Active, view: View, key: PropertyKey): Method {
+  const real = view.real as AnyTypedArray;
+  const { buffer, offset } = view;
+  const size = real.BYTES_PER_ELEMENT;
+  const native = typedArrayPrototype[key] as (this: unknown, ...args: unknown[]) => unknown;
+  const whole = (change: () => void) =>
+    active.machine.write(buffer, offset, real.byteLength, change);
+  switch (key) {
+    case "set":
+      return (source: ArrayLike<unknown>, at = 0) => {
+        const values = untracked(active.machine, source) as ArrayLike<number>;
+        const { length } = values;
+        if (!(at >= 0 && at + length <= real.length)) return native.call(real, values, at);
+        active.machine.write(buffer, offset + at * size, length * size, () => {
+          native.call(real, values, at);
+        });
+      };
+    case "fill":
+      return (value: number, from?: number, to?: number) => {
+        const [start, end] = range(real.length, from, to);
+        active.machine.write(buffer, offset + start * size, (end - start) * size, () => {
+          native.call(real, value, start, end);
+        });
+        return undefined;
+      };
+    case "copyWithin":
+      return (target: number, from: number, to?: number) => {
+        const [start, end] = range(real.length, from, to);
+        const [into] = range(real.length, target);
+        const count = Math.max(0, Math.min(end - start, real.length - into));
+        const bytes = active.machine.read(buffer, offset + start * size, count * size);
+        active.machine.write(buffer, offset + into * size, count * size, () => {
+          buffer.bytes.set(bytes, offset + into * size);
+        });
+      };
+    case "subarray":
+      return (from?: number, to?: number) =>
+        active.machine.view(real.constructor, buffer, from, to, () => {
+          const part = native.call(real, from, to) as AnyTypedArray;
+          return trackView(active, part, buffer);
+        });
+    case "slice":
+      return (from?: number, to?: number) => {
+        const [start, end] = range(real.length, from, to);
+        const length = Math.max(0, end - start);
+        const bytes = active.machine.read(buffer, offset + start * size, length * size);
+        return new (real.constructor as new (b: ArrayBufferLike) => AnyTypedArray)(bytes.buffer);
+      };
+  }
+  if (!writers.has(key as string)) {
+    return (...args: unknown[]) => {
+      const copy = snapshot(active.machine, view);
+      return (Reflect.get(copy, key) as Method).apply(copy, args as never[]);
+    };
+  }
+  return (...args: unknown[]) => {
+    const copy = snapshot(active.machine, view);
+    native.call(copy, ...args);
+    whole(() => (real as Uint8Array).set(copy as Uint8Array));
+  };
+}
+
+/** Start and end as the methods of typed arrays read them. */
+function range(length: number, from = 0, to = length): [number, number] {
+  const clamp = (i: number) => i < 0 ? Math.max(0, length + i) : Math.min(i, length);
+  const start = clamp(Math.trunc(from) || 0);
+  return [start, Math.max(start, clamp(Math.trunc(to) || 0))];
+}
+
+function dataViewHandler(active: Active, view: View): ProxyHandler<DataView> {
+  const real = view.real as DataView;
+  const { buffer, offset } = view;
+  return {
+    get(_target, key): unknown {
+      const value = Reflect.get(real, key, real);
+      const found = typeof key === "string"
+        ? /^(get|set)(?:Big)?(?:Int|Uint|Float)(8|16|32|64)$/.exec(key)
+        : null;
+      if (found === null || typeof value !== "function") return value;
+      const size = Number(found[2]) / 8;
+      const native = value as (this: unknown, ...args: unknown[]) => unknown;
+      return (at: number, ...rest: unknown[]) => {
+        const inside = Number.isInteger(at) && at >= 0 && at + size <= real.byteLength;
+        if (!inside) return native.call(real, at, ...rest);
+        if (found[1] === "set") {
+          active.machine.write(buffer, offset + at, size, () => native.call(real, at, ...rest));
+          return undefined;
+        }
+        const bytes = active.machine.read(buffer, offset + at, size);
+        return native.call(new DataView(bytes.buffer), 0, ...rest);
+      };
+    },
+  };
+}
+
