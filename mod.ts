@@ -4,4 +4,16 @@
  * @module
  */
 
-export {};
+export type { Handle } from "./src/memory/handle.ts";
+export { Memory, type MemoryHandle, type MemoryOptions } from "./src/memory/memory.ts";
+export type { Observer } from "./src/memory/observer.ts";
+
+export {
+  Broadcast,
+  type BroadcastHandle,
+  type BroadcastOptions,
+  type BroadcastSize,
+} from "./src/broadcast/broadcast.ts";
+export { OverrunError } from "./src/broadcast/overrun_error.ts";
+export { BroadcastReader, type ReaderOptions, type WaitOptions } from "./src/broadcast/reader.ts";
+export { BroadcastWriter, type FrameOptions } from "./src/broadcast/writer.ts";

@@ -1,0 +1,157 @@
+/**
+ * A block of shared bytes, and the ways to sleep on a word of it.
+ *
+ * Whoever creates a memory lays things out in it, on one thread, before it is handed to others.
+ * What other threads do with the bytes is the business of the things laid out there.
+ *
+ * @module
+ */
+
+import { checkHandle, type Handle } from "./handle.ts";
+import { alignUp, CACHE_LINE_BYTES, checkInteger, checkPowerOfTwo, describe } from "./layout.ts";
+
+const KIND = "busbar.memory";
+const VERSION = 1;
+
+/** Opens a {@link Memory} in another thread. */
+export interface MemoryHandle extends Handle {
+  /** The bytes. */
+  readonly buffer: SharedArrayBuffer;
+}
+
+/** Options of {@link Memory.create}. */
+export interface MemoryOptions {
+  /** The size in bytes. */
+  byteLength: number;
+}
+
+/**
+ * A block of shared bytes, and the ways to sleep on a word of it.
+ *
+ * @example Usage
+ * ```ts
+ * import { Broadcast, Memory } from "@busbar/busbar";
+ *
+ * const memory = Memory.create({ byteLength: 256 * 1024 });
+ * const orders = Broadcast.create({ capacityBytes: 64 * 1024, memory });
+ * const trades = Broadcast.create({ capacityBytes: 64 * 1024, memory });
+ * ```
+ */
+export class Memory {
+  /** The bytes. */
+  readonly #buffer: SharedArrayBuffer;
+  /** Where free bytes begin; undefined where another thread lays the memory out. */
+  #free: number | undefined;
+
+  private constructor(buffer: SharedArrayBuffer, free: number | undefined) {
+    this.#buffer = buffer;
+    this.#free = free;
+  }
+
+  /**
+   * Takes a new block of shared memory, all zero.
+   *
+   * @throws {RangeError} If `byteLength` is not a whole number of bytes, or more than can be had.
+   */
+  static create(options: MemoryOptions): Memory {
+    checkInteger("create memory", "byteLength", options.byteLength, 1);
+    return new Memory(new SharedArrayBuffer(options.byteLength), 0);
+  }
+
+  /**
+   * Opens a memory that another thread created.
+   *
+   * @throws {TypeError} If it is not a handle of a memory.
+   */
+  static attach(handle: MemoryHandle): Memory {
+    checkHandle(handle, KIND, VERSION);
+    // The class is not asked with `instanceof`, which fails across realms.
+    if (Object.prototype.toString.call(handle.buffer) !== "[object SharedArrayBuffer]") {
+      throw new TypeError(
+        `Cannot attach as 'buffer' must be a SharedArrayBuffer: received ${
+          describe(handle.buffer)
+        }`,
+      );
+    }
+    return new Memory(handle.buffer, undefined);
+  }
+
+  /** A plain object that survives structured clone and opens this memory in another thread. */
+  get handle(): MemoryHandle {
+    return { kind: KIND, version: VERSION, buffer: this.#buffer };
+  }
+
+  /** The bytes. */
+  get buffer(): SharedArrayBuffer {
+    return this.#buffer;
+  }
+
+  /** The size in bytes. */
+  get byteLength(): number {
+    return this.#buffer.byteLength;
+  }
+
+  /**
+   * Takes the next free bytes. They are never given back: a layout is made once.
+   *
+   * @param byteLength How many bytes.
+   * @param alignment A power of two that the offset is a multiple of; a cache line by default.
+   * @returns The offset of the first byte.
+   * @throws {RangeError} If that many bytes are not free.
+   * @throws {Error} If this memory was attached: only the thread that created it lays it out.
+   */
+  allocate(byteLength: number, alignment: number = CACHE_LINE_BYTES): number {
+    checkInteger("allocate", "byteLength", byteLength, 0);
+    checkPowerOfTwo("allocate", "alignment", alignment, 1, 2 ** 30);
+    if (this.#free === undefined) {
+      throw new Error("Cannot allocate as the memory is laid out where it was created");
+    }
+    const start = alignUp(this.#free, alignment);
+    const available = Math.max(0, this.byteLength - start);
+    if (byteLength > available) {
+      throw new RangeError(
+        `Cannot allocate ${byteLength} bytes as ${available} of ${this.byteLength} are free`,
+      );
+    }
+    this.#free = start + byteLength;
+    return start;
+  }
+
+  /**
+   * Blocks while `view[index]` holds `value`, until notified or the timeout has passed.
+   *
+   * @param timeoutMs In milliseconds; for ever by default.
+   */
+  wait(
+    view: Int32Array,
+    index: number,
+    value: number,
+    timeoutMs: number = Infinity,
+  ): "ok" | "not-equal" | "timed-out" {
+    return Atomics.wait(view, index, value, timeoutMs);
+  }
+
+  /**
+   * As {@link Memory.wait}, without blocking.
+   *
+   * A wait alone does not keep a Deno process alive.
+   */
+  waitAsync(
+    view: Int32Array,
+    index: number,
+    value: number,
+    timeoutMs: number = Infinity,
+  ): Promise<"ok" | "timed-out"> | "not-equal" | "timed-out" {
+    return Atomics.waitAsync(view, index, value, timeoutMs).value;
+  }
+
+  /**
+   * Wakes who waits on `view[index]`.
+   *
+   * @param count How many at most; all by default.
+   * @returns How many were woken.
+   */
+  notify(view: Int32Array, index: number, count: number = Infinity): number {
+    return Atomics.notify(view, index, count);
+  }
+}
