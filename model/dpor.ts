@@ -25,7 +25,8 @@ import {
   precedes,
 } from "./dependence.ts";
 import { COMPARE_EXCHANGE, type Entry, JOIN, PAUSE, RESUME, SPAWN, WAKE } from "./entry.ts";
-import type { Machine, Thread } from "./machine.ts";
+import type { Machine } from "./machine.ts";
+import type { Thread } from "./thread.ts";
 import type { Strategy } from "./strategy.ts";
 
 /** A node of a wakeup tree: run this thread next. */

@@ -5,7 +5,8 @@
  */
 
 import { type Entry, PAUSE } from "./entry.ts";
-import type { Machine, Thread } from "./machine.ts";
+import type { Machine } from "./machine.ts";
+import type { Thread } from "./thread.ts";
 import type { Strategy } from "./strategy.ts";
 
 /** A state on the present execution: what can be tried, and how far that has got. */

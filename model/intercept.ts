@@ -21,7 +21,7 @@ import {
   WAIT_ASYNC,
   XOR,
 } from "./entry.ts";
-import { buffers, type Machine, SUSPENDED } from "./machine.ts";
+import type { Machine } from "./machine.ts";
 import {
   type AnyTypedArray,
   nativeAtomics,
@@ -31,6 +31,8 @@ import {
   typedArrayPrototype,
   typedArrays,
 } from "./native.ts";
+import { buffers } from "./registry.ts";
+import { SUSPENDED } from "./thread.ts";
 import { type Active, trackView, untracked } from "./views.ts";
 
 /** What shared-memory code may tell a checker; the slot is shared by name, without imports. */
@@ -158,13 +160,17 @@ replace(globalThis, "DataView", () => trackingConstructor(NativeDataView));
 replace(globalThis, "Date", () => ModelDate);
 replace(typedArrayPrototype, "set", untrackFirst);
 replace(TextDecoder.prototype, "decode", untrackFirst);
-replace(TextEncoder.prototype, "encodeInto", (native: typeof TextEncoder.prototype.encodeInto) =>
-  function (this: TextEncoder, text: string, into: Uint8Array) {
-    const copy = untracked(active.machine, into) as Uint8Array;
-    const result = native.call(this, text, copy);
-    if (copy !== into) into.set(copy.subarray(0, result.written));
-    return result;
-  });
+replace(
+  TextEncoder.prototype,
+  "encodeInto",
+  (native: typeof TextEncoder.prototype.encodeInto) =>
+    function (this: TextEncoder, text: string, into: Uint8Array) {
+      const copy = untracked(active.machine, into) as Uint8Array;
+      const result = native.call(this, text, copy);
+      if (copy !== into) into.set(copy.subarray(0, result.written));
+      return result;
+    },
+);
 for (
   const [target, key, what, instead] of [
     [Math, "random", "Math.random()", randomness],
@@ -176,10 +182,16 @@ for (
 ) {
   replace(target, key, (native: never) => whileThreadRuns(native, refused(what, instead)));
 }
-replace(Date, "now", (native: never) =>
-  whileThreadRuns(native, () => current!.clock("Date.now()")));
-replace(performance, "now", (native: never) =>
-  whileThreadRuns(native, () => current!.clock("performance.now()")));
+replace(
+  Date,
+  "now",
+  (native: never) => whileThreadRuns(native, () => current!.clock("Date.now()")),
+);
+replace(
+  performance,
+  "now",
+  (native: never) => whileThreadRuns(native, () => current!.clock("performance.now()")),
+);
 
 const observer: Observer = {
   beginSpeculation: () => current!.beginSpeculation(),

@@ -11,7 +11,8 @@
  * @module
  */
 
-import { type Clock, join, MAX_THREADS, ORIGIN, tick } from "./clock.ts";
+import { MAX_THREADS, ORIGIN, tick } from "./clock.ts";
+import { apply, checkInitialised, initialise, revert, unwind } from "./effects.ts";
 import {
   ADD,
   AND,
@@ -22,7 +23,6 @@ import {
   EXCHANGE,
   JOIN,
   KIND_NAMES,
-  LAST_OPERATION,
   LOAD,
   MARK,
   NOTIFY,
@@ -39,7 +39,6 @@ import {
   WAIT,
   WAIT_ASYNC,
   WAKE,
-  type Watch,
   WRITE,
   XOR,
 } from "./entry.ts";
@@ -52,62 +51,16 @@ import {
   type TypedArrayConstructor,
 } from "./native.ts";
 import {
-  checkAtomic,
   checkPlainRead,
   checkPlainWrite,
   describe,
-  forgetPlainRead,
-  forgetPlainWrite,
-  noteAtomic,
   notePlainRead,
   notePlainWrite,
-
   type Race,
-  forgetAtomic,
 } from "./races.ts";
-
-/** What a thread's stack is unwound with. Prepared once: throwing it costs well under 1 µs. */
-export const SUSPENDED: unknown = Object.freeze({
-  name: "Suspended",
-  message: "The explorer suspends this simulated thread here; rethrow what you do not know.",
-});
-
-/** What a thread does: plain code, given what `setup` returned. */
-export type Body = (state: never) => unknown;
-
-/** A simulated thread. */
-export class Thread {
-  /** All that it has done. */
-  readonly log: Entry[] = [];
-  /** How much of the log the current replay has used. */
-  cursor = 0;
-  /** It has met its next operation: whatever it still does on the way out does not count. */
-  unwinding = false;
-  /** The operation that it does next. */
-  announced: Entry | undefined = undefined;
-  /** Its body has returned. */
-  done = false;
-  /** What its body returned. */
-  result: unknown = undefined;
-  /** What it knows of the others. */
-  clock: Clock = ORIGIN;
-  /** Log index at which the open speculative span began, or -1. */
-  span = -1;
-  /** Threads that it has spawned. */
-  spawned = 0;
-  /** Buffers that it has made. */
-  made = 0;
-  /** Virtual milliseconds that its timeouts took. */
-  elapsed = 0;
-  /** Promises of waitAsync in the current replay, by the order of their calls. */
-  promises: ((value: string) => void)[] = [];
-  /** Outstanding waitAsync calls: the entries that made them. */
-  outstanding: readonly Entry[] = [];
-  /** Where each entry was made; only while a report is being written. */
-  capturing: string[][] | undefined = undefined;
-
-  constructor(readonly id: number, readonly name: string, readonly body: Body) {}
-}
+import { buffers, isShared, resolve } from "./registry.ts";
+import { type Body, SUSPENDED, Thread } from "./thread.ts";
+import { canReturn, hasMoved, spins, wordsReadSincePause } from "./waiting.ts";
 
 /** Options of a machine. */
 export interface MachineOptions {
@@ -120,20 +73,6 @@ export interface MachineOptions {
   /** How often a thread may read the same values again before that is called spinning. */
   readonly spinLimit: number;
 }
-
-/** A view that threads use, and the real array behind it. */
-export interface View {
-  readonly real: AnyTypedArray | DataView;
-  readonly buffer: ModelBuffer;
-  /** Byte offset of the view in its buffer. */
-  readonly offset: number;
-  readonly constructor: unknown;
-}
-
-/** Every view that was handed out, by what the code under test holds. */
-export const views: WeakMap<object, View> = new WeakMap();
-/** Every buffer that belongs to a model. */
-export const buffers: WeakMap<object, ModelBuffer> = new WeakMap();
 
 const natives: Record<number, (...args: never[]) => unknown> = {
   [LOAD]: nativeAtomics.load,
@@ -265,20 +204,16 @@ export class Machine {
     entry.clockBefore = thread.clock;
     entry.forcedBefore = this.forcedPauses;
     thread.announced = undefined;
-    if (entry.kind <= COMPARE_EXCHANGE) {
-      this.#access(thread, entry);
-    } else {
-      const child = this.#synchronise(thread, entry);
-      if (child !== undefined) {
-        const run = this.run(child);
-        if (run) return run.then(() => this.run(thread));
-      }
-    }
+    const child = apply(this, thread, entry);
     if (entry.wrote) this.forcedPauses = 0;
     else if (entry.forced) this.forcedPauses++;
     if (this.failure !== undefined || thread.announced !== undefined) return;
-    if ((this.trace.length & 63) === 0 && this.#spins(thread)) return;
-    return this.run(thread);
+    if ((this.trace.length & 63) === 0) {
+      this.failure = spins(thread, this.options.spinLimit);
+      if (this.failure !== undefined) return;
+    }
+    const started = child === undefined ? undefined : this.run(child);
+    return started ? started.then(() => this.run(thread)) : this.run(thread);
   }
 
   /** Takes the last transition back. */
@@ -286,61 +221,14 @@ export class Machine {
     const entry = this.trace.pop()!;
     const thread = this.threads[entry.thread]!;
     this.failure = undefined;
-    this.#unwind(thread, thread.log.lastIndexOf(entry) + 1);
+    unwind(this, thread, thread.log.lastIndexOf(entry) + 1);
     thread.log.pop();
     thread.clock = entry.clockBefore!;
     thread.done = false;
     thread.result = undefined;
     thread.announced = entry;
     this.forcedPauses = entry.forcedBefore;
-    const cell = entry.cell!;
-    switch (entry.kind) {
-      case WAIT:
-      case WAIT_ASYNC:
-        if (entry.sleeper !== undefined) {
-          cell.sleepers = cell.sleepers.slice(0, -1);
-          thread.outstanding = thread.outstanding.filter((wait) => wait !== entry);
-          entry.sleeper = undefined;
-        }
-        cell.listClock = entry.listClockBefore;
-        forgetAtomic(entry);
-        break;
-      case RESUME:
-      case WAKE:
-        if (entry.outstanding !== undefined) thread.outstanding = entry.outstanding;
-        if (entry.result === "timed-out") {
-          cell.sleepers = entry.sleepersBefore!;
-          thread.elapsed -= entry.timeout;
-        }
-        break;
-      case NOTIFY:
-        for (const sleeper of entry.sleepersBefore!.slice(0, entry.result as number)) {
-          sleeper.notified = false;
-          sleeper.clock = undefined;
-          sleeper.wakerDepth = -1;
-        }
-        cell.sleepers = entry.sleepersBefore!;
-        cell.listClock = entry.listClockBefore;
-        break;
-      case SPAWN:
-        this.#unwind(this.threads[entry.other]!, 0);
-        this.threads[entry.other] = undefined;
-        thread.spawned--;
-        break;
-      case PAUSE:
-        entry.forced = false;
-        break;
-      case JOIN:
-        break;
-      default:
-        forgetAtomic(entry);
-        if (entry.wrote) {
-          (entry.real as Int32Array)[entry.index] = entry.before as number;
-          entry.buffer!.bump(entry.start, entry.size, -1);
-          entry.wrote = false;
-          this.#uninitialise(entry);
-        }
-    }
+    revert(this, thread, entry);
   }
 
   /**
@@ -430,7 +318,7 @@ export class Machine {
       );
     }
     const entry = new Entry(PAUSE, thread.id, undefined, 0, 0);
-    entry.watches = this.#wordsReadSincePause(thread);
+    entry.watches = wordsReadSincePause(thread);
     this.#suspend(thread, entry);
   }
 
@@ -452,7 +340,7 @@ export class Machine {
     const thread = this.current;
     if (thread === undefined) {
       this.#beforeDirectWrite();
-      this.#initialise(buffer, start, size);
+      initialise(buffer, start, size);
       return write();
     }
     if (this.#replayed(thread, WRITE, buffer, start, size) !== undefined) return;
@@ -465,9 +353,9 @@ export class Machine {
     write();
     entry.result = buffer.bytes.slice(start, start + size);
     entry.version = buffer.version(start, size);
-    this.#initialise(buffer, start, size, entry);
+    initialise(buffer, start, size, entry);
     this.forcedPauses = 0;
-    if (race !== undefined) this.#race(entry, race);
+    if (race !== undefined) this.race(entry, race);
   }
 
   /** A view that the code under test makes over model memory. */
@@ -553,7 +441,7 @@ export class Machine {
       if (read.kind !== READ) continue;
       const race = checkPlainRead(this, read);
       notePlainRead(read);
-      if (race !== undefined) this.#race(read, race);
+      if (race !== undefined) this.race(read, race);
     }
   }
 
@@ -584,7 +472,9 @@ export class Machine {
     if (this.current!.unwinding) throw SUSPENDED;
     this.fail({
       kind: "misuse",
-      message: `Thread ${this.current!.name} uses ${what}, which differs from run to run: ${instead}`,
+      message: `Thread ${
+        this.current!.name
+      } uses ${what}, which differs from run to run: ${instead}`,
     });
   }
 
@@ -644,7 +534,9 @@ export class Machine {
     if (
       entry.kind !== kind || entry.buffer !== buffer || entry.start !== start || entry.size !== size
     ) {
-      const where = buffer === undefined ? "" : ` of ${size} bytes at ${buffer.nameOf(start, size)}`;
+      const where = buffer === undefined
+        ? ""
+        : ` of ${size} bytes at ${buffer.nameOf(start, size)}`;
       this.#differs(thread, entry, `did ${KIND_NAMES[kind]}${where}`);
     }
     thread.cursor = cursor + 1;
@@ -655,7 +547,9 @@ export class Machine {
     this.fail({
       kind: "nondeterminism",
       message: `Thread ${thread.name} does not replay to the same operations: as step ` +
-        `${thread.cursor + 1} it first did ${describe(entry)}, and now ${now}. A body must depend ` +
+        `${thread.cursor + 1} it first did ${
+          describe(entry)
+        }, and now ${now}. A body must depend ` +
         "on nothing but shared memory: make the objects that it changes inside it.",
     });
     throw SUSPENDED;
@@ -699,9 +593,9 @@ export class Machine {
     if (thread.span < 0) {
       const race = checkPlainRead(this, entry);
       notePlainRead(entry);
-      if (race !== undefined) this.#race(entry, race);
+      if (race !== undefined) this.race(entry, race);
     }
-    if (buffer.initialised !== undefined) this.#checkInitialised(thread, entry);
+    if (buffer.initialised !== undefined) checkInitialised(this, thread, entry);
     return real === undefined ? (entry.result as Uint8Array).slice() : entry.result;
   }
 
@@ -792,7 +686,7 @@ export class Machine {
     a: unknown,
     b: unknown,
   ): unknown {
-    const found = this.#resolve(view);
+    const found = resolve(view);
     if (found === undefined) {
       if (isShared(view)) {
         this.fail({
@@ -859,24 +753,9 @@ export class Machine {
     return this.#suspend(thread, entry);
   }
 
-  #resolve(view: unknown): View | undefined {
-    if (typeof view !== "object" || view === null) return undefined;
-    const found = views.get(view);
-    if (found !== undefined) return found;
-    if (!ArrayBuffer.isView(view)) return undefined;
-    const buffer = buffers.get(view.buffer);
-    if (buffer === undefined) return undefined;
-    return {
-      real: view as AnyTypedArray,
-      buffer,
-      offset: view.byteOffset,
-      constructor: view.constructor,
-    };
-  }
-
   /** An operation of setup or check: it just happens. */
   #direct(kind: number, view: unknown, index: number, a: unknown, b: unknown): unknown {
-    const found = this.#resolve(view);
+    const found = resolve(view);
     if (found === undefined) {
       return (natives[kind] as (...args: unknown[]) => unknown)(view, index, a, b);
     }
@@ -886,231 +765,13 @@ export class Machine {
     }
     if (kind === NOTIFY) return 0;
     if (kind !== LOAD) this.#beforeDirectWrite();
-    this.#initialise(
+    initialise(
       found.buffer,
       found.offset + index * real.BYTES_PER_ELEMENT,
       real.BYTES_PER_ELEMENT,
     );
     return (natives[kind] as (...args: unknown[]) => unknown)(real, index, a, b);
   }
-
-  // --- applying -----------------------------------------------------------------------------
-
-  /** A load, store or read-modify-write. */
-  #access(thread: Thread, entry: Entry): void {
-    const real = entry.real as Int32Array;
-    const { index, kind } = entry;
-    const operand = entry.operand as number;
-    const before = real[index]!;
-    let result: unknown = before;
-    let wrote = true;
-    switch (kind) {
-      case LOAD:
-        wrote = false;
-        break;
-      case STORE:
-        real[index] = operand;
-        result = typeof operand === "bigint" ? operand : Math.trunc(Number(entry.a)) || 0;
-        break;
-      case ADD:
-        real[index] = before + operand;
-        break;
-      case SUB:
-        real[index] = before - operand;
-        break;
-      case AND:
-        real[index] = before & operand;
-        break;
-      case OR:
-        real[index] = before | operand;
-        break;
-      case XOR:
-        real[index] = before ^ operand;
-        break;
-      case EXCHANGE:
-        real[index] = operand;
-        break;
-      case COMPARE_EXCHANGE:
-        if (before === entry.expected) real[index] = operand;
-        else wrote = false;
-        break;
-    }
-    entry.before = before;
-    entry.result = result;
-    entry.wrote = wrote;
-    this.#orderAccess(thread, entry, kind !== STORE, wrote);
-    if (wrote) {
-      const { buffer, start, size } = entry;
-      buffer!.bump(start, size, 1);
-      this.#initialise(buffer!, start, size, entry);
-    }
-    entry.version = entry.buffer!.version(entry.start, entry.size);
-  }
-
-  /** The happens-before edges of an atomic access, and the races it is part of. */
-  #orderAccess(thread: Thread, entry: Entry, reads: boolean, writes: boolean): void {
-    const cell = entry.cell!;
-    let clock = thread.clock;
-    if (reads && cell.release !== undefined) clock = join(clock, cell.release);
-    entry.clock = clock;
-    entry.time = clock[thread.id]!;
-    const race = checkAtomic(this, entry, writes);
-    noteAtomic(entry, writes);
-    thread.clock = writes ? tick(clock, thread.id) : clock;
-    if (reads && entry.buffer!.initialised !== undefined) this.#checkInitialised(thread, entry);
-    if (race !== undefined) this.#race(entry, race);
-  }
-
-  /** Everything that is not a plain load, store or read-modify-write; a thread to start, if any. */
-  #synchronise(thread: Thread, entry: Entry): Thread | undefined {
-    switch (entry.kind) {
-      case WAIT:
-      case WAIT_ASYNC:
-        this.#sleep(thread, entry);
-        return;
-      case WAKE:
-        this.#wake(thread, entry);
-        return;
-      case RESUME:
-        this.#resume(thread, entry);
-        return;
-      case NOTIFY:
-        this.#notify(thread, entry);
-        return;
-      case SPAWN: {
-        const declared = entry.a as Thread;
-        const child = new Thread(declared.id, declared.name, declared.body);
-        child.clock = tick(thread.clock, child.id);
-        thread.clock = tick(thread.clock, thread.id);
-        thread.spawned++;
-        this.threads[child.id] = child;
-        return child;
-      }
-      case JOIN: {
-        const child = this.threads[entry.other]!;
-        thread.clock = join(thread.clock, child.clock);
-        entry.result = child.result;
-        return;
-      }
-    }
-  }
-
-  #sleep(thread: Thread, entry: Entry): void {
-    const cell = entry.cell!;
-    entry.listClockBefore = cell.listClock;
-    if (cell.listClock !== undefined) thread.clock = join(thread.clock, cell.listClock);
-    const value = (entry.real as Int32Array)[entry.index]!;
-    entry.before = value;
-    this.#orderAccess(thread, entry, true, false);
-    entry.version = entry.buffer!.version(entry.start, entry.size);
-    cell.listClock = thread.clock;
-    thread.clock = tick(thread.clock, thread.id);
-    entry.result = value !== entry.operand
-      ? "not-equal"
-      : entry.timeout === 0
-      ? "timed-out"
-      : undefined;
-    if (entry.result !== undefined) return;
-    const sleeper = { thread: thread.id, notified: false, clock: undefined, wakerDepth: -1 };
-    entry.sleeper = sleeper;
-    cell.sleepers = [...cell.sleepers, sleeper];
-    if (entry.kind === WAIT_ASYNC) {
-      entry.other =
-        thread.log.filter((e) => e.kind === WAIT_ASYNC && e.sleeper !== undefined).length - 1;
-      thread.outstanding = [...thread.outstanding, entry];
-      return;
-    }
-    const wake = new Entry(WAKE, thread.id, entry.buffer, entry.start, entry.size);
-    wake.cell = cell;
-    wake.sleeper = sleeper;
-    wake.timeout = entry.timeout;
-    thread.announced = wake;
-  }
-
-  #wake(thread: Thread, entry: Entry): void {
-    const sleeper = entry.sleeper!;
-    entry.other = sleeper.wakerDepth;
-    if (sleeper.notified) {
-      entry.result = "ok";
-      thread.clock = join(thread.clock, sleeper.clock!);
-      return;
-    }
-    const cell = entry.cell!;
-    entry.result = "timed-out";
-    entry.sleepersBefore = cell.sleepers;
-    cell.sleepers = cell.sleepers.filter((other) => other !== sleeper);
-    thread.elapsed += entry.timeout;
-    if (cell.listClock !== undefined) thread.clock = join(thread.clock, cell.listClock);
-  }
-
-  /** Resolves the promise that was notified first; if none was, the one with least time left. */
-  #resume(thread: Thread, entry: Entry): void {
-    const { outstanding } = thread;
-    const wait = outstanding.filter((wait) => wait.sleeper!.notified)
-      .sort((x, y) => x.sleeper!.wakerDepth - y.sleeper!.wakerDepth)[0] ??
-      outstanding.toSorted((x, y) => x.timeout - y.timeout)[0]!;
-    entry.outstanding = outstanding;
-    entry.cell = wait.cell;
-    entry.index = wait.other;
-    entry.sleeper = wait.sleeper;
-    entry.timeout = wait.timeout;
-    thread.outstanding = outstanding.filter((other) => other !== wait);
-    this.#wake(thread, entry);
-  }
-
-  #notify(thread: Thread, entry: Entry): void {
-    const cell = entry.cell!;
-    entry.listClockBefore = cell.listClock;
-    if (cell.listClock !== undefined) thread.clock = join(thread.clock, cell.listClock);
-    entry.sleepersBefore = cell.sleepers;
-    const count = Math.min(entry.operand as number, cell.sleepers.length);
-    for (const sleeper of cell.sleepers.slice(0, count)) {
-      sleeper.notified = true;
-      sleeper.clock = thread.clock;
-      sleeper.wakerDepth = this.trace.length - 1;
-    }
-    entry.result = count;
-    cell.sleepers = cell.sleepers.slice(count);
-    cell.listClock = thread.clock;
-    thread.clock = tick(thread.clock, thread.id);
-  }
-
-  /** Removes log entries from the end down to `length`, undoing plain writes. */
-  #unwind(thread: Thread, length: number): void {
-    const { log } = thread;
-    while (log.length > length) {
-      const entry = log.pop()!;
-      switch (entry.kind) {
-        case READ:
-          forgetPlainRead(entry);
-          break;
-        case WRITE:
-          entry.buffer!.bytes.set(entry.before as Uint8Array, entry.start);
-          entry.buffer!.bump(entry.start, entry.size, -1);
-          forgetPlainWrite(entry);
-          this.#uninitialise(entry);
-          break;
-        case BUFFER:
-          thread.made--;
-          this.buffers.pop();
-          break;
-        case SPAN_BEGIN:
-          thread.span = -1;
-          break;
-        case SPAN_END:
-          thread.span = entry.other;
-          for (let i = log.length - 1; i > thread.span; i--) {
-            if (log[i]!.kind === READ) forgetPlainRead(log[i]!);
-          }
-          break;
-        case MARK:
-          this.marks.pop();
-          break;
-      }
-    }
-  }
-
-  // --- looking at threads -------------------------------------------------------------------
 
   /** Runs code of the test between transitions; what it writes to model memory is taken back. */
   aside<T>(code: () => T): T {
@@ -1134,71 +795,8 @@ export class Machine {
     if (this.#aside) this.#copies ??= this.buffers.map((buffer) => buffer.bytes.slice());
   }
 
-  /** What a paused thread waits for: a write to any word that it read since its last pause. */
-  #wordsReadSincePause(thread: Thread): Watch[] {
-    const watches: Watch[] = [];
-    for (let i = thread.log.length - 1; i >= 0; i--) {
-      const entry = thread.log[i]!;
-      if (entry.kind === PAUSE) break;
-      const { buffer, start, size, version } = entry;
-      if (buffer === undefined || entry.kind === VIEW) continue;
-      if (watches.some((w) => w.buffer === buffer && w.start === start && w.size === size)) {
-        continue;
-      }
-      watches.push({ buffer, start, size, version });
-    }
-    return watches;
-  }
-
-  /** Whether the thread's last operations only read the same values over and over. */
-  #spins(thread: Thread): boolean {
-    const { log } = thread;
-    const limit = Math.max(64, this.options.spinLimit);
-    if (log.length < limit) return false;
-    const seen = new Map<number, unknown>();
-    for (let i = log.length - 1; i >= log.length - limit; i--) {
-      const entry = log[i]!;
-      if (entry.kind === SPAN_BEGIN || entry.kind === SPAN_END) continue;
-      if (entry.wrote || (entry.kind > COMPARE_EXCHANGE && entry.kind !== READ)) return false;
-      const key = entry.start * 16 + entry.size;
-      if (seen.has(key) && seen.get(key) !== entry.version) return false;
-      seen.set(key, entry.version);
-      if (seen.size > 8) return false;
-    }
-    const last = log.at(-1)!;
-    this.failure ??= {
-      kind: "spin without pause",
-      message: `Thread ${thread.name} has read ${last.buffer!.nameOf(last.start, last.size)} ` +
-        `without a change for ${limit} operations: a loop that waits for another thread must ` +
-        "call Atomics.pause() (or wait), so that the explorer knows to run the others",
-    };
-    return true;
-  }
-
-  #initialise(buffer: ModelBuffer, start: number, size: number, entry?: Entry): void {
-    const { initialised } = buffer;
-    if (initialised === undefined) return;
-    if (entry !== undefined) entry.initialisedBefore = initialised.slice(start, start + size);
-    initialised.fill(1, start, start + size);
-  }
-
-  #uninitialise(entry: Entry): void {
-    if (entry.initialisedBefore === undefined) return;
-    entry.buffer!.initialised!.set(entry.initialisedBefore, entry.start);
-  }
-
-  #checkInitialised(thread: Thread, entry: Entry): void {
-    const { buffer, start, size } = entry;
-    if (!buffer!.initialised!.subarray(start, start + size).includes(0)) return;
-    const failure: Failure = {
-      kind: "uninitialised read",
-      message: `Thread ${thread.name}: ${describe(entry)} reads bytes that nobody has written`,
-    };
-    if (this.current !== undefined) this.fail(failure);
-    this.failure ??= failure;
-  }
-
-  #race(entry: Entry, race: Race): void {
+  /** Notes a race. */
+  race(entry: Entry, race: Race): void {
     const failure: Failure = {
       kind: race.mixedSize ? "mixed-size race" : "data race",
       message: race.message,
@@ -1210,19 +808,6 @@ export class Machine {
 
   /** The two accesses of the race that was found. */
   raced: { first: Entry | undefined; second: Entry } | undefined = undefined;
-}
-
-/** Whether a sleeping wait can return now: it was notified, or its timeout may fire. */
-function canReturn(wait: Entry): boolean {
-  return wait.sleeper!.notified || wait.timeout !== Infinity;
-}
-
-function hasMoved(watch: Watch): boolean {
-  return watch.buffer.version(watch.start, watch.size) !== watch.version;
-}
-
-function isShared(view: unknown): boolean {
-  return ArrayBuffer.isView(view) && view.buffer instanceof NativeSharedArrayBuffer;
 }
 
 /** A value as an element of the array would hold it. */
@@ -1250,8 +835,3 @@ function stackLines(): string[] {
 }
 
 const MODEL_DIRECTORY = new URL("./", import.meta.url).href;
-
-/** Whether an entry is ordered by the scheduler. */
-export function isOperation(entry: Entry): boolean {
-  return entry.kind <= LAST_OPERATION;
-}

@@ -5,15 +5,7 @@
  * @module
  */
 
-export {
-  ExplorationError,
-  explore,
-  type ExploreOptions,
-  IncompleteError,
-  type Report,
-  type Results,
-  type StrategyName,
-  type Threads,
-} from "./explore.ts";
+export { ExplorationError, explore, IncompleteError } from "./explore.ts";
+export type { ExploreOptions, Report, Results, StrategyName, Threads } from "./options.ts";
 export type { AccessReport, Failure, FailureKind } from "./failure.ts";
 export type { Step } from "./table.ts";

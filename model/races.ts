@@ -21,7 +21,8 @@ import type { Cell } from "./memory.ts";
 
 /** The threads' logs, in which the earlier access of a race is found. */
 interface Logs {
-  readonly threads: readonly ({ readonly name: string; readonly log: readonly Entry[] } | undefined)[];
+  readonly threads:
+    readonly ({ readonly name: string; readonly log: readonly Entry[] } | undefined)[];
 }
 
 /** A race between an access and an earlier one. */
@@ -139,7 +140,8 @@ function race(
   return {
     other,
     mixedSize,
-    message: `${first} by ${name(thread)} and ${describe(entry)} by ${name(entry.thread)} are not ` +
+    message:
+      `${first} by ${name(thread)} and ${describe(entry)} by ${name(entry.thread)} are not ` +
       (mixedSize ? "of the same range, and not ordered" : "ordered by happens-before"),
   };
 }

@@ -11,7 +11,8 @@
  */
 
 import { type Entry, PAUSE } from "./entry.ts";
-import type { Machine, Thread } from "./machine.ts";
+import type { Machine } from "./machine.ts";
+import type { Thread } from "./thread.ts";
 import type { Strategy } from "./strategy.ts";
 
 /** Numbers in [0, 1) from a seed: a Weyl sequence through an integer hash. */

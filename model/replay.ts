@@ -8,7 +8,8 @@
  */
 
 import type { Entry } from "./entry.ts";
-import type { Machine, Thread } from "./machine.ts";
+import type { Machine } from "./machine.ts";
+import type { Thread } from "./thread.ts";
 import type { Strategy } from "./strategy.ts";
 
 /** The schedule of a trace. */

@@ -5,7 +5,8 @@
  */
 
 import type { Entry } from "./entry.ts";
-import type { Machine, Thread } from "./machine.ts";
+import type { Machine } from "./machine.ts";
+import type { Thread } from "./thread.ts";
 
 /** A way to search the schedules of a machine. */
 export interface Strategy {

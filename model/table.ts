@@ -21,7 +21,8 @@ import {
   WAKE,
   WRITE,
 } from "./entry.ts";
-import type { Machine, Thread } from "./machine.ts";
+import type { Machine } from "./machine.ts";
+import type { Thread } from "./thread.ts";
 
 /** One step of a schedule, as reports show it. */
 export interface Step {

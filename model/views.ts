@@ -5,9 +5,10 @@
  * @module
  */
 
-import { type Machine, type View, views } from "./machine.ts";
+import type { Machine } from "./machine.ts";
 import type { ModelBuffer } from "./memory.ts";
 import { type AnyTypedArray, typedArrayPrototype } from "./native.ts";
+import { type View, views } from "./registry.ts";
 
 /** The machine that is running, if one is; what every intercepted object asks. */
 export interface Active {
@@ -25,7 +26,7 @@ export function trackView<T extends AnyTypedArray | DataView>(
   real: T,
   buffer: ModelBuffer,
 ): T {
-  const view: View = { real, buffer, offset: real.byteOffset, constructor: real.constructor };
+  const view: View = { real, buffer, offset: real.byteOffset };
   const handler = real instanceof DataView
     ? dataViewHandler(active, view)
     : typedArrayHandler(active, view);
@@ -187,4 +188,3 @@ function dataViewHandler(active: Active, view: View): ProxyHandler<DataView> {
     },
   };
 }
-
