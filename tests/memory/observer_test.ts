@@ -1,0 +1,67 @@
+import { assertEquals } from "@std/assert";
+import { Broadcast, type Observer } from "../../mod.ts";
+
+/** Installs an observer for as long as `fn` runs; returns what it was told. */
+function observed(fn: () => void): string[] {
+  const heard: string[] = [];
+  const observer: Observer = {
+    beginSpeculation: () => heard.push("begin"),
+    endSpeculation: (kept) => heard.push(`end ${kept}`),
+    label: (_buffer, byteOffset, byteLength, name) =>
+      heard.push(`${name} ${byteOffset} ${byteLength}`),
+  };
+  const slot = (globalThis as unknown as Record<symbol, { current: Observer | undefined }>)[
+    Symbol.for("busbar.observer")
+  ]!;
+  const before = slot.current;
+  slot.current = observer;
+  try {
+    fn();
+  } finally {
+    slot.current = before;
+  }
+  return heard;
+}
+
+Deno.test("an observer hears the name of each word of a ring, where it is made or attached", () => {
+  const labels = [
+    "broadcast.magic 0 4",
+    "broadcast.version 4 4",
+    "broadcast.capacity 8 4",
+    "broadcast.segments 12 4",
+    "broadcast.startPosition 16 8",
+    "broadcast.writer 64 4",
+    "broadcast.positionHigh 68 4",
+    "broadcast.position 128 4",
+    "broadcast.epoch[0] 192 4",
+    "broadcast.epoch[1] 256 4",
+    "broadcast.data 320 64",
+  ];
+  let broadcast: Broadcast;
+  const create = () => broadcast = Broadcast.create({ capacityBytes: 64, segments: 2 });
+  assertEquals(observed(create), labels);
+  assertEquals(observed(() => Broadcast.attach(broadcast.handle)), labels);
+});
+
+Deno.test("an observer hears that a batch was copied, and whether it was kept", () => {
+  const broadcast = Broadcast.create({ capacityBytes: 64, segments: 2 });
+  using writer = broadcast.writer();
+  const reader = broadcast.reader();
+  assertEquals(observed(() => reader.poll()), []);
+  writer.send(new Uint8Array(8));
+  assertEquals(observed(() => reader.poll()), ["begin", "end true"]);
+
+  // The reader's place is within what is retained, but its segment was entered anew.
+  while (reader.next());
+  for (let i = 0; i < 4; i++) writer.send(new Uint8Array(8));
+  assertEquals(
+    observed(() => {
+      try {
+        reader.poll();
+      } catch {
+        // The reader was overrun.
+      }
+    }),
+    ["begin", "end false"],
+  );
+});

@@ -1,0 +1,40 @@
+/**
+ * Runs functions on real workers.
+ *
+ * @module
+ */
+
+import type { Outcome, Task } from "./worker_entry.ts";
+
+/**
+ * Calls an exported function of a module on a worker of its own, which is ended afterwards.
+ *
+ * @param module Where the module is, as from `import.meta.resolve`. It is loaded on the worker, so
+ * it must not declare tests.
+ * @param name The function.
+ * @param argument Its only argument, which must survive structured clone, as must its result.
+ * @returns What the function returns, or resolves to.
+ * @throws What the function throws: an error of a built-in class, otherwise an `Error`.
+ */
+export async function runOnWorker<Result>(
+  module: string,
+  name: string,
+  argument: unknown,
+): Promise<Result> {
+  const worker = new Worker(import.meta.resolve("./worker_entry.ts"), { type: "module", name });
+  try {
+    const outcome = await new Promise<Outcome>((resolve, reject) => {
+      worker.onmessage = (event: MessageEvent<Outcome>) => resolve(event.data);
+      worker.onmessageerror = () => reject(new Error(`The result of ${name} cannot be cloned`));
+      worker.onerror = (event) => {
+        event.preventDefault();
+        reject(new Error(event.message));
+      };
+      worker.postMessage({ module, name, argument } satisfies Task);
+    });
+    if (outcome.failed) throw outcome.error;
+    return outcome.result as Result;
+  } finally {
+    worker.terminate();
+  }
+}
