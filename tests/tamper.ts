@@ -1,0 +1,32 @@
+/**
+ * Broken twins of shipped code: the same functions, with some atomic operations gone wrong.
+ *
+ * @module
+ */
+
+/** The operations that a twin can get wrong. */
+type Operations = Pick<
+  typeof Atomics,
+  "load" | "store" | "add" | "exchange" | "compareExchange" | "wait" | "notify"
+>;
+
+/**
+ * A body that runs with other atomic operations.
+ *
+ * @param body What a thread does.
+ * @param wrong Makes the operations that differ, out of the proper ones.
+ */
+export function tampered<Argument, Result>(
+  body: (argument: Argument) => Result,
+  wrong: (proper: Operations) => Partial<Record<keyof Operations, unknown>>,
+): (argument: Argument) => Result {
+  return (argument) => {
+    const proper = globalThis.Atomics;
+    globalThis.Atomics = Object.assign(Object.create(proper), wrong(proper));
+    try {
+      return body(argument);
+    } finally {
+      globalThis.Atomics = proper;
+    }
+  };
+}
