@@ -176,12 +176,14 @@ export function readShape(buffer: ArrayBufferLike, byteOffset: number): Shape {
     segments: words[SEGMENTS]!,
     startPosition: (words[START_HIGH]! >>> 0) * 2 ** 32 + (words[START_LOW]! >>> 0),
   };
-  const sound = isPowerOfTwo(shape.capacityBytes) && isPowerOfTwo(shape.segments) &&
-    shape.segments <= shape.capacityBytes / FRAME_ALIGNMENT;
+  const { capacityBytes, segments, startPosition } = shape;
+  const sound = isPowerOfTwo(capacityBytes) && isPowerOfTwo(segments) &&
+    capacityBytes >= MIN_CAPACITY_BYTES && segments <= capacityBytes / FRAME_ALIGNMENT &&
+    Number.isSafeInteger(startPosition) && startPosition % (capacityBytes / segments) === 0;
   const found = buffer.byteLength - byteOffset;
   if (!sound || regionByteLength(shape) > found) {
     throw new TypeError(
-      `Cannot attach as a ring of ${shape.capacityBytes} bytes in ${shape.segments} segments does not fit: found ${found} bytes`,
+      `Cannot attach as a ring of ${capacityBytes} bytes in ${segments} segments from ${startPosition} does not fit: found ${found} bytes`,
     );
   }
   return shape;

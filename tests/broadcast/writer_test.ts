@@ -1,0 +1,226 @@
+import { assertEquals, assertThrows } from "@std/assert";
+import { Broadcast, type BroadcastWriter } from "../../mod.ts";
+import { numbered, take } from "./messages.ts";
+
+/** A ring of 64 bytes in 8 segments, whose longest message has 8 bytes, and both its ends. */
+function ends(capacityBytes = 64) {
+  const broadcast = Broadcast.create({ capacityBytes });
+  return { broadcast, writer: broadcast.writer(), reader: broadcast.reader() };
+}
+
+Deno.test("appended messages are visible once published, all at once", () => {
+  const { writer, reader } = ends(256);
+  const messages = [0, 1, 8, 9, 56].map((length, i) => numbered(i, length));
+  for (const message of messages) {
+    writer.append(message);
+    assertEquals(reader.poll(), false);
+  }
+  assertEquals(writer.position, 8 + 16 + 16 + 24 + 64);
+  writer.publish();
+  assertEquals(take(reader), messages);
+  writer.publish(); // Nothing new.
+  assertEquals(reader.poll(), false);
+});
+
+Deno.test("a claimed message is filled in place, and may become shorter", () => {
+  const { writer, reader } = ends(256);
+  const offset = writer.claim(20, { userValue: 5 });
+  assertEquals(offset % 8, 0);
+  writer.bytes.set(numbered(1, 20), offset);
+  writer.commit();
+  const second = writer.claim(56, { userValue: 6, final: false, continuation: true });
+  writer.bytes.set(numbered(2, 3), second);
+  writer.commit(3);
+  const third = writer.claim(0);
+  assertEquals(third - second, 16);
+  writer.commit();
+  writer.publish();
+
+  reader.poll();
+  reader.next();
+  assertEquals([reader.userValue, reader.isFinal, reader.isContinuation], [5, true, false]);
+  assertEquals(reader.message(), numbered(1, 20));
+  reader.next();
+  assertEquals([reader.userValue, reader.isFinal, reader.isContinuation], [6, false, true]);
+  assertEquals(reader.message(), numbered(2, 3));
+  reader.next();
+  assertEquals([reader.userValue, reader.isFinal, reader.isContinuation], [0, true, false]);
+  assertEquals(reader.length, 0);
+  assertEquals(reader.next(), false);
+});
+
+Deno.test("an aborted claim leaves nothing to read", () => {
+  const { writer, reader } = ends(256);
+  writer.append(numbered(1, 8));
+  writer.bytes.fill(255, writer.claim(40));
+  writer.abort();
+  writer.publish();
+  assertEquals(take(reader), [numbered(1, 8)]);
+
+  // Also one for which the end of the ring was padded.
+  while (writer.position % 256 !== 208) writer.send(new Uint8Array());
+  take(reader);
+  writer.claim(56);
+  writer.abort();
+  writer.publish();
+  assertEquals(take(reader), []);
+  writer.send(numbered(3, 56));
+  assertEquals(take(reader), [numbered(3, 56)]);
+});
+
+Deno.test("frames never wrap: padding fills the end of the ring", () => {
+  const { writer, reader } = ends();
+  const positions: number[] = [];
+  for (let i = 0; i < 20; i++) {
+    const message = numbered(i, i % 9);
+    writer.send(message);
+    positions.push(writer.position);
+    assertEquals(take(reader), [message]);
+    assertEquals(reader.position, writer.position);
+  }
+  // Frames of 8, then 16 bytes: the fourth one of 16 that would begin at 56 begins at 64.
+  assertEquals(positions.slice(0, 6), [8, 24, 40, 56, 80, 96]);
+});
+
+Deno.test("a batch of more than half the ring is published in parts", () => {
+  const { writer, reader } = ends(1024);
+  let count = 0;
+  for (let i = 0; i < 64; i++) {
+    writer.append(numbered(i, 56));
+    while (reader.poll()) {
+      while (reader.next()) assertEquals(reader.message(), numbered(count++, 56));
+    }
+  }
+  writer.publish();
+  assertEquals(take(reader).length, 64 - count);
+  assertEquals(reader.overruns, 0);
+});
+
+Deno.test("a message that is too long, or of no length, is refused", () => {
+  const { writer, reader } = ends(1024);
+  assertEquals(writer.largestMessage, 248);
+  for (const length of [249, 2 ** 32 + 8, -1, 1.5, NaN, "8" as unknown as number]) {
+    assertThrows(
+      () => writer.claim(length),
+      RangeError,
+      `Cannot write a message as its length must be a whole number from 0 to 248: received ${
+        JSON.stringify(length) ?? length
+      }`.replace("null", "NaN"),
+    );
+  }
+  assertThrows(() => writer.append(new Uint8Array(249)), RangeError, "received 249");
+  assertThrows(() => writer.send(new Uint8Array(249)), RangeError, "received 249");
+  writer.send(numbered(1, 248));
+  assertEquals(take(reader), [numbered(1, 248)]);
+});
+
+Deno.test("a user value that does not fit is refused", () => {
+  const { writer, reader } = ends(1024);
+  for (const userValue of [-1, 2 ** 32, 0.5]) {
+    assertThrows(
+      () => writer.append(numbered(1, 8), { userValue }),
+      RangeError,
+      `'userValue' must be a whole number from 0 to 4294967295: received ${userValue}`,
+    );
+  }
+  for (const userValue of [0, 1, 2 ** 31, 2 ** 32 - 1]) {
+    writer.send(numbered(1, 8), { userValue });
+    reader.poll();
+    reader.next();
+    assertEquals(reader.userValue, userValue);
+  }
+});
+
+Deno.test("calls out of order are refused, and the ring stays usable", () => {
+  const { writer, reader } = ends(1024);
+  const refused = (call: (writer: BroadcastWriter) => void, message: string) =>
+    assertThrows(() => call(writer), Error, message);
+  refused((w) => w.commit(), "Cannot commit as nothing is claimed");
+  refused((w) => w.abort(), "Cannot abort as nothing is claimed");
+
+  const offset = writer.claim(8);
+  const open = "while a message is claimed: commit or abort it first";
+  refused((w) => w.claim(8), `Cannot claim ${open}`);
+  refused((w) => w.append(numbered(1, 8)), `Cannot append ${open}`);
+  refused((w) => w.send(numbered(1, 8)), `Cannot append ${open}`);
+  refused((w) => w.publish(), `Cannot publish ${open}`);
+  assertThrows(
+    () => writer.commit(9),
+    RangeError,
+    "Cannot commit as 'length' must be a whole number from 0 to 8: received 9",
+  );
+  writer.bytes.set(numbered(2, 8), offset);
+  writer.commit();
+  refused((w) => w.commit(), "Cannot commit as nothing is claimed");
+  writer.publish();
+  assertEquals(take(reader), [numbered(2, 8)]);
+});
+
+Deno.test("a writer publishes what is committed when disposed of, and then does nothing", () => {
+  const { broadcast, writer, reader } = ends(1024);
+  writer.append(numbered(1, 8));
+  writer.claim(100);
+  writer[Symbol.dispose]();
+  assertEquals(take(reader), [numbered(1, 8)]);
+  const calls: ((writer: BroadcastWriter) => void)[] = [
+    (w) => w.claim(8),
+    (w) => w.commit(),
+    (w) => w.abort(),
+    (w) => w.append(numbered(1, 8)),
+    (w) => w.publish(),
+  ];
+  for (const call of calls) {
+    assertThrows(() => call(writer), Error, "as the writer was disposed of");
+  }
+
+  using next = broadcast.writer();
+  next.send(numbered(2, 8));
+  assertEquals(take(reader), [numbered(2, 8)]);
+});
+
+Deno.test("a writer goes on where the one before left off, wherever that was", () => {
+  const { broadcast, writer, reader } = ends(256);
+  writer[Symbol.dispose]();
+  for (let i = 0; i < 200; i++) {
+    using next = broadcast.writer();
+    assertEquals(next.position, reader.position);
+    // Segments may have been entered for a claim that came to nothing.
+    if (i % 3 === 0) next.claim(i % 57);
+    if (i % 3 === 0) next.abort();
+    next.append(numbered(i, i % 57));
+    next.publish();
+    if (i % 5 === 0) next.claim(56);
+    if (i % 5 === 0) next.abort();
+    next.publish();
+    assertEquals(take(reader), [numbered(i, i % 57)]);
+  }
+  assertEquals(reader.overruns, 0);
+});
+
+Deno.test("a payload that cannot be copied leaves the ring usable", () => {
+  const { writer, reader } = ends(1024);
+  const wrong = new BigInt64Array(4) as unknown as Uint8Array;
+  assertThrows(() => writer.append(wrong), TypeError);
+  writer.send(numbered(1, 8));
+  assertEquals(take(reader), [numbered(1, 8)]);
+});
+
+Deno.test("a ring ends before its positions are no longer exact", () => {
+  const startPosition = Number.MAX_SAFE_INTEGER + 1 - 1024;
+  const broadcast = Broadcast.create({ capacityBytes: 256, startPosition });
+  const reader = broadcast.reader();
+  using writer = broadcast.writer();
+  let count = 0;
+  assertThrows(
+    () => {
+      for (;; count++) {
+        writer.send(numbered(count, 24));
+        assertEquals(take(reader), [numbered(count, 24)]);
+      }
+    },
+    RangeError,
+    "the ring has carried 2^53 bytes",
+  );
+  assertEquals(count, (1024 - 256) / 32);
+  assertEquals(reader.position, startPosition + count * 32);
+});
