@@ -9,12 +9,14 @@
 
 import { MAX_THREADS } from "./clock.ts";
 import {
+  CALL,
   COMPARE_EXCHANGE,
   type Entry,
   JOIN,
   NOTIFY,
   PAUSE,
   RESUME,
+  RETURN,
   SPAWN,
   WAIT,
   WAIT_ASYNC,
@@ -131,6 +133,9 @@ function related(a: Footprint, b: Footprint): boolean {
     case SPAWN:
     case JOIN:
       return a.other === b.thread;
+    case CALL:
+      // Whether one call ends before another begins is what linearizability is about.
+      return b.kind === RETURN;
     default:
       return false;
   }

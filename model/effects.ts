@@ -9,17 +9,18 @@ import {
   ADD,
   AND,
   BUFFER,
+  CALL,
   COMPARE_EXCHANGE,
   Entry,
   EXCHANGE,
   JOIN,
   LOAD,
-  MARK,
   NOTIFY,
   OR,
   PAUSE,
   READ,
   RESUME,
+  RETURN,
   SPAN_BEGIN,
   SPAN_END,
   SPAWN,
@@ -95,6 +96,8 @@ export function revert(machine: Machine, thread: Thread, entry: Entry): void {
       entry.forced = false;
       break;
     case JOIN:
+    case CALL:
+    case RETURN:
       break;
     default:
       forgetAtomic(entry);
@@ -320,9 +323,6 @@ export function unwind(machine: Machine, thread: Thread, length: number): void {
         for (let i = log.length - 1; i > thread.span; i--) {
           if (log[i]!.kind === READ) forgetPlainRead(log[i]!);
         }
-        break;
-      case MARK:
-        machine.marks.pop();
         break;
     }
   }

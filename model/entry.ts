@@ -32,24 +32,26 @@ export const RESUME = 13;
 export const PAUSE = 14;
 export const SPAWN = 15;
 export const JOIN = 16;
+/** A recorded call begins. */
+export const CALL = 17;
+/** A recorded call returns. */
+export const RETURN = 18;
 /** The last kind that the scheduler orders. */
-export const LAST_OPERATION = 16;
+export const LAST_OPERATION = 18;
 /** A plain read. */
-export const READ = 17;
+export const READ = 19;
 /** A plain write. */
-export const WRITE = 18;
+export const WRITE = 20;
 /** A view was made. */
-export const VIEW = 19;
+export const VIEW = 21;
 /** A buffer was made. */
-export const BUFFER = 20;
+export const BUFFER = 22;
 /** A span of speculative reads begins. */
-export const SPAN_BEGIN = 21;
+export const SPAN_BEGIN = 23;
 /** A span of speculative reads ends. */
-export const SPAN_END = 22;
-/** A call of the history that is checked for linearizability begins or returns. */
-export const MARK = 23;
+export const SPAN_END = 24;
 /** The clock was read. */
-export const CLOCK = 24;
+export const CLOCK = 25;
 
 /** The name of each kind, as a reader of a schedule knows it. */
 export const KIND_NAMES: readonly string[] = [
@@ -70,13 +72,14 @@ export const KIND_NAMES: readonly string[] = [
   "pause",
   "spawn",
   "join",
+  "call",
+  "return",
   "read",
   "write",
   "new view",
   "new buffer",
   "speculate",
   "settle",
-  "mark",
   "clock",
 ];
 

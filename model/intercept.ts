@@ -225,9 +225,10 @@ export function uninstall(): void {
   current = undefined;
 }
 
-/** Whether the globals are those of a machine now. */
-export function isInstalled(): boolean {
-  return current !== undefined;
+/** The machine that is being explored; the error names who asks. */
+export function installedMachine(what: string): Machine {
+  if (current === undefined) throw new Error(`Cannot ${what}: no model is being explored`);
+  return current;
 }
 
 /** The machine whose thread is running; the error names who asks. */

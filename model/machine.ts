@@ -24,7 +24,6 @@ import {
   JOIN,
   KIND_NAMES,
   LOAD,
-  MARK,
   NOTIFY,
   OR,
   PAUSE,
@@ -123,8 +122,6 @@ export class Machine {
   state: unknown = undefined;
   /** Pauses in a row that were forced because nothing else could run. */
   forcedPauses = 0;
-  /** Calls and returns of the history that is checked for linearizability. */
-  readonly marks: { readonly thread: number; readonly value: unknown }[] = [];
   /** Source lines with operations that were reached; only where asked for. */
   readonly reached: Map<number, string> | undefined;
   readonly #children = new Map<string, number>();
@@ -445,13 +442,15 @@ export class Machine {
     }
   }
 
-  /** A call or return of the history that is checked for linearizability. */
-  mark(value: unknown): void {
+  /** A recorded call begins, or returns its result. */
+  record(kind: number, name: string, value: unknown): void {
     const thread = this.current;
     if (thread === undefined) return;
-    if (this.#replayed(thread, MARK, undefined, 0, 0) !== undefined) return;
-    this.#live(thread, new Entry(MARK, thread.id, undefined, 0, 0)).result = value;
-    this.marks.push({ thread: thread.id, value });
+    if (this.#replayed(thread, kind, undefined, 0, 0) !== undefined) return;
+    const entry = new Entry(kind, thread.id, undefined, 0, 0);
+    entry.view = name;
+    entry.a = value;
+    this.#suspend(thread, entry);
   }
 
   /** A read of the clock: `name` is what was read, in milliseconds. */

@@ -9,3 +9,5 @@ export { ExplorationError, explore, IncompleteError } from "./explore.ts";
 export type { ExploreOptions, Report, Results, StrategyName, Threads } from "./options.ts";
 export type { AccessReport, Failure, FailureKind } from "./failure.ts";
 export type { Step } from "./table.ts";
+export { record, type Specification } from "./linearizability.ts";
+export { shareBuffer, spawn, type Task } from "./spawn.ts";

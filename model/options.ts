@@ -4,6 +4,8 @@
  * @module
  */
 
+import type { Specification } from "./linearizability.ts";
+
 /** The bodies of the threads, by name. */
 // deno-lint-ignore no-explicit-any
 export type Threads<State> = Readonly<Record<string, (state: State) => any>>;
@@ -29,6 +31,9 @@ export interface ExploreOptions<State, T extends Threads<State>> {
   readonly check?: (state: State, results: Results<T>) => void | Promise<void>;
   /** Must hold after every step; it throws if not. It sees what was written atomically. */
   readonly invariant?: (state: State) => void;
+  /** What the recorded calls must be explained by: see `record`. */
+  // deno-lint-ignore no-explicit-any
+  readonly linearizable?: Specification<any>;
   /**
    * `dpor` (default) visits one schedule of each set that cannot differ in outcome; `all` visits
    * every schedule; `pct` and `random` try `executions` random ones.

@@ -10,6 +10,7 @@ import { type Entry, PAUSE, WAKE } from "./entry.ts";
 import { Enumeration } from "./enumerate.ts";
 import type { AccessReport, Failure } from "./failure.ts";
 import { install, uninstall } from "./intercept.ts";
+import { formatHistory, historyOf, isLinearizable } from "./linearizability.ts";
 import { Machine } from "./machine.ts";
 import { now } from "./native.ts";
 import type { ExploreOptions, Report, Results, Threads } from "./options.ts";
@@ -144,6 +145,8 @@ export class Search {
           if (checked) await checked;
           if (machine.failure !== undefined) continue;
         }
+        this.#explainHistory();
+        if (machine.failure !== undefined) continue;
         this.#executions++;
         this.onExecution?.(machine);
       }
@@ -183,6 +186,19 @@ export class Search {
   #wrong(error: unknown): void {
     const message = error instanceof Error ? error.message : String(error);
     this.#machine.failure = { kind: "assertion", message, cause: error };
+  }
+
+  /** Fails if no order of the recorded calls is one that the specification allows. */
+  #explainHistory(): void {
+    const { linearizable } = this.#options;
+    if (linearizable === undefined) return;
+    const { trace, threads } = this.#machine;
+    const history = historyOf(trace, threads);
+    if (isLinearizable(history, linearizable)) return;
+    this.#machine.failure = {
+      kind: "not linearizable",
+      message: `no order of these calls has these results:\n\n${formatHistory(history)}`,
+    };
   }
 
   /** Nothing can run: says who waits for what, and who wrote there last. */

@@ -6,6 +6,7 @@
 
 import {
   ADD,
+  CALL,
   COMPARE_EXCHANGE,
   type Entry,
   KIND_NAMES,
@@ -14,6 +15,7 @@ import {
   NOTIFY,
   PAUSE,
   READ,
+  RETURN,
   SPAWN,
   STORE,
   WAIT,
@@ -61,6 +63,10 @@ export function operationText(entry: Entry, threads: Machine["threads"]): string
       return `notify ${word}: wakes ${show(entry.result)}`;
     case PAUSE:
       return entry.forced ? "pause (nothing else can run)" : "pause";
+    case CALL:
+      return `${entry.view}(${(entry.a as readonly unknown[]).map(show).join(", ")}) begins`;
+    case RETURN:
+      return `${entry.view} returns ${show(entry.a)}`;
     case SPAWN:
       return `spawn ${threads[entry.other]?.name ?? entry.other}`;
     default:
