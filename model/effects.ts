@@ -199,7 +199,7 @@ function synchronise(machine: Machine, thread: Thread, entry: Entry): Thread | u
       return;
     case SPAWN: {
       const declared = entry.a as Thread;
-      const child = new Thread(declared.id, declared.name, declared.body);
+      const child = new Thread(declared.id, declared.name, declared.body, declared.start);
       child.clock = tick(thread.clock, child.id);
       thread.clock = tick(thread.clock, thread.id);
       thread.spawned++;

@@ -8,6 +8,7 @@
  */
 
 import type { Clock } from "./clock.ts";
+import type { Moment } from "./memo.ts";
 import type { Cell, ModelBuffer, Sleeper } from "./memory.ts";
 import type { AnyTypedArray } from "./native.ts";
 
@@ -123,6 +124,8 @@ export class Entry {
   releaseBefore: Clock | undefined = undefined;
   timeBefore = 0;
   forcedBefore = 0;
+  /** What undoing restores: where the thread was in what is remembered of it. */
+  moment: Moment | undefined = undefined;
   /** What undoing restores: the releases of the cells that were written over. */
   releasesBefore: readonly (Clock | undefined)[] | undefined = undefined;
   /** What undoing restores: the waiter list, and the clock of its critical section. */

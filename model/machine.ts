@@ -12,7 +12,7 @@
  */
 
 import { MAX_THREADS, ORIGIN, tick } from "./clock.ts";
-import { apply, checkInitialised, initialise, revert, unwind } from "./effects.ts";
+import { apply, initialise, revert, unwind } from "./effects.ts";
 import {
   ADD,
   AND,
@@ -23,6 +23,7 @@ import {
   EXCHANGE,
   JOIN,
   KIND_NAMES,
+  LAST_OPERATION,
   LOAD,
   NOTIFY,
   OR,
@@ -42,6 +43,7 @@ import {
   XOR,
 } from "./entry.ts";
 import type { Failure } from "./failure.ts";
+import { Moment, MomentBudget } from "./memo.ts";
 import { ModelBuffer } from "./memory.ts";
 import {
   type AnyTypedArray,
@@ -49,14 +51,8 @@ import {
   NativeSharedArrayBuffer,
   type TypedArrayConstructor,
 } from "./native.ts";
-import {
-  checkPlainRead,
-  checkPlainWrite,
-  describe,
-  notePlainRead,
-  notePlainWrite,
-  type Race,
-} from "./races.ts";
+import { happen } from "./plain.ts";
+import { describe, type Race } from "./races.ts";
 import { buffers, isShared, resolve } from "./registry.ts";
 import { type Body, SUSPENDED, Thread } from "./thread.ts";
 import { canReturn, hasMoved, spins, wordsReadSincePause } from "./waiting.ts";
@@ -125,6 +121,7 @@ export class Machine {
   /** Source lines with operations that were reached; only where asked for. */
   readonly reached: Map<number, string> | undefined;
   readonly #children = new Map<string, number>();
+  readonly #budget = new MomentBudget();
   #aside = false;
   #copies: Uint8Array[] | undefined;
   #declared = 0;
@@ -135,7 +132,7 @@ export class Machine {
 
   /** Adds a thread; it runs to its first operation when {@linkcode Machine.start} is called. */
   declare(name: string, body: Body): void {
-    this.threads.push(new Thread(this.#declared++, name, body));
+    this.threads.push(new Thread(this.#declared++, name, body, new Moment(this.#budget)));
   }
 
   /** Runs every declared thread to its first operation. */
@@ -200,8 +197,10 @@ export class Machine {
     thread.log.push(entry);
     entry.clockBefore = thread.clock;
     entry.forcedBefore = this.forcedPauses;
+    entry.moment = thread.moment;
     thread.announced = undefined;
     const child = apply(this, thread, entry);
+    thread.moment = thread.moment?.grow(entry.result);
     if (entry.wrote) this.forcedPauses = 0;
     else if (entry.forced) this.forcedPauses++;
     if (this.failure !== undefined || thread.announced !== undefined) return;
@@ -209,8 +208,41 @@ export class Machine {
       this.failure = spins(thread, this.options.spinLimit);
       if (this.failure !== undefined) return;
     }
-    const started = child === undefined ? undefined : this.run(child);
-    return started ? started.then(() => this.run(thread)) : this.run(thread);
+    const started = child === undefined ? undefined : this.#advance(child);
+    return started ? started.then(() => this.#advance(thread)) : this.#advance(thread);
+  }
+
+  /** Brings a thread to its next operation: by what is remembered of it, else by replay. */
+  #advance(thread: Thread): void | Promise<void> {
+    for (;;) {
+      const { moment } = thread;
+      const entry = moment?.entry;
+      if (entry === undefined) {
+        if (moment?.end === undefined) return this.run(thread);
+        thread.done = true;
+        thread.result = moment.end.result;
+        return;
+      }
+      if (entry.kind <= LAST_OPERATION) return this.#announceEntry(thread, entry);
+      happen(this, thread, entry);
+      if (this.failure !== undefined) return;
+      thread.moment = moment!.grow(entry.result);
+    }
+  }
+
+  /** Remembers what a replay has found beyond `from` entries. */
+  #learn(thread: Thread, from: number): void {
+    let { moment } = thread;
+    const { log } = thread;
+    for (let i = from; moment !== undefined && i < log.length; i++) {
+      const entry = log[i]!;
+      moment.entry = entry;
+      moment = moment.grow(entry.result);
+    }
+    thread.moment = moment;
+    if (moment === undefined) return;
+    if (thread.announced !== undefined) moment.entry = thread.announced;
+    else if (thread.done) moment.end = { result: thread.result };
   }
 
   /** Takes the last transition back. */
@@ -224,6 +256,7 @@ export class Machine {
     thread.done = false;
     thread.result = undefined;
     thread.announced = entry;
+    thread.moment = entry.moment;
     this.forcedPauses = entry.forcedBefore;
     revert(this, thread, entry);
   }
@@ -237,18 +270,18 @@ export class Machine {
     thread.cursor = 0;
     thread.unwinding = false;
     thread.promises = [];
-    this.current = thread;
+    const known = thread.log.length;
     let value: unknown;
+    this.current = thread;
     try {
       value = thread.body(this.state as never);
     } catch (error) {
-      this.current = undefined;
       if (!thread.unwinding) this.#threw(thread, error);
-      return;
     }
     this.current = undefined;
     if (isThenable(value)) return this.#runAsync(thread, value);
-    if (!thread.unwinding) this.#finish(thread, value);
+    if (this.failure === undefined && !thread.unwinding) this.#finish(thread, value);
+    if (this.failure === undefined && thread.capturing === undefined) this.#learn(thread, known);
   }
 
   /** Notes what is wrong and unwinds the running thread, if one is. */
@@ -314,9 +347,7 @@ export class Machine {
         `Cannot pause: expected an integer or nothing, received ${String(hint)}`,
       );
     }
-    const entry = new Entry(PAUSE, thread.id, undefined, 0, 0);
-    entry.watches = wordsReadSincePause(thread);
-    this.#suspend(thread, entry);
+    this.#suspend(thread, new Entry(PAUSE, thread.id, undefined, 0, 0));
   }
 
   /** A plain read of `size` bytes; returns the bytes as they were when it first happened. */
@@ -341,18 +372,7 @@ export class Machine {
       return write();
     }
     if (this.#replayed(thread, WRITE, buffer, start, size) !== undefined) return;
-    const entry = this.#live(thread, new Entry(WRITE, thread.id, buffer, start, size));
-    const race = checkPlainWrite(this, entry);
-    entry.wrote = true;
-    entry.before = buffer.bytes.slice(start, start + size);
-    notePlainWrite(entry);
-    buffer.bump(start, size, 1);
-    write();
-    entry.result = buffer.bytes.slice(start, start + size);
-    entry.version = buffer.version(start, size);
-    initialise(buffer, start, size, entry);
-    this.forcedPauses = 0;
-    if (race !== undefined) this.race(entry, race);
+    this.#live(thread, new Entry(WRITE, thread.id, buffer, start, size), write);
   }
 
   /** A view that the code under test makes over model memory. */
@@ -373,11 +393,12 @@ export class Machine {
       return known.result as T;
     }
     const result = make();
-    const entry = this.#live(thread, new Entry(VIEW, thread.id, buffer, 0, 0));
+    const entry = new Entry(VIEW, thread.id, buffer, 0, 0);
     entry.view = constructor;
     entry.a = a;
     entry.b = b;
     entry.result = result;
+    this.#live(thread, entry);
     return result;
   }
 
@@ -392,18 +413,22 @@ export class Machine {
     if (thread === undefined) {
       this.adopt(real, `buffer${this.buffers.length}`);
     } else {
-      this.adopt(real, `${thread.name}.buffer${thread.made++}`);
-      const entry = this.#live(thread, new Entry(BUFFER, thread.id, undefined, byteLength, 0));
+      this.#register(real, `${thread.name}.buffer${thread.made}`);
+      const entry = new Entry(BUFFER, thread.id, undefined, byteLength, 0);
       entry.result = real;
+      this.#live(thread, entry);
     }
     return real;
   }
 
   /** Makes a buffer part of the model. */
-  adopt(real: ArrayBufferLike, id: string): ModelBuffer {
+  adopt(real: ArrayBufferLike, id: string): void {
+    this.buffers.push(this.#register(real, id));
+  }
+
+  #register(real: ArrayBufferLike, id: string): ModelBuffer {
     const buffer = new ModelBuffer(id, real);
     if (this.options.uninitialised) buffer.initialised = new Uint8Array(real.byteLength);
-    this.buffers.push(buffer);
     buffers.set(real, buffer);
     return buffer;
   }
@@ -413,10 +438,6 @@ export class Machine {
     const thread = this.current;
     if (thread === undefined) return;
     if (this.#replayed(thread, SPAN_BEGIN, undefined, 0, 0) !== undefined) return;
-    if (thread.span >= 0) {
-      this.fail({ kind: "misuse", message: "A speculative span begins inside another one" });
-    }
-    thread.span = thread.log.length;
     this.#live(thread, new Entry(SPAN_BEGIN, thread.id, undefined, 0, 0));
   }
 
@@ -425,21 +446,7 @@ export class Machine {
     const thread = this.current;
     if (thread === undefined) return;
     if (this.#replayed(thread, SPAN_END, undefined, kept ? 1 : 0, 0) !== undefined) return;
-    if (thread.span < 0) {
-      this.fail({ kind: "misuse", message: "A speculative span ends that did not begin" });
-    }
-    const begin = thread.span;
-    const entry = this.#live(thread, new Entry(SPAN_END, thread.id, undefined, kept ? 1 : 0, 0));
-    entry.other = begin;
-    thread.span = -1;
-    if (!kept) return;
-    for (let i = begin; i < thread.log.length; i++) {
-      const read = thread.log[i]!;
-      if (read.kind !== READ) continue;
-      const race = checkPlainRead(this, read);
-      notePlainRead(read);
-      if (race !== undefined) this.race(read, race);
-    }
+    this.#live(thread, new Entry(SPAN_END, thread.id, undefined, kept ? 1 : 0, 0));
   }
 
   /** A recorded call begins, or returns its result. */
@@ -461,8 +468,7 @@ export class Machine {
     }
     const known = this.#replayed(thread, CLOCK, undefined, 0, 0);
     if (known !== undefined) return known.result as number;
-    const entry = this.#live(thread, new Entry(CLOCK, thread.id, undefined, 0, 0));
-    entry.result = thread.elapsed;
+    this.#live(thread, new Entry(CLOCK, thread.id, undefined, 0, 0));
     return thread.elapsed;
   }
 
@@ -494,7 +500,8 @@ export class Machine {
     }
     const entry = new Entry(SPAWN, thread.id, undefined, 0, 0);
     entry.other = id;
-    entry.a = new Thread(id, name ?? `${thread.name}.${thread.spawned}`, body);
+    const childName = name ?? `${thread.name}.${thread.spawned}`;
+    entry.a = new Thread(id, childName, body, new Moment(this.#budget));
     return this.#suspend(thread, entry);
   }
 
@@ -554,13 +561,10 @@ export class Machine {
     throw SUSPENDED;
   }
 
-  /** Adds a plain entry to the log while the thread runs on. */
-  #live(thread: Thread, entry: Entry): Entry {
-    entry.clock = thread.clock;
-    entry.time = thread.clock[thread.id]!;
-    thread.log.push(entry);
+  /** Lets something happen between operations while the thread runs on. */
+  #live(thread: Thread, entry: Entry, write?: () => void): void {
     thread.cursor++;
-    return entry;
+    happen(this, thread, entry, write);
   }
 
   #suspend(thread: Thread, entry: Entry): never {
@@ -569,9 +573,14 @@ export class Machine {
           MAX_THREADS + thread.id;
       if (!this.reached.has(key)) this.reached.set(key, stackLines()[0] ?? "unknown");
     }
-    thread.announced = entry;
+    this.#announceEntry(thread, entry);
     thread.unwinding = true;
     throw SUSPENDED;
+  }
+
+  #announceEntry(thread: Thread, entry: Entry): void {
+    if (entry.kind === PAUSE) entry.watches = wordsReadSincePause(thread);
+    thread.announced = entry;
   }
 
   #plainRead(
@@ -586,15 +595,10 @@ export class Machine {
     if (known !== undefined) {
       return real === undefined ? (known.result as Uint8Array).slice() : known.result;
     }
-    const entry = this.#live(thread, new Entry(READ, thread.id, buffer, start, size));
-    entry.result = real === undefined ? buffer.bytes.slice(start, start + size) : real[index];
-    entry.version = buffer.version(start, size);
-    if (thread.span < 0) {
-      const race = checkPlainRead(this, entry);
-      notePlainRead(entry);
-      if (race !== undefined) this.race(entry, race);
-    }
-    if (buffer.initialised !== undefined) checkInitialised(this, thread, entry);
+    const entry = new Entry(READ, thread.id, buffer, start, size);
+    entry.real = real;
+    entry.index = index;
+    this.#live(thread, entry);
     return real === undefined ? (entry.result as Uint8Array).slice() : entry.result;
   }
 
@@ -627,6 +631,7 @@ export class Machine {
   }
 
   async #runAsync(thread: Thread, promise: PromiseLike<unknown>): Promise<void> {
+    thread.moment = undefined;
     let settled: { value?: unknown; error?: unknown } | undefined;
     promise.then((value) => settled = { value }, (error) => settled = { error });
     for (;;) {

@@ -185,6 +185,7 @@ export function forgetPlainWrite(entry: Entry): void {
   if (entry.releasesBefore === undefined) return;
   const { releasesBefore } = entry;
   overlapping(entry).forEach((cell, i) => cell.release = releasesBefore[i]);
+  entry.releasesBefore = undefined;
 }
 
 function overlapping(entry: Entry): Cell[] {

@@ -6,6 +6,7 @@
 
 import { type Clock, ORIGIN } from "./clock.ts";
 import type { Entry } from "./entry.ts";
+import type { Moment } from "./memo.ts";
 
 /** What a thread's stack is unwound with. Prepared once: throwing it costs well under 1 µs. */
 export const SUSPENDED: unknown = Object.freeze({
@@ -47,5 +48,18 @@ export class Thread {
   /** Where each entry was made; only while a report is being written. */
   capturing: string[][] | undefined = undefined;
 
-  constructor(readonly id: number, readonly name: string, readonly body: Body) {}
+  /** Where it is in what is remembered of it; undefined if it must be replayed. */
+  moment: Moment | undefined;
+
+  /**
+   * @param start Where what is remembered of it begins.
+   */
+  constructor(
+    readonly id: number,
+    readonly name: string,
+    readonly body: Body,
+    readonly start: Moment,
+  ) {
+    this.moment = start;
+  }
 }
