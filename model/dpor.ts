@@ -52,6 +52,8 @@ export class OptimalDpor implements Strategy {
   readonly #events: Event[] = [];
   readonly #frames: Frame[] = [{ sleep: [], tree: [], isStarted: false }];
   #subtree: Node[] = [];
+  /** The events before this one stood in the execution before, whose races were reversed. */
+  #firstNew = 0;
 
   constructor(dependence: Dependence) {
     this.#dependence = dependence;
@@ -93,7 +95,7 @@ export class OptimalDpor implements Strategy {
       frames.pop();
       const frame = frames.at(-1)!;
       frame.sleep.push(events.pop()!.footprint);
-      if (frame.tree.length > 0) return events.length;
+      if (frame.tree.length > 0) return this.#firstNew = events.length;
     }
     return -1;
   }
@@ -101,7 +103,7 @@ export class OptimalDpor implements Strategy {
   /** Asks for the other order of every race in the execution that has just ended. */
   #reverseRaces(): void {
     const events = this.#events;
-    for (let i = 0; i < events.length; i++) {
+    for (let i = this.#firstNew; i < events.length; i++) {
       for (const j of events[i]!.races) {
         if (this.#isReversible(j, i)) this.#insert(j, i);
       }

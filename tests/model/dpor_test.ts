@@ -1,0 +1,64 @@
+import { assertEquals } from "@std/assert";
+import fc from "fast-check";
+import {
+  BLOCKING,
+  FREE,
+  type Outcome,
+  outcomeOf,
+  type Program,
+  programs,
+} from "./random_programs.ts";
+
+const MAX_EXECUTIONS = 20_000;
+const RUNS = Number(Deno.args[0] ?? 200);
+
+/** Searches both ways, unless every schedule would be too many. */
+async function both(program: Program): Promise<{ all: Outcome; dpor: Outcome } | undefined> {
+  const all = await outcomeOf(program, "none", MAX_EXECUTIONS);
+  if (all.failure === undefined && !all.isComplete) return undefined;
+  return { all, dpor: await outcomeOf(program, "dpor", MAX_EXECUTIONS) };
+}
+
+const sorted = (set: ReadonlySet<string>) => [...set].sort();
+
+Deno.test("optimal DPOR visits one execution of each trace, and every trace", async () => {
+  let compared = 0;
+  const property = fc.asyncProperty(programs(FREE, 3, 4), async (program) => {
+    const found = await both(program);
+    if (found === undefined) return;
+    compared++;
+    const { all, dpor } = found;
+    assertEquals(sorted(dpor.finals), sorted(all.finals));
+    assertEquals(sorted(dpor.traces), sorted(all.traces));
+    assertEquals(dpor.executions, all.traces.size);
+    assertEquals(dpor.pruned, 0);
+  });
+  await fc.assert(property, { numRuns: RUNS });
+  assertEquals(compared > RUNS / 2, true, `only ${compared} of ${RUNS} programs were compared`);
+});
+
+Deno.test("with blocking, DPOR finds the same final states and the same deadlocks", async () => {
+  let passed = 0;
+  let failed = 0;
+  const property = fc.asyncProperty(programs([...FREE, ...BLOCKING], 3, 3), async (program) => {
+    const found = await both(program);
+    if (found === undefined) return;
+    const { all, dpor } = found;
+    const fails = (outcome: Outcome) => outcome.failure !== undefined;
+    assertEquals(fails(dpor), fails(all));
+    if (fails(all)) {
+      failed++;
+      return;
+    }
+    passed++;
+    assertEquals(sorted(dpor.finals), sorted(all.finals));
+    assertEquals(dpor.executions <= all.executions, true);
+    assertEquals(dpor.traces.size, all.traces.size);
+  });
+  await fc.assert(property, { numRuns: RUNS });
+  assertEquals(
+    passed > RUNS / 10 && failed > RUNS / 10,
+    true,
+    `${passed} passed, ${failed} failed`,
+  );
+});

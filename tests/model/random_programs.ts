@@ -1,0 +1,118 @@
+/**
+ * Random small programs, and what all their schedules come to: the oracle for reductions.
+ *
+ * @module
+ */
+
+import fc from "fast-check";
+import { appendEvent, Dependence, type Event, traceKey } from "../../model/dependence.ts";
+import { OptimalDpor } from "../../model/dpor.ts";
+import { Enumeration } from "../../model/enumerate.ts";
+import { Search } from "../../model/search.ts";
+
+/** One call of a program: what, on which of two words, with which operands. */
+export type Call = readonly [what: string, word: number, a: number, b: number];
+/** A list of calls a thread. */
+export type Program = readonly (readonly Call[])[];
+
+/** Calls that are always enabled. */
+export const FREE = ["load", "store", "add", "compareExchange"] as const;
+/** Calls that wait for others, or wake them. */
+export const BLOCKING = ["notify", "wait", "wait with timeout", "spin", "spin once"] as const;
+
+/** Programs of up to `threads` threads with up to `calls` calls each. */
+export function programs(
+  kinds: readonly string[],
+  threads: number,
+  calls: number,
+): fc.Arbitrary<Program> {
+  const operand = fc.integer({ min: 0, max: 2 });
+  const call = fc.tuple(
+    fc.constantFrom(...kinds),
+    fc.integer({ min: 0, max: 1 }),
+    operand,
+    operand,
+  );
+  const thread = fc.array(call, { minLength: 1, maxLength: calls });
+  return fc.array(thread, { minLength: 2, maxLength: threads });
+}
+
+function perform(words: Int32Array, [what, word, a, b]: Call): unknown {
+  switch (what) {
+    case "load":
+      return Atomics.load(words, word);
+    case "store":
+      return Atomics.store(words, word, a);
+    case "add":
+      return Atomics.add(words, word, a);
+    case "compareExchange":
+      return Atomics.compareExchange(words, word, a, b);
+    case "notify":
+      return Atomics.notify(words, word, a);
+    case "wait":
+      return Atomics.wait(words, word, a);
+    case "wait with timeout":
+      return Atomics.wait(words, word, a, 5);
+    case "spin":
+      while (Atomics.load(words, word) === 0) Atomics.pause();
+      return "spun";
+    case "spin once":
+      if (Atomics.load(words, word) === 0) Atomics.pause();
+      return Atomics.load(words, word);
+    default:
+      throw new Error(`Cannot perform ${what}`);
+  }
+}
+
+/** What a search of a program has found. */
+export interface Outcome {
+  /** The kind of failure that ended it, if one did. */
+  readonly failure: string | undefined;
+  /** Final memory and results, of every execution. */
+  readonly finals: ReadonlySet<string>;
+  /** The Mazurkiewicz traces among the executions. */
+  readonly traces: ReadonlySet<string>;
+  readonly executions: number;
+  readonly pruned: number;
+  /** Whether the search ended by itself. */
+  readonly isComplete: boolean;
+}
+
+/** Runs a program under every schedule, or under those that a reduction leaves. */
+export async function outcomeOf(
+  program: Program,
+  reduction: "none" | "dpor",
+  maxExecutions: number,
+): Promise<Outcome> {
+  const finals = new Set<string>();
+  const traces = new Set<string>();
+  const body = (calls: readonly Call[]) => (words: Int32Array) =>
+    calls.map((call) => perform(words, call));
+  const threads = program.map((calls, i) => [`thread${i}`, body(calls)] as const);
+  const search = new Search({
+    setup: () => new Int32Array(new SharedArrayBuffer(8)),
+    threads: Object.fromEntries(threads) as never,
+    check: (words, results) => {
+      finals.add(JSON.stringify([...words as Int32Array, results]));
+    },
+    maxExecutions,
+    spinLimit: 3,
+  });
+  const plain = new Dependence(false);
+  search.onExecution = ({ trace }) => {
+    const events: Event[] = [];
+    for (const entry of trace) appendEvent(events, entry, plain);
+    traces.add(traceKey(events));
+  };
+  const report = await search.run(
+    reduction === "none" ? new Enumeration() : new OptimalDpor(plain),
+  );
+  return {
+    failure: search.failed?.failure.kind,
+    finals,
+    traces,
+    executions: report.executions,
+    pruned: report.pruned,
+    isComplete: report.complete,
+  };
+}
