@@ -21,6 +21,7 @@ import {
   WAIT_ASYNC,
   XOR,
 } from "./entry.ts";
+import type { Calls } from "./calls.ts";
 import type { Machine } from "./machine.ts";
 import {
   type AnyTypedArray,
@@ -50,20 +51,21 @@ const observerSlot = ((globalThis as unknown as Record<symbol, unknown>)[
 let current: Machine | undefined;
 
 const active: Active = {
-  get machine(): Machine {
+  get calls(): Calls {
     if (current === undefined) {
       throw new Error("Cannot use memory of a model outside the exploration that made it");
     }
-    return current;
+    return current.calls;
   },
 };
 
 const rmw = (kind: number) => (view: unknown, index: number, value: unknown) =>
-  current!.atomic(kind, view, index, value, undefined);
+  current!.calls.atomic(kind, view, index, value, undefined);
 
 /** Stands in for `Atomics`. */
 const modelAtomics = {
-  load: (view: unknown, index: number) => current!.atomic(LOAD, view, index, undefined, undefined),
+  load: (view: unknown, index: number) =>
+    current!.calls.atomic(LOAD, view, index, undefined, undefined),
   store: rmw(STORE),
   add: rmw(ADD),
   sub: rmw(SUB),
@@ -73,12 +75,12 @@ const modelAtomics = {
   exchange: rmw(EXCHANGE),
   notify: rmw(NOTIFY),
   compareExchange: (view: unknown, index: number, expected: unknown, replacement: unknown) =>
-    current!.atomic(COMPARE_EXCHANGE, view, index, expected, replacement),
+    current!.calls.atomic(COMPARE_EXCHANGE, view, index, expected, replacement),
   wait: (view: unknown, index: number, value: unknown, timeout?: number) =>
-    current!.atomic(WAIT, view, index, value, timeout),
+    current!.calls.atomic(WAIT, view, index, value, timeout),
   waitAsync: (view: unknown, index: number, value: unknown, timeout?: number) =>
-    current!.atomic(WAIT_ASYNC, view, index, value, timeout),
-  pause: (hint?: number) => current!.pause(hint),
+    current!.calls.atomic(WAIT_ASYNC, view, index, value, timeout),
+  pause: (hint?: number) => current!.calls.pause(hint),
   isLockFree: (size: number) => nativeAtomics.isLockFree(size),
   [Symbol.toStringTag]: "Atomics",
 };
@@ -91,7 +93,7 @@ function trackingConstructor<T extends TypedArrayConstructor | DataViewConstruct
       if (typeof first === "object" && first !== null) {
         const buffer = buffers.get(first);
         if (buffer !== undefined) {
-          return active.machine.view(
+          return active.calls.view(
             native,
             buffer,
             a,
@@ -104,7 +106,10 @@ function trackingConstructor<T extends TypedArrayConstructor | DataViewConstruct
               ),
           );
         }
-        args = [untracked(active.machine, first), ...args.slice(1)];
+        if (first instanceof NativeSharedArrayBuffer && current?.current !== undefined) {
+          active.calls.refuseUntracked(`makes a ${native.name} on`);
+        }
+        args = [untracked(active.calls, first), ...args.slice(1)];
       }
       return Reflect.construct(target, args, newTarget);
     },
@@ -113,7 +118,7 @@ function trackingConstructor<T extends TypedArrayConstructor | DataViewConstruct
 
 const ModelSharedArrayBuffer = new Proxy(NativeSharedArrayBuffer, {
   construct(_target, [byteLength, options]) {
-    return active.machine.buffer(byteLength, options);
+    return active.calls.buffer(byteLength, options);
   },
 });
 
@@ -127,7 +132,7 @@ function whileThreadRuns<F extends (...args: never[]) => unknown>(native: F, mod
 const ModelDate = new Proxy(Date, {
   construct(target, args, newTarget) {
     if (args.length === 0 && current?.current !== undefined) {
-      args = [current.clock("new Date()")];
+      args = [current.calls.clock("new Date()")];
     }
     return Reflect.construct(target, args, newTarget);
   },
@@ -135,10 +140,10 @@ const ModelDate = new Proxy(Date, {
 
 const untrackFirst = (native: (...args: never[]) => unknown) =>
   function (this: unknown, first: unknown, ...rest: never[]) {
-    return native.call(this, untracked(active.machine, first) as never, ...rest);
+    return native.call(this, untracked(active.calls, first) as never, ...rest);
   };
 
-const refused = (what: string, instead: string) => () => current!.refuse(what, instead);
+const refused = (what: string, instead: string) => () => current!.calls.refuse(what, instead);
 const randomness = "choose values in setup, or pass them in";
 const timers = "simulated threads have no timers";
 
@@ -165,7 +170,7 @@ replace(
   "encodeInto",
   (native: typeof TextEncoder.prototype.encodeInto) =>
     function (this: TextEncoder, text: string, into: Uint8Array) {
-      const copy = untracked(active.machine, into) as Uint8Array;
+      const copy = untracked(active.calls, into) as Uint8Array;
       const result = native.call(this, text, copy);
       if (copy !== into) into.set(copy.subarray(0, result.written));
       return result;
@@ -185,17 +190,17 @@ for (
 replace(
   Date,
   "now",
-  (native: never) => whileThreadRuns(native, () => current!.clock("Date.now()")),
+  (native: never) => whileThreadRuns(native, () => current!.calls.clock("Date.now()")),
 );
 replace(
   performance,
   "now",
-  (native: never) => whileThreadRuns(native, () => current!.clock("performance.now()")),
+  (native: never) => whileThreadRuns(native, () => current!.calls.clock("performance.now()")),
 );
 
 const observer: Observer = {
-  beginSpeculation: () => current!.beginSpeculation(),
-  endSpeculation: (kept) => current!.endSpeculation(kept),
+  beginSpeculation: () => current!.calls.beginSpeculation(),
+  endSpeculation: (kept) => current!.calls.endSpeculation(kept),
   label(buffer, byteOffset, byteLength, name) {
     buffers.get(buffer)?.label(byteOffset, byteLength, name);
   },
@@ -231,12 +236,12 @@ export function installedMachine(what: string): Machine {
   return current;
 }
 
-/** The machine whose thread is running; the error names who asks. */
-export function runningMachine(what: string): Machine {
+/** For calls of the running thread; the error names who asks. */
+export function runningCalls(what: string): Calls {
   if (current?.current === undefined) {
     throw new Error(`Cannot ${what}: no simulated thread is running`);
   }
-  return current;
+  return current.calls;
 }
 
 function put(target: object, key: PropertyKey, value: unknown): void {

@@ -12,7 +12,7 @@
  */
 
 import { CALL, type Entry, RETURN } from "./entry.ts";
-import { runningMachine } from "./intercept.ts";
+import { runningCalls } from "./intercept.ts";
 
 /** What an object does when calls come one at a time. */
 export interface Specification<S = unknown> {
@@ -52,9 +52,9 @@ export interface RecordedCall {
  * @returns What the call returns.
  */
 export function record<T>(name: string, args: readonly unknown[], call: () => T): T {
-  runningMachine("record a call").record(CALL, name, args);
+  runningCalls("record a call").record(CALL, name, args);
   const result = call();
-  runningMachine("record a call").record(RETURN, name, result);
+  runningCalls("record a call").record(RETURN, name, result);
   return result;
 }
 

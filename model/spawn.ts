@@ -4,7 +4,7 @@
  * @module
  */
 
-import { installedMachine, runningMachine } from "./intercept.ts";
+import { installedMachine, runningCalls } from "./intercept.ts";
 import type { Body } from "./thread.ts";
 
 /** A thread that a thread has started. */
@@ -41,8 +41,8 @@ export interface Task<T> {
  * @param name What reports call it.
  */
 export function spawn<T>(body: () => T, name?: string): Task<T> {
-  const id = runningMachine("spawn a thread").spawn(name, body as Body);
-  return { join: () => runningMachine("join a thread").join(id) as T };
+  const id = runningCalls("spawn a thread").spawn(name, body as Body);
+  return { join: () => runningCalls("join a thread").join(id) as T };
 }
 
 /**

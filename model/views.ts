@@ -5,14 +5,14 @@
  * @module
  */
 
-import type { Machine } from "./machine.ts";
+import type { Calls } from "./calls.ts";
 import type { ModelBuffer } from "./memory.ts";
 import { type AnyTypedArray, typedArrayPrototype } from "./native.ts";
 import { type View, views } from "./registry.ts";
 
-/** The machine that is running, if one is; what every intercepted object asks. */
+/** Where calls go: the machine that is being explored. */
 export interface Active {
-  readonly machine: Machine;
+  readonly calls: Calls;
 }
 
 type Method = (...args: never[]) => unknown;
@@ -36,21 +36,21 @@ export function trackView<T extends AnyTypedArray | DataView>(
 }
 
 /** A private copy of what a tracked view shows now; logged as one plain read. */
-export function snapshot(machine: Machine, view: View): AnyTypedArray {
+export function snapshot(calls: Calls, view: View): AnyTypedArray {
   const real = view.real as AnyTypedArray;
-  const bytes = machine.read(view.buffer, view.offset, real.byteLength);
+  const bytes = calls.read(view.buffer, view.offset, real.byteLength);
   return new (real.constructor as new (buffer: ArrayBufferLike) => AnyTypedArray)(bytes.buffer);
 }
 
 /** A tracked view replaced by a private copy; anything else as it is. */
-export function untracked(machine: Machine, value: unknown): unknown {
+export function untracked(calls: Calls, value: unknown): unknown {
   const view = typeof value === "object" && value !== null ? views.get(value) : undefined;
   if (view === undefined) return value;
   if (view.real instanceof DataView) {
-    const bytes = machine.read(view.buffer, view.offset, view.real.byteLength);
+    const bytes = calls.read(view.buffer, view.offset, view.real.byteLength);
     return new DataView(bytes.buffer);
   }
-  return snapshot(machine, view);
+  return snapshot(calls, view);
 }
 
 function typedArrayHandler(active: Active, view: View): ProxyHandler<AnyTypedArray> {
@@ -64,7 +64,7 @@ function typedArrayHandler(active: Active, view: View): ProxyHandler<AnyTypedArr
         const index = elementIndex(key);
         if (index >= 0) {
           if (index >= real.length) return undefined;
-          return active.machine.readElement(buffer, real, index, offset);
+          return active.calls.readElement(buffer, real, index, offset);
         }
       }
       const value = Reflect.get(real, key, real);
@@ -77,7 +77,7 @@ function typedArrayHandler(active: Active, view: View): ProxyHandler<AnyTypedArr
       const index = typeof key === "string" ? elementIndex(key) : -1;
       if (index < 0) return Reflect.set(real, key, value, real);
       if (index < real.length) {
-        active.machine.write(buffer, offset + index * size, size, () => {
+        active.calls.write(buffer, offset + index * size, size, () => {
           real[index] = value;
         });
       }
@@ -99,22 +99,21 @@ function typedArrayMethod(active: Active, view: View, key: PropertyKey): Method 
   const { buffer, offset } = view;
   const size = real.BYTES_PER_ELEMENT;
   const native = typedArrayPrototype[key] as (this: unknown, ...args: unknown[]) => unknown;
-  const whole = (change: () => void) =>
-    active.machine.write(buffer, offset, real.byteLength, change);
+  const whole = (change: () => void) => active.calls.write(buffer, offset, real.byteLength, change);
   switch (key) {
     case "set":
       return (source: ArrayLike<unknown>, at = 0) => {
-        const values = untracked(active.machine, source) as ArrayLike<number>;
+        const values = untracked(active.calls, source) as ArrayLike<number>;
         const { length } = values;
         if (!(at >= 0 && at + length <= real.length)) return native.call(real, values, at);
-        active.machine.write(buffer, offset + at * size, length * size, () => {
+        active.calls.write(buffer, offset + at * size, length * size, () => {
           native.call(real, values, at);
         });
       };
     case "fill":
       return (value: number, from?: number, to?: number) => {
         const [start, end] = range(real.length, from, to);
-        active.machine.write(buffer, offset + start * size, (end - start) * size, () => {
+        active.calls.write(buffer, offset + start * size, (end - start) * size, () => {
           native.call(real, value, start, end);
         });
         return undefined;
@@ -124,14 +123,14 @@ function typedArrayMethod(active: Active, view: View, key: PropertyKey): Method 
         const [start, end] = range(real.length, from, to);
         const [into] = range(real.length, target);
         const count = Math.max(0, Math.min(end - start, real.length - into));
-        const bytes = active.machine.read(buffer, offset + start * size, count * size);
-        active.machine.write(buffer, offset + into * size, count * size, () => {
+        const bytes = active.calls.read(buffer, offset + start * size, count * size);
+        active.calls.write(buffer, offset + into * size, count * size, () => {
           buffer.bytes.set(bytes, offset + into * size);
         });
       };
     case "subarray":
       return (from?: number, to?: number) =>
-        active.machine.view(real.constructor, buffer, from, to, () => {
+        active.calls.view(real.constructor, buffer, from, to, () => {
           const part = native.call(real, from, to) as AnyTypedArray;
           return trackView(active, part, buffer);
         });
@@ -139,18 +138,18 @@ function typedArrayMethod(active: Active, view: View, key: PropertyKey): Method 
       return (from?: number, to?: number) => {
         const [start, end] = range(real.length, from, to);
         const length = Math.max(0, end - start);
-        const bytes = active.machine.read(buffer, offset + start * size, length * size);
+        const bytes = active.calls.read(buffer, offset + start * size, length * size);
         return new (real.constructor as new (b: ArrayBufferLike) => AnyTypedArray)(bytes.buffer);
       };
   }
   if (!writers.has(key as string)) {
     return (...args: unknown[]) => {
-      const copy = snapshot(active.machine, view);
+      const copy = snapshot(active.calls, view);
       return (Reflect.get(copy, key) as Method).apply(copy, args as never[]);
     };
   }
   return (...args: unknown[]) => {
-    const copy = snapshot(active.machine, view);
+    const copy = snapshot(active.calls, view);
     native.call(copy, ...args);
     whole(() => (real as Uint8Array).set(copy as Uint8Array));
   };
@@ -179,10 +178,10 @@ function dataViewHandler(active: Active, view: View): ProxyHandler<DataView> {
         const inside = Number.isInteger(at) && at >= 0 && at + size <= real.byteLength;
         if (!inside) return native.call(real, at, ...rest);
         if (found[1] === "set") {
-          active.machine.write(buffer, offset + at, size, () => native.call(real, at, ...rest));
+          active.calls.write(buffer, offset + at, size, () => native.call(real, at, ...rest));
           return undefined;
         }
-        const bytes = active.machine.read(buffer, offset + at, size);
+        const bytes = active.calls.read(buffer, offset + at, size);
         return native.call(new DataView(bytes.buffer), 0, ...rest);
       };
     },
