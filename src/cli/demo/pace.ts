@@ -51,16 +51,10 @@ export class Pacer {
     const { capacityBytes, segments, startPosition } = broadcast;
     this.control = new Int32Array(new SharedArrayBuffer(positionIndex(workers) * 4));
     this.#workers = workers;
-    // A segment is lost when the writer enters it: one for the segment that the worker is in the
-    // midst of, one for that which the writer is.
-    this.#windowBytes = capacityBytes - 2 * (capacityBytes / segments);
+    // A segment is lost when the writer enters it, and the worker may be at the end of one.
+    this.#windowBytes = capacityBytes - capacityBytes / segments;
     this.#limit = startPosition + this.#windowBytes;
     for (let i = 0; i < workers; i++) this.control[positionIndex(i)] = startPosition;
-  }
-
-  /** Whether a worker was found to have left. Such a worker is no longer waited for. */
-  get someoneLeft(): boolean {
-    return this.#someoneLeft;
   }
 
   /** Blocks until every worker is near enough for a message of `length` bytes to be written. */
@@ -70,9 +64,10 @@ export class Pacer {
     if (reach > this.#limit) this.#waitFor(writer, reach);
   }
 
-  /** Looks whether a worker left. */
-  look(writer: BroadcastWriter): void {
+  /** Looks whether a worker left, which is then no longer waited for. */
+  findsLeaver(writer: BroadcastWriter): boolean {
     this.#findSlowest(writer.position);
+    return this.#someoneLeft;
   }
 
   /** Tells the workers that the stream is over: `ended` if they shall read what is left of it. */

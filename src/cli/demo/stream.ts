@@ -6,10 +6,11 @@
 
 import { Broadcast } from "../../broadcast/broadcast.ts";
 import type { BroadcastWriter } from "../../broadcast/writer.ts";
+import { BlockReader } from "./block_reader.ts";
 import { Cutter, type Send } from "./cutter.ts";
 import { DEFAULT_RECORD_BYTES, type StreamOptions } from "./options.ts";
 import { Pacer } from "./pace.ts";
-import { hashSource, type OpenSource, refusal, type Source } from "./source.ts";
+import { hashSource, refusal, type Source } from "./source.ts";
 import { type Streamed, summarize, type Summary } from "./summary.ts";
 import type { TaskName } from "./tasks.ts";
 import { Team } from "./team.ts";
@@ -40,19 +41,18 @@ export async function stream(
   hooks: StreamHooks = {},
 ): Promise<Summary> {
   using input = source.open();
-  const block = new Uint8Array(BLOCK_BYTES);
+  const blocks = new BlockReader(input, BLOCK_BYTES);
   // Before anything is started: there may be nothing to stream.
-  const first = input.readSync(block) ?? 0;
-  if (first === 0) throw refusal(source.name, "it is empty");
-  const isText = !block.subarray(0, first).includes(0);
+  if (!blocks.next(0)) throw refusal(source.name, "it is empty");
+  const isText = !blocks.block.subarray(0, blocks.end).includes(0);
   const tasks: TaskName[] = ["count", "hash", isText ? "words" : "bytes"];
 
   const broadcast = Broadcast.create({ capacityBytes: options.ringBytes });
   const pacer = new Pacer(broadcast, tasks.length);
   using team = new Team(tasks, broadcast, pacer.control, hooks.workerUrl);
   using writer = broadcast.writer();
-  // Whatever happens, the workers must be awake to be ended.
-  using _ = { [Symbol.dispose]: () => pacer.finish(writer, "abandoned") };
+  // However this ends, a worker must be awake to be terminated.
+  using _wake = { [Symbol.dispose]: () => pacer.finish(writer, "abandoned") };
   await team.ready();
 
   const cutter = new Cutter(
@@ -62,27 +62,26 @@ export async function stream(
   const send = sender(writer, options.isPaced ? pacer : undefined);
   const start = performance.now();
   const secondsPassed = () => (performance.now() - start) / 1000;
-  const bytes = pump(input, block, first, (end, isLast, total) => {
-    const used = cutter.cut(block, end, isLast, send);
+  let used: number;
+  do {
+    used = cutter.cut(blocks.block, blocks.end, blocks.isLast, send);
     writer.publish();
-    hooks.onProgress?.(total, secondsPassed());
-    pacer.look(writer);
-    return pacer.someoneLeft ? "stop" : used;
-  });
+    hooks.onProgress?.(blocks.total, secondsPassed());
+  } while (!pacer.findsLeaver(writer) && blocks.next(used));
   pacer.finish(writer, "ended");
   // Rejects if it was for a worker's failure that we stopped.
   const reports = await team.reports();
   const streamed: Streamed = {
     source: source.name,
     isText,
-    bytes,
+    bytes: blocks.total,
     records: cutter.records,
     messages: cutter.messages,
     seconds: secondsPassed(),
     ringBytes: options.ringBytes,
     isPaced: options.isPaced,
   };
-  return summarize(streamed, tasks, reports, hashSource(source, bytes));
+  return summarize(streamed, tasks, reports, hashSource(source, streamed.bytes));
 }
 
 /** How a source is cut. */
@@ -101,37 +100,4 @@ function sender(writer: BroadcastWriter, pacer: Pacer | undefined): Send {
     writer.publish();
     published = writer.position;
   };
-}
-
-/**
- * Reads a source to its end, block by block.
- *
- * @param block Holds its first `first` bytes.
- * @param take Takes the bytes of the block before `end`, and says how many it used; the others
- * come again, with more behind them.
- * @returns How many bytes were read.
- */
-function pump(
-  input: OpenSource,
-  block: Uint8Array,
-  first: number,
-  take: (end: number, isLast: boolean, total: number) => number | "stop",
-): number {
-  let total = first;
-  let end = first;
-  for (let isLast = false; !isLast;) {
-    const used = take(end, isLast, total);
-    if (used === "stop") break;
-    block.copyWithin(0, used, end);
-    end -= used;
-    const read = input.readSync(block.subarray(end));
-    if (read === null || read === 0) {
-      take(end, true, total);
-      isLast = true;
-    } else {
-      end += read;
-      total += read;
-    }
-  }
-  return total;
 }

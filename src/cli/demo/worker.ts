@@ -7,6 +7,7 @@
 import { Broadcast, type BroadcastHandle } from "../../broadcast/broadcast.ts";
 import { follow, type FollowReport } from "./follow.ts";
 import { Follower } from "./pace.ts";
+import type { Task } from "./task.ts";
 import { beginTask, type TaskName } from "./tasks.ts";
 
 /** What a worker is told. */
@@ -33,14 +34,22 @@ interface WorkerScope {
   postMessage(news: News): void;
 }
 
-/** Carries an order out. */
-function carryOut({ task, broadcast, control, worker }: Order, tell: (news: News) => void): void {
+/**
+ * Carries an order out, and tells how it went.
+ *
+ * @param begin Begins the task that the order names.
+ */
+export function carryOut(
+  { task, broadcast, control, worker }: Order,
+  tell: (news: News) => void,
+  begin: (task: TaskName) => Task = beginTask,
+): void {
   const follower = new Follower(control, worker);
   try {
     const ring = Broadcast.attach(broadcast);
     const reader = ring.reader({ from: ring.startPosition });
     tell({ kind: "ready" });
-    tell({ kind: "report", report: follow(reader, follower, beginTask(task)) });
+    tell({ kind: "report", report: follow(reader, follower, begin(task)) });
   } catch (error) {
     tell({ kind: "failure", message: error instanceof Error ? error.message : String(error) });
   } finally {
