@@ -87,6 +87,18 @@ export class OptimalDpor implements Strategy {
     });
   }
 
+  /** As if what a state has still to try were all that it will have to. */
+  get fraction(): number {
+    let done = 0;
+    let share = 1;
+    for (const { sleep, tree } of this.#frames) {
+      const explored = sleep.length;
+      share /= explored + 1 + tree.length;
+      done += share * explored;
+    }
+    return done;
+  }
+
   backtrack(): number {
     this.#reverseRaces();
     const events = this.#events;

@@ -66,6 +66,17 @@ export class Enumeration implements Strategy {
     this.#depth++;
   }
 
+  /** If all subtrees of a state were of one size, this would be exact. */
+  get fraction(): number {
+    let done = 0;
+    let share = 1;
+    for (const { next, candidates } of this.#frames) {
+      share /= candidates.length;
+      done += share * next;
+    }
+    return done;
+  }
+
   backtrack(): number {
     while (this.#frames.length > 0) {
       const frame = this.#frames.at(-1)!;

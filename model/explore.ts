@@ -8,6 +8,8 @@ import { Dependence } from "./dependence.ts";
 import { OptimalDpor } from "./dpor.ts";
 import { Enumeration } from "./enumerate.ts";
 import type { Failure } from "./failure.ts";
+import { formatHtml } from "./html.ts";
+import { now } from "./native.ts";
 import type { ExploreOptions, Report, Threads } from "./options.ts";
 import { Pct, RandomWalk } from "./random.ts";
 import { Replay } from "./replay.ts";
@@ -28,11 +30,11 @@ export class ExplorationError extends Error {
   /** What the search had done by then. */
   readonly report: Report;
 
+  readonly #threads: readonly string[];
+
   /** Used by {@linkcode explore}. */
   constructor(
-    failure: Failure,
-    replay: string,
-    steps: readonly Step[],
+    { failure, replay, steps }: Pick<ExplorationError, "failure" | "replay" | "steps">,
     threads: readonly string[],
     report: Report,
   ) {
@@ -44,6 +46,12 @@ export class ExplorationError extends Error {
     this.replay = replay;
     this.steps = steps;
     this.report = report;
+    this.#threads = threads;
+  }
+
+  /** The same as one self-contained HTML page, with a space-time diagram. */
+  toHtml(): string {
+    return formatHtml(this.failure, this.replay, this.steps, this.#threads);
   }
 }
 
@@ -63,7 +71,7 @@ function formatFailure(
     `Schedule: ${steps.length} steps, ${switches} switches (>), after ${report.executions} ` +
       "executions without failure",
     formatTable(steps, threads),
-    `replay: "${replay}"`,
+    `replay: "${replay}"  (an option, or BUSBAR_REPLAY=${replay} with the test's --filter)`,
   );
   return parts.join("\n\n");
 }
@@ -101,17 +109,22 @@ function formatFailure(
 export async function explore<State, T extends Threads<State>>(
   options: ExploreOptions<State, T>,
 ): Promise<Report> {
-  const search = new Search(options as unknown as AnyOptions);
-  const report = await search.run(strategyOf(options));
+  const replay = options.replay ?? replayOfEnvironment();
+  const model = (replay === undefined ? options : { ...options, replay }) as unknown as AnyOptions;
+  const search = new Search(model);
+  const report = await search.run(strategyOf(model));
   if (search.failed === undefined) {
     if (!report.complete && !options.allowIncomplete && report.reason !== undefined) {
       throw new IncompleteError(report);
     }
     return report;
   }
-  const shorter = await simplify(options as unknown as AnyOptions, search.failed);
-  const { failure, replay, steps } = shorter ?? search.failed;
-  throw new ExplorationError(failure, replay, steps, search.names, report);
+  const failed = await simplify(model, search.failed) ?? search.failed;
+  const error = new ExplorationError(failed, search.names, report);
+  if (options.html !== undefined) {
+    (globalThis as { Deno?: Environment }).Deno?.writeTextFileSync(options.html, error.toHtml());
+  }
+  throw error;
 }
 
 /** A search that a limit stopped before it was complete. */
@@ -132,7 +145,7 @@ export class IncompleteError extends Error {
   }
 }
 
-function strategyOf<S, T extends Threads<S>>(options: ExploreOptions<S, T>): Strategy {
+function strategyOf(options: AnyOptions): Strategy {
   const { strategy = "dpor", seed = 1, depth = 3, executions = 1000 } = options;
   if (options.replay !== undefined) return new Replay(options.replay);
   switch (options.preemptions === undefined ? strategy : "all") {
@@ -151,14 +164,47 @@ function strategyOf<S, T extends Threads<S>>(options: ExploreOptions<S, T>): Str
   }
 }
 
-/** The same failure with as few preemptions as possible, if that is found quickly. */
+/**
+ * The same failure with as few preemptions as possible, and then in as few steps, if such are found
+ * quickly.
+ */
 async function simplify(options: AnyOptions, failed: Failed): Promise<Failed | undefined> {
-  if (options.replay !== undefined || options.invariant !== undefined) return undefined;
-  const switches = failed.steps.filter((step) => step.isSwitch).length;
-  for (let bound = 0; bound < Math.min(switches, 4); bound++) {
-    const search = new Search({ ...options, maxExecutions: 20_000, timeLimitMs: 1000 });
+  if (options.replay !== undefined || options.strategy === "all") return undefined;
+  const deadline = now() + SIMPLIFY_MS;
+  let best: Failed | undefined;
+  const again = async (bound: number, cutoff: number) => {
+    const search = new Search({ ...options, timeLimitMs: Math.max(1, deadline - now()) });
+    search.cutoff = cutoff;
     await search.run(new Enumeration(bound));
-    if (search.failed?.failure.kind === failed.failure.kind) return search.failed;
+    return search.failed?.failure.kind === failed.failure.kind ? search.failed : undefined;
+  };
+  const switches = failed.steps.filter((step) => step.isSwitch).length;
+  for (let bound = 0; bound < switches && now() < deadline; bound++) {
+    best = await again(bound, Infinity);
+    for (let shorter = best; shorter !== undefined && now() < deadline;) {
+      best = shorter;
+      shorter = await again(bound, best.steps.length);
+    }
+    if (best !== undefined) break;
   }
-  return undefined;
+  return best;
+}
+
+const SIMPLIFY_MS = 500;
+
+/** The schedule that the environment asks for, if it may be read. */
+function replayOfEnvironment(): string | undefined {
+  const { Deno } = globalThis as { Deno?: Environment };
+  const name = "BUSBAR_REPLAY";
+  if (Deno?.permissions.querySync({ name: "env", variable: name }).state !== "granted") {
+    return undefined;
+  }
+  return Deno.env.get(name);
+}
+
+/** What is needed of Deno, where there is one. */
+interface Environment {
+  readonly permissions: { querySync(what: { name: "env"; variable: string }): { state: string } };
+  readonly env: { get(name: string): string | undefined };
+  writeTextFileSync(path: string | URL, text: string): void;
 }

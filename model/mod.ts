@@ -10,4 +10,11 @@ export type { ExploreOptions, Report, Results, StrategyName, Threads } from "./o
 export type { AccessReport, Failure, FailureKind } from "./failure.ts";
 export type { Step } from "./table.ts";
 export { record, type Specification } from "./linearizability.ts";
+export {
+  type ArbitraryOf,
+  type FastCheck,
+  type ProgramOptions,
+  programs,
+  threadsOf,
+} from "./programs.ts";
 export { shareBuffer, spawn, type Task } from "./spawn.ts";

@@ -57,8 +57,13 @@ export interface ExploreOptions<State, T extends Threads<State>> {
   readonly maxSteps?: number;
   /** Accept a search that a limit has stopped; the report still says so. Default false. */
   readonly allowIncomplete?: boolean;
-  /** Run just this schedule, as a failure printed it. */
+  /**
+   * Run just this schedule, as a failure printed it. The environment variable `BUSBAR_REPLAY` does
+   * the same without an edit, if it may be read; run only the one test then.
+   */
   readonly replay?: string;
+  /** Write a failure to this file as well, as a page with a space-time diagram. */
+  readonly html?: string | URL;
   /**
    * What a thread sees of time: nothing (`refuse`, the default: looking is an error), or a
    * `virtual` clock that stands still but for the timeouts that fire.

@@ -31,11 +31,16 @@ function generator(seed: number): () => number {
 export class RandomWalk implements Strategy {
   readonly isExhaustive = false;
   readonly #random: () => number;
+  readonly #executions: number;
   #left: number;
 
   constructor(seed: number, executions: number) {
     this.#random = generator(seed);
-    this.#left = executions;
+    this.#executions = this.#left = executions;
+  }
+
+  get fraction(): number {
+    return 1 - this.#left / this.#executions;
   }
 
   choose(_machine: Machine, enabled: readonly Thread[]): Thread | undefined {
@@ -54,6 +59,7 @@ export class Pct implements Strategy {
   readonly isExhaustive = false;
   readonly #random: () => number;
   readonly #depth: number;
+  readonly #executions: number;
   #left: number;
   #longest = 16;
   #steps = 0;
@@ -64,8 +70,12 @@ export class Pct implements Strategy {
   constructor(depth: number, seed: number, executions: number) {
     this.#random = generator(seed);
     this.#depth = depth;
-    this.#left = executions;
+    this.#executions = this.#left = executions;
     this.#begin();
+  }
+
+  get fraction(): number {
+    return 1 - this.#left / this.#executions;
   }
 
   #begin(): void {

@@ -14,6 +14,7 @@ import { formatHistory, historyOf, isLinearizable } from "./linearizability.ts";
 import { Machine } from "./machine.ts";
 import { now } from "./native.ts";
 import type { ExploreOptions, Report, Results, Threads } from "./options.ts";
+import { Progress } from "./progress.ts";
 import { describe } from "./races.ts";
 import { encodeSchedule } from "./replay.ts";
 import type { Strategy } from "./strategy.ts";
@@ -38,6 +39,9 @@ export class Search {
   names: string[] = [];
   /** Called at the end of each execution that did not fail. */
   onExecution: ((machine: Machine) => void) | undefined;
+  /** Executions that reach this length are abandoned, and do not count as failures. */
+  cutoff = Infinity;
+  readonly #progress = new Progress();
   readonly #options: AnyOptions;
   readonly #machine: Machine;
   #executions = 0;
@@ -76,6 +80,7 @@ export class Search {
       reason = await this.#search(strategy, started);
     } finally {
       uninstall();
+      this.#progress.end();
     }
     if (strategy instanceof Enumeration && strategy.isCut) {
       reason ??= `schedules with more than ${this.#options.preemptions} preemptions were left out`;
@@ -121,7 +126,7 @@ export class Search {
           };
           continue;
         }
-        const thread = strategy.choose(machine, enabled);
+        const thread = trace.length >= this.cutoff ? undefined : strategy.choose(machine, enabled);
         if (thread !== undefined) {
           const entry = thread.announced!;
           const step = machine.step(thread);
@@ -155,9 +160,9 @@ export class Search {
       while (trace.length > keep) machine.undo();
       if (this.#executions >= maxExecutions) return `stopped after ${maxExecutions} executions`;
       if (this.#transitions >= maxTransitions) return `stopped after ${maxTransitions} transitions`;
-      if ((this.#executions & 63) === 0 && now() - started >= timeLimitMs) {
-        return `stopped after ${timeLimitMs} ms`;
-      }
+      if (((this.#executions + this.#pruned) & 63) !== 0) continue;
+      if (now() - started >= timeLimitMs) return `stopped after ${timeLimitMs} ms`;
+      this.#progress.show(this.#executions, keep, strategy.fraction);
     }
   }
 

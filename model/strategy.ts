@@ -26,4 +26,6 @@ export interface Strategy {
    * @returns The number of transitions to keep, or -1 when the search is over.
    */
   backtrack(machine: Machine): number;
+  /** A guess at how much of the search is done, from 0 to 1, where one can be made. */
+  readonly fraction?: number;
 }

@@ -9,12 +9,14 @@ import {
   CALL,
   COMPARE_EXCHANGE,
   type Entry,
+  JOIN,
   KIND_NAMES,
   LAST_OPERATION,
   LOAD,
   NOTIFY,
   PAUSE,
   READ,
+  RESUME,
   RETURN,
   SPAWN,
   STORE,
@@ -34,7 +36,9 @@ export interface Step {
   readonly operation: string;
   /** The source lines that led there, innermost first. */
   readonly lines: readonly string[];
-  /** Whether another thread, which could have gone on, ran before. */
+  /** Earlier steps of other threads that happen before this one by an edge of its own. */
+  readonly after: readonly number[];
+  /** Whether another thread ran before. */
   readonly isSwitch: boolean;
 }
 
@@ -90,9 +94,32 @@ export async function stepsOf(machine: Machine): Promise<Step[]> {
       thread: thread.name,
       operation: operationText(entry, machine.threads) + plainAccesses(thread, entry),
       lines: lines.get(entry) ?? [],
+      after: edgesInto(machine.trace, i),
       isSwitch: i > 0 && machine.trace[i - 1]!.thread !== entry.thread,
     };
   });
+}
+
+/** The steps from which a happens-before edge leads to step `i`, other than from its own thread. */
+function edgesInto(trace: readonly Entry[], i: number): number[] {
+  const entry = trace[i]!;
+  const before = trace.slice(0, i);
+  const found: number[] = [];
+  const { kind } = entry;
+  if (kind !== STORE && (kind <= WAIT || kind === WAIT_ASYNC)) {
+    // What it reads from, if that was an atomic write of the same range.
+    found.push(
+      before.findLastIndex((e) =>
+        e.wrote && e.buffer === entry.buffer && e.start === entry.start && e.size === entry.size
+      ),
+    );
+  }
+  if (kind === WAKE || kind === RESUME) found.push(entry.other);
+  if (kind === JOIN) found.push(before.findLastIndex((e) => e.thread === entry.other));
+  if (!before.some((e) => e.thread === entry.thread)) {
+    found.push(before.findIndex((e) => e.kind === SPAWN && e.other === entry.thread));
+  }
+  return found.filter((step) => step >= 0 && trace[step]!.thread !== entry.thread);
 }
 
 /** How many plain accesses follow an operation in its transition, as ` +2r 1w`. */

@@ -1,0 +1,62 @@
+/**
+ * A line on the terminal that says how far a long search has got.
+ *
+ * @module
+ */
+
+import { now } from "./native.ts";
+
+/** What is needed of Deno, where there is one. */
+interface Terminal {
+  readonly stderr?: {
+    isTerminal?(): boolean;
+    writeSync(bytes: Uint8Array): number;
+  };
+}
+
+const INTERVAL_MS = 500;
+
+/** Shows progress on standard error, if that is a terminal, from the first second on. */
+export class Progress {
+  readonly #write: ((text: string) => void) | undefined;
+  readonly #started = now();
+  #next = this.#started + 2 * INTERVAL_MS;
+  #isShown = false;
+
+  constructor() {
+    const { stderr } = (globalThis as { Deno?: Terminal }).Deno ?? {};
+    if (stderr?.isTerminal?.() !== true) return;
+    const encoder = new TextEncoder();
+    this.#write = (text) => stderr.writeSync(encoder.encode(text));
+  }
+
+  /**
+   * Shows the state of the search, if it is time.
+   *
+   * @param fraction How much of the search is done, from 0 to 1, if that can be guessed.
+   */
+  show(executions: number, depth: number, fraction: number | undefined): void {
+    if (this.#write === undefined) return;
+    const time = now();
+    if (time < this.#next) return;
+    this.#next = time + INTERVAL_MS;
+    this.#isShown = true;
+    const seconds = (time - this.#started) / 1000;
+    const left = fraction === undefined || fraction <= 0
+      ? ""
+      : `, about ${(100 * fraction).toFixed(1)} %, ${duration(seconds / fraction - seconds)} left`;
+    const rate = Math.round(executions / seconds).toLocaleString("en");
+    const count = executions.toLocaleString("en");
+    this.#write(`\r\x1b[Kexploring: ${count} executions, ${rate}/s, depth ${depth}${left}`);
+  }
+
+  /** Takes the line away. */
+  end(): void {
+    if (this.#isShown) this.#write!("\r\x1b[K");
+  }
+}
+
+function duration(seconds: number): string {
+  if (seconds < 90) return `${Math.round(seconds)} s`;
+  return seconds < 5400 ? `${Math.round(seconds / 60)} min` : `${Math.round(seconds / 3600)} h`;
+}
