@@ -349,12 +349,12 @@ export class BroadcastReader implements AsyncIterable<Uint8Array> {
         if (this.#isBehind()) return true;
         const remaining = remainingMs(deadline);
         if (remaining <= 0) return false;
-        // Our own timer, since an asynchronous wait alone does not keep a process alive.
-        const timer = setTimeout(wake, Math.min(remaining, LONGEST_TIMER_MS));
+        // An asynchronous wait does not keep a process alive, until woken and beyond; this does.
+        const timer = setInterval(wake, Math.min(remaining, LONGEST_TIMER_MS));
         try {
           await this.#memory.waitAsync(this.#words, POSITION, this.position | SLEEPING);
         } finally {
-          clearTimeout(timer);
+          clearInterval(timer);
         }
       }
     } finally {

@@ -260,15 +260,15 @@ export class BroadcastWriter implements Disposable {
     if (this.position + this.#capacityBytes > Number.MAX_SAFE_INTEGER) {
       throw new RangeError("Cannot claim as the ring has carried 2^53 bytes: create another");
     }
-    const lapEnd = this.#lapStart + this.#capacityBytes;
-    if (this.position + size > lapEnd) {
-      this.#enter(lapEnd);
-      const rest = this.#capacityBytes - this.#offset;
+    const rest = this.#capacityBytes - this.#offset;
+    const lapEnd = this.position + rest;
+    const wraps = size > rest;
+    this.#enter((wraps ? lapEnd : this.position) + size);
+    if (wraps) {
       if (rest > 0) this.#frames[this.#offset >> 2] = PADDING | (rest - FRAME_HEADER_BYTES);
       this.#lapStart = lapEnd;
       this.#offset = 0;
     }
-    this.#enter(this.position + size);
     this.#limit = Math.min(this.#frontier - this.#lapStart, this.#capacityBytes);
   }
 

@@ -1,0 +1,225 @@
+/**
+ * What the workers of `broadcast_worker_test.ts` do.
+ *
+ * @module
+ */
+
+import { Broadcast, type BroadcastHandle, type BroadcastReader, OverrunError } from "../../mod.ts";
+import { CHECKED_MIN_BYTES, fillChecked, readChecked } from "./messages.ts";
+
+/** What each body is told. */
+export interface Job {
+  /** The ring to write or to read. */
+  handle: BroadcastHandle;
+  /** How many messages to write or to read. */
+  messages: number;
+  /** Words by which the test and its bodies agree: see {@link AGREED}. */
+  agreed: Int32Array;
+}
+
+/** The words of {@link Job.agreed}. */
+export const AGREED = {
+  /** Set once the writer shall stop. */
+  stop: 0,
+  /** How many bodies are ready. */
+  ready: 1,
+  /** From here on, one for each reader: how many messages it has read. */
+  progress: 2,
+} as const;
+
+/** How often a message of {@link prepare} is repeated. */
+const DISTINCT = 251;
+
+/** Numbers from 0 to `below`, the same ones each time. */
+function sequence(seed: number): (below: number) => number {
+  let state = seed;
+  return (below) => {
+    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
+    return Math.floor(state / 2 ** 32 * below);
+  };
+}
+
+/** Checked messages of random sizes up to `largest`, the same ones each time. */
+function prepare(largest: number): Uint8Array[] {
+  const random = sequence(1);
+  return Array.from({ length: DISTINCT }, (_, number) => {
+    const message = new Uint8Array(CHECKED_MIN_BYTES + random(largest - CHECKED_MIN_BYTES + 1));
+    fillChecked(message, 0, message.length, number);
+    return message;
+  });
+}
+
+/** Fails unless the present message is whole, and the one with this number. */
+function check(reader: BroadcastReader, number: number): void {
+  const found = readChecked(reader.bytes, reader.offset, reader.offset + reader.length);
+  if (found === -1) throw new Error(`A torn message was accepted at ${reader.position}`);
+  if (found !== number % DISTINCT || reader.userValue !== number) {
+    throw new Error(`Expected message ${number}: received ${reader.userValue} with ${found}`);
+  }
+}
+
+function ready({ agreed }: Job): void {
+  Atomics.add(agreed, AGREED.ready, 1);
+  Atomics.notify(agreed, AGREED.ready);
+}
+
+/** Waits until so many bodies are ready. */
+function untilReady({ agreed }: Job, bodies: number): void {
+  for (let seen; (seen = Atomics.load(agreed, AGREED.ready)) < bodies;) {
+    Atomics.wait(agreed, AGREED.ready, seen);
+  }
+}
+
+/**
+ * Writes batches of up to `ahead` messages while no reader is more than that behind, which is at
+ * most half the ring.
+ *
+ * @returns The position at the end.
+ */
+export function writePaced(job: Job & { readers: number; ahead: number }): number {
+  const { handle, messages, agreed, readers, ahead } = job;
+  const ring = Broadcast.attach(handle);
+  using writer = ring.writer();
+  const prepared = prepare(ring.capacityBytes / 4 / ahead - 8);
+  const random = sequence(2);
+  untilReady(job, readers);
+  for (let number = 0; number < messages;) {
+    const batch = Math.min(messages - number, 1 + random(ahead));
+    for (let i = 0; i < batch; i++, number++) {
+      writer.append(prepared[number % DISTINCT]!, { userValue: number });
+    }
+    writer.publish();
+    for (let reader = 0; reader < readers; reader++) {
+      const word = AGREED.progress + reader;
+      for (let seen; (seen = Atomics.load(agreed, word)) + ahead < number;) {
+        Atomics.wait(agreed, word, seen);
+      }
+    }
+  }
+  return writer.position;
+}
+
+/**
+ * Reads every message, asleep while there is none.
+ *
+ * @returns The position at the end.
+ */
+export function readAll(job: Job & { reader: number }): number {
+  const { handle, messages, agreed } = job;
+  const reader = Broadcast.attach(handle).reader();
+  const word = AGREED.progress + job.reader;
+  ready(job);
+  for (let number = 0; number < messages;) {
+    reader.wait();
+    while (reader.poll()) {
+      while (reader.next()) check(reader, number++);
+    }
+    Atomics.store(agreed, word, number);
+    Atomics.notify(agreed, word);
+  }
+  return reader.position;
+}
+
+/**
+ * Writes messages of up to `largest` bytes at full speed until told to stop.
+ *
+ * @returns How many messages were written.
+ */
+export function writeUnpaced(job: Job & { largest: number }): number {
+  const { handle, agreed, largest } = job;
+  using writer = Broadcast.attach(handle).writer();
+  const prepared = prepare(largest);
+  const random = sequence(3);
+  const options = { userValue: 0 };
+  untilReady(job, 1);
+  let number = 0;
+  while (Atomics.load(agreed, AGREED.stop) === 0) {
+    const batch = random(8);
+    for (let i = 0; i <= batch; i++) {
+      options.userValue = number;
+      writer.append(prepared[number++ % DISTINCT]!, options);
+    }
+    writer.publish();
+  }
+  return number;
+}
+
+/** What a reader that was overrun has seen. */
+export interface Hunt {
+  messages: number;
+  overruns: number;
+  lostBytes: number;
+  /** How far the position moved. */
+  distance: number;
+  /** The bytes of the messages and of what was lost. */
+  accounted: number;
+}
+
+/** Reads whatever it can until it has enough messages and was overrun often enough. */
+export function hunt(job: Job & { overruns: number; batchBytes: number }): Hunt {
+  const { handle, agreed } = job;
+  const ring = Broadcast.attach(handle);
+  const reader = ring.reader({ batchBytes: job.batchBytes });
+  const start = reader.position;
+  let messages = 0;
+  let last = -1;
+  let accounted = 0;
+  ready(job);
+  try {
+    while (messages < job.messages || reader.overruns < job.overruns) {
+      try {
+        while (reader.poll()) {
+          for (let position = reader.position; reader.next(); position = reader.position) {
+            const number = reader.userValue;
+            if (number <= last) throw new Error(`Message ${number} came after ${last}`);
+            check(reader, number);
+            last = number;
+            messages++;
+            accounted += reader.position - position;
+          }
+        }
+      } catch (error) {
+        if (!(error instanceof OverrunError)) throw error;
+        accounted += error.lostBytes;
+      }
+    }
+  } finally {
+    Atomics.store(agreed, AGREED.stop, 1);
+  }
+  const { overruns, lostBytes, position } = reader;
+  return { messages, overruns, lostBytes, distance: position - start, accounted };
+}
+
+/** Answers each message of one ring with the same on another, asleep in between. */
+export function echo(job: Job & { back: BroadcastHandle }): void {
+  const reader = Broadcast.attach(job.handle).reader();
+  using writer = Broadcast.attach(job.back).writer();
+  ready(job);
+  for (let count = 0; count < job.messages;) {
+    reader.wait();
+    while (reader.poll()) {
+      while (reader.next()) {
+        writer.send(reader.message(), { userValue: reader.userValue });
+        count++;
+      }
+    }
+  }
+}
+
+/** Writes messages `first` to `first + messages - 1`, then gives the ring up. */
+export function writeSome({ handle, messages, first }: Job & { first: number }): void {
+  using writer = Broadcast.attach(handle).writer();
+  const prepared = prepare(writer.largestMessage);
+  for (let number = first; number < first + messages; number++) {
+    writer.append(prepared[number % DISTINCT]!, { userValue: number });
+  }
+}
+
+/** Reads the messages from `first` on; returns the number after the last. */
+export function checkFrom(reader: BroadcastReader, first: number): number {
+  let number = first;
+  while (reader.poll()) {
+    while (reader.next()) check(reader, number++);
+  }
+  return number;
+}
