@@ -1,0 +1,131 @@
+/**
+ * Sleeping until something has happened, and the ways to sleep through it.
+ *
+ * The rule: a sleeper names the value that it saw, and whoever changes the word notifies afterwards.
+ * Then the change comes before the sleeper looks (and it does not sleep), or the notification comes
+ * after it fell asleep (and it wakes).
+ *
+ * Source: U. Drepper, "Futexes Are Tricky", 2011, section 2.
+ *
+ * @module
+ */
+
+import { assertEquals } from "@std/assert";
+import { assertFails, assertHolds, sharedWords } from "./verdict.ts";
+
+/** Words: whether it has happened, a word that nothing is ever written to, and what has happened. */
+const READY = 0;
+const OTHER = 1;
+const PAYLOAD = 2;
+
+function wait(words: Int32Array): void {
+  while (Atomics.load(words, READY) === 0) Atomics.wait(words, READY, 0);
+}
+
+function signal(words: Int32Array): void {
+  Atomics.store(words, READY, 1);
+  Atomics.notify(words, READY);
+}
+
+/** Checks one word and sleeps on another, which does not change when the first one does. */
+function waitOnAnother(words: Int32Array): void {
+  while (Atomics.load(words, READY) === 0) Atomics.wait(words, OTHER, 0);
+}
+
+function signalAnother(words: Int32Array): void {
+  Atomics.store(words, READY, 1);
+  Atomics.notify(words, OTHER);
+}
+
+/** Names the value that the word has now, not the one that it decided upon. */
+function waitForAnyChange(words: Int32Array): void {
+  while (Atomics.load(words, READY) === 0) Atomics.wait(words, READY, Atomics.load(words, READY));
+}
+
+function notifyThenStore(words: Int32Array): void {
+  Atomics.notify(words, READY);
+  Atomics.store(words, READY, 1);
+}
+
+/** Publishes what it has to say only after it has said so. */
+function signalThenWrite(words: Int32Array): void {
+  signal(words);
+  words[PAYLOAD] = 42;
+}
+
+/** One thread waits for what the other writes plainly before it signals. */
+function model(waiter: (words: Int32Array) => void, signaller: (words: Int32Array) => void) {
+  return {
+    setup: () => sharedWords(3),
+    threads: {
+      waiter: (words: Int32Array) => {
+        waiter(words);
+        return words[PAYLOAD];
+      },
+      signaller: (words: Int32Array) => {
+        if (signaller !== signalThenWrite) words[PAYLOAD] = 42;
+        signaller(words);
+      },
+    },
+    check: (_: Int32Array, { waiter }: { waiter: number | undefined }) => assertEquals(waiter, 42),
+  };
+}
+
+Deno.test("a sleeper that names the value it saw is always woken", async () => {
+  await assertHolds(model(wait, signal));
+});
+
+Deno.test("3 sleepers are all woken by one notification", async () => {
+  await assertHolds({
+    setup: () => sharedWords(1),
+    threads: { a: wait, b: wait, c: wait, signaller: signal },
+  });
+});
+
+Deno.test("a sleeper with a timeout wakes although nobody notifies", async () => {
+  await assertHolds({
+    setup: () => sharedWords(1),
+    threads: {
+      waiter: (words: Int32Array) => {
+        while (Atomics.load(words, READY) === 0) {
+          if (Atomics.wait(words, READY, 0, 10) === "timed-out") Atomics.store(words, READY, 2);
+        }
+      },
+    },
+    check: (words) => assertEquals(words[READY], 2),
+  });
+});
+
+Deno.test("a wake-up is lost between the check and the sleep on another word", async () => {
+  await assertFails("deadlock", model(waitOnAnother, signalAnother));
+});
+
+Deno.test("a wake-up is lost if the sleeper names the value that it finds", async () => {
+  await assertFails("deadlock", model(waitForAnyChange, signal));
+});
+
+Deno.test("a wake-up is lost if the notification comes before the store", async () => {
+  await assertFails("deadlock", model(wait, notifyThenStore));
+});
+
+Deno.test("a wake-up is lost if another word is notified", async () => {
+  await assertFails("deadlock", model(wait, signalAnother));
+});
+
+Deno.test("a wake-up is lost if one of 2 sleepers is notified", async () => {
+  await assertFails("deadlock", {
+    setup: () => sharedWords(1),
+    threads: {
+      a: wait,
+      b: wait,
+      signaller: (words: Int32Array) => {
+        Atomics.store(words, READY, 1);
+        Atomics.notify(words, READY, 1);
+      },
+    },
+  });
+});
+
+Deno.test("a signal that comes before what it announces races with the reader", async () => {
+  await assertFails("data race", model(wait, signalThenWrite));
+});
