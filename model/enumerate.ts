@@ -20,7 +20,6 @@ interface Frame {
 
 /** See the module. */
 export class Enumeration implements Strategy {
-  readonly isExhaustive: boolean;
   /** Whether the bound has cut anything off. */
   isCut = false;
   readonly #bound: number;
@@ -32,7 +31,10 @@ export class Enumeration implements Strategy {
    */
   constructor(preemptionBound: number = Infinity) {
     this.#bound = preemptionBound;
-    this.isExhaustive = preemptionBound === Infinity;
+  }
+
+  get isExhaustive(): boolean {
+    return !this.isCut;
   }
 
   choose(machine: Machine, enabled: readonly Thread[]): Thread | undefined {

@@ -17,4 +17,4 @@ export {
   programs,
   threadsOf,
 } from "./programs.ts";
-export { shareBuffer, spawn, type Task } from "./spawn.ts";
+export { label, shareBuffer, spawn, type Task } from "./model.ts";

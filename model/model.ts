@@ -1,10 +1,11 @@
 /**
- * Threads that are started from within threads, and memory that is handed in.
+ * What a model can do beside running bodies: start threads, take memory in, and name it.
  *
  * @module
  */
 
 import { installedMachine, runningCalls } from "./intercept.ts";
+import { buffers } from "./registry.ts";
 import type { Body } from "./thread.ts";
 
 /** A thread that a thread has started. */
@@ -60,4 +61,23 @@ export function shareBuffer<B extends ArrayBufferLike>(buffer: B, name?: string)
   }
   machine.adopt(buffer, name ?? `buffer${machine.buffers.length}`);
   return buffer;
+}
+
+/**
+ * Names a range of bytes in reports. To be called in `setup` or in a thread.
+ *
+ * @param buffer The buffer of the model.
+ * @param byteOffset Where the range begins.
+ * @param byteLength How long it is.
+ * @param name What reports call it.
+ */
+export function label(
+  buffer: ArrayBufferLike,
+  byteOffset: number,
+  byteLength: number,
+  name: string,
+): void {
+  const model = buffers.get(buffer);
+  if (model === undefined) throw new TypeError("Cannot label a buffer that is not of a model");
+  model.label(byteOffset, byteLength, name);
 }
