@@ -376,10 +376,7 @@ export class Calls {
       return (natives[kind] as (...args: unknown[]) => unknown)(view, index, a, b);
     }
     const real = found.real as Int32Array;
-    if (
-      real instanceof DataView || real instanceof Float32Array || real instanceof Float64Array ||
-      !(Number.isInteger(index) && index >= 0 && index < real.length)
-    ) {
+    if (!isValid(kind, real, index)) {
       return (natives[kind] as (...args: unknown[]) => unknown)(real, index, a, b);
     }
     const cursor = thread.cursor;
@@ -419,9 +416,6 @@ export class Calls {
     } else if (kind === NOTIFY) {
       entry.operand = a === undefined ? Infinity : Math.max(0, Math.trunc(Number(a)) || 0);
     } else if (kind === WAIT || kind === WAIT_ASYNC) {
-      if (!(real instanceof Int32Array || (real as unknown) instanceof BigInt64Array)) {
-        return (natives[kind] as (...args: unknown[]) => unknown)(real, index, a, 0);
-      }
       entry.operand = coerce(real, a);
       const timeout = b === undefined ? Infinity : Number(b);
       entry.timeout = Number.isNaN(timeout) ? Infinity : Math.max(0, timeout);
@@ -453,6 +447,20 @@ export class Calls {
     );
     return (natives[kind] as (...args: unknown[]) => unknown)(real, index, a, b);
   }
+}
+
+/** Whether the operation is one; if not, the native one throws the right error. */
+function isValid(kind: number, real: AnyTypedArray | DataView, index: number): boolean {
+  const sleeps = kind === WAIT || kind === WAIT_ASYNC;
+  if (sleeps && !(real.buffer instanceof NativeSharedArrayBuffer)) return false;
+  if (!(real instanceof Int32Array || real instanceof BigInt64Array)) {
+    if (sleeps || kind === NOTIFY) return false;
+    if (
+      real instanceof DataView || real instanceof Float32Array || real instanceof Float64Array ||
+      real instanceof Uint8ClampedArray
+    ) return false;
+  }
+  return Number.isInteger(index) && index >= 0 && index < (real as Int32Array).length;
 }
 
 /** A value as an element of the array would hold it. */

@@ -124,7 +124,10 @@ function access(machine: Machine, thread: Thread, entry: Entry): void {
       break;
     case STORE:
       real[index] = operand;
-      result = typeof operand === "bigint" ? operand : Math.trunc(Number(entry.a)) || 0;
+      // What was given, converted but not wrapped.
+      result = typeof operand === "bigint"
+        ? BigInt(entry.a as bigint)
+        : Math.trunc(Number(entry.a)) || 0;
       break;
     case ADD:
       real[index] = before + operand;

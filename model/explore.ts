@@ -183,7 +183,7 @@ async function simplify(options: AnyOptions, failed: Failed): Promise<Failed | u
     best = await again(bound, Infinity);
     for (let shorter = best; shorter !== undefined && now() < deadline;) {
       best = shorter;
-      shorter = await again(bound, best.steps.length);
+      shorter = await again(bound, best.steps.length - 1);
     }
     if (best !== undefined) break;
   }

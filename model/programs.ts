@@ -59,7 +59,7 @@ export interface ProgramOptions<C> {
  *   fc.record({ name: fc.constant("get" as const), value: fc.constant(0) }),
  * );
  * await fc.assert(
- *   fc.asyncProperty(programs(fc, { call }), async (program) => {
+ *   fc.asyncProperty(programs(fc, { call, calls: 2 }), async (program) => {
  *     await explore({
  *       setup: () => new Int32Array(new SharedArrayBuffer(4)),
  *       threads: threadsOf(program, (word: Int32Array, { name, value }) =>

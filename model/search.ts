@@ -39,7 +39,7 @@ export class Search {
   names: string[] = [];
   /** Called at the end of each execution that did not fail. */
   onExecution: ((machine: Machine) => void) | undefined;
-  /** Executions that reach this length are abandoned, and do not count as failures. */
+  /** Executions that would become longer than this are abandoned, and do not count. */
   cutoff = Infinity;
   readonly #progress = new Progress();
   readonly #options: AnyOptions;

@@ -99,7 +99,6 @@ function typedArrayMethod(active: Active, view: View, key: PropertyKey): Method 
   const { buffer, offset } = view;
   const size = real.BYTES_PER_ELEMENT;
   const native = typedArrayPrototype[key] as (this: unknown, ...args: unknown[]) => unknown;
-  const whole = (change: () => void) => active.calls.write(buffer, offset, real.byteLength, change);
   switch (key) {
     case "set":
       return (source: ArrayLike<unknown>, at = 0) => {
@@ -111,15 +110,15 @@ function typedArrayMethod(active: Active, view: View, key: PropertyKey): Method 
         });
       };
     case "fill":
-      return (value: number, from?: number, to?: number) => {
+      return function (this: unknown, value: number, from?: number, to?: number) {
         const [start, end] = range(real.length, from, to);
         active.calls.write(buffer, offset + start * size, (end - start) * size, () => {
           native.call(real, value, start, end);
         });
-        return undefined;
+        return this;
       };
     case "copyWithin":
-      return (target: number, from: number, to?: number) => {
+      return function (this: unknown, target: number, from: number, to?: number) {
         const [start, end] = range(real.length, from, to);
         const [into] = range(real.length, target);
         const count = Math.max(0, Math.min(end - start, real.length - into));
@@ -127,6 +126,7 @@ function typedArrayMethod(active: Active, view: View, key: PropertyKey): Method 
         active.calls.write(buffer, offset + into * size, count * size, () => {
           buffer.bytes.set(bytes, offset + into * size);
         });
+        return this;
       };
     case "subarray":
       return (from?: number, to?: number) =>
@@ -148,10 +148,13 @@ function typedArrayMethod(active: Active, view: View, key: PropertyKey): Method 
       return (Reflect.get(copy, key) as Method).apply(copy, args as never[]);
     };
   }
-  return (...args: unknown[]) => {
+  return function (this: unknown, ...args: unknown[]) {
     const copy = snapshot(active.calls, view);
     native.call(copy, ...args);
-    whole(() => (real as Uint8Array).set(copy as Uint8Array));
+    active.calls.write(buffer, offset, real.byteLength, () => {
+      (real as Uint8Array).set(copy as Uint8Array);
+    });
+    return this;
   };
 }
 
