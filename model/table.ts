@@ -148,7 +148,8 @@ export function formatTable(steps: readonly Step[], threads: readonly string[]):
   );
   const number = String(steps.length).length;
   const rows = [
-    " ".repeat(number + 2) + threads.map((name, i) => name.padEnd(widths[i]! + 2)).join(""),
+    " ".repeat(number + 2) +
+    threads.map((name, i) => name.padEnd(widths[i]! + 2)).join("").trimEnd(),
   ];
   steps.forEach((step, i) => {
     const cells = threads.map((name, column) =>
