@@ -15,5 +15,6 @@ export {
   type BroadcastSize,
 } from "./src/broadcast/broadcast.ts";
 export { OverrunError } from "./src/broadcast/overrun_error.ts";
-export { BroadcastReader, type ReaderOptions, type WaitOptions } from "./src/broadcast/reader.ts";
+export { BroadcastReader, type ReaderOptions } from "./src/broadcast/reader.ts";
+export type { WaitOptions } from "./src/broadcast/waiting.ts";
 export { BroadcastWriter, type FrameOptions } from "./src/broadcast/writer.ts";

@@ -41,9 +41,11 @@
  * finds another position and does not sleep; if after, the writer finds the bit. A reader that dies
  * asleep, or gives up, leaves at most one needless notify.
  *
- * **Limits.** A reader that stays in one call while the writer makes a whole multiple of 2^32 laps
- * cannot notice it. A ring carries 2^53 bytes in its life. A writer that dies undisposed leaves the
- * ring taken.
+ * **Limits.** A reader that makes no call while the writer goes on for a whole multiple of 2^32 laps
+ * does not notice it. A ring carries 2^53 bytes in its life. A writer that dies undisposed leaves
+ * the ring taken.
+ *
+ * Proven by: tests/broadcast/broadcast_model_test.ts, which says what was explored.
  *
  * @module
  */
@@ -104,6 +106,7 @@ const DEFAULT_SEGMENTS = 8;
  * @example Usage
  * ```ts
  * import { Broadcast } from "@busbar/busbar";
+ * import { assertEquals } from "@std/assert";
  *
  * const broadcast = Broadcast.create({ capacityBytes: 1024 * 1024 });
  * // worker.postMessage(broadcast.handle), and there: Broadcast.attach(handle).reader()
@@ -113,7 +116,7 @@ const DEFAULT_SEGMENTS = 8;
  * writer.send(new TextEncoder().encode("hello"));
  *
  * while (reader.poll()) {
- *   while (reader.next()) console.log(new TextDecoder().decode(reader.message()));
+ *   while (reader.next()) assertEquals(new TextDecoder().decode(reader.message()), "hello");
  * }
  * ```
  */

@@ -6,7 +6,7 @@
  * @module
  */
 
-import { checkInteger, describe } from "../memory/layout.ts";
+import { checkInteger } from "../memory/layout.ts";
 import type { Memory } from "../memory/memory.ts";
 import { beginSpeculation, endSpeculation } from "../memory/observer.ts";
 import type { Broadcast } from "./broadcast.ts";
@@ -25,6 +25,7 @@ import {
 } from "./layout.ts";
 import { OverrunError } from "./overrun_error.ts";
 import { loadPosition } from "./position.ts";
+import { type WaitOptions, waitWhileAt, waitWhileAtAsync } from "./waiting.ts";
 
 /** Options of {@link Broadcast.reader}. */
 export interface ReaderOptions {
@@ -37,14 +38,6 @@ export interface ReaderOptions {
   batchBytes?: number;
 }
 
-/** Options of {@link BroadcastReader.waitAsync}. */
-export interface WaitOptions {
-  /** Gives up when aborted. */
-  signal?: AbortSignal;
-  /** Gives up after this many milliseconds; never by default. */
-  timeoutMs?: number;
-}
-
 // The hot path's own names, since an imported binding is loaded anew at each use.
 const LENGTH = LENGTH_MASK;
 const PAD = PADDING;
@@ -55,9 +48,6 @@ const DEFAULT_BATCH_BYTES = 64 * 1024;
 
 /** Up to this many bytes, words in a loop are faster than making a view and copying by it. */
 const WORD_COPY_BYTES = 128;
-
-/** The longest delay of a timer, in milliseconds. */
-const LONGEST_TIMER_MS = 2 ** 31 - 1;
 
 /**
  * Reads messages from a {@link Broadcast}, at its own pace. Readers know nothing of one another.
@@ -129,6 +119,8 @@ export class BroadcastReader implements AsyncIterable<Uint8Array> {
   /** The bytes of the present message. */
   #length = 0;
 
+  /** Whether a wait found that the reader was overrun, which poll has yet to say. */
+  #isLapped = false;
   #overruns = 0;
   #lostBytes = 0;
 
@@ -242,7 +234,11 @@ export class BroadcastReader implements AsyncIterable<Uint8Array> {
       this.#start = position;
       this.#cursor = 0;
       this.#end = 0;
-      if (available === 0) return false;
+      if (available === 0) {
+        // A multiple of 2^32 bytes behind looks like none, but a wait has noticed.
+        if (this.#isLapped) this.#overrun();
+        return false;
+      }
       // Negative is more than 2^31 behind.
       if (available >>> 0 > this.#capacityBytes) this.#overrun();
 
@@ -315,51 +311,25 @@ export class BroadcastReader implements AsyncIterable<Uint8Array> {
    * Blocks until something is published after {@link BroadcastReader.position}.
    *
    * @param timeoutMs Gives up after this many milliseconds; never by default.
-   * @returns Whether there is something to poll.
-   * @throws {OverrunError} If the writer overwrote what comes next.
+   * @returns Whether there is something to poll, be it that the reader was overrun.
+   * @throws {RangeError} If `timeoutMs` is negative.
    */
   wait(timeoutMs: number = Infinity): boolean {
-    const deadline = deadlineAfter(timeoutMs);
-    for (;;) {
-      if (this.#isBehind()) return true;
-      const remaining = remainingMs(deadline);
-      if (remaining <= 0) return false;
-      const seen = this.position | SLEEPING;
-      this.#memory.wait(this.#words, POSITION, seen, remaining);
-    }
+    return this.#isBehind(waitWhileAt(this.#memory, this.#words, this.position, timeoutMs));
   }
 
   /**
    * Waits, without blocking, until something is published after
-   * {@link BroadcastReader.position}. While it waits the process stays alive.
+   * {@link BroadcastReader.position}. The process stays alive meanwhile.
    *
-   * @returns Whether there is something to poll.
-   * @throws {OverrunError} If the writer overwrote what comes next.
+   * @returns Whether there is something to poll, be it that the reader was overrun.
+   * @throws {RangeError} If `timeoutMs` is negative.
    * @throws The signal's reason, if it is aborted.
    */
   async waitAsync(options: WaitOptions = {}): Promise<boolean> {
-    const { signal, timeoutMs = Infinity } = options;
-    const deadline = deadlineAfter(timeoutMs);
-    // Whoever else is woken looks again and goes on sleeping.
-    const wake = () => this.#memory.notify(this.#words, POSITION);
-    signal?.addEventListener("abort", wake);
-    try {
-      for (;;) {
-        signal?.throwIfAborted();
-        if (this.#isBehind()) return true;
-        const remaining = remainingMs(deadline);
-        if (remaining <= 0) return false;
-        // An asynchronous wait does not keep a process alive, until woken and beyond; this does.
-        const timer = setInterval(wake, Math.min(remaining, LONGEST_TIMER_MS));
-        try {
-          await this.#memory.waitAsync(this.#words, POSITION, this.position | SLEEPING);
-        } finally {
-          clearInterval(timer);
-        }
-      }
-    } finally {
-      signal?.removeEventListener("abort", wake);
-    }
+    return this.#isBehind(
+      await waitWhileAtAsync(this.#memory, this.#words, this.position, options),
+    );
   }
 
   /**
@@ -408,18 +378,10 @@ export class BroadcastReader implements AsyncIterable<Uint8Array> {
     return Atomics.add(this.#words, epochIndex(segment), 0) === ((lap + 1) | 0);
   }
 
-  /** Says whether more is published; if not, the writer will see that we sleep. */
-  #isBehind(): boolean {
-    const position = this.position;
-    const seen = position | 0;
-    // Pairs with the writer's exchange: either it finds our mark and notifies, or we find its
-    // position, here or on falling asleep.
-    const found = Atomics.compareExchange(this.#words, POSITION, seen, seen | SLEEPING);
-    if ((found & ~SLEEPING) !== seen) return true;
-    // The low bits are equal; a multiple of 2^32 bytes behind they would be, too.
-    const behind = loadPosition(this.#words) - position;
-    if (behind > this.#capacityBytes) this.#overrun();
-    return behind > 0;
+  /** Says whether a wait found that we are behind, and remembers if we were overrun. */
+  #isBehind(bytes: number): boolean {
+    this.#isLapped = bytes > this.#capacityBytes;
+    return bytes > 0;
   }
 
   /** Makes room for a first frame of `size` bytes, which is bounded by the largest message. */
@@ -436,6 +398,7 @@ export class BroadcastReader implements AsyncIterable<Uint8Array> {
     this.#start = resumedAt;
     this.#cursor = 0;
     this.#end = 0;
+    this.#isLapped = false;
     this.#overruns++;
     this.#lostBytes += resumedAt - position;
     throw new OverrunError(position, resumedAt);
@@ -446,19 +409,4 @@ export class BroadcastReader implements AsyncIterable<Uint8Array> {
       `Cannot read at position ${this.position} as no frame begins there: found one of ${size} bytes`,
     );
   }
-}
-
-/** The time at which a wait of `timeoutMs` ends. */
-function deadlineAfter(timeoutMs: number): number {
-  if (!(timeoutMs >= 0)) {
-    throw new RangeError(
-      `Cannot wait as 'timeoutMs' must not be negative: received ${describe(timeoutMs)}`,
-    );
-  }
-  return timeoutMs === Infinity ? Infinity : performance.now() + timeoutMs;
-}
-
-/** How long it is until `deadline`. */
-function remainingMs(deadline: number): number {
-  return deadline === Infinity ? Infinity : deadline - performance.now();
 }
