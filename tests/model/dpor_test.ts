@@ -1,6 +1,7 @@
 import { assertEquals } from "@std/assert";
 import fc from "fast-check";
 import {
+  ASYNCHRONOUS,
   BLOCKING,
   FREE,
   type Outcome,
@@ -37,10 +38,11 @@ Deno.test("optimal DPOR visits one execution of each trace, and every trace", as
   assertEquals(compared > RUNS / 2, true, `only ${compared} of ${RUNS} programs were compared`);
 });
 
-Deno.test("with blocking, DPOR finds the same final states and the same deadlocks", async () => {
+/** Compares what both searches find of programs that can block. */
+async function compare(kinds: readonly string[], calls: number, runs: number): Promise<void> {
   let passed = 0;
   let failed = 0;
-  const property = fc.asyncProperty(programs([...FREE, ...BLOCKING], 3, 3), async (program) => {
+  const property = fc.asyncProperty(programs(kinds, 3, calls), async (program) => {
     const found = await both(program);
     if (found === undefined) return;
     const { all, dpor } = found;
@@ -55,10 +57,15 @@ Deno.test("with blocking, DPOR finds the same final states and the same deadlock
     assertEquals(dpor.executions <= all.executions, true);
     assertEquals(dpor.traces.size, all.traces.size);
   });
-  await fc.assert(property, { numRuns: RUNS });
-  assertEquals(
-    passed > RUNS / 10 && failed > RUNS / 10,
-    true,
-    `${passed} passed, ${failed} failed`,
-  );
+  await fc.assert(property, { numRuns: runs });
+  const enough = passed > runs / 10 && failed > runs / 10;
+  assertEquals(enough, true, `${passed} passed, ${failed} failed`);
+}
+
+Deno.test("with blocking, DPOR finds the same final states and the same deadlocks", async () => {
+  await compare([...FREE, ...BLOCKING], 3, RUNS);
+});
+
+Deno.test("with asynchronous threads, DPOR finds the same final states", async () => {
+  await compare([...ASYNCHRONOUS, "store", "notify", "notify", "add"], 2, RUNS / 2);
 });

@@ -20,6 +20,9 @@ export const FREE = ["load", "store", "add", "compareExchange"] as const;
 /** Calls that wait for others, or wake them. */
 export const BLOCKING = ["notify", "wait", "wait with timeout", "spin", "spin once"] as const;
 
+/** Calls of asynchronous threads. */
+export const ASYNCHRONOUS = ["task", "task with timeout", "await"] as const;
+
 /** Programs of up to `threads` threads with up to `calls` calls each. */
 export function programs(
   kinds: readonly string[],
@@ -64,6 +67,28 @@ function perform(words: Int32Array, [what, word, a, b]: Call): unknown {
   }
 }
 
+/** A thread whose tasks wait asynchronously, and then count; `await` waits for the last of them. */
+async function performAsync(words: Int32Array, calls: readonly Call[]): Promise<unknown[]> {
+  const tasks: Promise<unknown>[] = [];
+  const results: unknown[] = [];
+  for (const call of calls) {
+    const [what, word, a] = call;
+    if (what === "await") {
+      results.push(await tasks.at(-1));
+    } else if (what.startsWith("task")) {
+      tasks.push((async () => {
+        const { value } = Atomics.waitAsync(words, word, a, what === "task" ? Infinity : 5);
+        const result = await value;
+        Atomics.add(words, 2, 1 + word);
+        return result;
+      })());
+    } else {
+      results.push(perform(words, call));
+    }
+  }
+  return [...results, ...await Promise.all(tasks)];
+}
+
 /** What a search of a program has found. */
 export interface Outcome {
   /** The kind of failure that ended it, if one did. */
@@ -86,11 +111,12 @@ export async function outcomeOf(
 ): Promise<Outcome> {
   const finals = new Set<string>();
   const traces = new Set<string>();
+  const isAsync = ([what]: Call) => (ASYNCHRONOUS as readonly string[]).includes(what);
   const body = (calls: readonly Call[]) => (words: Int32Array) =>
-    calls.map((call) => perform(words, call));
+    calls.some(isAsync) ? performAsync(words, calls) : calls.map((call) => perform(words, call));
   const threads = program.map((calls, i) => [`thread${i}`, body(calls)] as const);
   const search = new Search({
-    setup: () => new Int32Array(new SharedArrayBuffer(8)),
+    setup: () => new Int32Array(new SharedArrayBuffer(12)),
     threads: Object.fromEntries(threads) as never,
     check: (words, results) => {
       finals.add(JSON.stringify([...words as Int32Array, results]));
