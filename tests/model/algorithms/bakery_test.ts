@@ -11,34 +11,35 @@
 import { countingUnder, type Lock } from "./lock.ts";
 import { assertFails, assertHolds } from "./verdict.ts";
 
-/** Words: for each thread whether it is choosing, then for each its number, 0 for none. */
+/** Words: for each thread whether it is choosing, and its number, 0 for none. */
+const isChoosing = (thread: number) => 2 * thread;
+const number = (thread: number) => 2 * thread + 1;
+
 function bakery(words: Int32Array, me: number, threads: number): Lock {
-  const choosing = words.subarray(0, threads);
-  const number = words.subarray(threads, 2 * threads);
   return {
     acquire() {
-      Atomics.store(choosing, me, 1);
-      const mine = draw(number, me);
-      Atomics.store(choosing, me, 0);
+      Atomics.store(words, isChoosing(me), 1);
+      const mine = draw(words, me, threads);
+      Atomics.store(words, isChoosing(me), 0);
       for (let other = 0; other < threads; other++) {
         if (other === me) continue;
-        while (Atomics.load(choosing, other) === 1) Atomics.pause();
-        while (isServedBefore(Atomics.load(number, other), other, mine, me)) Atomics.pause();
+        while (Atomics.load(words, isChoosing(other)) === 1) Atomics.pause();
+        while (isServedBefore(Atomics.load(words, number(other)), other, mine, me)) Atomics.pause();
       }
     },
     release() {
-      Atomics.store(number, me, 0);
+      Atomics.store(words, number(me), 0);
     },
   };
 }
 
 /** One more than the greatest number held. */
-function draw(number: Int32Array, me: number): number {
+function draw(words: Int32Array, me: number, threads: number): number {
   let greatest = 0;
-  for (let other = 0; other < number.length; other++) {
-    if (other !== me) greatest = Math.max(greatest, Atomics.load(number, other));
+  for (let other = 0; other < threads; other++) {
+    if (other !== me) greatest = Math.max(greatest, Atomics.load(words, number(other)));
   }
-  Atomics.store(number, me, greatest + 1);
+  Atomics.store(words, number(me), greatest + 1);
   return greatest + 1;
 }
 
@@ -49,17 +50,14 @@ function isServedBefore(theirs: number, other: number, mine: number, me: number)
 
 /** Does not wait while others choose, whose numbers may still turn out smaller. */
 function withoutChoosing(words: Int32Array, me: number, threads: number): Lock {
-  const number = words.subarray(0, threads);
   return {
+    ...bakery(words, me, threads),
     acquire() {
-      const mine = draw(number, me);
+      const mine = draw(words, me, threads);
       for (let other = 0; other < threads; other++) {
         if (other === me) continue;
-        while (isServedBefore(Atomics.load(number, other), other, mine, me)) Atomics.pause();
+        while (isServedBefore(Atomics.load(words, number(other)), other, mine, me)) Atomics.pause();
       }
-    },
-    release() {
-      Atomics.store(number, me, 0);
     },
   };
 }
