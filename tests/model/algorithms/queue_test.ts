@@ -180,7 +180,7 @@ function reuse(queue: Queue) {
   };
 }
 
-Deno.test("a Michael-Scott queue is linearizable, 2 threads enqueue", async () => {
+Deno.test("a Michael-Scott queue is linearizable, 2 threads enqueue, 1 dequeues", async () => {
   await assertHolds({
     setup: () => queueOf(0),
     linearizable: fifo(),
@@ -205,6 +205,22 @@ Deno.test("a Michael-Scott queue is linearizable, 1 producer of 2, 1 consumer of
         mine.enqueue(1);
         mine.enqueue(2);
       },
+      consumer: (words: Int32Array) => {
+        const mine = user(michaelScott, words);
+        mine.dequeue();
+        mine.dequeue();
+      },
+    },
+  });
+});
+
+Deno.test("a Michael-Scott queue is linearizable, 2 producers, 1 consumer of 2", async () => {
+  await assertHolds({
+    setup: () => queueOf(0),
+    linearizable: fifo(),
+    threads: {
+      a: (words: Int32Array) => user(michaelScott, words, 2).enqueue(1),
+      b: (words: Int32Array) => user(michaelScott, words, 3).enqueue(2),
       consumer: (words: Int32Array) => {
         const mine = user(michaelScott, words);
         mine.dequeue();

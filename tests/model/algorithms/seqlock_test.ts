@@ -116,6 +116,18 @@ Deno.test("a seqlock's reader never goes back, 2 reads, 2 writes", async () => {
   });
 });
 
+Deno.test("a seqlock's readers see whole pairs, 2 readers, 1 write", async () => {
+  await assertHolds({
+    setup: () => sharedWords(3),
+    threads: {
+      writer: (words: Int32Array) => write(words, 1),
+      a: read,
+      b: read,
+    },
+    check: (_, { a, b }) => assertEquals([a[0], b[0]], [a[1], b[1]]),
+  });
+});
+
 Deno.test("a seqlock over plain data races", async () => {
   await assertFails("data race", model(plainWrite, plainRead, 1));
 });

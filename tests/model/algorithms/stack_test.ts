@@ -112,6 +112,10 @@ Deno.test("Treiber's stack keeps every node, 2 threads that take and put back", 
   await assertHolds(shuffle(2));
 });
 
+Deno.test("Treiber's stack keeps every node, 3 threads that take and put back", async () => {
+  await assertHolds(shuffle(3));
+});
+
 Deno.test("Treiber's stack without a tag keeps every node that is not used again", async () => {
   await assertHolds({
     setup: () => stackOf(3, untagged),

@@ -13,7 +13,7 @@
 import { assertEquals } from "@std/assert";
 import { assertFails, assertHolds, sharedWords } from "./verdict.ts";
 
-/** Words: whether it has happened, a word that nothing is ever written to, and what has happened. */
+/** Words: whether it has happened, a word that nothing is ever written to, and what happened. */
 const READY = 0;
 const OTHER = 1;
 const PAYLOAD = 2;
@@ -23,6 +23,8 @@ function wait(words: Int32Array): void {
 }
 
 function signal(words: Int32Array): void {
+  words[PAYLOAD] = 42;
+  // Publishes the payload, and comes before the notification: see above.
   Atomics.store(words, READY, 1);
   Atomics.notify(words, READY);
 }
@@ -33,6 +35,7 @@ function waitOnAnother(words: Int32Array): void {
 }
 
 function signalAnother(words: Int32Array): void {
+  words[PAYLOAD] = 42;
   Atomics.store(words, READY, 1);
   Atomics.notify(words, OTHER);
 }
@@ -43,14 +46,16 @@ function waitForAnyChange(words: Int32Array): void {
 }
 
 function notifyThenStore(words: Int32Array): void {
+  words[PAYLOAD] = 42;
   Atomics.notify(words, READY);
   Atomics.store(words, READY, 1);
 }
 
-/** Publishes what it has to say only after it has said so. */
+/** Says that the payload is there before it is. */
 function signalThenWrite(words: Int32Array): void {
-  signal(words);
+  Atomics.store(words, READY, 1);
   words[PAYLOAD] = 42;
+  Atomics.notify(words, READY);
 }
 
 /** One thread waits for what the other writes plainly before it signals. */
@@ -62,22 +67,19 @@ function model(waiter: (words: Int32Array) => void, signaller: (words: Int32Arra
         waiter(words);
         return words[PAYLOAD];
       },
-      signaller: (words: Int32Array) => {
-        if (signaller !== signalThenWrite) words[PAYLOAD] = 42;
-        signaller(words);
-      },
+      signaller,
     },
     check: (_: Int32Array, { waiter }: { waiter: number | undefined }) => assertEquals(waiter, 42),
   };
 }
 
-Deno.test("a sleeper that names the value it saw is always woken", async () => {
+Deno.test("a sleeper that names the value it saw is always woken, 1 sleeper", async () => {
   await assertHolds(model(wait, signal));
 });
 
 Deno.test("3 sleepers are all woken by one notification", async () => {
   await assertHolds({
-    setup: () => sharedWords(1),
+    setup: () => sharedWords(3),
     threads: { a: wait, b: wait, c: wait, signaller: signal },
   });
 });
