@@ -93,8 +93,6 @@ export function revert(machine: Machine, thread: Thread, entry: Entry): void {
       thread.spawned--;
       break;
     case PAUSE:
-      entry.forced = false;
-      break;
     case JOIN:
     case CALL:
     case RETURN:

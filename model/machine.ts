@@ -74,6 +74,8 @@ export class Machine {
   readonly reached: Map<number, string> | undefined;
   /** Where the code under test comes in. */
   readonly calls: Calls = new Calls(this);
+  /** The thread whose pause may end though nothing was written, since nothing else can run. */
+  #forced: Thread | undefined;
   readonly #children = new Map<string, number>();
   /** How much may be remembered of the threads. */
   readonly budget = new MomentBudget();
@@ -115,7 +117,8 @@ export class Machine {
       case RESUME:
         return thread!.outstanding.some(canReturn);
       case PAUSE:
-        return entry.forced || entry.watches!.length === 0 || entry.watches!.some(hasMoved);
+        return thread === this.#forced || entry.watches!.length === 0 ||
+          entry.watches!.some(hasMoved);
       case JOIN:
         return this.threads[entry.other]?.done === true;
       default:
@@ -141,7 +144,7 @@ export class Machine {
       }
     }
     if (choice === undefined) return false;
-    choice.announced!.forced = true;
+    this.#forced = choice;
     return true;
   }
 
@@ -153,9 +156,11 @@ export class Machine {
     entry.clockBefore = thread.clock;
     entry.forcedBefore = this.forcedPauses;
     entry.moment = thread.moment;
+    entry.forced = thread === this.#forced;
+    this.#forced = undefined;
     thread.announced = undefined;
     const child = apply(this, thread, entry);
-    thread.moment = thread.moment?.grow(entry.result);
+    thread.moment = thread.moment?.grow(entry);
     if (entry.wrote) this.forcedPauses = 0;
     else if (entry.forced) this.forcedPauses++;
     if (this.failure !== undefined || thread.announced !== undefined) return;
@@ -195,7 +200,7 @@ export class Machine {
       if (entry.kind <= LAST_OPERATION) return this.announce(thread, entry);
       happen(this, thread, entry);
       if (this.failure !== undefined) return;
-      thread.moment = moment!.grow(entry.result);
+      thread.moment = moment!.grow(entry);
     }
   }
 
@@ -206,7 +211,7 @@ export class Machine {
     for (let i = from; moment !== undefined && i < log.length; i++) {
       const entry = log[i]!;
       moment.entry = entry;
-      moment = moment.grow(entry.result);
+      moment = moment.grow(entry);
     }
     thread.moment = moment;
     if (moment === undefined) return;
@@ -219,6 +224,7 @@ export class Machine {
     const entry = this.trace.pop()!;
     const thread = this.threads[entry.thread]!;
     this.failure = undefined;
+    this.#forced = undefined;
     unwind(this, thread, thread.log.lastIndexOf(entry) + 1);
     thread.log.pop();
     thread.clock = entry.clockBefore!;

@@ -10,7 +10,7 @@
  * @module
  */
 
-import type { Entry } from "./entry.ts";
+import { type Entry, LAST_OPERATION, READ } from "./entry.ts";
 
 /** The most moments that one machine remembers. */
 const MAX_MOMENTS = 50_000;
@@ -36,22 +36,20 @@ export class Moment {
   #next: Moment | undefined = undefined;
   #others: Map<unknown, Moment> | undefined = undefined;
 
-  constructor(readonly budget: MomentBudget) {}
+  readonly #budget: MomentBudget;
 
-  /** Where a result leads, if that was seen. */
-  after(result: unknown): Moment | undefined {
-    const key = keyOf(result);
-    if (this.#key === key) return this.#next;
-    return this.#others?.get(key);
+  constructor(budget: MomentBudget) {
+    this.#budget = budget;
   }
 
-  /** Where a result leads, made if need be; undefined if the budget is used up. */
-  grow(result: unknown): Moment | undefined {
-    const known = this.after(result);
+  /** Where what has happened here leads; undefined if that cannot be remembered. */
+  grow(entry: Entry): Moment | undefined {
+    const key = keyOf(entry);
+    if (this.#key === key && this.#next !== undefined) return this.#next;
+    const known = this.#others?.get(key);
     if (known !== undefined) return known;
-    const key = keyOf(result);
-    if (key === unknowable || !this.budget.take()) return undefined;
-    const moment = new Moment(this.budget);
+    if (key === unknowable || !this.#budget.take()) return undefined;
+    const moment = new Moment(this.#budget);
     if (this.#next === undefined) {
       this.#key = key;
       this.#next = moment;
@@ -66,8 +64,11 @@ export class Moment {
 /** Stands for results that cannot be compared, such as objects that another thread returned. */
 const unknowable = Symbol();
 
-function keyOf(result: unknown): unknown {
+/** What the thread learns from an entry: nothing, where the result cannot differ. */
+function keyOf({ kind, result }: Entry): unknown {
+  if (kind > LAST_OPERATION && kind !== READ) return undefined;
   if (typeof result === "number" && Object.is(result, -0)) return "-0";
   if (typeof result !== "object" || result === null) return result;
-  return result instanceof Uint8Array ? `bytes:${String.fromCharCode(...result)}` : unknowable;
+  if (!(result instanceof Uint8Array) || result.length > 4096) return unknowable;
+  return `bytes:${String.fromCharCode(...result)}`;
 }

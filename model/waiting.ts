@@ -11,8 +11,10 @@ import {
   READ,
   SPAN_BEGIN,
   SPAN_END,
-  VIEW,
+  WAIT,
+  WAIT_ASYNC,
   type Watch,
+  WRITE,
 } from "./entry.ts";
 import type { Failure } from "./failure.ts";
 import type { Thread } from "./thread.ts";
@@ -34,13 +36,18 @@ export function wordsReadSincePause(thread: Thread): Watch[] {
     const entry = thread.log[i]!;
     if (entry.kind === PAUSE) break;
     const { buffer, start, size, version } = entry;
-    if (buffer === undefined || entry.kind === VIEW) continue;
+    if (buffer === undefined || !accesses(entry)) continue;
     if (watches.some((w) => w.buffer === buffer && w.start === start && w.size === size)) {
       continue;
     }
     watches.push({ buffer, start, size, version });
   }
   return watches;
+}
+
+/** Whether an entry has read or written memory. */
+function accesses({ kind }: Entry): boolean {
+  return kind <= WAIT || kind === WAIT_ASYNC || kind === READ || kind === WRITE;
 }
 
 /** Whether the thread's last operations only read the same values over and over. */
