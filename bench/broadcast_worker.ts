@@ -21,9 +21,14 @@ export const CONTROL = {
   progress: 48,
   /** How many ends are ready. */
   ready: 64,
+  /** Never changes: to sleep on. */
+  idle: 80,
   /** The size of the block. */
-  words: 80,
+  words: 96,
 } as const;
+
+/** How often an end looks again before it gives its core up to whoever else wants it. */
+const SPINS = 1000;
 
 /** What an end of a stream is told. */
 export interface Stream {
@@ -76,11 +81,14 @@ const run = {
       untilRound(control, round);
       let sum = 0;
       let count = 0;
+      let idle = 0;
       while (count < messages) {
         if (!reader.poll()) {
-          Atomics.pause();
+          if (++idle < SPINS) Atomics.pause();
+          else reader.wait();
           continue;
         }
+        idle = 0;
         const bytes = reader.bytes;
         while (reader.next()) {
           const offset = reader.offset;
@@ -129,9 +137,12 @@ const run = {
 
 /** Waits until `end` messages are not more than `ahead` ahead; returns how many may be sent. */
 function untilAllowed(control: Int32Array, end: number, ahead: number): number {
-  let allowed;
-  while ((allowed = Atomics.load(control, CONTROL.progress) + ahead) < end) Atomics.pause();
-  return allowed;
+  for (let spins = 0;; spins++) {
+    const allowed = Atomics.load(control, CONTROL.progress) + ahead;
+    if (allowed >= end) return allowed;
+    if (spins < SPINS) Atomics.pause();
+    else Atomics.wait(control, CONTROL.idle, 0, 0.1);
+  }
 }
 
 function untilRound(control: Int32Array, round: number): void {
