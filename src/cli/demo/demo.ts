@@ -6,10 +6,11 @@
 
 import type { Terminal } from "../command.ts";
 import { formatAmount } from "../format.ts";
-import { HELP, parseOptions } from "./options.ts";
+import { HELP, parseOptions, type StreamOptions } from "./options.ts";
 import { fileSource, type Source } from "./source.ts";
 import { stream } from "./stream.ts";
-import { formatSummary } from "./summary.ts";
+import type { Summary } from "./summary.ts";
+import { formatSummary } from "./summary_format.ts";
 
 /** What the command is for. */
 export const DEMO_PURPOSE = "streams a file over one ring to three workers";
@@ -30,13 +31,21 @@ export async function demoCommand(args: string[], terminal: Terminal): Promise<n
   }
   // There is a file wherever Deno runs, and a large one: Deno.
   const source = fileSource(options.file ?? Deno.execPath());
+  const summary = await streamWatched(source, options, terminal);
+  terminal.print(
+    options.isJson ? JSON.stringify(summary) : formatSummary(summary, terminal.isStyled),
+  );
+  return summary.faults.length === 0 ? 0 : 1;
+}
+
+/** Streams, showing progress meanwhile. */
+async function streamWatched(
+  source: Source,
+  options: StreamOptions,
+  terminal: Terminal,
+): Promise<Summary> {
   try {
-    const summary = await stream(source, options, { onProgress: progressOf(source, terminal) });
-    terminal.showProgress?.("");
-    terminal.print(
-      options.isJson ? JSON.stringify(summary) : formatSummary(summary, terminal.isStyled),
-    );
-    return summary.faults.length === 0 ? 0 : 1;
+    return await stream(source, options, { onProgress: progressOf(source, terminal) });
   } finally {
     terminal.showProgress?.("");
   }

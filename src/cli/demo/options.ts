@@ -37,6 +37,7 @@ export const DEFAULT_RECORD_BYTES = 1024;
 
 /** The text of `--help`. */
 export const HELP = `Usage: deno task demo [OPTION]... [FILE]
+       deno run --allow-read jsr:@busbar/busbar/cli demo [OPTION]... [FILE]
 
 Streams FILE over one broadcast ring to three workers. One counts its records, one hashes it, one
 finds its most frequent words, or bytes if it is not text. Then the hash is compared with that of
@@ -47,7 +48,7 @@ A text file is streamed line by line, any other in records of ${formatSize(DEFAU
   --ring BYTES     the size of the ring, a power of two from ${formatSize(MIN_CAPACITY_BYTES)} to ${
   formatSize(MAX_CAPACITY_BYTES)
 }
-                   (default ${formatSize(DEFAULT_RING_BYTES)}; 64K, 1M and 1G may be written)
+                   (default ${formatSize(DEFAULT_RING_BYTES)}); 64K, 1M and 1G may be written
   --record BYTES   streams in records of this size, text too
   --pace on|off    on (default): the writer waits for the slowest worker
                    off: it never waits; a worker that is overrun loses data, and says so
@@ -93,11 +94,9 @@ function parse(args: string[]) {
       },
     });
   } catch (error) {
-    // Its messages are sentences for users, such as "Unknown option '--x'."
-    throw new CommandError(
-      `Cannot run the demo: ${printable((error as Error).message)}\nTry --help.`,
-      { cause: error },
-    );
+    // Its first sentence is for users, such as "Unknown option '--x'".
+    const [sentence] = printable((error as Error).message).split(". ");
+    throw new CommandError(`Cannot run the demo: ${sentence}\nTry --help.`, { cause: error });
   }
 }
 

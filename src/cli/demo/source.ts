@@ -86,7 +86,8 @@ function reasonOf(error: Error): string {
   if (error instanceof Deno.errors.NotFound) return "it does not exist";
   if (error instanceof Deno.errors.PermissionDenied) return "you may not read it";
   if (error instanceof Deno.errors.NotCapable) {
-    return "Deno was not permitted to read it: run with --allow-read";
+    // Says which flag would permit it.
+    return `Deno was not permitted to read it: ${error.message}`;
   }
   return `reading it failed: ${error.message}`;
 }

@@ -61,7 +61,7 @@ export async function stream(
   );
   const send = sender(writer, options.isPaced ? pacer : undefined);
   const start = performance.now();
-  const secondsPassed = () => (performance.now() - start) / 1000;
+  const secondsPassed = () => Math.ceil((performance.now() - start) * 1000) / 1e6;
   let used: number;
   do {
     used = cutter.cut(blocks.block, blocks.end, blocks.isLast, send);

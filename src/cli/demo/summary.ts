@@ -1,18 +1,9 @@
 /**
- * What came out of a stream, whether it is right, and how that is written.
+ * What came out of a stream, and whether it is right.
  *
  * @module
  */
 
-import { styleText } from "node:util";
-import {
-  formatAmount,
-  formatCount,
-  formatShare,
-  formatSize,
-  formatTable,
-  printable,
-} from "../format.ts";
 import type { FollowReport } from "./follow.ts";
 import type { TaskName } from "./tasks.ts";
 
@@ -96,7 +87,8 @@ function hashOf({ result }: WorkerSummary): string | undefined {
   return result.kind === "sha256" ? result.hash : undefined;
 }
 
-function isIncomplete(worker: WorkerSummary): boolean {
+/** Whether the worker did not receive exactly what was sent. */
+export function isIncomplete(worker: WorkerSummary): boolean {
   return worker.lostBytes !== 0 || worker.lostMessages !== 0;
 }
 
@@ -104,11 +96,10 @@ function findFaults(worker: WorkerSummary, streamed: Streamed, sha256: string): 
   const { task, result } = worker;
   if (isIncomplete(worker)) {
     if (streamed.isPaced) return [`the ${task} worker lost data though the writer waited for it`];
-    // Silent loss, or more than was sent.
-    if (worker.overruns === 0 || worker.lostBytes < 0 || worker.lostMessages < 0) {
-      return [`the ${task} worker did not receive what was sent, and was told of no overrun`];
+    if (worker.lostBytes < 0 || worker.lostMessages < 0) {
+      return [`the ${task} worker received more than was sent`];
     }
-    return [];
+    return worker.overruns > 0 ? [] : [`the ${task} worker lost data and was not told`];
   }
   const hash = hashOf(worker);
   if (hash !== undefined && hash !== sha256) {
@@ -118,59 +109,4 @@ function findFaults(worker: WorkerSummary, streamed: Streamed, sha256: string): 
     return [`the count worker counted ${result.records} records of ${streamed.records}`];
   }
   return [];
-}
-
-/** Writes a summary for people. */
-export function formatSummary(summary: Summary, isStyled: boolean): string {
-  const style = (format: "bold" | "green" | "yellow" | "red", text: string) =>
-    isStyled ? styleText(format, text, { validateStream: false }) : text;
-  const { seconds, workers } = summary;
-  const records = formatCount(summary.records);
-  const head = [
-    `${style("bold", printable(summary.source))}`,
-    `${formatAmount(summary.bytes)} of ${summary.isText ? "text" : "binary data"}, ` +
-    `${records} records in ${formatCount(summary.messages)} messages`,
-    `over one ring of ${formatSize(summary.ringBytes)} to ${workers.length} workers, ` +
-    (summary.isPaced ? "the writer waiting for the slowest" : "the writer not waiting"),
-    `in ${seconds.toFixed(3)} s: ${style("bold", `${formatAmount(summary.bytesPerSecond)}/s`)}, ` +
-    `${formatCount(summary.recordsPerSecond)} records/s`,
-  ];
-  const verdict = summary.faults.length > 0
-    ? summary.faults.map((fault) => style("red", `wrong: ${fault}`))
-    : summary.hash === "verified"
-    ? [style("green", `verified: the SHA-256 received is that of the file, ${summary.sha256}`)]
-    : [style("yellow", "not verified: the hash is incomplete, as its worker lost data")];
-  return [...head, "", formatWorkers(workers), "", ...verdict].join("\n");
-}
-
-function formatWorkers(workers: readonly WorkerSummary[]): string {
-  const head = ["worker", "messages", "bytes", "max lag", "lost bytes", "overruns", "result"];
-  const rows = workers.map((worker) => [
-    worker.task,
-    formatCount(worker.messages),
-    formatCount(worker.bytes),
-    formatCount(worker.maxLagBytes),
-    formatCount(worker.lostBytes),
-    formatCount(worker.overruns),
-    formatResult(worker),
-  ]);
-  const number = "right" as const;
-  return formatTable([head, ...rows], ["left", number, number, number, number, number, "left"]);
-}
-
-function formatResult(worker: WorkerSummary): string {
-  const { result } = worker;
-  switch (result.kind) {
-    case "records":
-      return `${formatCount(result.records)} records, the longest ${
-        formatCount(result.longestBytes)
-      } bytes`;
-    case "sha256":
-      return isIncomplete(worker) ? "incomplete" : result.hash.slice(0, 16) + "…";
-    case "words":
-    case "bytes":
-      return result.top
-        .map(({ value, count }) => `${printable(value)} ${formatShare(count, result.total)}`)
-        .join(", ");
-  }
 }

@@ -77,7 +77,7 @@ workerTest("demo refuses a file that Deno was not permitted to read", async () =
   const { code, errors } = await runDemo("/");
   assertEquals(
     errors,
-    "Cannot stream '/' as Deno was not permitted to read it: run with --allow-read",
+    `Cannot stream '/' as Deno was not permitted to read it: Requires read access to "/", run again with the --allow-read flag`,
   );
   assertEquals(code, 1);
 });
