@@ -483,8 +483,12 @@ function stackLines(): string[] {
   Error.stackTraceLimit = 40;
   const stack = new Error().stack ?? "";
   Error.stackTraceLimit = limit;
-  return stack.split("\n").slice(1).map((line) => line.trim().replace(/^at /, ""))
-    .filter((line) => !line.includes(MODEL_DIRECTORY) && !line.startsWith("ext:"));
+  const lines = stack.split("\n").slice(1).map((line) => line.trim().replace(/^at /, ""));
+  const isOurs = (line: string) => line.includes(MODEL_DIRECTORY);
+  // Between the call that came in here and the machine that runs the body.
+  const first = lines.findIndex((line) => !isOurs(line));
+  const last = lines.findIndex((line, i) => i > first && isOurs(line));
+  return first < 0 ? [] : lines.slice(first, last < 0 ? undefined : last);
 }
 
 const MODEL_DIRECTORY = new URL("./", import.meta.url).href;

@@ -143,7 +143,7 @@ export class OptimalDpor implements Strategy {
       case PAUSE:
         if (entry.forced) return false;
         return events.slice(0, i).some((other, k) =>
-          survives(k) && other.footprint.wrote && other.footprint.thread !== footprint.thread &&
+          survives(k) && other.entry.changed && other.footprint.thread !== footprint.thread &&
           entry.watches!.some((watch) =>
             watch.buffer.id === other.footprint.access!.buffer &&
             watch.start < other.entry.start + other.entry.size &&

@@ -101,7 +101,7 @@ export function revert(machine: Machine, thread: Thread, entry: Entry): void {
       forgetAtomic(entry);
       if (entry.wrote) {
         (entry.real as Int32Array)[entry.index] = entry.before as number;
-        entry.buffer!.bump(entry.start, entry.size, -1);
+        if (entry.changed) entry.buffer!.bump(entry.start, entry.size, -1);
         entry.wrote = false;
         uninitialise(entry);
       }
@@ -153,10 +153,11 @@ function access(machine: Machine, thread: Thread, entry: Entry): void {
   entry.before = before;
   entry.result = result;
   entry.wrote = wrote;
+  entry.changed = wrote && real[index] !== before;
   orderAccess(machine, thread, entry, kind !== STORE, wrote);
   if (wrote) {
     const { buffer, start, size } = entry;
-    buffer!.bump(start, size, 1);
+    if (entry.changed) buffer!.bump(start, size, 1);
     initialise(buffer!, start, size, entry);
   }
   entry.version = entry.buffer!.version(entry.start, entry.size);
@@ -308,7 +309,7 @@ export function unwind(machine: Machine, thread: Thread, length: number): void {
         break;
       case WRITE:
         entry.buffer!.bytes.set(entry.before as Uint8Array, entry.start);
-        entry.buffer!.bump(entry.start, entry.size, -1);
+        if (entry.changed) entry.buffer!.bump(entry.start, entry.size, -1);
         forgetPlainWrite(entry);
         uninitialise(entry);
         break;

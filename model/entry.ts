@@ -110,6 +110,8 @@ export class Entry {
   result: unknown = undefined;
   /** Whether memory changed hands: a failed compareExchange is a read. */
   wrote = false;
+  /** Whether that left another value there: a write of the same value wakes nobody who spins. */
+  changed = false;
   /** What stood there before: a value, or the bytes of a plain write. */
   before: unknown = undefined;
   /** Version of the words touched, after this entry. */

@@ -161,7 +161,7 @@ export class Machine {
     thread.announced = undefined;
     const child = apply(this, thread, entry);
     thread.moment = thread.moment?.grow(entry);
-    if (entry.wrote) this.forcedPauses = 0;
+    if (entry.changed) this.forcedPauses = 0;
     else if (entry.forced) this.forcedPauses++;
     if (this.failure !== undefined || thread.announced !== undefined) return;
     if ((this.trace.length & 63) === 0) {

@@ -65,16 +65,20 @@ function overwrite(machine: Machine, entry: Entry, write?: () => void): void {
   const race = checkPlainWrite(machine, entry);
   entry.before = buffer.bytes.slice(start, start + size);
   notePlainWrite(entry);
-  buffer.bump(start, size, 1);
   if (write !== undefined) {
     write();
     entry.result = buffer.bytes.slice(start, start + size);
   } else {
     buffer.bytes.set(entry.result as Uint8Array, start);
   }
+  const before = entry.before as Uint8Array;
+  entry.changed = (entry.result as Uint8Array).some((byte, i) => byte !== before[i]);
+  if (entry.changed) {
+    buffer.bump(start, size, 1);
+    machine.forcedPauses = 0;
+  }
   entry.version = buffer.version(start, size);
   initialise(buffer, start, size, entry);
-  machine.forcedPauses = 0;
   if (race !== undefined) machine.race(entry, race);
 }
 

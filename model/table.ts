@@ -141,17 +141,26 @@ export function shortLine(line: string | undefined): string {
   return line?.match(/([^/\\( ]+:\d+):\d+\)?$/)?.[1] ?? "";
 }
 
-/** Lays the steps out for a terminal. */
+/** The most rows of a table, and how many of them show its beginning. */
+const MAX_ROWS = 200;
+const HEAD_ROWS = 40;
+
+/** Lays the steps out for a terminal; of very many, the first and the last. */
 export function formatTable(steps: readonly Step[], threads: readonly string[]): string {
   const widths = threads.map((name) =>
     Math.max(name.length, ...steps.filter((s) => s.thread === name).map((s) => s.operation.length))
   );
   const number = String(steps.length).length;
+  const omitted = steps.length - MAX_ROWS;
   const rows = [
     " ".repeat(number + 2) +
     threads.map((name, i) => name.padEnd(widths[i]! + 2)).join("").trimEnd(),
   ];
   steps.forEach((step, i) => {
+    if (omitted > 0 && i >= HEAD_ROWS && i < HEAD_ROWS + omitted) {
+      if (i === HEAD_ROWS) rows.push(`${" ".repeat(number + 2)}... ${omitted} steps ...`);
+      return;
+    }
     const cells = threads.map((name, column) =>
       (name === step.thread ? step.operation : "").padEnd(widths[column]! + 2)
     );

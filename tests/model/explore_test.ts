@@ -325,6 +325,30 @@ Deno.test("a bounded spin gives up once nothing else can run", async () => {
   });
 });
 
+Deno.test("a write that changes nothing wakes nobody who spins", async () => {
+  const once = (w: Int32Array) => {
+    while (Atomics.exchange(w, 0, 1) === 1) Atomics.pause();
+    Atomics.store(w, 0, 0);
+  };
+  const report = await explore({ setup: words, threads: { a: once, b: once, c: once } });
+  assertEquals(report.complete, true);
+});
+
+Deno.test("a very long schedule is shown in part", async () => {
+  const { message, steps } = await fails("exception", {
+    setup: words,
+    threads: {
+      a(w) {
+        for (let i = 0; i < 500; i++) Atomics.add(w, 0, 1);
+        throw new Error("after all");
+      },
+    },
+  });
+  assertEquals(steps.length, 500);
+  assertStringIncludes(message, "... 300 steps ...");
+  assertStringIncludes(message, " 500 add");
+});
+
 Deno.test("a spin that nobody ends is a livelock that names the word", async () => {
   const { message, steps } = await fails("livelock", {
     setup: words,
