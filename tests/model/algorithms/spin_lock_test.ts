@@ -59,6 +59,10 @@ Deno.test("a test-and-set lock excludes, 2 threads twice", async () => {
   await assertHolds(countingUnder(testAndSet, { threads: 2, rounds: 2 }));
 });
 
+Deno.test("a test-and-set lock excludes, 3 threads once", async () => {
+  await assertHolds(countingUnder(testAndSet, { threads: 3 }));
+});
+
 Deno.test("a test-and-test-and-set lock excludes, 2 threads twice", async () => {
   await assertHolds(countingUnder(testAndTestAndSet, { threads: 2, rounds: 2 }));
 });
