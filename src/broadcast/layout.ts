@@ -1,5 +1,5 @@
 /**
- * The layout of a broadcast ring in memory: its words, its frames, and its size.
+ * The layout of a broadcast ring in memory: its words and its size. Its frames are in `frame.ts`.
  *
  * Region (32-bit words; each line of the drawing is one cache line, but for the data):
  *
@@ -12,12 +12,6 @@
  *       ...
  *             | data: `capacity` bytes, cut into `segments` equal segments ...
  *
- * Frame (8-byte aligned, never wrapping; a padding frame fills the end of the ring):
- *
- *      bit 31  30  29  28 27                     0 | 31                      0
- *     | fin |cont|pad|beat| payload length, bytes  | user value               | payload ... |
- *       word 0                                       word 1
- *
  * @module
  */
 
@@ -29,6 +23,7 @@ import {
   isPowerOfTwo,
 } from "../memory/layout.ts";
 import { label } from "../memory/observer.ts";
+import { FRAME_ALIGNMENT } from "./frame.ts";
 
 /** The kind that handles of a ring name. */
 export const KIND = "busbar.broadcast";
@@ -66,28 +61,16 @@ export const EPOCHS = 48;
 
 /** Positions are multiples of 8; this bit of the position word says that a reader may sleep. */
 export const SLEEPING = 1;
-/** One more than the bits of a position that are counted below {@link POSITION_HIGH}. */
+/** What {@link POSITION_HIGH} counts: half of what the low word can, so that they share a bit. */
 export const POSITION_HIGH_UNIT: number = 2 ** 31;
-
-/** Frames and segments begin at multiples of this many bytes. */
-export const FRAME_ALIGNMENT = 8;
-/** The bytes of a frame before its payload. */
-export const FRAME_HEADER_BYTES = 8;
-/** The frame is the last of its message. */
-export const FINAL = 1 << 31;
-/** The frame continues the one before. */
-export const CONTINUATION = 1 << 30;
-/** The frame fills the end of the ring. */
-export const PADDING = 1 << 29;
-/** The frame says only that the writer is alive. */
-export const HEARTBEAT = 1 << 28;
-/** The bits of the payload length in a frame's first word. */
-export const LENGTH_MASK: number = (1 << 28) - 1;
 
 /** The least capacity: eight segments of one frame header each. */
 export const MIN_CAPACITY_BYTES = 64;
-/** The greatest capacity: positions within a ring apart stay well below 2^31. */
+/** The greatest capacity: positions that are a ring apart still compare in 32 bits. */
 export const MAX_CAPACITY_BYTES: number = 2 ** 30;
+
+/** What a region must be aligned to. */
+export const REGION_ALIGNMENT: number = CACHE_LINE_BYTES;
 
 /** The shape of one ring. */
 export interface Shape {
@@ -112,26 +95,6 @@ export function dataByteOffset(segments: number): number {
 /** The size of the whole region. */
 export function regionByteLength(shape: Shape): number {
   return dataByteOffset(shape.segments) + shape.capacityBytes;
-}
-
-// Not exported, since an exported binding is loaded anew at each use, and this is the hot path.
-const FRAME_ROUNDING = FRAME_HEADER_BYTES + FRAME_ALIGNMENT - 1;
-const FRAME_MASK = -FRAME_ALIGNMENT;
-
-/** The bytes that a frame with this payload takes. */
-export function frameByteLength(payloadLength: number): number {
-  return (payloadLength + FRAME_ROUNDING) & FRAME_MASK;
-}
-
-/**
- * The longest payload: a quarter of the ring with its header.
- *
- * So the length of any frame, padding too, fits its 28 bits in the largest ring; the padding before
- * a long message wastes less than a quarter; and a reader that is not more than half a ring behind
- * keeps its place while the longest message is written.
- */
-export function largestMessage(capacityBytes: number): number {
-  return capacityBytes / 4 - FRAME_HEADER_BYTES;
 }
 
 /** Refuses what is not the shape of a ring. */
@@ -209,6 +172,3 @@ export function labelRegion(buffer: ArrayBufferLike, byteOffset: number, shape: 
     "broadcast.data",
   );
 }
-
-/** What a region must be aligned to. */
-export const REGION_ALIGNMENT: number = CACHE_LINE_BYTES;

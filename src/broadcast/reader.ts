@@ -12,17 +12,14 @@ import { beginSpeculation, endSpeculation } from "../memory/observer.ts";
 import type { Broadcast } from "./broadcast.ts";
 import {
   CONTINUATION,
-  dataByteOffset,
-  epochIndex,
   FINAL,
   FRAME_ALIGNMENT,
   FRAME_HEADER_BYTES,
   frameByteLength,
   LENGTH_MASK,
   PADDING,
-  POSITION,
-  SLEEPING,
-} from "./layout.ts";
+} from "./frame.ts";
+import { dataByteOffset, epochIndex, POSITION, SLEEPING } from "./layout.ts";
 import { OverrunError } from "./overrun_error.ts";
 import { loadPosition } from "./position.ts";
 import { type WaitOptions, waitWhileAt, waitWhileAtAsync } from "./waiting.ts";

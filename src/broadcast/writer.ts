@@ -11,14 +11,16 @@ import type { Memory } from "../memory/memory.ts";
 import type { Broadcast } from "./broadcast.ts";
 import {
   CONTINUATION,
-  dataByteOffset,
-  epochIndex,
   FINAL,
   FRAME_HEADER_BYTES,
   frameByteLength,
   largestMessage,
   LENGTH_MASK,
   PADDING,
+} from "./frame.ts";
+import {
+  dataByteOffset,
+  epochIndex,
   POSITION,
   POSITION_HIGH,
   POSITION_HIGH_UNIT,

@@ -1,0 +1,46 @@
+/**
+ * A frame: one message in a broadcast ring, or the padding at its end.
+ *
+ * Frames are 8-byte aligned and never wrap; a padding frame fills the end of the ring.
+ *
+ *      bit 31  30  29  28 27                     0 | 31                      0
+ *     | fin |cont|pad|beat| payload length, bytes  | user value               | payload ... |
+ *       word 0                                       word 1
+ *
+ * @module
+ */
+
+/** Frames and segments begin at multiples of this many bytes. */
+export const FRAME_ALIGNMENT = 8;
+/** The bytes of a frame before its payload. */
+export const FRAME_HEADER_BYTES = 8;
+/** The frame is the last of its message. */
+export const FINAL = 1 << 31;
+/** The frame continues the one before. */
+export const CONTINUATION = 1 << 30;
+/** The frame fills the end of the ring. */
+export const PADDING = 1 << 29;
+/** The frame says only that the writer is alive. */
+export const HEARTBEAT = 1 << 28;
+/** The bits of the payload length in a frame's first word. */
+export const LENGTH_MASK: number = (1 << 28) - 1;
+
+// Not exported, since an exported binding is loaded anew at each use, and this is the hot path.
+const FRAME_ROUNDING = FRAME_HEADER_BYTES + FRAME_ALIGNMENT - 1;
+const FRAME_MASK = -FRAME_ALIGNMENT;
+
+/** The bytes that a frame with this payload takes. */
+export function frameByteLength(payloadLength: number): number {
+  return (payloadLength + FRAME_ROUNDING) & FRAME_MASK;
+}
+
+/**
+ * The longest payload: with its header a quarter of the ring.
+ *
+ * So the length of any frame, padding too, fits its 28 bits in the largest ring; the padding before
+ * a long message wastes less than a quarter; and in a ring of eight segments or more, a reader that
+ * is not more than a quarter behind keeps its place while the longest message is written.
+ */
+export function largestMessage(capacityBytes: number): number {
+  return capacityBytes / 4 - FRAME_HEADER_BYTES;
+}
