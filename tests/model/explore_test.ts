@@ -637,3 +637,20 @@ Deno.test("reads of what nobody wrote are reported when asked for", async () => 
   assertStringIncludes(message, "plain read of 4 bytes at buffer0+4");
   await explore({ ...model, threads: { a: (w) => w[0] = 1 }, reportUninitialised: true });
 });
+
+const variable = "BUSBAR_REPLAY";
+const maySetVariable = Deno.permissions.querySync({ name: "env", variable }).state === "granted";
+
+Deno.test({
+  name: `the environment can ask for a schedule${maySetVariable ? "" : " (needs -P)"}`,
+  ignore: !maySetVariable,
+  async fn() {
+    Deno.env.set(variable, "a1b2a1");
+    try {
+      const { replay, report } = await fails("assertion", lostUpdate);
+      assertEquals([replay, report.executions], ["a1b2a1", 0]);
+    } finally {
+      Deno.env.delete(variable);
+    }
+  },
+});
