@@ -292,6 +292,7 @@ export class Calls {
     return entry;
   }
 
+  /** The thread does something else than when it was run before. */
   differs(thread: Thread, entry: Entry, now: string): never {
     this.#machine.fail({
       kind: "nondeterminism",

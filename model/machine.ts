@@ -16,6 +16,7 @@ import { MAX_THREADS, ORIGIN, tick } from "./clock.ts";
 import { apply, revert, unwind } from "./effects.ts";
 import { Entry, JOIN, LAST_OPERATION, PAUSE, RESUME, WAKE } from "./entry.ts";
 import type { Failure } from "./failure.ts";
+import { freeze } from "./freeze.ts";
 import { Moment, MomentBudget } from "./memo.ts";
 import { ModelBuffer } from "./memory.ts";
 import { happen } from "./plain.ts";
@@ -323,7 +324,7 @@ export class Machine {
       };
     }
     thread.done = true;
-    thread.result = value;
+    thread.result = freeze(value);
   }
 
   #threw(thread: Thread, error: unknown): void {

@@ -27,7 +27,10 @@ export interface ExploreOptions<State, T extends Threads<State>> {
    * but its argument and shared memory, and change nothing else that another run could see.
    */
   readonly threads: T;
-  /** Looks at the outcome of each execution; throws if it is wrong. */
+  /**
+   * Looks at the outcome of each execution; throws if it is wrong. Plain objects and arrays that
+   * threads return are frozen: use `toSorted`, not `sort`.
+   */
   readonly check?: (state: State, results: Results<T>) => void | Promise<void>;
   /** Must hold after every step; it throws if not. It sees what was written atomically. */
   readonly invariant?: (state: State) => void;

@@ -10,6 +10,7 @@ import { type Entry, PAUSE, WAKE } from "./entry.ts";
 import { Enumeration } from "./enumerate.ts";
 import type { AccessReport, Failure } from "./failure.ts";
 import { install, uninstall } from "./intercept.ts";
+import { freeze } from "./freeze.ts";
 import { formatHistory, historyOf, isLinearizable } from "./linearizability.ts";
 import { Machine } from "./machine.ts";
 import { now } from "./native.ts";
@@ -271,13 +272,4 @@ export class Search {
     const lines = captured[thread.log.lastIndexOf(entry)] ?? [];
     return { thread: thread.name, access: describe(entry), lines };
   }
-}
-
-/** Freezes plain objects and arrays, so that a body that changes them is told at once. */
-function freeze(value: unknown): unknown {
-  if (typeof value !== "object" || value === null || Object.isFrozen(value)) return value;
-  const prototype = Object.getPrototypeOf(value);
-  if (prototype !== Object.prototype && prototype !== Array.prototype) return value;
-  for (const inner of Object.values(value)) freeze(inner);
-  return Object.freeze(value);
 }
