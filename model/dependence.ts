@@ -13,14 +13,19 @@ import {
   COMPARE_EXCHANGE,
   type Entry,
   JOIN,
+  LAST_OPERATION,
   NOTIFY,
   PAUSE,
+  READ,
   RESUME,
   RETURN,
+  SPAN_BEGIN,
+  SPAN_END,
   SPAWN,
   WAIT,
   WAIT_ASYNC,
   WAKE,
+  WRITE,
 } from "./entry.ts";
 
 /** A range of bytes, named alike in every execution. */
@@ -40,6 +45,10 @@ export interface Footprint {
   readonly wrote: boolean;
   /** The value that it left there. */
   readonly value: unknown;
+  /** What its thread then read speculatively, before its next operation: the values may differ. */
+  readonly guesses: readonly Range[];
+  /** What its thread then wrote plainly, before its next operation. */
+  readonly writes: readonly Range[];
   /** For pause: what it had read, all of which it reads again in effect. */
   readonly watches: readonly Range[];
   /** The waiter lists that it entered. */
@@ -58,13 +67,40 @@ function range(entry: Entry): Range {
   return { buffer: entry.buffer!.id, start: entry.start, size: entry.size };
 }
 
+/** What a thread did between an operation and its next: speculative reads, and plain writes. */
+function segment(
+  log: readonly Entry[],
+  operation: Entry,
+): { guesses: readonly Range[]; writes: readonly Range[] } {
+  let guesses = none as Range[];
+  let writes = none as Range[];
+  let i = log.lastIndexOf(operation);
+  let before = i;
+  while (before >= 0 && log[before]!.kind < SPAN_BEGIN) before--;
+  let isGuess = log[before]?.kind === SPAN_BEGIN;
+  for (i++; i < log.length && log[i]!.kind > LAST_OPERATION; i++) {
+    const entry = log[i]!;
+    if (entry.kind === SPAN_BEGIN) isGuess = true;
+    else if (entry.kind === SPAN_END) isGuess = false;
+    else if (entry.kind === READ && isGuess) guesses = [...guesses, range(entry)];
+    else if (entry.kind === WRITE) writes = [...writes, range(entry)];
+  }
+  return { guesses, writes };
+}
+
 /**
  * The footprint of an operation that has just been applied.
  *
+ * @param log What its thread has done.
  * @param key The event's key, see {@linkcode eventKey}.
  * @param wakerKey The key of the notify that woke it, if one did.
  */
-export function footprint(entry: Entry, key: number, wakerKey: number): Footprint {
+export function footprint(
+  entry: Entry,
+  log: readonly Entry[],
+  key: number,
+  wakerKey: number,
+): Footprint {
   const { kind } = entry;
   const accesses = kind <= WAIT || kind === WAIT_ASYNC;
   let lists = none;
@@ -77,6 +113,7 @@ export function footprint(entry: Entry, key: number, wakerKey: number): Footprin
     access: accesses ? range(entry) : undefined,
     wrote: kind <= COMPARE_EXCHANGE && entry.wrote,
     value: accesses ? entry.real![entry.index] : undefined,
+    ...segment(log, entry),
     watches: kind === PAUSE
       ? entry.watches!.map((w) => ({ buffer: w.buffer.id, start: w.start, size: w.size }))
       : none,
@@ -111,9 +148,18 @@ export class Dependence {
       if (overlap(a.access, b.access)) return true;
       if (this.ordersWrites && a.wrote && b.wrote) return true;
     }
+    if (a.guesses.length > 0 && spoils(b, a)) return true;
+    if (b.guesses.length > 0 && spoils(a, b)) return true;
     if (a.kind < WAIT && b.kind < WAIT) return false;
     return related(a, b) || related(b, a);
   }
+}
+
+/** Whether one transition writes what another reads speculatively. */
+function spoils(a: Footprint, b: Footprint): boolean {
+  return b.guesses.some((guess) =>
+    (a.wrote && overlap(a.access!, guess)) || a.writes.some((write) => overlap(write, guess))
+  );
 }
 
 /** The cases that are not a plain matter of memory; asked in both orders. */
@@ -158,8 +204,17 @@ export function precedes(a: Event, b: Event): boolean {
   return b.clock[a.footprint.thread]! >= a.ordinal;
 }
 
-/** Appends the event of an operation that has just been applied. */
-export function appendEvent(events: Event[], entry: Entry, dependence: Dependence): Event {
+/**
+ * Appends the event of an operation that has just been applied.
+ *
+ * @param log What its thread has done.
+ */
+export function appendEvent(
+  events: Event[],
+  entry: Entry,
+  log: readonly Entry[],
+  dependence: Dependence,
+): Event {
   const { thread } = entry;
   let previous: Event | undefined;
   for (let i = events.length - 1; i >= 0; i--) {
@@ -172,6 +227,7 @@ export function appendEvent(events: Event[], entry: Entry, dependence: Dependenc
   const waker = entry.kind === WAKE && entry.result === "ok" ? events[entry.other] : undefined;
   const print = footprint(
     entry,
+    log,
     eventKey(thread, ordinal),
     waker === undefined ? -1 : eventKey(waker.footprint.thread, waker.ordinal),
   );

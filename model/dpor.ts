@@ -77,9 +77,9 @@ export class OptimalDpor implements Strategy {
     return awake.find((t) => t.id === last) ?? awake[0];
   }
 
-  advanced(entry: Entry): void {
+  advanced(entry: Entry, log: readonly Entry[]): void {
     const frame = this.#frames[this.#events.length]!;
-    const { footprint } = appendEvent(this.#events, entry, this.#dependence);
+    const { footprint } = appendEvent(this.#events, entry, log, this.#dependence);
     this.#frames.push({
       sleep: frame.sleep.filter((print) => !this.#dependence.dependent(print, footprint)),
       tree: this.#subtree,

@@ -63,18 +63,18 @@ export function revert(machine: Machine, thread: Thread, entry: Entry): void {
     case WAIT:
     case WAIT_ASYNC:
       if (entry.sleeper !== undefined) {
-        cell.sleepers = cell.sleepers.slice(0, -1);
+        cell.list.sleepers = cell.list.sleepers.slice(0, -1);
         thread.outstanding = thread.outstanding.filter((wait) => wait !== entry);
         entry.sleeper = undefined;
       }
-      cell.listClock = entry.listClockBefore;
+      cell.list.clock = entry.listClockBefore;
       forgetAtomic(entry);
       break;
     case RESUME:
     case WAKE:
       if (entry.outstanding !== undefined) thread.outstanding = entry.outstanding;
       if (entry.result === "timed-out") {
-        cell.sleepers = entry.sleepersBefore!;
+        cell.list.sleepers = entry.sleepersBefore!;
         thread.elapsed -= entry.timeout;
       }
       break;
@@ -84,8 +84,8 @@ export function revert(machine: Machine, thread: Thread, entry: Entry): void {
         sleeper.clock = undefined;
         sleeper.wakerDepth = -1;
       }
-      cell.sleepers = entry.sleepersBefore!;
-      cell.listClock = entry.listClockBefore;
+      cell.list.sleepers = entry.sleepersBefore!;
+      cell.list.clock = entry.listClockBefore;
       break;
     case SPAWN:
       unwind(machine, machine.threads[entry.other]!, 0);
@@ -219,13 +219,13 @@ function synchronise(machine: Machine, thread: Thread, entry: Entry): Thread | u
 
 function sleep(machine: Machine, thread: Thread, entry: Entry): void {
   const cell = entry.cell!;
-  entry.listClockBefore = cell.listClock;
-  if (cell.listClock !== undefined) thread.clock = join(thread.clock, cell.listClock);
+  entry.listClockBefore = cell.list.clock;
+  if (cell.list.clock !== undefined) thread.clock = join(thread.clock, cell.list.clock);
   const value = (entry.real as Int32Array)[entry.index]!;
   entry.before = value;
   orderAccess(machine, thread, entry, true, false);
   entry.version = entry.buffer!.version(entry.start, entry.size);
-  cell.listClock = thread.clock;
+  cell.list.clock = thread.clock;
   thread.clock = tick(thread.clock, thread.id);
   entry.result = value !== entry.operand
     ? "not-equal"
@@ -235,7 +235,7 @@ function sleep(machine: Machine, thread: Thread, entry: Entry): void {
   if (entry.result !== undefined) return;
   const sleeper = { thread: thread.id, notified: false, clock: undefined, wakerDepth: -1 };
   entry.sleeper = sleeper;
-  cell.sleepers = [...cell.sleepers, sleeper];
+  cell.list.sleepers = [...cell.list.sleepers, sleeper];
   if (entry.kind === WAIT_ASYNC) {
     entry.other = thread.log.filter((e) =>
       e.kind === WAIT_ASYNC && e.sleeper !== undefined
@@ -260,10 +260,10 @@ function wake(thread: Thread, entry: Entry): void {
   }
   const cell = entry.cell!;
   entry.result = "timed-out";
-  entry.sleepersBefore = cell.sleepers;
-  cell.sleepers = cell.sleepers.filter((other) => other !== sleeper);
+  entry.sleepersBefore = cell.list.sleepers;
+  cell.list.sleepers = cell.list.sleepers.filter((other) => other !== sleeper);
   thread.elapsed += entry.timeout;
-  if (cell.listClock !== undefined) thread.clock = join(thread.clock, cell.listClock);
+  if (cell.list.clock !== undefined) thread.clock = join(thread.clock, cell.list.clock);
 }
 
 /** Resolves the promise that was notified first; if none was, the one with least time left. */
@@ -283,18 +283,18 @@ function resume(thread: Thread, entry: Entry): void {
 
 function notify(machine: Machine, thread: Thread, entry: Entry): void {
   const cell = entry.cell!;
-  entry.listClockBefore = cell.listClock;
-  if (cell.listClock !== undefined) thread.clock = join(thread.clock, cell.listClock);
-  entry.sleepersBefore = cell.sleepers;
-  const count = Math.min(entry.operand as number, cell.sleepers.length);
-  for (const sleeper of cell.sleepers.slice(0, count)) {
+  entry.listClockBefore = cell.list.clock;
+  if (cell.list.clock !== undefined) thread.clock = join(thread.clock, cell.list.clock);
+  entry.sleepersBefore = cell.list.sleepers;
+  const count = Math.min(entry.operand as number, cell.list.sleepers.length);
+  for (const sleeper of cell.list.sleepers.slice(0, count)) {
     sleeper.notified = true;
     sleeper.clock = thread.clock;
     sleeper.wakerDepth = machine.trace.length - 1;
   }
   entry.result = count;
-  cell.sleepers = cell.sleepers.slice(count);
-  cell.listClock = thread.clock;
+  cell.list.sleepers = cell.list.sleepers.slice(count);
+  cell.list.clock = thread.clock;
   thread.clock = tick(thread.clock, thread.id);
 }
 

@@ -47,12 +47,12 @@ export const WRITE = 20;
 export const VIEW = 21;
 /** A buffer was made. */
 export const BUFFER = 22;
-/** A span of speculative reads begins. */
-export const SPAN_BEGIN = 23;
-/** A span of speculative reads ends. */
-export const SPAN_END = 24;
 /** The clock was read. */
-export const CLOCK = 25;
+export const CLOCK = 23;
+/** A span of speculative reads begins. */
+export const SPAN_BEGIN = 24;
+/** A span of speculative reads ends. */
+export const SPAN_END = 25;
 
 /** The name of each kind, as a reader of a schedule knows it. */
 export const KIND_NAMES: readonly string[] = [
@@ -79,9 +79,9 @@ export const KIND_NAMES: readonly string[] = [
   "write",
   "new view",
   "new buffer",
+  "clock",
   "speculate",
   "settle",
-  "clock",
 ];
 
 /** One watched range of a paused thread: it may go on once the version has moved. */

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { type Entry, PAUSE } from "./entry.ts";
+import { PAUSE } from "./entry.ts";
 import type { Machine } from "./machine.ts";
 import type { Thread } from "./thread.ts";
 import type { Strategy } from "./strategy.ts";
@@ -64,7 +64,7 @@ export class Enumeration implements Strategy {
     return { candidates, running: running?.id ?? -1, preemptions, next: 0 };
   }
 
-  advanced(_entry: Entry): void {
+  advanced(): void {
     this.#depth++;
   }
 

@@ -23,6 +23,14 @@ export interface Sleeper {
   wakerDepth: number;
 }
 
+/** The threads that wait at one byte. */
+export interface WaiterList {
+  /** In the order in which they came. Replaced, never changed. */
+  sleepers: readonly Sleeper[];
+  /** What entering the list's critical section acquires. */
+  clock: Clock | undefined;
+}
+
 /** A range of bytes that is accessed atomically. */
 export class Cell {
   /** The clock that an atomic read of this very range acquires. */
@@ -31,14 +39,19 @@ export class Cell {
   readonly writeTimes: number[] = new Array(MAX_THREADS).fill(0);
   /** Time of each thread's last atomic read. */
   readonly readTimes: number[] = new Array(MAX_THREADS).fill(0);
-  /** The waiter list, in the order in which the threads came. Replaced, never changed. */
-  sleepers: readonly Sleeper[] = [];
-  /** What entering the list's critical section acquires. */
-  listClock: Clock | undefined = undefined;
+  /** Who waits at its first byte; cells of other sizes there share the list. */
+  readonly list: WaiterList;
   /** Cells of other sizes that share bytes with this one. */
   readonly overlaps: Cell[] = [];
 
-  constructor(readonly buffer: ModelBuffer, readonly start: number, readonly size: number) {}
+  constructor(
+    readonly buffer: ModelBuffer,
+    readonly start: number,
+    readonly size: number,
+    list: WaiterList | undefined,
+  ) {
+    this.list = list ?? { sleepers: [], clock: undefined };
+  }
 }
 
 /** A name for a range of bytes, for reports. */
@@ -93,8 +106,10 @@ export class ModelBuffer {
     const key = start * 16 + size;
     let cell = this.cells.get(key);
     if (cell === undefined) {
-      cell = new Cell(this, start, size);
-      for (const other of this.cells.values()) {
+      const others = [...this.cells.values()];
+      const { list } = others.find((other) => other.start === start) ?? {};
+      cell = new Cell(this, start, size, list);
+      for (const other of others) {
         if (other.start < start + size && start < other.start + other.size) {
           other.overlaps.push(cell);
           cell.overlaps.push(other);

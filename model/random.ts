@@ -10,7 +10,7 @@
  * @module
  */
 
-import { type Entry, PAUSE } from "./entry.ts";
+import { PAUSE } from "./entry.ts";
 import type { Machine } from "./machine.ts";
 import type { Thread } from "./thread.ts";
 import type { Strategy } from "./strategy.ts";
@@ -47,7 +47,7 @@ export class RandomWalk implements Strategy {
     return enabled[Math.floor(this.#random() * enabled.length)];
   }
 
-  advanced(_entry: Entry): void {}
+  advanced(): void {}
 
   backtrack(): number {
     return --this.#left > 0 ? 0 : -1;
@@ -106,7 +106,7 @@ export class Pct implements Strategy {
     return enabled.reduce((a, b) => priority(b) > priority(a) ? b : a);
   }
 
-  advanced(_entry: Entry): void {
+  advanced(): void {
     this.#steps++;
   }
 

@@ -70,7 +70,7 @@ export class Replay implements Strategy {
     return thread;
   }
 
-  advanced(_entry: Entry): void {
+  advanced(): void {
     this.#depth++;
   }
 

@@ -133,7 +133,7 @@ export class Search {
           const step = machine.step(thread);
           if (step) await step;
           this.#transitions++;
-          strategy.advanced(entry);
+          strategy.advanced(entry, thread.log);
           if (invariant !== undefined && machine.failure === undefined) this.#hold(invariant);
           continue;
         }

@@ -18,8 +18,8 @@ export interface Strategy {
    * @returns undefined if nothing new lies ahead.
    */
   choose(machine: Machine, enabled: readonly Thread[]): Thread | undefined;
-  /** Learns of the transition that was made. */
-  advanced(entry: Entry): void;
+  /** Learns of the transition that was made, and of all that its thread has done. */
+  advanced(entry: Entry, log: readonly Entry[]): void;
   /**
    * The execution has ended.
    *

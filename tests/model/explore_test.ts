@@ -308,6 +308,17 @@ Deno.test("notify wakes the first of those that sleep, in the order in which the
   assertEquals([...seen].sort(), ["0", "1"]);
 });
 
+Deno.test("a wait on a word of 64 bits is woken through its first 32", async () => {
+  await explore({
+    setup: words,
+    threads: {
+      sleeper: (w) => Atomics.wait(new BigInt64Array(w.buffer), 0, 0n, 5),
+      waker: (w) => Atomics.notify(w, 0),
+    },
+    check: (_, { sleeper, waker }) => assertEquals(sleeper === "ok", waker === 1),
+  });
+});
+
 Deno.test("a bounded spin gives up once nothing else can run", async () => {
   await explore({
     setup: words,

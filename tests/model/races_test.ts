@@ -246,3 +246,33 @@ Deno.test("a span that is not closed, or not opened, is a misuse", async () => {
     assertStringIncludes(message, text);
   }
 });
+
+Deno.test("a speculative read sees every value that some schedule shows, though nothing else does", async () => {
+  const valuesOf = async (strategy: "all" | "dpor") => {
+    const values = new Set<string>();
+    const report = await explore({
+      setup: words,
+      strategy,
+      threads: {
+        writer(w) {
+          Atomics.store(w, 0, 1);
+          w[DATA] = 5;
+          Atomics.store(w, 0, 2);
+        },
+        looker(w) {
+          Atomics.load(w, 1);
+          spans.current.beginSpeculation();
+          const hint = `${w[0]} ${w[DATA]}`;
+          spans.current.endSpeculation(false);
+          return hint;
+        },
+      },
+      check: (_, { looker }) => void values.add(looker),
+    });
+    return { values: [...values].sort(), executions: report.executions };
+  };
+  const all = await valuesOf("all");
+  const dpor = await valuesOf("dpor");
+  assertEquals(all.values, ["0 0", "1 5", "2 5"]);
+  assertEquals(dpor, all);
+});

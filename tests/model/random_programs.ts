@@ -125,9 +125,9 @@ export async function outcomeOf(
     spinLimit: 3,
   });
   const plain = new Dependence(false);
-  search.onExecution = ({ trace }) => {
+  search.onExecution = ({ trace, threads }) => {
     const events: Event[] = [];
-    for (const entry of trace) appendEvent(events, entry, plain);
+    for (const entry of trace) appendEvent(events, entry, threads[entry.thread]!.log, plain);
     traces.add(traceKey(events));
   };
   const report = await search.run(
