@@ -121,9 +121,7 @@ export async function explore<State, T extends Threads<State>>(
   }
   const failed = await simplify(model, search.failed) ?? search.failed;
   const error = new ExplorationError(failed, search.names, report);
-  if (options.html !== undefined) {
-    (globalThis as { Deno?: Environment }).Deno?.writeTextFileSync(options.html, error.toHtml());
-  }
+  if (options.html !== undefined) writePage(options.html, error);
   throw error;
 }
 
@@ -191,6 +189,15 @@ async function simplify(options: AnyOptions, failed: Failed): Promise<Failed | u
 }
 
 const SIMPLIFY_MS = 500;
+
+/** Writes the page; that it cannot be written must not hide what failed. */
+function writePage(path: string | URL, error: ExplorationError): void {
+  try {
+    (globalThis as { Deno?: Environment }).Deno?.writeTextFileSync(path, error.toHtml());
+  } catch (cause) {
+    error.message += `\n\nThe page ${path} could not be written: ${(cause as Error).message}`;
+  }
+}
 
 /** The schedule that the environment asks for, if it may be read. */
 function replayOfEnvironment(): string | undefined {

@@ -86,6 +86,11 @@ Deno.test("a failure as a page has every step and an arrow for each edge", async
   assert(!/src=|href=/.test(html), "nothing is loaded");
 });
 
+Deno.test("a page that cannot be written does not hide the failure", async () => {
+  const { message } = await fails("assertion", { ...lostUpdate, html: "/no/such/place.html" });
+  assertStringIncludes(message, "The page /no/such/place.html could not be written");
+});
+
 Deno.test("the source lines of operations that were reached are reported when asked for", async () => {
   const report = await explore({ ...lostUpdate, check: () => {}, coverage: true });
   assertEquals(report.coverage?.length, 2);
