@@ -31,6 +31,11 @@ const slot = ((globalThis as unknown as Record<symbol, ObserverSlot | undefined>
   Symbol.for("busbar.observer")
 ] ??= { current: undefined });
 
+/** Says whether a checker watches: then there is neither an event loop nor a process to care for. */
+export function isObserved(): boolean {
+  return slot.current !== undefined;
+}
+
 /** Begins a speculative span: reads from here on may race, and will be validated or discarded. */
 export function beginSpeculation(): void {
   if (slot.current !== undefined) slot.current.beginSpeculation();
