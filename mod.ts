@@ -18,3 +18,10 @@ export { OverrunError } from "./src/broadcast/overrun_error.ts";
 export { BroadcastReader, type ReaderOptions } from "./src/broadcast/reader.ts";
 export type { WaitOptions } from "./src/broadcast/waiting.ts";
 export { BroadcastWriter, type FrameOptions } from "./src/broadcast/writer.ts";
+
+export {
+  BufferPool,
+  type BufferPoolHandle,
+  type BufferPoolOptions,
+  type BufferPoolSize,
+} from "./src/pool/buffer_pool.ts";
