@@ -16,6 +16,7 @@ import {
   LAST_OPERATION,
   NOTIFY,
   PAUSE,
+  type Range,
   READ,
   RESUME,
   RETURN,
@@ -27,13 +28,6 @@ import {
   WAKE,
   WRITE,
 } from "./entry.ts";
-
-/** A range of bytes, named alike in every execution. */
-interface Range {
-  readonly buffer: string;
-  readonly start: number;
-  readonly size: number;
-}
 
 /** What an operation touched: all that decides with which others it commutes. */
 export interface Footprint {
@@ -64,14 +58,20 @@ export interface Footprint {
 const none: readonly Range[] = [];
 
 function range(entry: Entry): Range {
-  return { buffer: entry.buffer!.id, start: entry.start, size: entry.size };
+  return entry.range ??= { buffer: entry.buffer!.id, start: entry.start, size: entry.size };
 }
 
+/** The plain accesses of a transition that matter to others. */
+interface Segment {
+  readonly guesses: readonly Range[];
+  readonly writes: readonly Range[];
+}
+
+const empty: Segment = { guesses: none, writes: none };
+
 /** What a thread did between an operation and its next: speculative reads, and plain writes. */
-function segment(
-  log: readonly Entry[],
-  operation: Entry,
-): { guesses: readonly Range[]; writes: readonly Range[] } {
+function segment(log: readonly Entry[], operation: Entry): Segment {
+  if (log.at(-1) === operation) return empty;
   let guesses = none as Range[];
   let writes = none as Range[];
   let i = log.lastIndexOf(operation);
@@ -103,6 +103,7 @@ export function footprint(
 ): Footprint {
   const { kind } = entry;
   const accesses = kind <= WAIT || kind === WAIT_ASYNC;
+  const { guesses, writes } = segment(log, entry);
   let lists = none;
   if (kind === WAIT || kind === WAIT_ASYNC || kind === NOTIFY) lists = [range(entry)];
   else if (kind === WAKE && entry.result === "timed-out") lists = [range(entry)];
@@ -113,7 +114,8 @@ export function footprint(
     access: accesses ? range(entry) : undefined,
     wrote: kind <= COMPARE_EXCHANGE && entry.wrote,
     value: accesses ? entry.real![entry.index] : undefined,
-    ...segment(log, entry),
+    guesses,
+    writes,
     watches: kind === PAUSE
       ? entry.watches!.map((w) => ({ buffer: w.buffer.id, start: w.start, size: w.size }))
       : none,

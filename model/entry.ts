@@ -92,6 +92,13 @@ export interface Watch {
   readonly version: number;
 }
 
+/** A range of bytes, named alike in every execution. */
+export interface Range {
+  readonly buffer: string;
+  readonly start: number;
+  readonly size: number;
+}
+
 /** One thing that a thread did or is about to do. */
 export class Entry {
   /** The view it was made through, as the thread sees it; what a replay compares. */
@@ -121,6 +128,8 @@ export class Entry {
   /** The thread's clock when this happened. */
   clock: Clock | undefined = undefined;
   cell: Cell | undefined = undefined;
+  /** Its range, for footprints; made when first asked for. */
+  range: Range | undefined = undefined;
   /** What undoing restores: the thread's clock, its time in the cell, its streak of forced pauses. */
   clockBefore: Clock | undefined = undefined;
   releaseBefore: Clock | undefined = undefined;
