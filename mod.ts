@@ -25,3 +25,8 @@ export {
   type BufferPoolOptions,
   type BufferPoolSize,
 } from "./src/pool/buffer_pool.ts";
+
+export { delimited, type DelimiterOptions } from "./src/packet/delimited.ts";
+export type { FrameScanner, Framing, ScanResult } from "./src/packet/framing.ts";
+export { FramingError } from "./src/packet/framing_error.ts";
+export { lengthPrefixed, type LengthPrefixOptions } from "./src/packet/length_prefixed.ts";

@@ -1,0 +1,91 @@
+/**
+ * A framing: how messages are told apart in a stream of bytes, and how one is written so.
+ *
+ * A framing makes *scanners*. A scanner looks at bytes that lie in one piece from the beginning of a
+ * frame on, as many of them as have come, and says whether the frame is whole. It is asked again
+ * with the same bytes and more, so how the stream was cut into chunks makes no difference.
+ *
+ * @module
+ */
+
+import { checkInteger } from "../memory/layout.ts";
+
+/**
+ * What a scanner says.
+ *
+ * - `incomplete`: the frame is not whole; `frameLength` says how many bytes it takes at least.
+ * - `frame`: the frame is whole.
+ * - `malformed`: no frame can begin here; `reason` says why.
+ * - `skip`: after `resynchronise`: `frameLength` bytes belong to no frame.
+ */
+export type ScanResult = "incomplete" | "frame" | "malformed" | "skip";
+
+/** Looks for the frames of one stream, one after the other. */
+export interface FrameScanner {
+  /** The bytes of the frame, or of as much of it as is known. */
+  readonly frameLength: number;
+  /** Where in the frame the payload begins. */
+  readonly payloadOffset: number;
+  /** The bytes of the payload. */
+  readonly payloadLength: number;
+  /** After `malformed`: what is wrong, as the rest of a sentence. */
+  readonly reason: string;
+  /**
+   * Looks at the bytes from `start`, where a frame begins, to `end`.
+   *
+   * After `frame` and `skip` the next call begins `frameLength` bytes further on, else at
+   * the same byte, wherever it has been moved to.
+   */
+  scan(bytes: Uint8Array, start: number, end: number): ScanResult;
+  /** After `malformed`: from here on skips what cannot be framed. */
+  resynchronise(): void;
+}
+
+/**
+ * How messages are told apart in a stream of bytes: made by {@link lengthPrefixed} and
+ * {@link delimited}.
+ */
+export interface Framing {
+  /** The bytes of the longest message. */
+  readonly maxLength: number;
+  /** The bytes that a frame has beside its message. */
+  readonly overheadBytes: number;
+  /**
+   * Writes `payload` as a frame into `target`, from `offset` on: `payload.length +
+   * overheadBytes` bytes.
+   *
+   * @returns Where the frame ends.
+   * @throws {RangeError} If the payload cannot be framed, or the frame does not fit.
+   */
+  encodeInto(payload: Uint8Array, target: Uint8Array, offset: number): number;
+  /**
+   * Writes `payload` as a frame of its own.
+   *
+   * @throws {RangeError} If the payload cannot be framed.
+   */
+  encode(payload: Uint8Array): Uint8Array<ArrayBuffer>;
+  /**
+   * Looks for the frames of one stream.
+   *
+   * @param largestFrame How many bytes a frame can have where they are looked for.
+   */
+  scanner(largestFrame: number): FrameScanner;
+}
+
+/** Refuses a payload that is too long, or whose frame does not fit the target. */
+export function checkRoom(
+  framing: Framing,
+  payload: Uint8Array,
+  target: Uint8Array,
+  offset: number,
+): void {
+  checkInteger("frame a message", "length", payload.length, 0, framing.maxLength);
+  const end = offset + payload.length + framing.overheadBytes;
+  if (end > target.length) {
+    throw new RangeError(
+      `Cannot frame a message as its frame of ${
+        end - offset
+      } bytes does not fit at ${offset}: received a target of ${target.length} bytes`,
+    );
+  }
+}
