@@ -207,6 +207,7 @@ export class Machine {
 
   /** Remembers what a replay has found beyond `from` entries. */
   #learn(thread: Thread, from: number): void {
+    if (this.failure !== undefined || thread.capturing !== undefined) return;
     let { moment } = thread;
     const { log } = thread;
     for (let i = from; moment !== undefined && i < log.length; i++) {
@@ -255,9 +256,9 @@ export class Machine {
       if (!thread.unwinding) this.#threw(thread, error);
     }
     this.current = undefined;
-    if (isThenable(value)) return this.#runAsync(thread, value);
+    if (isThenable(value)) return this.#drive(thread, value).then(() => this.#learn(thread, known));
     if (this.failure === undefined && !thread.unwinding) this.#finish(thread, value);
-    if (this.failure === undefined && thread.capturing === undefined) this.#learn(thread, known);
+    this.#learn(thread, known);
   }
 
   /** Notes what is wrong and unwinds the running thread, if one is. */
@@ -337,8 +338,8 @@ export class Machine {
     };
   }
 
-  async #runAsync(thread: Thread, promise: PromiseLike<unknown>): Promise<void> {
-    thread.moment = undefined;
+  /** Drives an asynchronous body: lets its microtasks run, and resolves what the log has resolved. */
+  async #drive(thread: Thread, promise: PromiseLike<unknown>): Promise<void> {
     let settled: { value?: unknown; error?: unknown } | undefined;
     promise.then((value) => settled = { value }, (error) => settled = { error });
     for (;;) {

@@ -10,7 +10,7 @@
  * @module
  */
 
-import { type Entry, LAST_OPERATION, READ } from "./entry.ts";
+import { type Entry, LAST_OPERATION, READ, RESUME } from "./entry.ts";
 
 /** The most moments that one machine remembers. */
 const MAX_MOMENTS = 50_000;
@@ -65,7 +65,8 @@ export class Moment {
 const unknowable = Symbol();
 
 /** What the thread learns from an entry: nothing, where the result cannot differ. */
-function keyOf({ kind, result }: Entry): unknown {
+function keyOf({ kind, result, index }: Entry): unknown {
+  if (kind === RESUME) return `${index}:${result}`;
   if (kind > LAST_OPERATION && kind !== READ) return undefined;
   if (typeof result === "number" && Object.is(result, -0)) return "-0";
   if (typeof result !== "object" || result === null) return result;
