@@ -45,8 +45,10 @@ export interface Footprint {
   readonly writes: readonly Range[];
   /** For pause: what it had read, all of which it reads again in effect. */
   readonly watches: readonly Range[];
-  /** The waiter lists that it entered. */
+  /** The waiter lists that it might change. */
   readonly lists: readonly Range[];
+  /** For notify: whether it woke nobody. */
+  readonly isIdle: boolean;
   /** For spawn and join: the other thread. */
   readonly other: number;
   /** For wake: the notify that caused it, as the event's key; for notify: its own key. */
@@ -105,8 +107,12 @@ export function footprint(
   const accesses = kind <= WAIT || kind === WAIT_ASYNC;
   const { guesses, writes } = segment(log, entry);
   let lists = none;
-  if (kind === WAIT || kind === WAIT_ASYNC || kind === NOTIFY) lists = [range(entry)];
-  else if (kind === WAKE && entry.result === "timed-out") lists = [range(entry)];
+  // A wait enters its list even if it does not sleep: a third operation, independent of what
+  // notifies it, may have made the difference, and such a one must not change who depends on whom.
+  const waits = (kind === WAIT || kind === WAIT_ASYNC) && entry.timeout !== 0;
+  const notifies = kind === NOTIFY && entry.operand !== 0;
+  const timesOut = kind === WAKE && entry.result === "timed-out";
+  if (waits || notifies || timesOut) lists = [range(entry)];
   else if (kind === RESUME) lists = entry.outstanding!.map(range);
   return {
     thread: entry.thread,
@@ -120,6 +126,7 @@ export function footprint(
       ? entry.watches!.map((w) => ({ buffer: w.buffer.id, start: w.start, size: w.size }))
       : none,
     lists,
+    isIdle: kind === NOTIFY && entry.result === 0,
     other: entry.other,
     notify: kind === NOTIFY ? key : kind === WAKE ? wakerKey : -1,
     isBarrier: entry.forced,
@@ -164,20 +171,24 @@ function spoils(a: Footprint, b: Footprint): boolean {
   );
 }
 
+function shareList(a: Footprint, b: Footprint): boolean {
+  return a.lists.some((list) => b.lists.some((other) => overlap(list, other)));
+}
+
 /** The cases that are not a plain matter of memory; asked in both orders. */
 function related(a: Footprint, b: Footprint): boolean {
   switch (a.kind) {
     case PAUSE:
       return b.wrote && a.watches.some((watch) => overlap(watch, b.access!));
     case WAKE:
-      return a.lists.length === 0
-        ? b.kind === NOTIFY && a.notify === b.notify
-        : a.lists.some((list) => b.lists.some((other) => overlap(list, other)));
+      if (a.lists.length > 0) return shareList(a, b);
+      return b.kind === NOTIFY && a.notify === b.notify;
+    case NOTIFY:
+      return !(a.isIdle && b.isIdle) && shareList(a, b);
     case WAIT:
     case WAIT_ASYNC:
-    case NOTIFY:
     case RESUME:
-      return a.lists.some((list) => b.lists.some((other) => overlap(list, other)));
+      return shareList(a, b);
     case SPAWN:
     case JOIN:
       return a.other === b.thread;

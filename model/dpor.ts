@@ -24,7 +24,7 @@ import {
   type Footprint,
   precedes,
 } from "./dependence.ts";
-import { COMPARE_EXCHANGE, type Entry, JOIN, PAUSE, RESUME, SPAWN, WAKE } from "./entry.ts";
+import { COMPARE_EXCHANGE, type Entry, JOIN, NOTIFY, PAUSE, RESUME, SPAWN, WAKE } from "./entry.ts";
 import type { Machine } from "./machine.ts";
 import type { Thread } from "./thread.ts";
 import type { Strategy } from "./strategy.ts";
@@ -186,6 +186,7 @@ export class OptimalDpor implements Strategy {
   /** The race's second event as it will be when the first does not come before it. */
   #reversed(event: Event, first: Event, before: readonly Event[]): Event {
     const { entry, footprint } = event;
+    if (entry.kind === NOTIFY) return { ...event, footprint: { ...footprint, isIdle: false } };
     if (entry.kind !== COMPARE_EXCHANGE) return event;
     const same = (other: Event) =>
       other.entry.buffer === entry.buffer && other.entry.start === entry.start &&

@@ -34,7 +34,7 @@ import {
 } from "./entry.ts";
 import type { Failure } from "./failure.ts";
 import type { Machine } from "./machine.ts";
-import type { ModelBuffer } from "./memory.ts";
+import type { Cell, ModelBuffer } from "./memory.ts";
 import {
   checkAtomic,
   describe,
@@ -220,19 +220,18 @@ function synchronise(machine: Machine, thread: Thread, entry: Entry): Thread | u
 function sleep(machine: Machine, thread: Thread, entry: Entry): void {
   const cell = entry.cell!;
   entry.listClockBefore = cell.list.clock;
-  if (cell.list.clock !== undefined) thread.clock = join(thread.clock, cell.list.clock);
   const value = (entry.real as Int32Array)[entry.index]!;
   entry.before = value;
-  orderAccess(machine, thread, entry, true, false);
-  entry.version = entry.buffer!.version(entry.start, entry.size);
-  cell.list.clock = thread.clock;
-  thread.clock = tick(thread.clock, thread.id);
   entry.result = value !== entry.operand
     ? "not-equal"
     : entry.timeout === 0
     ? "timed-out"
     : undefined;
+  if (entry.result === undefined) enterList(thread, cell);
+  orderAccess(machine, thread, entry, true, false);
+  entry.version = entry.buffer!.version(entry.start, entry.size);
   if (entry.result !== undefined) return;
+  leaveList(thread, cell);
   const sleeper = { thread: thread.id, notified: false, clock: undefined, wakerDepth: -1 };
   entry.sleeper = sleeper;
   cell.list.sleepers = [...cell.list.sleepers, sleeper];
@@ -263,7 +262,7 @@ function wake(thread: Thread, entry: Entry): void {
   entry.sleepersBefore = cell.list.sleepers;
   cell.list.sleepers = cell.list.sleepers.filter((other) => other !== sleeper);
   thread.elapsed += entry.timeout;
-  if (cell.list.clock !== undefined) thread.clock = join(thread.clock, cell.list.clock);
+  enterList(thread, cell);
 }
 
 /** Resolves the promise that was notified first; if none was, the one with least time left. */
@@ -284,16 +283,31 @@ function resume(thread: Thread, entry: Entry): void {
 function notify(machine: Machine, thread: Thread, entry: Entry): void {
   const cell = entry.cell!;
   entry.listClockBefore = cell.list.clock;
-  if (cell.list.clock !== undefined) thread.clock = join(thread.clock, cell.list.clock);
   entry.sleepersBefore = cell.list.sleepers;
   const count = Math.min(entry.operand as number, cell.list.sleepers.length);
+  entry.result = count;
+  if (count === 0) return;
+  enterList(thread, cell);
   for (const sleeper of cell.list.sleepers.slice(0, count)) {
     sleeper.notified = true;
     sleeper.clock = thread.clock;
     sleeper.wakerDepth = machine.trace.length - 1;
   }
-  entry.result = count;
   cell.list.sleepers = cell.list.sleepers.slice(count);
+  leaveList(thread, cell);
+}
+
+/**
+ * What a thread learns from whoever changed the list before. Operations that leave the list as it is
+ * enter its critical section, too; they are given no edges, so that they commute. That can only
+ * make more races, never fewer.
+ */
+function enterList(thread: Thread, cell: Cell): void {
+  if (cell.list.clock !== undefined) thread.clock = join(thread.clock, cell.list.clock);
+}
+
+/** What whoever changes the list next learns from a thread. */
+function leaveList(thread: Thread, cell: Cell): void {
   cell.list.clock = thread.clock;
   thread.clock = tick(thread.clock, thread.id);
 }
