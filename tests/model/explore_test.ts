@@ -437,6 +437,28 @@ Deno.test("several tasks of one asynchronous thread run as one thread", async ()
   assertEquals([...seen].sort(), ["not-equal,not-equal", "not-equal,ok", "ok,not-equal", "ok,ok"]);
 });
 
+Deno.test("tasks resume in either order if different threads notify them", async () => {
+  const orders = new Set<string>();
+  await explore({
+    setup: words,
+    threads: {
+      async tasks(w) {
+        const order: number[] = [];
+        const task = async (word: number) => {
+          const { async, value } = Atomics.waitAsync(w, word, 0, 1000);
+          if (async && await value === "ok") order.push(word);
+        };
+        await Promise.all([task(0), task(1)]);
+        return order.join();
+      },
+      first: (w: Int32Array) => Atomics.notify(w, 0),
+      second: (w: Int32Array) => Atomics.notify(w, 1),
+    },
+    check: (_, { tasks }) => void orders.add(tasks),
+  });
+  assertEquals([...orders].sort(), ["", "0", "0,1", "1", "1,0"]);
+});
+
 Deno.test("a lost wake-up of an asynchronous wait is a deadlock", async () => {
   const { message } = await fails("deadlock", {
     setup: words,

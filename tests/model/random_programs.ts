@@ -79,8 +79,7 @@ async function performAsync(words: Int32Array, calls: readonly Call[]): Promise<
       tasks.push((async () => {
         const { value } = Atomics.waitAsync(words, word, a, what === "task" ? Infinity : 5);
         const result = await value;
-        Atomics.add(words, 2, 1 + word);
-        return result;
+        return [result, Atomics.add(words, 2, 1 + word)];
       })());
     } else {
       results.push(perform(words, call));
