@@ -7,6 +7,26 @@
 export type { Handle } from "./src/memory/handle.ts";
 export { Memory, type MemoryHandle, type MemoryOptions } from "./src/memory/memory.ts";
 export type { Observer } from "./src/memory/observer.ts";
+export type { RegionHandle } from "./src/memory/region.ts";
+export type { WaitOptions as SleepOptions } from "./src/memory/sleep.ts";
+
+export {
+  EventCount,
+  type EventCountHandle,
+  type EventCountOptions,
+} from "./src/sync/event_count.ts";
+export { Guard } from "./src/sync/guard.ts";
+export { Mutex, type MutexHandle, type MutexOptions } from "./src/sync/mutex.ts";
+export { Parker, type ParkerHandle, type ParkerOptions } from "./src/sync/park.ts";
+export { RwLock, type RwLockHandle, type RwLockOptions } from "./src/sync/rw_lock.ts";
+export { Semaphore, type SemaphoreHandle, type SemaphoreOptions } from "./src/sync/semaphore.ts";
+export { ThreadWaiters } from "./src/sync/thread_waiters.ts";
+export type { ValueStore } from "./src/sync/value_store.ts";
+export {
+  WaiterQueue,
+  type WaiterQueueHandle,
+  type WaiterQueueOptions,
+} from "./src/sync/waiter_queue.ts";
 
 export {
   Broadcast,

@@ -7,7 +7,16 @@
 /** The operations that a twin can get wrong. */
 type Operations = Pick<
   typeof Atomics,
-  "load" | "store" | "add" | "exchange" | "compareExchange" | "wait" | "notify"
+  | "load"
+  | "store"
+  | "add"
+  | "sub"
+  | "and"
+  | "or"
+  | "exchange"
+  | "compareExchange"
+  | "wait"
+  | "notify"
 >;
 
 /**

@@ -135,6 +135,11 @@ export class SleepWord {
   }
 }
 
+/** The same, but never giving up for the time it takes, whatever else `options` has. */
+export function untimed({ signal }: Pick<WaitOptions, "signal">): WaitOptions {
+  return signal === undefined ? {} : { signal };
+}
+
 /**
  * The time at which a wait of `timeoutMs` ends.
  *

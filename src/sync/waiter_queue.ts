@@ -1,0 +1,232 @@
+/**
+ * A waiter queue: threads wait for values, and whoever has one to give hands it to the thread that
+ * has waited longest.
+ *
+ * A value is a whole number from 0 to 2^31 - 1, such as the id of a buffer. Values that nobody waits
+ * for lie in a *store*, which is the user's. Each thread has one *registration* in shared memory,
+ * however many of its tasks wait: they stand in a queue of its own behind it, see `thread_waiters.ts`.
+ *
+ * The words, and who writes them, are described at the head of
+ * `registrations.ts`; the queue of a thread's own in `thread_waiters.ts`.
+ *
+ * **Offering.** Looks at the marks, among the marked slots for the one that waits with the oldest
+ * ticket, and puts the value into its mail by one compareExchange, which succeeds only for that very
+ * registration. So a value is given to one thread, whole, and in the order of registration. If it
+ * fails, the registration was served or cancelled meanwhile, and the search starts over. If
+ * nobody waits, that is one load for each 32 slots.
+ *
+ * **Waiting.** A thread registers: takes a ticket, stores it in its mail, and sets its mark. *Then*
+ * it looks into the store. If there is nothing, it sleeps while its mail is what it stored.
+ *
+ * **Releasing.** Offers the value. If nobody waits puts it into the store, and *then* looks once more whether
+ * anybody waits; if so, it takes a value out of the store again and offers that.
+ *
+ * **Why nobody is forgotten.** Of registering and looking into the store on one side, putting into
+ * the store and looking for who waits on the other, one side sees the other. A thread that is
+ * served is not registered any more; if it waits on, it registers anew, behind all others, and looks
+ * into the store again.
+ *
+ * **Cancelling** is a compareExchange from WAITING to IDLE. If it fails, a value has come meanwhile,
+ * and is released to the next.
+ *
+ * **Happens before.** What was done before an offer happens before what is done after the value was
+ * taken out of the mail.
+ *
+ * **Limits.** Tickets are compared by wrapping subtraction of 30 bits: a registration that stands while
+ * 2^29 others are made may be passed. A value that was given to a thread which is busy waits there until the
+ * thread gets to it; one that was given to a thread that has died is given back by `evict`.
+ *
+ * Proven by: tests/sync/waiter_queue_model_test.ts, which says what was explored.
+ *
+ * @module
+ */
+
+import { checkInteger } from "../memory/layout.ts";
+import type { Memory } from "../memory/memory.ts";
+import { Region, type RegionHandle, type RegionKind } from "../memory/region.ts";
+import {
+  initialize,
+  labelRegistrations,
+  MAX_VALUE,
+  Registrations,
+  registrationsByteLength,
+  THREADS,
+} from "./registrations.ts";
+import { ThreadWaiters } from "./thread_waiters.ts";
+import { releaseTo, type ValueStore } from "./value_store.ts";
+
+/** Opens a {@link WaiterQueue} in another thread. */
+export type WaiterQueueHandle = RegionHandle<"busbar.waiter_queue">;
+
+/** Options of {@link WaiterQueue.create}. */
+export interface WaiterQueueOptions {
+  /** How many threads can join at a time, from 1 to 1024; 32 by default. */
+  threads?: number;
+  /** The memory to lay the queue out in; one of its own by default. */
+  memory?: Memory;
+}
+
+const KIND: RegionKind<"busbar.waiter_queue"> = {
+  kind: "busbar.waiter_queue",
+  version: 1,
+  magic: 0x77747175, // "wtqu"
+};
+
+const MAX_THREADS = 1024;
+const DEFAULT_THREADS = 32;
+
+/**
+ * A waiter queue: threads wait for values, and whoever has one to give hands it to the thread that
+ * has waited longest.
+ *
+ * A value is a whole number from 0 to 2^31 - 1, such as the id of a buffer. Values that nobody
+ * waits for lie in a store, which the user provides: see {@link ValueStore}.
+ *
+ * @example Values that lie in shared memory while nobody waits for them
+ * ```ts
+ * import { type ValueStore, WaiterQueue } from "@busbar/busbar";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const words = new Int32Array(new SharedArrayBuffer(4));
+ * const store: ValueStore = { // of one place, which holds a value + 1
+ *   take() {
+ *     const found = Atomics.exchange(words, 0, 0);
+ *     return found === 0 ? undefined : found - 1;
+ *   },
+ *   put: (value) => Atomics.store(words, 0, value + 1),
+ * };
+ *
+ * const queue = WaiterQueue.create({ threads: 4 });
+ * // worker.postMessage({ queue: queue.handle, words }), and there, with a store like this:
+ * // WaiterQueue.attach(handle).join(store)
+ * using waiters = queue.join(store);
+ *
+ * waiters.release(7); // nobody waits: into the store
+ * assertEquals(waiters.take(), 7);
+ *
+ * const taken = waiters.takeAsync();
+ * waiters.release(8); // to who waits
+ * assertEquals(await taken, 8);
+ * ```
+ */
+export class WaiterQueue {
+  /** The memory that the queue lies in. */
+  readonly memory: Memory;
+  /** Where in the memory the queue begins. */
+  readonly byteOffset: number;
+  /** How many threads can join at a time. */
+  readonly threads: number;
+  readonly #region: Region<"busbar.waiter_queue">;
+  readonly #registrations: Registrations;
+
+  private constructor(region: Region<"busbar.waiter_queue">) {
+    this.#region = region;
+    this.memory = region.memory;
+    this.byteOffset = region.byteOffset;
+    this.threads = region.words[THREADS]!;
+    this.#registrations = new Registrations(this.memory, this.byteOffset, this.threads);
+    labelRegistrations(this.threads, (name, index) => region.label(name, index));
+  }
+
+  /**
+   * How many bytes of memory a queue takes.
+   *
+   * @param threads How many threads can join at a time.
+   * @throws {RangeError} If that is not a whole number from 1 to 1024.
+   */
+  static byteLength(threads: number): number {
+    checkInteger("create waiter queue", "threads", threads, 1, MAX_THREADS);
+    return registrationsByteLength(threads);
+  }
+
+  /**
+   * Lays a new queue out, in which nobody waits.
+   *
+   * @throws {RangeError} If `threads` is not a whole number from 1 to 1024, or the memory has not
+   * enough free bytes.
+   */
+  static create(options: WaiterQueueOptions = {}): WaiterQueue {
+    const { threads = DEFAULT_THREADS } = options;
+    const region = Region.create(KIND, WaiterQueue.byteLength(threads), options.memory);
+    initialize(region.words, threads);
+    return new WaiterQueue(region);
+  }
+
+  /**
+   * Opens a queue that another thread created.
+   *
+   * @throws {TypeError} If it is not a handle of a queue of this version.
+   */
+  static attach(handle: WaiterQueueHandle): WaiterQueue {
+    const size = (words: Int32Array) => registrationsByteLength(words[THREADS]!);
+    return new WaiterQueue(Region.attach(KIND, handle, registrationsByteLength(1), size));
+  }
+
+  /** A plain object that survives structured clone and opens this queue in another thread. */
+  get handle(): WaiterQueueHandle {
+    return this.#region.handle;
+  }
+
+  /** Whether a thread waited just now. */
+  get isAnyWaiting(): boolean {
+    return this.#registrations.isAnyWaiting;
+  }
+
+  /**
+   * Makes this thread one that can wait. Do so once in a thread, and dispose of the result when it
+   * does not wait any more.
+   *
+   * @param store Where values lie while nobody waits for them.
+   * @throws {Error} If as many threads as can have joined.
+   */
+  join(store: ValueStore): ThreadWaiters {
+    return new ThreadWaiters(this, store);
+  }
+
+  /**
+   * Gives a value to the thread that has waited longest, or puts it into the store. A thread that
+   * waits itself uses {@link ThreadWaiters.release}.
+   *
+   * @param value A whole number from 0 to 2^31 - 1.
+   * @param store Where values lie while nobody waits for them.
+   * @throws {RangeError} If it is not such a number.
+   */
+  release(value: number, store: ValueStore): void {
+    checkInteger("release", "value", value, 0, MAX_VALUE);
+    releaseTo(this.#registrations, store, value);
+  }
+
+  /**
+   * Gives a value to the thread that has waited longest, if anybody waits.
+   *
+   * This is one step of {@link WaiterQueue.release}, which does all that is needed.
+   *
+   * @param value A whole number from 0 to 2^31 - 1.
+   * @returns Whether anybody waits. If not, the value is still the caller's, who puts it where
+   * waiters look for it, and *then* looks again whether one waits.
+   * @throws {RangeError} If it is not such a number.
+   */
+  offer(value: number): boolean {
+    checkInteger("offer", "value", value, 0, MAX_VALUE);
+    return this.#registrations.offer(value);
+  }
+
+  /**
+   * Gives the slot of a thread back that has died without disposing of it. To be called by who
+   * knows that it has, once, and by nobody else.
+   *
+   * @param slot The {@link ThreadWaiters.slot} of that thread.
+   * @returns The value that it was given and has not taken, if there is one: release it.
+   * @throws {RangeError} If there is no such slot.
+   * @throws {Error} If nobody has it.
+   */
+  evict(slot: number): number | undefined {
+    checkInteger("evict", "slot", slot, 0, this.threads - 1);
+    if (!this.#registrations.isClaimed(slot)) {
+      throw new Error(`Cannot evict slot ${slot} of the waiter queue as nobody has it`);
+    }
+    const value = this.#registrations.clear(slot);
+    this.#registrations.giveSlotBack(slot);
+    return value;
+  }
+}
