@@ -19,11 +19,18 @@
 import { keepAlive } from "../memory/keep_alive.ts";
 import { checkInteger } from "../memory/layout.ts";
 import { deadlineAfter, remainingMs, untimed, type WaitOptions } from "../memory/sleep.ts";
-import { EVICTED, MAX_VALUE, Registrations } from "./registrations.ts";
+import { MAX_VALUE, Registrations } from "./registrations.ts";
 import { releaseTo, type ValueStore } from "./value_store.ts";
-
-export type { ValueStore } from "./value_store.ts";
 import type { WaiterQueue } from "./waiter_queue.ts";
+
+/** Options of {@link WaiterQueue.join}. */
+export interface JoinOptions {
+  /**
+   * Which slot to take, from 0; any free one by default. If who starts the threads gives the slots
+   * out, it knows which to evict should a thread die, at whatever instruction.
+   */
+  slot?: number;
+}
 
 /** Somebody who waits. */
 interface Waiter {
@@ -82,15 +89,21 @@ export class ThreadWaiters implements Disposable {
   /**
    * Joins `queue`; as {@link WaiterQueue.join}.
    *
-   * @throws {Error} If as many threads as can have joined.
+   * @throws {RangeError} If there is no such slot.
+   * @throws {Error} If the slot is taken, or as many threads as can have joined.
    */
-  constructor(queue: WaiterQueue, store: ValueStore) {
+  constructor(queue: WaiterQueue, store: ValueStore, { slot }: JoinOptions = {}) {
     const { memory, byteOffset, threads } = queue;
+    if (slot !== undefined) checkInteger("join the waiter queue", "slot", slot, 0, threads - 1);
     this.#registrations = new Registrations(memory, byteOffset, threads);
     this.#store = store;
-    this.slot = this.#registrations.claimSlot();
+    this.slot = this.#registrations.claimSlot(slot, slot);
     if (this.slot < 0) {
-      throw new Error(`Cannot join the waiter queue as ${threads} threads have, and no more can`);
+      throw new Error(
+        slot === undefined
+          ? `Cannot join the waiter queue as ${threads} threads have, and no more can`
+          : `Cannot join the waiter queue as slot ${slot} is taken`,
+      );
     }
   }
 
@@ -247,7 +260,6 @@ export class ThreadWaiters implements Disposable {
       this.#serve();
     } catch (error) {
       this.#failAll(error);
-      this.#serve();
     } finally {
       this.#isPumping = false;
       letGo();
@@ -281,8 +293,9 @@ export class ThreadWaiters implements Disposable {
    */
   #serve(): void {
     for (;;) {
-      const value = this.#collect();
+      const value = this.#mail === undefined ? undefined : this.#registrations.collect(this.slot);
       if (value !== undefined) {
+        this.#mail = undefined;
         this.#hand(value);
       } else if (this.#blocked === undefined && this.#awaiting.size === 0) {
         if (this.#withdraw()) return;
@@ -294,18 +307,6 @@ export class ThreadWaiters implements Disposable {
         this.#hand(stored);
       }
     }
-  }
-
-  /** Takes what this thread was given, if it was. */
-  #collect(): number | undefined {
-    if (this.#mail === undefined) return undefined;
-    const value = this.#registrations.collect(this.slot, this.#mail);
-    if (value === undefined) return undefined;
-    this.#mail = undefined;
-    if (value !== EVICTED) return value;
-    this.#isDisposed = true;
-    this.#isMarked = false;
-    throw new Error("Cannot take a value as this thread was evicted from the waiter queue");
   }
 
   #register(): void {

@@ -52,7 +52,7 @@ import {
   registrationsByteLength,
   THREADS,
 } from "./registrations.ts";
-import { ThreadWaiters } from "./thread_waiters.ts";
+import { type JoinOptions, ThreadWaiters } from "./thread_waiters.ts";
 import { releaseTo, type ValueStore } from "./value_store.ts";
 
 /** Opens a {@link WaiterQueue} in another thread. */
@@ -177,10 +177,21 @@ export class WaiterQueue {
    * does not wait any more.
    *
    * @param store Where values lie while nobody waits for them.
-   * @throws {Error} If as many threads as can have joined.
+   * @throws {RangeError} If there is no such slot.
+   * @throws {Error} If the slot is taken, or as many threads as can have joined.
    */
-  join(store: ValueStore): ThreadWaiters {
-    return new ThreadWaiters(this, store);
+  join(store: ValueStore, options?: JoinOptions): ThreadWaiters {
+    return new ThreadWaiters(this, store, options);
+  }
+
+  /**
+   * Whether a thread has joined in this slot, and not left.
+   *
+   * @throws {RangeError} If there is no such slot.
+   */
+  isJoined(slot: number): boolean {
+    checkInteger("look", "slot", slot, 0, this.threads - 1);
+    return this.#registrations.isClaimed(slot);
   }
 
   /**
@@ -228,5 +239,13 @@ export class WaiterQueue {
     const value = this.#registrations.clear(slot);
     this.#registrations.giveSlotBack(slot);
     return value;
+  }
+
+  /**
+   * Lets every thread that waits look again. To be called when a thread has died that may have been
+   * giving a value to one: it may have done so and not woken it.
+   */
+  wakeAll(): void {
+    for (let slot = 0; slot < this.threads; slot++) this.#registrations.wake(slot);
   }
 }
