@@ -20,7 +20,7 @@ export { Mutex, type MutexHandle, type MutexOptions } from "./src/sync/mutex.ts"
 export { Parker, type ParkerHandle, type ParkerOptions } from "./src/sync/park.ts";
 export { RwLock, type RwLockHandle, type RwLockOptions } from "./src/sync/rw_lock.ts";
 export { Semaphore, type SemaphoreHandle, type SemaphoreOptions } from "./src/sync/semaphore.ts";
-export { ThreadWaiters } from "./src/sync/thread_waiters.ts";
+export { type JoinOptions, ThreadWaiters } from "./src/sync/thread_waiters.ts";
 export type { ValueStore } from "./src/sync/value_store.ts";
 export {
   WaiterQueue,
@@ -39,14 +39,19 @@ export { BroadcastReader, type ReaderOptions } from "./src/broadcast/reader.ts";
 export type { WaitOptions } from "./src/broadcast/waiting.ts";
 export { BroadcastWriter, type FrameOptions } from "./src/broadcast/writer.ts";
 
-export {
-  BufferPool,
-  type BufferPoolHandle,
-  type BufferPoolOptions,
-  type BufferPoolSize,
-} from "./src/pool/buffer_pool.ts";
-
 export { delimited, type DelimiterOptions } from "./src/packet/delimited.ts";
 export type { FrameScanner, Framing, ScanResult } from "./src/packet/framing.ts";
 export { FramingError } from "./src/packet/framing_error.ts";
 export { lengthPrefixed, type LengthPrefixOptions } from "./src/packet/length_prefixed.ts";
+
+export {
+  type AttachOptions,
+  BufferPool,
+  type BufferPoolHandle,
+  type BufferPoolOptions,
+  type BufferPoolSize,
+  type BufferPoolUsage,
+  type ReclaimOptions,
+} from "./src/pool/buffer_pool.ts";
+export type { Leak } from "./src/pool/buffer_pool_leaks.ts";
+export { Packet, PACKET_WORDS, type SentPacket } from "./src/pool/packet.ts";

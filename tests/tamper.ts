@@ -13,6 +13,7 @@ type Operations = Pick<
   | "sub"
   | "and"
   | "or"
+  | "xor"
   | "exchange"
   | "compareExchange"
   | "wait"

@@ -1,61 +1,167 @@
 /**
  * A buffer pool: memory for messages, taken once and used over and over by any number of threads.
  *
- * Each thread keeps some free buffers of its own, see `thread_buffers.ts`; what threads have to do
- * with one another is described in `buffer_pool_holds.ts`, and the words in `buffer_pool_layout.ts`.
+ * The layout is drawn in `buffer_pool_layout.ts`; what one thread keeps to itself is told in
+ * `thread_buffers.ts`. Here is what threads have to do with one another.
+ *
+ * A buffer is *free*, or it is *taken*, and its hold says who has it: threads, which are its
+ * *holders*, or *tickets* on their way to a thread. The taken bit decides: the hold of a free buffer
+ * means nothing.
+ *
+ *     word     its value, and who changes it
+ *     batch    which of its buffers are taken, and the *taker*, who alone may take; 0 if nobody.
+ *              Read-modify-written only
+ *     hold     written plainly by the taker while the buffer is free; afterwards atomically, by
+ *              who has the buffer
+ *     ticket   its owner's while idle, then its receiver's: see `buffer_pool_tickets.ts`
+ *
+ * **Taking** is by the batch: a thread becomes the taker by compareExchange, writes itself as the
+ * holder of each free buffer, and with one exclusive-or sets their taken bits and takes its name away.
+ * Other takers pass a batch over that has one.
+ *
+ * **Giving back** is one `and`, which clears the taken bits of any buffers of a batch that only this
+ * thread has.
+ *
+ * **Sending.** A buffer that only the sender has is *sealed*: its hold becomes a ticket, unique
+ * among 2^26, and a receiver that knows it becomes the holder by compareExchange. If the sender keeps
+ * the buffer, or others have it, one of its tickets is counted in the hold instead.
+ *
+ * **Letting go.** A thread that drops its last reference and is the only holder, without flights,
+ * has the buffer to itself. Else it takes itself out of the holders by compareExchange. If two do
+ * so at once, one of them fails, looks again, and finds that it is the only one.
+ *
+ * **Waiting.** A thread registers in the queue of waiters, and *then* looks at all batches. Whoever
+ * gives back, or stops being a taker, looks *then* whether anybody is registered. So either the waiter
+ * finds a buffer, or is found; and is handed one, first come, first served.
+ *
+ * What a thread releases it keeps in private, unless a plain look tells it that somebody waits. So a
+ * waiter is served at the latest when a thread that keeps a buffer acquires, releases, waits,
+ * flushes or leaves; a thread that does not use the pool for a while flushes.
+ *
+ * **Happens before.** Batches are only read-modify-written, so what was done with a buffer before
+ * it was given back happens before what is done with it after it was taken. What a sender did happens before what the
+ * receiver does, and what all holders did before what the one does who lets go last.
+ *
+ * **Reclaiming.** Each step from one owner to the next is one atomic operation on one word, and the
+ * word then names the new one; so there is no instruction at which a thread can die and take a
+ * buffer with it. A taker that dies has not taken yet. Who reclaims a dead thread becomes the taker
+ * of each batch in turn, and takes it out of the holds; it waits for living takers, some
+ * nanoseconds, and for nobody else. What is offered to waiters is taken back, too, since it may have been
+ * offered by the dead thread to nobody; the waiters are served again.
+ *
+ * Proven by: tests/pool/buffer_pool_model_test.ts, which says what was explored.
  *
  * @module
  */
 
-import type { Memory } from "../memory/memory.ts";
+import { alignUp, CACHE_LINE_BYTES, checkInteger } from "../memory/layout.ts";
+import { Memory } from "../memory/memory.ts";
 import { Region, type RegionHandle } from "../memory/region.ts";
+import type { WaitOptions } from "../memory/sleep.ts";
+import { WaiterQueue, type WaiterQueueHandle } from "../sync/waiter_queue.ts";
 import { Holds } from "./buffer_pool_holds.ts";
 import {
   checkShape,
-  FREE,
   initialize,
+  KEPT,
   KIND,
   LEAST_BYTES,
-  LIVE,
+  mostTickets,
   placesOf,
   readShape,
   type Shape,
-  sizeFrom,
-  STATE,
-  STATE_BITS,
-  STATE_MASK,
   threadLine,
+  WAITING,
 } from "./buffer_pool_layout.ts";
-import { ThreadBuffers } from "./thread_buffers.ts";
+import { describeLeaks, type Leak, Leaks } from "./buffer_pool_leaks.ts";
+import { becomeReclaimer, becomeThread, leave } from "./buffer_pool_threads.ts";
+import { Tickets } from "./buffer_pool_tickets.ts";
+import { PoolWaiting } from "./buffer_pool_waiting.ts";
+import {
+  makePacket,
+  type Packet,
+  type PacketSource,
+  receivePacket,
+  receiveParts,
+  type SentPacket,
+} from "./packet.ts";
+import { NUMBER, ThreadBuffers } from "./thread_buffers.ts";
 
 /** Opens a {@link BufferPool} in another thread. */
-export type BufferPoolHandle = RegionHandle<"busbar.buffer_pool">;
+export interface BufferPoolHandle extends RegionHandle<"busbar.buffer_pool"> {
+  /** Where threads wait for buffers. */
+  readonly waiters: WaiterQueueHandle;
+}
 
 /** The size of a {@link BufferPool}. */
 export interface BufferPoolSize {
   /** The bytes of a buffer. */
   bufferSize: number;
-  /** The number of batches; give at least two for each thread. */
+  /** The number of batches. A thread keeps up to two to itself, so give more than that for each. */
   batchCount: number;
   /** The buffers of a batch, from 1 to 24; 16 by default. Threads take free buffers by the batch. */
   batchSize?: number;
-  /** How many threads can be attached at a time, from 1 to 24; 8 by default. */
+  /** How many threads can be attached at a time, from 1 to 20; 8 by default. */
   threads?: number;
+  /**
+   * How many packets each thread can have in flight of buffers that it, or others, have, too; 256 by
+   * default, or what can be: up to 1024 with 16 threads, 102 with 20. Others are not limited.
+   */
+  tickets?: number;
 }
 
 /** Options of {@link BufferPool.create}. */
 export interface BufferPoolOptions extends BufferPoolSize {
+  /** Whether to remember where buffers and packets were taken; see {@link BufferPool.leaks}. */
+  debug?: boolean;
   /** The memory to lay the pool out in; one of its own by default. */
   memory?: Memory;
 }
 
+/** Options of {@link BufferPool.attach}. */
+export interface AttachOptions {
+  /**
+   * Which of the threads to become, from 0; any that is not attached by default. The one that
+   * creates the pool is thread 0. Give numbers to those that may have to be reclaimed.
+   */
+  thread?: number;
+}
+
+/** Options of {@link BufferPool.reclaim}. */
+export interface ReclaimOptions {
+  /**
+   * Whether to reclaim, too, what the thread has sent and nobody has received. By default that can
+   * still be received, and must be.
+   */
+  sent?: boolean;
+}
+
+/** How a {@link BufferPool} is used, as far as one can look while others use it. */
+export interface BufferPoolUsage {
+  /** How many buffers are free, for anybody. */
+  readonly free: number;
+  /**
+   * How many free buffers each thread keeps to itself: of this thread now, of others when they last
+   * dealt with the pool.
+   */
+  readonly kept: readonly number[];
+  /** How many buffers are in use, or on their way. */
+  readonly inUse: number;
+  /** The numbers of the threads that wait. */
+  readonly waiting: readonly number[];
+  /** How many tasks of this thread wait. */
+  readonly waitingHere: number;
+}
+
 const DEFAULT_BATCH_SIZE = 16;
 const DEFAULT_THREADS = 8;
+const DEFAULT_TICKETS = 256;
 
 /**
  * A buffer pool: memory for messages, taken once and used over and over by any number of threads.
  *
- * This object is one thread's part in the pool, and must stay in that thread.
+ * This object is one thread's part in the pool, and must stay in that thread. Buffers are known by
+ * their numbers, which costs no allocation; {@link Packet} is more convenient.
  *
  * @example Usage
  * ```ts
@@ -65,11 +171,25 @@ const DEFAULT_THREADS = 8;
  * using pool = BufferPool.create({ bufferSize: 1024, batchCount: 16 });
  * // worker.postMessage(pool.handle), and there: BufferPool.attach(handle)
  *
- * const buffer = pool.tryAcquire();
+ * const buffer = pool.acquire(); // blocks while there is none
  * const offset = pool.offsetOf(buffer);
  * pool.bytes.fill(7, offset, offset + pool.bufferSize);
  * pool.release(buffer);
- * assertEquals(pool.totalBufferCount, 256);
+ * assertEquals(pool.usage().inUse, 0);
+ * ```
+ *
+ * @example Without blocking
+ * ```ts
+ * import { BufferPool } from "@busbar/busbar";
+ * import { assertEquals } from "@std/assert";
+ *
+ * using pool = BufferPool.create({ bufferSize: 64, batchCount: 1, batchSize: 1 });
+ * const only = pool.tryAcquire();
+ * assertEquals(pool.tryAcquire(), -1);
+ *
+ * const next = pool.acquireAsync({ signal: AbortSignal.timeout(10_000) });
+ * pool.release(only);
+ * assertEquals(await next, only);
  * ```
  */
 export class BufferPool implements Disposable {
@@ -92,12 +212,24 @@ export class BufferPool implements Disposable {
   /** The bytes of all buffers; each begins at its {@link BufferPool.offsetOf}. */
   readonly bytes: Uint8Array;
   readonly #region: Region<"busbar.buffer_pool">;
+  readonly #queue: WaiterQueue;
+  readonly #words: Int32Array;
+  readonly #holds: Holds;
+  readonly #buffers: ThreadBuffers;
+  readonly #waiting: PoolWaiting;
+  /** What packets of this pool know. */
+  readonly #source: PacketSource;
   /** From one buffer to the next, in bytes. */
   readonly #stride: number;
-  readonly #buffers: ThreadBuffers;
-  #isDisposed = false;
+  /** Where buffers and packets were taken, in a debug mode. */
+  readonly #leaks: Leaks | undefined;
 
-  private constructor(region: Region<"busbar.buffer_pool">, shape: Shape) {
+  private constructor(
+    region: Region<"busbar.buffer_pool">,
+    queue: WaiterQueue,
+    shape: Shape,
+    thread?: number,
+  ) {
     const { memory, byteOffset } = region;
     const { data, stride, byteLength } = placesOf(shape);
     this.memory = memory;
@@ -109,10 +241,24 @@ export class BufferPool implements Disposable {
     this.totalBufferCount = shape.batchCount * shape.batchSize;
     this.bytes = new Uint8Array(memory.buffer, byteOffset + data * 4, byteLength - data * 4);
     this.#region = region;
+    this.#queue = queue;
+    this.#words = new Int32Array(memory.buffer, byteOffset, data);
     this.#stride = stride;
-    this.thread = becomeThread(region.words, shape.threads);
-    const holds = new Holds(memory, byteOffset, shape, this.thread);
-    this.#buffers = new ThreadBuffers(holds, shape.batchCount, shape.batchSize);
+    this.#leaks = shape.debug ? new Leaks() : undefined;
+
+    const identity = becomeThread(this.#words, shape.threads, thread);
+    this.thread = identity.thread;
+    this.#holds = new Holds(this.#words, shape, identity);
+    this.#buffers = new ThreadBuffers(this.#holds, new Tickets(this.#holds, shape), queue);
+    this.#waiting = new PoolWaiting(this.#holds, this.#buffers, queue);
+    this.#source = {
+      buffers: this.#buffers,
+      bytes: this.bytes,
+      bufferSize: shape.bufferSize,
+      stride,
+      pool: byteOffset,
+      leaks: this.#leaks,
+    };
   }
 
   /**
@@ -121,7 +267,9 @@ export class BufferPool implements Disposable {
    * @throws {RangeError} If that is not the size of a pool.
    */
   static byteLength(size: BufferPoolSize): number {
-    return placesOf(shapeOf(size)).byteLength;
+    const shape = shapeOf(size);
+    const poolBytes = alignUp(placesOf(shape).byteLength, CACHE_LINE_BYTES);
+    return poolBytes + WaiterQueue.byteLength(shape.threads);
   }
 
   /**
@@ -131,25 +279,30 @@ export class BufferPool implements Disposable {
    */
   static create(options: BufferPoolOptions): BufferPool {
     const shape = shapeOf(options);
-    const region = Region.create(KIND, placesOf(shape).byteLength, options.memory);
+    const memory = options.memory ?? Memory.create({ byteLength: BufferPool.byteLength(options) });
+    const region = Region.create(KIND, placesOf(shape).byteLength, memory);
+    const queue = WaiterQueue.create({ threads: shape.threads, memory });
     initialize(region, shape);
-    return new BufferPool(region, shape);
+    return new BufferPool(region, queue, shape);
   }
 
   /**
-   * Attaches this thread to a pool that another one created.
+   * Attaches this thread to a pool that another one created. Do so once in a thread.
    *
    * @throws {TypeError} If it is not a handle of a pool of this version.
-   * @throws {Error} If as many threads as can are attached.
+   * @throws {RangeError} If there is no thread of that number.
+   * @throws {Error} If that thread is attached, or as many as can be.
    */
-  static attach(handle: BufferPoolHandle): BufferPool {
-    const region = Region.attach(KIND, handle, LEAST_BYTES, sizeFrom);
-    return new BufferPool(region, readShape(region.words));
+  static attach(handle: BufferPoolHandle, options: AttachOptions = {}): BufferPool {
+    const size = (words: Int32Array) => placesOf(readShape(words)).byteLength;
+    const region = Region.attach(KIND, handle, LEAST_BYTES, size);
+    const queue = WaiterQueue.attach(handle.waiters);
+    return new BufferPool(region, queue, readShape(region.words), options.thread);
   }
 
   /** A plain object that survives structured clone and attaches another thread to this pool. */
   get handle(): BufferPoolHandle {
-    return this.#region.handle;
+    return { ...this.#region.handle, waiters: this.#queue.handle };
   }
 
   /**
@@ -168,17 +321,48 @@ export class BufferPool implements Disposable {
    * @throws {Error} If this was disposed of.
    */
   tryAcquire(): number {
-    return this.#buffers.tryAcquire();
+    const buffer = this.#buffers.tryAcquire();
+    if (this.#leaks !== undefined) this.#watch(buffer);
+    return buffer;
+  }
+
+  /**
+   * Takes a free buffer; blocks while there is none. Who waits longest comes first.
+   *
+   * @param timeoutMs For how many milliseconds at most; for ever by default.
+   * @returns Its number, or -1 if the time is over.
+   * @throws {RangeError} If `timeoutMs` is negative.
+   * @throws {Error} If this was disposed of.
+   */
+  acquire(timeoutMs: number = Infinity): number {
+    const buffer = this.tryAcquire();
+    return buffer < 0 ? this.#watch(this.#waiting.acquire(timeoutMs)) : buffer;
+  }
+
+  /**
+   * Takes a free buffer; waits, without blocking, while there is none. Who waits longest comes first. The process
+   * stays alive meanwhile.
+   *
+   * @returns Its number, or -1 if the time is over.
+   * @throws {RangeError} If `timeoutMs` is negative.
+   * @throws The signal's reason, if it is aborted.
+   * @throws {Error} If this was or is disposed of.
+   */
+  async acquireAsync(options: WaitOptions = {}): Promise<number> {
+    options.signal?.throwIfAborted();
+    const buffer = this.tryAcquire();
+    return buffer < 0 ? this.#watch(await this.#waiting.acquireAsync(options)) : buffer;
   }
 
   /**
    * Adds a reference to a buffer: it is free after one more {@link BufferPool.release}.
    *
    * @param buffer The number of a buffer that is in use in this thread.
+   * @throws {RangeError} If it is referred to 1023 times.
    * @throws {Error} If it is not in use here, or this was disposed of.
    */
   retain(buffer: number): void {
-    this.#buffers.retain(buffer);
+    this.#buffers.retain(buffer, NUMBER);
   }
 
   /**
@@ -189,46 +373,196 @@ export class BufferPool implements Disposable {
    */
   release(buffer: number): void {
     this.#buffers.release(buffer);
+    if (this.#leaks !== undefined) this.#unwatch(buffer);
   }
 
   /**
-   * Gives the free buffers that this thread keeps back to the pool, for others. To be called when
-   * the thread will not use the pool for a while.
+   * Hands a reference to a buffer over to another thread, which must receive it.
+   *
+   * @param buffer The number of a buffer that is in use in this thread.
+   * @returns The ticket: a 32-bit whole number, to be sent there with the number of the buffer.
+   * @throws {Error} If the buffer is not in use here, or this was disposed of; or if this thread,
+   * or others, have it, too, and all tickets for those are in flight.
+   */
+  sendBuffer(buffer: number): number {
+    const ticket = this.#buffers.send(buffer, NUMBER);
+    if (this.#leaks !== undefined) this.#unwatch(buffer);
+    return ticket;
+  }
+
+  /**
+   * Takes a reference over that another thread has sent.
+   *
+   * @param buffer The number of the buffer.
+   * @param ticket What {@link BufferPool.sendBuffer} has returned there.
+   * @throws {Error} If that ticket is not in flight: it was received before, never sent, or
+   * reclaimed. Or if this was disposed of.
+   */
+  receiveBuffer(buffer: number, ticket: number): void {
+    this.#buffers.receive(buffer, ticket, NUMBER);
+    this.#watch(buffer);
+  }
+
+  /**
+   * Makes a packet of a stretch of a buffer, which takes over one reference to it. Use
+   * {@link BufferPool.retain} before to make several, or {@link Packet.clone} or {@link Packet.split}
+   * afterwards.
+   *
+   * @param buffer The number of a buffer that is in use in this thread.
+   * @param offset Where in the buffer the packet begins; at its start by default.
+   * @param length The bytes of the packet; up to the end of the buffer by default.
+   * @throws {RangeError} If that does not lie within the buffer.
+   * @throws {Error} If the buffer is not in use here, or this was disposed of.
+   */
+  packet(buffer: number, offset: number = 0, length: number = this.bufferSize - offset): Packet {
+    checkInteger("make packet", "offset", offset, 0, this.bufferSize);
+    checkInteger("make packet", "length", length, 0, this.bufferSize - offset);
+    this.#buffers.wrap(buffer);
+    if (this.#leaks !== undefined) this.#unwatch(buffer);
+    return makePacket(this.#source, buffer, offset, length);
+  }
+
+  /**
+   * Receives a packet that another thread has sent.
+   *
+   * @param sent What {@link Packet.send} has returned there.
+   * @throws {TypeError} If it is not that, or of another pool.
+   * @throws {Error} If it is not in flight: it was received before, never sent, or reclaimed. Or if
+   * this was disposed of.
+   */
+  receive(sent: SentPacket): Packet {
+    return receivePacket(this.#source, sent);
+  }
+
+  /**
+   * As {@link BufferPool.receive}, from the words that {@link Packet.sendInto} has written there.
+   *
+   * @param words Where they are.
+   * @param index Where in it they begin.
+   */
+  receiveFrom(words: Int32Array, index: number): Packet {
+    checkInteger("receive packet", "index", index, 0, words.length - 4);
+    const source = this.#source;
+    return receiveParts(
+      source,
+      words[index]!,
+      words[index + 1]!,
+      words[index + 2]!,
+      words[index + 3]!,
+    );
+  }
+
+  /**
+   * Gives the free buffers that this thread keeps back to the pool, and to who waits. To be called
+   * when the thread will not use the pool for a while.
    */
   flush(): void {
     this.#buffers.flush();
   }
 
-  /** Leaves the pool, to which all buffers of this thread return. Doing it again does nothing. */
+  /**
+   * Takes back what another thread had that has died, by `terminate` say, and did not dispose of
+   * its part. To be called by who knows that it has, and that it executes nothing more.
+   *
+   * Buffers that others have, too, remain with them.
+   *
+   * @param thread The {@link BufferPool.thread} of the one that died.
+   * @returns How many buffers became free.
+   * @throws {RangeError} If there is no such thread.
+   * @throws {Error} If that thread is not attached, or another one reclaims it, or it is this one.
+   */
+  reclaim(thread: number, options: ReclaimOptions = {}): number {
+    checkInteger("reclaim", "thread", thread, 0, this.threads - 1);
+    if (thread === this.thread) {
+      throw new Error(`Cannot reclaim thread ${thread} as it is this one: dispose of it`);
+    }
+    becomeReclaimer(this.#words, thread, this.thread);
+    Atomics.and(this.#words, WAITING, ~(1 << thread));
+    // If it has waited: what it was given is offered, and taken back as such.
+    if (this.#queue.isJoined(thread)) this.#queue.evict(thread);
+    const count = this.#buffers.reclaim(thread, options.sent ?? false);
+    // It may have handed a buffer to somebody, and not woken them.
+    this.#queue.wakeAll();
+    leave(this.#words, thread);
+    return count;
+  }
+
+  /** How the pool is used, by all threads. */
+  usage(): BufferPoolUsage {
+    const threads = Array.from({ length: this.threads }, (_, thread) => thread);
+    const kept = threads.map((thread) =>
+      thread === this.thread
+        ? this.#buffers.keptCount
+        : Atomics.load(this.#words, threadLine(thread) + KEPT)
+    );
+    const free = this.#holds.countFree();
+    const waiting = Atomics.load(this.#words, WAITING);
+    return {
+      free,
+      kept,
+      inUse: this.totalBufferCount - free - kept.reduce((sum, count) => sum + count),
+      waiting: threads.filter((thread) => (waiting & 1 << thread) !== 0),
+      waitingHere: this.#waiting.count,
+    };
+  }
+
+  /**
+   * What this thread has taken and not released, and where, longest first.
+   *
+   * @throws {Error} If the pool was not created with `debug`.
+   */
+  leaks(): Leak[] {
+    if (this.#leaks === undefined) {
+      throw new Error("Cannot list leaks as the pool was not created with 'debug'");
+    }
+    return this.#leaks.list();
+  }
+
+  /**
+   * Leaves the pool, to which all buffers of this thread return, also those in use. Doing it again
+   * does nothing.
+   *
+   * @throws {Error} If the pool was created with `debug` and buffers or packets are not released;
+   * this thread has left the pool nevertheless. The error says where they were taken.
+   */
   [Symbol.dispose](): void {
-    if (this.#isDisposed) return;
-    this.#isDisposed = true;
+    if (this.#buffers.isDisposed) return;
+    this.#waiting[Symbol.dispose]();
     this.#buffers.dispose();
-    const { words } = this.#region;
-    const state = threadLine(this.thread) + STATE;
-    const generation = Atomics.load(words, state) >> STATE_BITS;
-    // Pairs with the compareExchange of who becomes this thread next.
-    Atomics.store(words, state, (generation + 1) << STATE_BITS | FREE);
+    leave(this.#words, this.thread);
+    const leaks = this.#leaks?.list() ?? [];
+    if (leaks.length > 0) {
+      throw new Error(
+        `The thread has left the pool without releasing ${leaks.length} of its references:\n${
+          describeLeaks(leaks)
+        }`,
+      );
+    }
+  }
+
+  /** A buffer was acquired or received. */
+  #watch(buffer: number): number {
+    if (this.#leaks !== undefined && buffer >= 0) this.#leaks.addNumber(buffer);
+    return buffer;
+  }
+
+  /** A reference by number was dropped. */
+  #unwatch(buffer: number): void {
+    if (!this.#buffers.hasNumber(buffer)) this.#leaks?.removeNumber(buffer);
   }
 }
 
 /** The shape of a pool of this size. */
-function shapeOf(size: BufferPoolSize): Shape {
-  const { bufferSize, batchCount, batchSize = DEFAULT_BATCH_SIZE, threads = DEFAULT_THREADS } =
-    size;
-  const shape = { bufferSize, batchCount, batchSize, threads };
+function shapeOf(options: BufferPoolSize & Pick<BufferPoolOptions, "debug">): Shape {
+  const {
+    bufferSize,
+    batchCount,
+    batchSize = DEFAULT_BATCH_SIZE,
+    threads = DEFAULT_THREADS,
+    debug = false,
+  } = options;
+  const tickets = options.tickets ?? Math.min(DEFAULT_TICKETS, mostTickets(threads));
+  const shape = { bufferSize, batchCount, batchSize, threads, tickets, debug };
   checkShape(shape);
   return shape;
-}
-
-/** Becomes a thread that nobody is; returns its number. */
-function becomeThread(words: Int32Array, threads: number): number {
-  for (let thread = 0; thread < threads; thread++) {
-    const index = threadLine(thread) + STATE;
-    const state = Atomics.load(words, index);
-    if ((state & STATE_MASK) !== FREE) continue;
-    // Pairs with the store of who was this thread before.
-    if (Atomics.compareExchange(words, index, state, state | LIVE) === state) return thread;
-  }
-  throw new Error(`Cannot attach to the buffer pool as ${threads} threads are, and no more can be`);
 }

@@ -1,23 +1,36 @@
 /**
  * The layout of a buffer pool in memory: its words and its size. What they mean to one another is
- * told in `buffer_pool_holds.ts`.
+ * told at the head of `buffer_pool.ts`.
  *
  * Region (32-bit words; each line of the drawing begins a cache line):
  *
- *     word  0 | magic | version | buffer size | batches | batch size | threads |
- *             |  written once, before the region is handed to anybody         |
+ *     word  0 | magic | version | buffer size | batches | batch size | threads | tickets | debug |
+ *             |  written once, before the region is handed to anybody                            |
  *     word 16 | waiting |                  which threads wait, a bit each
- *     word 32 | state | waiter | cached |  thread 0
- *     word 48 | state | waiter | cached |  thread 1
+ *     word 32 | state | kept |             thread 0
+ *     word 48 | state | kept |             thread 1
  *       ...
  *             | batch 0 | batch 1 | ...    which buffers are taken, and who is taking
  *             | hold 0 | hold 1 | ...      who has a taken buffer
+ *             | state | buffer | ...       tickets of thread 0, then of thread 1 ...
  *             | data: the buffers, each aligned to 8 bytes ...
  *
  * A batch, whose buffer number `i` is buffer `batch * batch size + i` of the pool:
  *
- *      bit 31   29 28         24 23                                            0
- *     |  always 0 |   taker     | taken: a bit for each buffer of the batch     |
+ *      31 30  29      28        24 23                                         0
+ *     | 0     | stale | taker      | taken: a bit for each buffer of the batch |
+ *
+ * A hold, in a pool of T threads:
+ *
+ *      31  30                            T  T - 1                             0
+ *     | 0 | flights: how many tickets       | holders: a bit for each thread   |
+ *     | 1 | sender: a thread (5 bits) | number of the ticket (26 bits)         |
+ *     | 1 ... all bits are 1: offered to who waits                             |
+ *
+ * The state of a ticket:
+ *
+ *      31                              8 7                   3 2              0
+ *     | number: how often it was used   | receiver: a thread  | phase          |
  *
  * @module
  */
@@ -37,6 +50,8 @@ const BUFFER_SIZE = FIRST_WORD;
 const BATCH_COUNT = FIRST_WORD + 1;
 const BATCH_SIZE = FIRST_WORD + 2;
 const THREADS = FIRST_WORD + 3;
+const TICKETS = FIRST_WORD + 4;
+const DEBUG = FIRST_WORD + 5;
 
 /**
  * Which threads wait for a buffer: bit `t` is set by thread `t` before it registers as a waiter, and
@@ -46,31 +61,69 @@ export const WAITING: number = CACHE_LINE_WORDS;
 
 const THREAD_LINES = 2 * CACHE_LINE_WORDS;
 /**
- * In a thread's line: {@link FREE} or {@link LIVE} with a generation, which goes up each time
- * the line is given back. compareExchange by who becomes the thread, stored by it when it leaves.
+ * In a thread's line: {@link FREE}, {@link LIVE} or {@link DYING}, with a generation, which goes up
+ * each time the line becomes free. compareExchange by who becomes the thread and by who reclaims
+ * it, stored by it when it leaves and by its reclaimer in the end.
  */
 export const STATE = 0;
-/** In a thread's line: its slot in the waiter queue + 1, or 0. Stored by the thread. */
-export const WAITER = 1;
-/** In a thread's line: how many free buffers it keeps. Stored by the thread when it deals with the pool. */
-export const CACHED = 2;
+/** In a thread's line: how many free buffers it keeps. Stored by it when it deals with the pool. */
+export const KEPT = 1;
 
 /** A thread's state: nobody is this thread. */
 export const FREE = 0;
 /** A thread's state: somebody is. */
 export const LIVE = 1;
-/** The bits of a thread's state below its generation. */
-export const STATE_BITS = 8;
-/** The bits of a thread's state that tell {@link FREE} from {@link LIVE}. */
+/** A thread's state: somebody was, and another thread is reclaiming what it had. */
+export const DYING = 2;
+/** The bits of a thread's state that tell those three apart. */
 export const STATE_MASK = 3;
+/** Where in a dying thread's state the number of its reclaimer stands. */
+export const RECLAIMER_SHIFT = 2;
+/** Where in a thread's state its generation stands. */
+export const GENERATION_SHIFT = 8;
 
-/** The most threads: each has a bit in a hold. */
-export const MAX_THREADS = 24;
+/** The most threads: each has a bit in a hold, beside the flights. */
+export const MAX_THREADS = 20;
 /** The most buffers of a batch: each has a bit in the batch's word, below its taker. */
 export const MAX_BATCH_SIZE = 24;
 /** Where in a batch's word its taker stands: the number of a thread + 1, or 0. */
 export const TAKER_SHIFT = 24;
+/** The bits of a batch's word that its taker stands in. */
+export const TAKER_MASK: number = 31 << TAKER_SHIFT;
+/**
+ * In a batch's word: a buffer was taken back while somebody could still come with its number, and
+ * look at its hold. So the taker writes holds atomically from then on.
+ */
+export const STALE: number = 1 << 29;
 
+/** A hold: the buffer was handed over with all references to it, to whoever has the ticket. */
+export const SEALED: number = 1 << 31;
+/** A hold: the buffer is offered to who waits. */
+export const OFFERED = -1;
+/** Where in a sealed hold its sender stands. */
+export const SENDER_SHIFT = 26;
+
+/** A ticket's phase: it is not in use. */
+export const IDLE = 0;
+/** A ticket's phase: its owner is about to send, and counted in the hold if not a holder. */
+export const SENDING = 1;
+/** A ticket's phase: it is in flight, and counted in the hold. */
+export const FLYING = 2;
+/** A ticket's phase: its receiver has it; it is counted in the hold. */
+export const LANDING = 3;
+/** A ticket's phase: its receiver has it; it is counted in the hold if that is not a holder. */
+export const LANDED = 4;
+/** The bits of a ticket's state that hold its phase. */
+export const PHASE_MASK = 7;
+/** Where in a ticket's state its receiver stands. */
+export const RECEIVER_SHIFT = 3;
+/** Where in a ticket's state its number stands. */
+export const NUMBER_SHIFT = 8;
+/** The words of a ticket: its state, and the buffer. */
+export const TICKET_WORDS = 2;
+
+/** The most tickets of a thread. */
+const MAX_TICKETS = 1024;
 const MAX_BUFFER_SIZE = 2 ** 30;
 const MAX_BUFFERS = 2 ** 24;
 const BUFFER_ALIGNMENT = 8;
@@ -85,6 +138,10 @@ export interface Shape {
   readonly batchSize: number;
   /** How many threads can be attached. */
   readonly threads: number;
+  /** How many tickets each thread has. */
+  readonly tickets: number;
+  /** Whether to remember where packets were taken. */
+  readonly debug: boolean;
 }
 
 /** Where the words of one pool stand. */
@@ -93,6 +150,8 @@ export interface Places {
   readonly batches: number;
   /** The hold of buffer 0. */
   readonly holds: number;
+  /** The first ticket of thread 0. */
+  readonly tickets: number;
   /** Where the data begins, in words. */
   readonly data: number;
   /** From one buffer to the next, in bytes. */
@@ -106,26 +165,33 @@ export function threadLine(thread: number): number {
   return THREAD_LINES + thread * CACHE_LINE_WORDS;
 }
 
+/** How many tickets each of so many threads can have: together they fit the flights of a hold. */
+export function mostTickets(threads: number): number {
+  return Math.min(MAX_TICKETS, Math.floor((2 ** (31 - threads) - 1) / threads));
+}
+
 /** Where the words of a pool of this shape stand. */
 export function placesOf(shape: Shape): Places {
   const { bufferSize, batchCount, batchSize, threads } = shape;
   const buffers = batchCount * batchSize;
   const batches = threadLine(threads);
   const holds = alignUp(batches + batchCount, CACHE_LINE_WORDS);
-  const data = alignUp(holds + buffers, CACHE_LINE_WORDS);
+  const tickets = alignUp(holds + buffers, CACHE_LINE_WORDS);
+  const data = alignUp(tickets + threads * shape.tickets * TICKET_WORDS, CACHE_LINE_WORDS);
   const stride = alignUp(bufferSize, BUFFER_ALIGNMENT);
   const byteLength = data * Int32Array.BYTES_PER_ELEMENT + buffers * stride;
-  return { batches, holds, data, stride, byteLength };
+  return { batches, holds, tickets, data, stride, byteLength };
 }
 
 /** Refuses what is not the shape of a pool. */
 export function checkShape(shape: Shape): void {
-  const { bufferSize, batchCount, batchSize, threads } = shape;
+  const { bufferSize, batchCount, batchSize, threads, tickets } = shape;
   const action = "create buffer pool";
   checkInteger(action, "bufferSize", bufferSize, 1, MAX_BUFFER_SIZE);
   checkInteger(action, "batchSize", batchSize, 1, MAX_BATCH_SIZE);
   checkInteger(action, "batchCount", batchCount, 1, Math.floor(MAX_BUFFERS / batchSize));
   checkInteger(action, "threads", threads, 1, MAX_THREADS);
+  checkInteger(action, "tickets", tickets, 1, mostTickets(threads));
 }
 
 /** Writes the header of a pool of this shape, all of whose buffers are free. */
@@ -135,23 +201,10 @@ export function initialize(region: Region<typeof KIND.kind>, shape: Shape): void
   words[BATCH_COUNT] = shape.batchCount;
   words[BATCH_SIZE] = shape.batchSize;
   words[THREADS] = shape.threads;
+  words[TICKETS] = shape.tickets;
+  words[DEBUG] = shape.debug ? 1 : 0;
   if (isObserved()) labelRegion(region, shape);
 }
-
-/** The size of the region that begins with these words; NaN if they are not the header of one. */
-export function sizeFrom(words: Int32Array): number {
-  const shape = readShape(words);
-  try {
-    checkShape(shape);
-  } catch {
-    return NaN;
-  }
-  return placesOf(shape).byteLength;
-}
-
-/** The size of the smallest region. */
-export const LEAST_BYTES: number =
-  placesOf({ bufferSize: 1, batchCount: 1, batchSize: 1, threads: 1 }).byteLength;
 
 /** The shape that the header says. */
 export function readShape(words: Int32Array): Shape {
@@ -160,21 +213,36 @@ export function readShape(words: Int32Array): Shape {
     batchCount: words[BATCH_COUNT]!,
     batchSize: words[BATCH_SIZE]!,
     threads: words[THREADS]!,
+    tickets: words[TICKETS]!,
+    debug: words[DEBUG] === 1,
   };
 }
 
+/** The size of the smallest region. */
+export const LEAST_BYTES: number = placesOf({
+  bufferSize: 1,
+  batchCount: 1,
+  batchSize: 1,
+  threads: 1,
+  tickets: 1,
+  debug: false,
+}).byteLength;
+
 /** Names the words of a pool, for an observer's reports. */
 function labelRegion(region: Region<typeof KIND.kind>, shape: Shape): void {
-  const { batches, holds, data, stride } = placesOf(shape);
+  const { batches, holds, tickets, data, stride } = placesOf(shape);
   region.label("waiting", WAITING);
   for (let i = 0; i < shape.threads; i++) {
     region.label(`state[${i}]`, threadLine(i) + STATE);
-    region.label(`waiter[${i}]`, threadLine(i) + WAITER);
-    region.label(`cached[${i}]`, threadLine(i) + CACHED);
+    region.label(`kept[${i}]`, threadLine(i) + KEPT);
   }
   for (let i = 0; i < shape.batchCount; i++) region.label(`batch[${i}]`, batches + i);
   for (let i = 0; i < shape.batchCount * shape.batchSize; i++) {
     region.label(`hold[${i}]`, holds + i);
     region.label(`data[${i}]`, data + i * stride / 4, stride / 4);
+  }
+  for (let i = 0; i < shape.threads * shape.tickets; i++) {
+    region.label(`ticket[${i}]`, tickets + i * TICKET_WORDS);
+    region.label(`ticketBuffer[${i}]`, tickets + i * TICKET_WORDS + 1);
   }
 }

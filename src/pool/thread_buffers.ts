@@ -4,46 +4,78 @@
  * All of this is private to the thread. A buffer that it has used is kept for its next use, so most
  * acquisitions and releases touch no shared word but for a plain look at whether somebody waits.
  * When nothing is kept, all that is free in some batch is taken; when too much is kept, a part is
- * given back.
+ * given back, the buffers of a batch together.
+ *
+ * The references to a buffer are counted by kind, those of packets apart from those of numbers:
+ *
+ *      bit 30   29                            10 9                             0
+ *     | shared | references of packets          | of numbers                    |
  *
  * @module
  */
 
+import type { WaiterQueue } from "../sync/waiter_queue.ts";
 import type { Holds } from "./buffer_pool_holds.ts";
-import { CACHED } from "./buffer_pool_layout.ts";
+import { KEPT } from "./buffer_pool_layout.ts";
+import type { Tickets } from "./buffer_pool_tickets.ts";
 
-/** How many batches' worth of buffers a thread keeps at most. */
+/** One reference by number. */
+export const NUMBER = 1;
+/** One reference by a packet. */
+export const PACKET: number = 1 << 10;
+/** A kind of reference. */
+export type Reference = typeof NUMBER | typeof PACKET;
+
+/** The bits that count references by number. */
+const NUMBERS: number = PACKET - 1;
+/** Another thread may have the buffer, too. */
+const SHARED = 1 << 30;
+/** The bits that count references. */
+const REFERENCES = SHARED - 1;
+/** The bits that count references by packets. */
+const PACKETS = REFERENCES - NUMBERS;
+
+/** How many batches' worth of free buffers a thread keeps at most. */
 const KEPT_BATCHES = 2;
-
-/** The references to a buffer that was acquired and not retained. */
-const ONE = 1;
-/** The most references to one buffer in one thread. */
-const MAX_REFERENCES = 2 ** 15 - 1;
 
 /** The buffers of one thread. */
 export class ThreadBuffers {
   readonly #holds: Holds;
-  /** How often each buffer is referred to from this thread; 0 if it is not in use here. */
+  readonly #tickets: Tickets;
+  readonly #queue: WaiterQueue;
+  /** How each buffer is referred to from this thread; 0 if it is not in use here. */
   readonly #references: Int32Array;
   /** Free buffers that this thread keeps: a stack. */
   readonly #kept: Int32Array;
-  readonly #mostKept: number;
-  readonly #batchSize: number;
   #keptCount = 0;
+  /** How many buffers to give back at once. */
+  readonly #portion: number;
   /** While giving back: the buffers of each batch, and which batches there are. */
   readonly #givenBits: Int32Array;
   readonly #givenBatches: Int32Array;
   #isDisposed = false;
 
-  /** Starts with none of the `batchCount * batchSize` buffers. */
-  constructor(holds: Holds, batchCount: number, batchSize: number) {
+  /** Starts with no buffer. */
+  constructor(holds: Holds, tickets: Tickets, queue: WaiterQueue) {
+    const mostKept = KEPT_BATCHES * holds.batchSize;
     this.#holds = holds;
-    this.#references = new Int32Array(batchCount * batchSize);
-    this.#batchSize = batchSize;
-    this.#mostKept = KEPT_BATCHES * batchSize;
-    this.#kept = new Int32Array(this.#mostKept);
-    this.#givenBits = new Int32Array(batchCount);
-    this.#givenBatches = new Int32Array(this.#mostKept);
+    this.#tickets = tickets;
+    this.#queue = queue;
+    this.#references = new Int32Array(holds.bufferCount);
+    this.#kept = new Int32Array(mostKept);
+    this.#portion = holds.batchSize;
+    this.#givenBits = new Int32Array(holds.batchCount);
+    this.#givenBatches = new Int32Array(mostKept);
+  }
+
+  /** Whether all buffers were given back. */
+  get isDisposed(): boolean {
+    return this.#isDisposed;
+  }
+
+  /** Whether a buffer is referred to by number. */
+  hasNumber(buffer: number): boolean {
+    return (this.#references[buffer]! & NUMBERS) !== 0;
   }
 
   /** How many free buffers are kept. */
@@ -51,67 +83,176 @@ export class ThreadBuffers {
     return this.#keptCount;
   }
 
-  /** Takes a free buffer into use; -1 if there is none. */
+  /** Takes a free buffer into use, with a reference by number; -1 if there is none. */
   tryAcquire(): number {
-    if (this.#keptCount === 0) return this.#acquireFromPool();
+    if (this.#keptCount === 0 || this.#holds.mayBeAwaited()) return this.#acquireSlowly();
     const buffer = this.#kept[--this.#keptCount]!;
-    this.#references[buffer] = ONE;
+    this.#references[buffer] = NUMBER;
     return buffer;
   }
 
-  /** Adds a reference to a buffer in use. */
-  retain(buffer: number): void {
-    const references = this.#references[buffer]!;
-    if (!(references > 0)) this.#refuse("retain", buffer);
-    if (references === MAX_REFERENCES) {
-      throw new RangeError(
-        `Cannot retain buffer ${buffer} as it is referred to ${references} times`,
-      );
-    }
-    this.#references[buffer] = references + 1;
-  }
-
-  /** Drops a reference; a buffer without any is free. */
+  /** Drops a reference by number; a buffer without references is free. */
   release(buffer: number): void {
-    const references = this.#references[buffer]!;
-    if (references !== ONE) return this.#releaseOneOfMany(buffer, references);
-    if (this.#keptCount === this.#mostKept) this.#giveBack(this.#batchSize);
+    if (
+      this.#references[buffer] !== NUMBER || this.#keptCount === this.#kept.length ||
+      this.#holds.mayBeAwaited()
+    ) return this.drop(buffer, NUMBER);
     this.#references[buffer] = 0;
     this.#kept[this.#keptCount++] = buffer;
   }
 
-  /** Gives all kept buffers back. */
-  flush(): void {
-    this.#giveBack(this.#keptCount);
+  /** Drops a reference of either kind; a buffer without references is free. */
+  drop(buffer: number, kind: Reference): void {
+    const references = this.#referencesTo("release", buffer, kind);
+    if ((references & REFERENCES) !== kind) {
+      this.#references[buffer] = references - kind;
+      return;
+    }
+    this.#references[buffer] = 0;
+    if ((references & SHARED) === 0 || this.#holds.letGo(buffer)) this.#keep(buffer);
   }
 
-  /** Gives all buffers back, also those in use. */
-  dispose(): void {
-    this.#isDisposed = true;
-    this.flush();
-    for (let buffer = 0; buffer < this.#references.length; buffer++) {
-      if (this.#references[buffer] === 0) continue;
-      this.#references[buffer] = 0;
-      this.#holds.giveBack(this.#holds.batchOf(buffer), this.#holds.takenBit(buffer));
+  /** Adds references of a kind of which there is one already. */
+  retain(buffer: number, kind: Reference, count: number = 1): void {
+    const references = this.#referencesTo("retain", buffer, kind);
+    this.#references[buffer] = plus(references, buffer, kind, count);
+  }
+
+  /** Makes a reference by number one of a packet. */
+  wrap(buffer: number): void {
+    const references = this.#referencesTo("make a packet of", buffer, NUMBER);
+    this.#references[buffer] = plus(references, buffer, PACKET, 1) - NUMBER;
+  }
+
+  /** Sends one of the references; returns the ticket that receives it. */
+  send(buffer: number, kind: Reference): number {
+    const references = this.#referencesTo("send", buffer, kind);
+    const keeps = (references & REFERENCES) !== kind;
+    const isAlone = !keeps && ((references & SHARED) === 0 || this.#holds.isAlone(buffer));
+    const ticket = isAlone ? this.#holds.seal(buffer) : this.#tickets.send(buffer, keeps);
+    this.#references[buffer] = keeps ? (references - kind) | SHARED : 0;
+    return ticket;
+  }
+
+  /** Receives a reference with its ticket. */
+  receive(buffer: number, ticket: number, kind: Reference): void {
+    if (this.#isDisposed) this.#refuseDisposed("receive");
+    const references = this.#references[buffer];
+    if (references === undefined) this.#refuseTicket(buffer);
+    const after = plus(references, buffer, kind, 1);
+    if (ticket < 0) {
+      if (!this.#holds.unseal(buffer, ticket)) this.#refuseTicket(buffer);
+      this.#references[buffer] = after;
+    } else {
+      if (!this.#tickets.receive(buffer, ticket, references !== 0)) this.#refuseTicket(buffer);
+      this.#references[buffer] = after | SHARED;
     }
   }
 
-  #acquireFromPool(): number {
-    if (this.#isDisposed) this.#refuseDisposed("acquire a buffer");
-    if (!this.#refill(false)) return -1;
-    return this.tryAcquire();
+  /**
+   * Takes a free buffer for who waits, with atomic looks only; it is offered. Undefined if there is
+   * none.
+   */
+  takeOffered(): number | undefined {
+    if (this.#keptCount === 0 && !this.#refill(true)) return undefined;
+    const buffer = this.#kept[--this.#keptCount]!;
+    this.#holds.offer(buffer);
+    // They may have passed over the batch while we were its taker.
+    if (this.#holds.isAwaitedByOthers()) this.#serve();
+    return buffer;
   }
 
-  #refill(isLookSure: boolean): boolean {
-    this.#keptCount = this.#holds.takeBatch(this.#kept, isLookSure);
-    if (this.#keptCount === 0) return false;
-    this.#tellKept();
+  /** Puts an offered buffer that nobody waits for back into the pool. */
+  putOffered(buffer: number): void {
+    if (this.#holds.accept(buffer)) this.#holds.giveBackOne(buffer);
+  }
+
+  /** Takes an offered buffer into use; says whether it still was offered. */
+  accept(buffer: number): boolean {
+    if (!this.#holds.accept(buffer)) return false;
+    this.#references[buffer] = NUMBER;
     return true;
   }
 
-  #releaseOneOfMany(buffer: number, references: number): void {
-    if (!(references > 0)) this.#refuse("release", buffer);
-    this.#references[buffer] = references - 1;
+  /** Gives all kept buffers back; serves who waits with them first. */
+  flush(): void {
+    do {
+      this.#giveBack(this.#keptCount);
+      // After giving back: pairs with the waiter's look after it has registered.
+      this.#serve();
+    } while (this.#keptCount > 0);
+  }
+
+  /** Gives all buffers back, also those in use; serves who waits with them first. */
+  dispose(): void {
+    this.#isDisposed = true;
+    for (let buffer = 0; buffer < this.#references.length; buffer++) {
+      const references = this.#references[buffer]!;
+      if (references === 0) continue;
+      this.#references[buffer] = 0;
+      if ((references & SHARED) === 0 || this.#holds.letGo(buffer)) this.#keep(buffer);
+    }
+    this.flush();
+  }
+
+  /**
+   * Takes back what a dead thread had, serves who waits, and gives all kept buffers back.
+   *
+   * @returns How many buffers became free.
+   */
+  reclaim(dead: number, reclaimsSent: boolean): number {
+    let count = 0;
+    const isHolder = (buffer: number) => this.#references[buffer] !== 0;
+    this.#tickets.reclaim(dead, reclaimsSent, isHolder, (buffer) => {
+      if (isHolder(buffer) || !this.#holds.letGo(buffer)) return;
+      this.#holds.giveBackOne(buffer);
+      count++;
+    });
+    for (let batch = 0; batch < this.#holds.batchCount; batch++) {
+      count += this.#holds.reclaimBatch(batch, dead, reclaimsSent);
+    }
+    this.flush();
+    return count;
+  }
+
+  #acquireSlowly(): number {
+    if (this.#isDisposed) this.#refuseDisposed("acquire a buffer");
+    for (;;) {
+      if (this.#keptCount === 0 && !this.#refill(false)) return -1;
+      // First those who wait; and others may have passed over a batch while we were its taker.
+      this.#serve();
+      if (this.#keptCount === 0) continue;
+      const buffer = this.#kept[--this.#keptCount]!;
+      this.#references[buffer] = NUMBER;
+      return buffer;
+    }
+  }
+
+  /** Keeps a free buffer, unless somebody waits for it. */
+  #keep(buffer: number): void {
+    if (this.#keptCount === this.#kept.length) this.#giveBack(this.#portion);
+    this.#kept[this.#keptCount++] = buffer;
+    this.#serve();
+  }
+
+  /** Hands buffers to those who wait, while there are both: kept ones, then free ones of the pool. */
+  #serve(): void {
+    while (this.#queue.isAnyWaiting) {
+      if (this.#keptCount === 0 && !this.#refill(true)) return;
+      const buffer = this.#kept[--this.#keptCount]!;
+      this.#holds.offer(buffer);
+      if (this.#queue.offer(buffer) || !this.#holds.accept(buffer)) continue;
+      this.#kept[this.#keptCount++] = buffer;
+    }
+  }
+
+  /** Keeps what is free in some batch; says whether any was. */
+  #refill(isLookSure: boolean): boolean {
+    const count = this.#holds.takeBatch(this.#kept, this.#keptCount, isLookSure);
+    if (count === 0) return false;
+    this.#keptCount += count;
+    this.#tellKept();
+    return true;
   }
 
   /** Gives some of the kept buffers back, those of one batch in one operation. */
@@ -134,15 +275,43 @@ export class ThreadBuffers {
 
   /** Says to others how many buffers are kept. */
   #tellKept(): void {
-    Atomics.store(this.#holds.words, this.#holds.line + CACHED, this.#keptCount);
+    Atomics.store(this.#holds.words, this.#holds.line + KEPT, this.#keptCount);
   }
 
-  #refuse(action: string, buffer: number): never {
+  /** The references to a buffer; refuses one that is not referred to in this kind. */
+  #referencesTo(action: string, buffer: number, kind: Reference): number {
+    const references = this.#references[buffer]!;
+    if ((references & bitsOf(kind)) !== 0) return references;
     if (this.#isDisposed) this.#refuseDisposed(`${action} a buffer`);
-    throw new Error(`Cannot ${action} buffer ${buffer} as it is not in use in this thread`);
+    throw new Error(
+      `Cannot ${action} buffer ${buffer} as this thread ${
+        references > 0 ? "has it only as packets" : "does not have it in use"
+      }`,
+    );
+  }
+
+  #refuseTicket(buffer: number): never {
+    throw new Error(
+      `Cannot receive buffer ${buffer} as this ticket is not in flight: it was received before, never sent, or reclaimed`,
+    );
   }
 
   #refuseDisposed(action: string): never {
     throw new Error(`Cannot ${action} as this thread has left the pool`);
   }
+}
+
+/** The bits that count references of a kind. */
+function bitsOf(kind: Reference): number {
+  return kind === NUMBER ? NUMBERS : PACKETS;
+}
+
+/** Adds references of a kind. */
+function plus(references: number, buffer: number, kind: Reference, count: number): number {
+  const most = bitsOf(kind) / kind;
+  const before = (references & bitsOf(kind)) / kind;
+  if (count <= most - before) return references + count * kind;
+  throw new RangeError(
+    `Cannot refer to buffer ${buffer} once more as it is referred to ${before} times`,
+  );
 }

@@ -1,0 +1,605 @@
+/**
+ * The buffer pool as shipped, under every schedule that matters, and broken twins of it.
+ *
+ * The pools have one to four buffers. A buffer in use is read and written plainly, so two threads
+ * that have the same one are a data race; afterwards all buffers must be free, each once.
+ *
+ * @module
+ */
+
+import { assert, assertEquals } from "@std/assert";
+import { BufferPool, WaiterQueue } from "@busbar/busbar";
+import type { BufferPoolHandle } from "@busbar/busbar";
+import {
+  assertAllFree,
+  attached,
+  type Body,
+  fails,
+  fetch,
+  passes,
+  pauseBetween,
+  poolOf,
+  post,
+  type State,
+  tryFetch,
+  tryOnce,
+  use,
+  waitOnce,
+} from "./models.ts";
+import { tampered } from "../tamper.ts";
+import { placesOf, WAITING } from "../../src/pool/buffer_pool_layout.ts";
+
+const check = assertAllFree;
+
+/** The word of the hold of the first buffer of a pool of {@linkcode poolOf}. */
+const HOLD = placesOf({
+  bufferSize: 4,
+  batchCount: 1,
+  batchSize: 1,
+  threads: 4,
+  tickets: 2,
+  debug: false,
+}).holds;
+
+Deno.test("pool: three threads that want the same buffer never have it at once", async () => {
+  await passes({
+    setup: poolOf(),
+    threads: {
+      a: attached(0, tryOnce),
+      b: attached(1, tryOnce),
+      c: attached(2, tryOnce),
+    },
+    check,
+  });
+});
+
+/** Takes as many buffers as it gets, up to `most`, uses them and releases them in the same order. */
+function burst(most: number): Body<number> {
+  return (pool, box) => {
+    const buffers: number[] = [];
+    for (let i = 0; i < most; i++) {
+      const buffer = pool.tryAcquire();
+      if (buffer >= 0) buffers.push(buffer);
+      pauseBetween(box);
+    }
+    for (const buffer of buffers) use(pool, buffer);
+    for (const buffer of buffers) pool.release(buffer);
+    pool.flush();
+    return buffers.length;
+  };
+}
+
+Deno.test("pool: refilling races with giving back, within a batch", async () => {
+  await passes({
+    setup: poolOf({ batchSize: 2 }),
+    threads: {
+      a: attached(0, (pool, box) => [burst(2)(pool, box), burst(1)(pool, box)]),
+      b: attached(1, (pool, box) => [burst(1)(pool, box), burst(2)(pool, box)]),
+    },
+    check,
+  });
+});
+
+Deno.test("pool: refilling races with spilling, across batches", async () => {
+  await passes({
+    setup: poolOf({ batchCount: 4 }),
+    threads: { a: attached(0, burst(4)), b: attached(1, burst(3)) },
+    check,
+  });
+});
+
+Deno.test("pool: attaching and leaving race for the number of a thread", async () => {
+  const visit = ({ handle }: State) => {
+    using pool = BufferPool.attach(handle);
+    const buffer = pool.tryAcquire();
+    if (buffer >= 0) use(pool, buffer);
+    return pool.thread;
+  };
+  await passes({
+    setup: poolOf(),
+    threads: { a: visit, b: visit },
+    check(state, { a, b }) {
+      assert([a, b].every((thread) => thread === 0 || thread === 1));
+      assertAllFree(state);
+    },
+  });
+});
+
+Deno.test("pool: of two threads that wait for one buffer both get it", async () => {
+  await passes({
+    setup: poolOf(),
+    threads: { a: attached(0, waitOnce), b: attached(1, waitOnce) },
+    check,
+  });
+});
+
+Deno.test("pool: two threads that wait for two buffers of a batch both get one", async () => {
+  await passes({
+    setup: poolOf({ batchSize: 2 }),
+    threads: { a: attached(0, waitOnce), b: attached(1, waitOnce) },
+    check,
+  });
+});
+
+/** Where in the box a waiter says that it was served. */
+const SERVED = 14;
+
+/** Waits until another thread is registered as a waiter, or was served already. */
+function untilAwaited(handle: BufferPoolHandle, box: Int32Array): void {
+  const queue = WaiterQueue.attach(handle.waiters);
+  while (!queue.isAnyWaiting && Atomics.load(box, SERVED) === 0) Atomics.pause();
+}
+
+/** Waits for a buffer, and keeps it in use. */
+const waitForEver: Body<void> = (pool, box) => {
+  use(pool, pool.acquire());
+  Atomics.store(box, SERVED, 1);
+};
+
+/** What a thread that keeps a free buffer, and has another in use, may do next. */
+const calls: Record<string, (pool: BufferPool, used: number) => void> = {
+  acquires: (pool) => void pool.tryAcquire(),
+  releases: (pool, used) => pool.release(used),
+  flushes: (pool) => pool.flush(),
+  leaves: (pool) => pool[Symbol.dispose](),
+  waits: (pool) => void pool.acquire(1),
+};
+
+/** Keeps a buffer, and uses another, until somebody waits; then makes a call, and no more. */
+function keeper(call: (pool: BufferPool, used: number) => void) {
+  return ({ handle, box }: State) => {
+    const pool = BufferPool.attach(handle, { thread: 0 });
+    const [kept, used] = [pool.tryAcquire(), pool.tryAcquire()];
+    // Else the other one was first, and is served.
+    if (used < 0) return;
+    use(pool, kept);
+    pool.release(kept);
+    untilAwaited(handle, box);
+    call(pool, used);
+  };
+}
+
+for (const [does, call] of Object.entries(calls)) {
+  Deno.test(`pool: a waiter is served when a thread that keeps a buffer ${does}`, async () => {
+    await passes({
+      setup: poolOf({ batchSize: 2 }),
+      threads: { keeper: keeper(call), waiter: attached(1, waitForEver) },
+    });
+  });
+}
+
+Deno.test("pool: a thread that keeps a buffer and makes no call leaves a waiter asleep", async () => {
+  await fails("deadlock", {
+    setup: poolOf({ batchSize: 2 }),
+    threads: { keeper: keeper(() => {}), waiter: attached(1, waitForEver) },
+  });
+});
+
+/** Where in the box it stands that all buffers are in use. */
+const EXHAUSTED = 13;
+
+function untilExhausted(box: Int32Array): void {
+  while (Atomics.load(box, EXHAUSTED) === 0) Atomics.wait(box, EXHAUSTED, 0);
+}
+
+/** Keeps both buffers until somebody waits; then gives them back. */
+function giveTwo({ handle, box }: State): void {
+  const pool = BufferPool.attach(handle, { thread: 0 });
+  pool.release(pool.tryAcquire());
+  Atomics.store(box, EXHAUSTED, 1);
+  Atomics.notify(box, EXHAUSTED);
+  untilAwaited(handle, box);
+  pool.flush();
+}
+
+/** Takes what is free, uses one for ever, and makes no further call. */
+const takeOnce: Body<void> = (pool, box) => {
+  untilExhausted(box);
+  const buffer = pool.tryAcquire();
+  if (buffer >= 0) use(pool, buffer);
+};
+
+const waitOnceExhausted: Body<void> = (pool, box) => {
+  untilExhausted(box);
+  waitForEver(pool, box);
+};
+
+Deno.test("pool: a waiter that passed over a batch is served by who took from it", async () => {
+  await passes({
+    setup: poolOf({ batchSize: 2 }),
+    threads: {
+      giver: giveTwo,
+      taker: attached(1, takeOnce),
+      waiter: attached(2, waitOnceExhausted),
+    },
+  });
+});
+
+Deno.test("pool: a wait that times out loses no buffer", async () => {
+  await passes({
+    setup: poolOf(),
+    threads: {
+      a: attached(0, tryOnce),
+      b: attached(1, (pool) => {
+        const buffer = pool.acquire(5);
+        if (buffer < 0) return;
+        use(pool, buffer);
+        pool.release(buffer);
+        pool.flush();
+      }),
+    },
+    check,
+  });
+});
+
+Deno.test("pool: a wait that is aborted passes its buffer on", async () => {
+  await passes({
+    setup: poolOf(),
+    threads: {
+      a: attached(0, tryOnce),
+      b: attached(1, async (pool) => {
+        const controller = new AbortController();
+        const waiting = pool.acquireAsync({ signal: controller.signal });
+        controller.abort(new Error("enough"));
+        try {
+          pool.release(await waiting);
+        } catch (error) {
+          assertEquals((error as Error).message, "enough");
+        }
+        pool.flush();
+      }),
+    },
+    check,
+  });
+});
+
+Deno.test("pool: a thread that awaits is served", async () => {
+  await passes({
+    setup: poolOf(),
+    threads: {
+      a: attached(0, tryOnce),
+      b: attached(1, async (pool) => {
+        const buffer = await pool.acquireAsync();
+        use(pool, buffer);
+        pool.release(buffer);
+        pool.flush();
+      }),
+    },
+    check,
+  });
+});
+
+Deno.test("packet: what was written before a buffer is sent is there when it is received", async () => {
+  await passes({
+    setup: poolOf(),
+    threads: {
+      sender: attached(0, (pool, box) => {
+        const buffer = pool.tryAcquire();
+        use(pool, buffer);
+        post(box, pool.packet(buffer, 0, 1));
+        waitOnce(pool);
+      }),
+      receiver: attached(1, (pool, box) => {
+        const packet = fetch(pool, box);
+        assertEquals(packet.bytes[0], 1);
+        use(pool, packet.buffer);
+        packet.release();
+        pool.flush();
+      }),
+    },
+    check,
+  });
+});
+
+/** Sends one of two packets of a buffer, and drops the other. */
+const sendOne: Body<void> = (pool, box) => {
+  const buffer = pool.tryAcquire();
+  use(pool, buffer);
+  const packet = pool.packet(buffer, 0, 1);
+  post(box, packet.clone());
+  drop(pool, packet, box);
+};
+
+/** Reads a packet's byte, drops it, and uses the buffer if it is free. */
+function drop(pool: BufferPool, packet: ReturnType<BufferPool["packet"]>, box: Int32Array): void {
+  assertEquals(packet.bytes[0], 1);
+  packet.release();
+  pauseBetween(box);
+  tryOnce(pool);
+}
+
+const fetchAndDrop: Body<void> = (pool, box) => drop(pool, fetch(pool, box), box);
+
+// The byte is read by several threads, and written by who has the buffer to itself.
+Deno.test("packet: of two threads that drop the last references one gets the buffer", async () => {
+  await passes({
+    setup: poolOf(),
+    threads: { sender: attached(0, sendOne), receiver: attached(1, fetchAndDrop) },
+    check,
+  });
+});
+
+Deno.test("packet: of three threads that drop the last references one gets the buffer", async () => {
+  await passes({
+    setup: poolOf(),
+    threads: {
+      sender: attached(0, (pool, box) => {
+        const buffer = pool.tryAcquire();
+        use(pool, buffer);
+        post(box, ...pool.packet(buffer, 0, 2).split([1]));
+      }),
+      first: attached(1, (pool, box) => {
+        assertEquals(fetch(pool, box, 0).bytes[0], 1);
+        pool[Symbol.dispose]();
+      }),
+      second: attached(2, (pool, box) => {
+        fetch(pool, box, 1).release();
+        tryOnce(pool);
+      }),
+    },
+    check,
+  });
+});
+
+Deno.test("packet: one thread receives two packets of a buffer while the sender drops its own", async () => {
+  await passes({
+    setup: poolOf(),
+    threads: {
+      sender: attached(0, (pool, box) => {
+        const buffer = pool.tryAcquire();
+        use(pool, buffer);
+        const packet = pool.packet(buffer, 0, 1);
+        post(box, packet.clone(), packet.clone());
+        drop(pool, packet, box);
+      }),
+      receiver: attached(1, (pool, box) => {
+        const packets = [fetch(pool, box, 0), fetch(pool, box, 1)];
+        packets[0]!.release();
+        drop(pool, packets[1]!, box);
+      }),
+    },
+    check,
+  });
+});
+
+Deno.test("packet: a packet that goes there and back is used by one thread at a time", async () => {
+  await passes({
+    setup: poolOf(),
+    threads: {
+      a: attached(0, (pool, box) => {
+        const packet = pool.packet(pool.tryAcquire(), 0, 1);
+        use(pool, packet.buffer);
+        post(box, packet);
+        while (Atomics.load(box, 14) === 0) Atomics.wait(box, 14, 0);
+        const back = pool.receiveFrom(box, 10);
+        assertEquals(back.bytes[0], 2);
+        back.release();
+        pool.flush();
+      }),
+      b: attached(1, (pool, box) => {
+        const packet = fetch(pool, box);
+        use(pool, packet.buffer);
+        packet.sendInto(box, 10);
+        Atomics.store(box, 14, 1);
+        Atomics.notify(box, 14);
+        tryOnce(pool);
+      }),
+    },
+    check,
+  });
+});
+
+/** Sends a packet of a whole buffer. */
+const sendWhole: Body<void> = (pool, box) => post(box, pool.packet(pool.tryAcquire(), 0, 1));
+
+/** Sends a packet of a buffer, and keeps another one. */
+const sendShared: Body<void> = (pool, box) => {
+  const packet = pool.packet(pool.tryAcquire(), 0, 1);
+  packet.clone();
+  post(box, packet);
+};
+
+/** Waits for the packet, and receives it unless somebody else has; says whether it did. */
+const receiveOnce: Body<boolean> = (pool, box) => {
+  while (Atomics.load(box, 0) === 0) Atomics.wait(box, 0, 0);
+  return tryFetch(pool, box) !== undefined;
+};
+
+const ways = { "a whole buffer": sendWhole, "a buffer that the sender keeps": sendShared };
+
+for (const [what, send] of Object.entries(ways)) {
+  Deno.test(`packet: a packet of ${what} is received once, by one of two`, async () => {
+    const receivers = new Set<boolean>();
+    await passes({
+      setup: poolOf(),
+      threads: {
+        sender: attached(0, send),
+        first: attached(1, receiveOnce),
+        second: attached(2, receiveOnce),
+      },
+      check(_, { first, second }) {
+        assert(first !== second);
+        receivers.add(first);
+      },
+    });
+    assertEquals(receivers.size, 2);
+  });
+}
+
+type Operation = "and" | "xor" | "add" | "compareExchange";
+
+/** A thread for which an operation is not atomic: it loads first, and stores afterwards. */
+function inTwo<Result>(operation: Operation, body: (state: State) => Result) {
+  return tampered(body, (proper) => ({
+    [operation](view: Int32Array, index: number, operand: number, value: number) {
+      const before = proper.load(view, index);
+      if (operation === "and") proper.store(view, index, before & operand);
+      else if (operation === "xor") proper.store(view, index, before ^ operand);
+      else if (operation === "add") proper.store(view, index, before + operand);
+      else if (before === operand) proper.store(view, index, value);
+      return before;
+    },
+  }));
+}
+
+/** Takes what it can get, uses it, and gives it back. */
+const oneBurst = burst(1);
+
+Deno.test("broken twin: two that become takers by load and store have the same buffers", async () => {
+  await fails("data race", {
+    setup: poolOf(),
+    threads: {
+      a: inTwo("compareExchange", attached(0, tryOnce)),
+      b: inTwo("compareExchange", attached(1, tryOnce)),
+    },
+  });
+});
+
+Deno.test("broken twin: taking by load and store loses what is given back meanwhile", async () => {
+  await fails("assertion", {
+    setup: poolOf({ batchSize: 2 }),
+    threads: {
+      a: attached(0, (pool, box) => {
+        // One is given back while the other is taken.
+        const packet = pool.packet(pool.tryAcquire());
+        const other = pool.tryAcquire();
+        if (other >= 0) pool.release(other);
+        pool.flush();
+        pauseBetween(box);
+        packet.release();
+        pool.flush();
+      }),
+      b: inTwo("xor", attached(1, (pool, box) => oneBurst(pool, box))),
+    },
+    check,
+  });
+});
+
+Deno.test("broken twin: giving back by load and store loses what another gives back", async () => {
+  await fails("assertion", {
+    setup: poolOf({ batchSize: 2 }),
+    threads: {
+      a: inTwo("and", attached(0, waitOnce)),
+      b: inTwo("and", attached(1, waitOnce)),
+    },
+    check,
+  });
+});
+
+Deno.test("broken twin: a waiter that is not woken sleeps on", async () => {
+  const error = await fails("deadlock", {
+    setup: poolOf(),
+    threads: {
+      a: tampered(attached(0, tryOnce), () => ({ notify: () => 0 })),
+      b: attached(1, waitOnce),
+    },
+  });
+  assert(error.message.includes("waiter_queue.mail[1]"), error.message);
+});
+
+/** A thread that never finds anybody waiting when it looks. */
+function overlooking<Result>(body: (state: State) => Result): (state: State) => Result {
+  return (state) => {
+    // The mail says that its owner waits; see registrations.ts.
+    const waits = (word: number) => word >>> 30 === 3;
+    return tampered(body, (proper) => ({
+      load(view: Int32Array, index: number) {
+        const word = proper.load(view, index);
+        return waits(word) ? 1 << 31 : word;
+      },
+    }))(state);
+  };
+}
+
+Deno.test("broken twin: who gives back and does not look leaves a waiter asleep", async () => {
+  await fails("deadlock", {
+    setup: poolOf(),
+    threads: { a: overlooking(attached(0, tryOnce)), b: attached(1, waitOnce) },
+  });
+});
+
+Deno.test("broken twin: a taker that does not look leaves a waiter asleep that passed over", async () => {
+  await fails("deadlock", {
+    setup: poolOf({ batchSize: 2 }),
+    threads: {
+      giver: giveTwo,
+      taker: overlooking(attached(1, takeOnce)),
+      waiter: attached(2, waitOnceExhausted),
+    },
+  });
+});
+
+Deno.test("broken twin: a waiter that gives no sign is not served by a release", async () => {
+  await fails("deadlock", {
+    setup: poolOf({ batchSize: 2 }),
+    threads: {
+      keeper: keeper(calls.releases!),
+      waiter: tampered(attached(1, waitForEver), (proper) => ({
+        or: (view: Int32Array, index: number, bits: number) =>
+          index === WAITING && bits === 1 << 1 ? 0 : proper.or(view, index, bits),
+      })),
+    },
+  });
+});
+
+for (const [what, send] of Object.entries(ways)) {
+  Deno.test(`broken twin: a packet of ${what} is received twice by load and store`, async () => {
+    await fails("assertion", {
+      setup: poolOf(),
+      threads: {
+        sender: attached(0, send),
+        first: inTwo("compareExchange", attached(1, receiveOnce)),
+        second: inTwo("compareExchange", attached(2, receiveOnce)),
+      },
+      check: (_, { first, second }) => assert(first !== second, "received twice"),
+    });
+  });
+}
+
+Deno.test("broken twin: two that let go by load and store both leave it to the other", async () => {
+  await fails("assertion", {
+    setup: poolOf(),
+    threads: {
+      sender: inTwo("compareExchange", attached(0, sendOne)),
+      receiver: inTwo("compareExchange", attached(1, fetchAndDrop)),
+    },
+    check,
+  });
+});
+
+Deno.test("broken twin: who lets go without looking for others overwrites what they read", async () => {
+  await fails("data race", {
+    setup: poolOf(),
+    threads: {
+      // It takes itself for the only one.
+      sender: tampered(attached(0, sendOne), (proper) => ({
+        load: (view: Int32Array, index: number) => {
+          const word = proper.load(view, index);
+          return view.length > HOLD && index === HOLD ? 1 : word;
+        },
+      })),
+      receiver: attached(1, fetchAndDrop),
+    },
+  });
+});
+
+Deno.test("broken twin: a sender that does not remain a holder loses the buffer", async () => {
+  await fails("data race", {
+    setup: poolOf(),
+    threads: {
+      sender: tampered(attached(0, sendOne), () => ({ or: () => 0 })),
+      receiver: attached(1, fetchAndDrop),
+    },
+  });
+});
+
+Deno.test("broken twin: a receiver that is counted by load and store loses another's count", async () => {
+  await fails("assertion", {
+    setup: poolOf(),
+    threads: {
+      sender: attached(0, sendOne),
+      receiver: inTwo("add", attached(1, fetchAndDrop)),
+    },
+    check,
+  });
+});

@@ -1,0 +1,390 @@
+/**
+ * Any sequence of calls on several threads' parts in a pool gives what a plain model gives.
+ *
+ * All parts live in one thread here. The model keeps a list of references: which part has them, or
+ * that they are in flight, and what the bytes they refer to must be. A buffer is free when there is
+ * no reference to it.
+ */
+
+import { assert, assertEquals, assertThrows } from "@std/assert";
+import fc from "fast-check";
+import { BufferPool, type Packet, PACKET_WORDS, type SentPacket } from "../../mod.ts";
+
+const BUFFER_SIZE = 16;
+const THREADS = 3;
+
+/** What a model's reference is to. */
+interface Stretch {
+  buffer: number;
+  offset: number;
+  length: number;
+}
+
+type Reference =
+  | { kind: "number"; thread: number; buffer: number }
+  | { kind: "packet"; thread: number; packet: Packet } & Stretch
+  | { kind: "ticket"; sender: number; buffer: number; ticket: number }
+  | { kind: "sent"; sender: number; sent: SentPacket } & Stretch
+  | { kind: "words"; sender: number; words: Int32Array } & Stretch;
+
+class System {
+  readonly parts: BufferPool[];
+  /** What each buffer's bytes begin with while it is in use. */
+  readonly stamps = new Map<number, number>();
+  references: Reference[] = [];
+  #stamp = 0;
+
+  constructor(batchCount: number, batchSize: number, tickets: number) {
+    const first = BufferPool.create({
+      bufferSize: BUFFER_SIZE,
+      batchCount,
+      batchSize,
+      tickets,
+      threads: THREADS,
+    });
+    this.parts = [first];
+    while (this.parts.length < THREADS) this.parts.push(BufferPool.attach(first.handle));
+  }
+
+  get total(): number {
+    return this.parts[0]!.totalBufferCount;
+  }
+
+  /** How many buffers somebody refers to. */
+  get used(): number {
+    return new Set(this.references.map(({ buffer }) => buffer)).size;
+  }
+
+  /** The references of a kind, of one thread if given. */
+  of<Kind extends Reference["kind"]>(
+    kind: Kind,
+    thread?: number,
+  ): Extract<Reference, { kind: Kind }>[] {
+    return this.references.filter((reference) =>
+      reference.kind === kind &&
+      (thread === undefined || "thread" in reference && reference.thread === thread)
+    ) as Extract<Reference, { kind: Kind }>[];
+  }
+
+  remove(reference: Reference): void {
+    this.references.splice(this.references.indexOf(reference), 1);
+  }
+
+  /** Writes something into a buffer that was just acquired. */
+  stamp(pool: BufferPool, buffer: number): void {
+    const stamp = this.#stamp = (this.#stamp + 1) % 256;
+    this.stamps.set(buffer, stamp);
+    const start = pool.offsetOf(buffer);
+    pool.bytes.fill(stamp, start, start + BUFFER_SIZE);
+  }
+
+  /** Fails unless the usage is as it must be, and no buffer in use was written by another. */
+  check(): void {
+    for (const pool of this.parts) {
+      const { free, kept, inUse, waiting } = pool.usage();
+      assertEquals(waiting, []);
+      const others = kept.reduce((sum, count) => sum + count) - kept[pool.thread]!;
+      // What others keep is known as of when they last dealt with the pool.
+      assert(free + kept[pool.thread]! + this.used <= this.total);
+      assert(others >= 0 && inUse <= this.total);
+    }
+    for (const reference of this.references) {
+      const stamp = this.stamps.get(reference.buffer);
+      const pool = this.parts[0]!;
+      const start = pool.offsetOf(reference.buffer);
+      const bytes = pool.bytes.subarray(start, start + BUFFER_SIZE);
+      assert(bytes.every((byte) => byte === stamp), `buffer ${reference.buffer} was overwritten`);
+      if (reference.kind !== "packet") continue;
+      const { packet, offset, length } = reference;
+      assertEquals([packet.buffer, packet.offset, packet.length], [
+        reference.buffer,
+        offset,
+        length,
+      ]);
+      assertEquals(packet.byteOffset, start + offset);
+      assertEquals(packet.bytes.length, length);
+    }
+  }
+}
+
+type Step = (system: System) => void;
+
+/** Chooses one of a list. */
+function pick<T>(list: readonly T[], any: number): T | undefined {
+  return list.length === 0 ? undefined : list[any % list.length];
+}
+
+const anyThread = fc.nat(THREADS - 1);
+const anyNumber = fc.nat(10_000);
+
+/** A step of one thread that chooses something by a number. */
+function step(name: string, run: (system: System, thread: number, any: number) => void) {
+  return fc.tuple(anyThread, anyNumber).map(([thread, any]): Step => {
+    const step: Step = (system) => run(system, thread, any);
+    return Object.assign(step, { toString: () => `${name}(${thread}, ${any})` });
+  });
+}
+
+const acquire = step("acquire", (system, thread) => {
+  const pool = system.parts[thread]!;
+  const buffer = pool.tryAcquire();
+  if (buffer < 0) {
+    // All that nobody refers to is kept by others.
+    const { free, kept } = pool.usage();
+    assertEquals([free, kept[thread]], [0, 0]);
+    return;
+  }
+  assert(buffer < system.total && !system.references.some((other) => other.buffer === buffer));
+  system.stamp(pool, buffer);
+  system.references.push({ kind: "number", thread, buffer });
+});
+
+const release = step("release", (system, thread, any) => {
+  const pool = system.parts[thread]!;
+  const reference = pick(system.of("number", thread), any);
+  if (reference !== undefined) {
+    pool.release(reference.buffer);
+    system.remove(reference);
+    return;
+  }
+  // None is there that could be released by number.
+  for (const buffer of [-1, 0, 1, system.total, 0.5]) {
+    assertThrows(() => pool.release(buffer), Error, "Cannot release");
+  }
+});
+
+const retain = step("retain", (system, thread, any) => {
+  const reference = pick(system.of("number", thread), any);
+  if (reference === undefined) return;
+  system.parts[thread]!.retain(reference.buffer);
+  system.references.push({ ...reference });
+});
+
+const wrap = step("packet", (system, thread, any) => {
+  const reference = pick(system.of("number", thread), any);
+  if (reference === undefined) return;
+  const offset = any % 7;
+  const length = any % 5;
+  const { buffer } = reference;
+  const packet = system.parts[thread]!.packet(buffer, offset, length);
+  system.remove(reference);
+  system.references.push({ kind: "packet", thread, packet, buffer, offset, length });
+});
+
+const clone = step("clone", (system, thread, any) => {
+  const reference = pick(system.of("packet", thread), any);
+  if (reference === undefined) return;
+  system.references.push({ ...reference, packet: reference.packet.clone() });
+});
+
+const advance = step("advance", (system, thread, any) => {
+  const reference = pick(system.of("packet", thread), any);
+  if (reference === undefined) return;
+  const count = any % (reference.length + 1);
+  reference.packet.advance(count);
+  reference.offset += count;
+  reference.length -= count;
+});
+
+const split = step("split", (system, thread, any) => {
+  const reference = pick(system.of("packet", thread), any);
+  if (reference === undefined) return;
+  const { buffer, offset, length } = reference;
+  const offsets = [any, any >> 3].map((n) => n % (length + 1)).sort((a, b) => a - b)
+    .slice(any % 3);
+  const packets = reference.packet.split(offsets);
+  assertThrows(() => reference.packet.length, Error, "released, sent or split before");
+  system.remove(reference);
+  const bounds = [0, ...offsets, length];
+  for (const [i, packet] of packets.entries()) {
+    const start = bounds[i]!;
+    system.references.push({
+      kind: "packet",
+      thread,
+      packet,
+      buffer,
+      offset: offset + start,
+      length: bounds[i + 1]! - start,
+    });
+  }
+});
+
+const drop = step("drop", (system, thread, any) => {
+  const reference = pick(system.of("packet", thread), any);
+  if (reference === undefined) return;
+  reference.packet.release();
+  assertThrows(() => reference.packet.release(), Error, "Cannot release this packet");
+  assertThrows(() => reference.packet.clone(), Error, "Cannot clone this packet");
+  reference.packet[Symbol.dispose]();
+  system.remove(reference);
+});
+
+/** Fails unless `send` works, or throws because too many tickets are in flight. */
+function trySend<T>(send: () => T): T | undefined {
+  try {
+    return send();
+  } catch (error) {
+    assert(error instanceof Error && error.message.includes("are in flight"), String(error));
+    return undefined;
+  }
+}
+
+const send = step("send", (system, thread, any) => {
+  const reference = pick(system.of("packet", thread), any);
+  if (reference === undefined) return;
+  const { buffer, offset, length, packet } = reference;
+  if (any % 2 === 0) {
+    const sent = trySend(() => packet.send());
+    if (sent === undefined) return;
+    system.references.push({
+      kind: "sent",
+      sender: thread,
+      sent: structuredClone(sent),
+      buffer,
+      offset,
+      length,
+    });
+  } else {
+    const words = new Int32Array(PACKET_WORDS + 1);
+    if (trySend(() => (packet.sendInto(words, 1), true)) === undefined) return;
+    system.references.push({ kind: "words", sender: thread, words, buffer, offset, length });
+  }
+  assertThrows(() => packet.send(), Error, "Cannot send this packet");
+  system.remove(reference);
+});
+
+const sendNumber = step("sendBuffer", (system, thread, any) => {
+  const reference = pick(system.of("number", thread), any);
+  if (reference === undefined) return;
+  const { buffer } = reference;
+  const ticket = trySend(() => system.parts[thread]!.sendBuffer(buffer));
+  if (ticket === undefined) return;
+  system.remove(reference);
+  system.references.push({ kind: "ticket", sender: thread, buffer, ticket });
+});
+
+const receive = step("receive", (system, thread, any) => {
+  const pool = system.parts[thread]!;
+  const sent = pick([...system.of("sent"), ...system.of("words")], any);
+  if (sent === undefined) return;
+  const take = () =>
+    sent.kind === "sent" ? pool.receive(sent.sent) : pool.receiveFrom(sent.words, 1);
+  const { buffer, offset, length } = sent;
+  system.references.push({ kind: "packet", thread, packet: take(), buffer, offset, length });
+  system.remove(sent);
+  assertThrows(take, Error, "this ticket is not in flight");
+});
+
+const receiveNumber = step("receiveBuffer", (system, thread, any) => {
+  const pool = system.parts[thread]!;
+  const sent = pick(system.of("ticket"), any);
+  if (sent === undefined) return;
+  const { buffer, ticket } = sent;
+  pool.receiveBuffer(buffer, ticket);
+  assertThrows(() => pool.receiveBuffer(buffer, ticket), Error, "this ticket is not in flight");
+  system.remove(sent);
+  system.references.push({ kind: "number", thread, buffer });
+});
+
+const receiveForged = step("receive what was not sent", (system, thread, any) => {
+  const pool = system.parts[thread]!;
+  const known = system.references.map((reference) =>
+    reference.kind === "ticket"
+      ? reference.ticket
+      : reference.kind === "sent"
+      ? reference.sent.ticket
+      : reference.kind === "words"
+      ? reference.words[4]
+      : undefined
+  );
+  for (const ticket of [any, any << 16, -1, -any, (1 << 31) + any, 1 << 30]) {
+    if (known.includes(ticket)) continue;
+    assertThrows(() => pool.receiveBuffer(any % system.total, ticket), Error);
+  }
+});
+
+const flush = step("flush", (system, thread) => {
+  const pool = system.parts[thread]!;
+  pool.flush();
+  assertEquals(pool.usage().kept[thread], 0);
+});
+
+/** What the thread had is gone. */
+function forget(system: System, thread: number): void {
+  system.references = system.references.filter((reference) =>
+    !("thread" in reference) || reference.thread !== thread
+  );
+}
+
+const leave = step("leave", (system, thread) => {
+  const { handle } = system.parts[thread]!;
+  const packet = system.of("packet", thread)[0]?.packet;
+  system.parts[thread]![Symbol.dispose]();
+  assertThrows(() => system.parts[thread]!.tryAcquire(), Error, "has left the pool");
+  if (packet !== undefined) assertThrows(() => packet.bytes, Error, "has left the pool");
+  forget(system, thread);
+  system.parts[thread] = BufferPool.attach(handle, { thread });
+});
+
+const reclaim = step("reclaim", (system, thread, any) => {
+  // This part is used no more, as if its thread had died.
+  const { handle } = system.parts[thread]!;
+  const usedBefore = system.used;
+  forget(system, thread);
+  const sent = any % 2 === 0;
+  if (sent) {
+    system.references = system.references.filter((reference) =>
+      !("sender" in reference) || reference.sender !== thread
+    );
+  }
+  const reclaimer = system.parts[(thread + 1 + any % (THREADS - 1)) % THREADS]!;
+  const count = reclaimer.reclaim(thread, { sent });
+  assert(count >= usedBefore - system.used, "not all buffers came back");
+  system.parts[thread] = BufferPool.attach(handle, { thread });
+});
+
+const anyStep = fc.oneof(
+  { weight: 8, arbitrary: acquire },
+  { weight: 4, arbitrary: release },
+  { weight: 1, arbitrary: retain },
+  { weight: 6, arbitrary: wrap },
+  { weight: 3, arbitrary: clone },
+  { weight: 1, arbitrary: advance },
+  { weight: 2, arbitrary: split },
+  { weight: 4, arbitrary: drop },
+  { weight: 6, arbitrary: send },
+  { weight: 3, arbitrary: sendNumber },
+  { weight: 6, arbitrary: receive },
+  { weight: 3, arbitrary: receiveNumber },
+  { weight: 1, arbitrary: receiveForged },
+  { weight: 1, arbitrary: flush },
+  { weight: 1, arbitrary: leave },
+  { weight: 1, arbitrary: reclaim },
+);
+
+Deno.test("buffer pool: any sequence of calls gives what a plain model gives", () => {
+  fc.assert(
+    fc.property(
+      fc.integer({ min: 1, max: 4 }),
+      fc.integer({ min: 1, max: 4 }),
+      fc.integer({ min: 1, max: 6 }),
+      fc.array(anyStep, { maxLength: 120, size: "max" }),
+      (batchCount, batchSize, tickets, steps) => {
+        const system = new System(batchCount, batchSize, tickets);
+        for (const step of steps) {
+          step(system);
+          system.check();
+        }
+        const { handle } = system.parts[0]!;
+        const unreceived = new Set(
+          system.references.filter((reference) => "sender" in reference).map((r) => r.buffer),
+        ).size;
+        for (const pool of system.parts) pool[Symbol.dispose]();
+        using pool = BufferPool.attach(handle);
+        assertEquals(pool.usage().free, system.total - unreceived);
+        assertEquals(pool.usage().inUse, unreceived);
+      },
+    ),
+    { numRuns: 300 },
+  );
+});

@@ -1,0 +1,216 @@
+/**
+ * What the model tests of the buffer pool have in common: tiny pools, threads that are attached to
+ * them under numbers of their own, threads that die at a given instruction, and verdicts.
+ *
+ * @module
+ */
+
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import {
+  BufferPool,
+  type BufferPoolHandle,
+  type BufferPoolSize,
+  type Packet,
+} from "@busbar/busbar";
+import {
+  ExplorationError,
+  explore,
+  type ExploreOptions,
+  type FailureKind,
+  type Report,
+  type Threads,
+} from "@busbar/busbar/model";
+
+/** What the threads of a model are given. */
+export interface State {
+  readonly handle: BufferPoolHandle;
+  /** Words by which they agree, and in which packets travel. */
+  readonly box: Int32Array;
+}
+
+/** What a thread does with its part in the pool. */
+export type Body<Result> = (pool: BufferPool, box: Int32Array) => Result;
+
+/** The number of a thread that is attached only by {@linkcode assertAllFree}. */
+const CHECKER = 3;
+
+/** A pool of one buffer, unless said otherwise, that nobody is attached to. */
+export function poolOf(size: Partial<BufferPoolSize> = {}): () => State {
+  return () => {
+    using pool = BufferPool.create({
+      bufferSize: 4,
+      batchCount: 1,
+      batchSize: 1,
+      threads: CHECKER + 1,
+      tickets: 2,
+      ...size,
+    });
+    return { handle: pool.handle, box: new Int32Array(new SharedArrayBuffer(64)) };
+  };
+}
+
+/** A thread that attaches under a number, does something, and does not leave. */
+export function attached<Result>(thread: number, body: Body<Result>): (state: State) => Result {
+  return ({ handle, box }) => body(BufferPool.attach(handle, { thread }), box);
+}
+
+/** Fails unless all buffers are free, and nobody waits or is in the midst of something. */
+export function assertAllFree({ handle }: State): void {
+  using pool = BufferPool.attach(handle, { thread: CHECKER });
+  const { free, waiting } = pool.usage();
+  assertEquals(waiting, []);
+  assertEquals(free, pool.totalBufferCount, "a buffer is lost");
+  const buffers = new Set<number>();
+  for (let i = 0; i < free; i++) buffers.add(pool.tryAcquire());
+  assertEquals(buffers.size, free, "a buffer is there twice");
+  assert(!buffers.has(-1), "a free buffer cannot be had");
+}
+
+/** Reads and writes the first byte of a buffer, plainly: a race if anybody else does. */
+export function use(pool: BufferPool, buffer: number): void {
+  pool.bytes[pool.offsetOf(buffer)]! += 1;
+}
+
+/** A point between two calls at which other threads may come in. */
+export function pauseBetween(box: Int32Array): void {
+  Atomics.load(box, 15);
+}
+
+/** Uses a buffer if there is one, and gives back what is kept. */
+export function tryOnce(pool: BufferPool): boolean {
+  const buffer = pool.tryAcquire();
+  if (buffer >= 0) {
+    use(pool, buffer);
+    pool.release(buffer);
+  }
+  pool.flush();
+  return buffer >= 0;
+}
+
+/** Waits for a buffer, uses it, and gives back what is kept. */
+export function waitOnce(pool: BufferPool): void {
+  const buffer = pool.acquire();
+  use(pool, buffer);
+  pool.release(buffer);
+  pool.flush();
+}
+
+const READY = 12;
+
+/** Tells others that something is prepared. */
+export function tellReady(box: Int32Array): void {
+  Atomics.store(box, READY, 1);
+  Atomics.notify(box, READY);
+}
+
+/** Waits until another thread has prepared something. */
+export function untilReady(box: Int32Array): void {
+  while (Atomics.load(box, READY) === 0) Atomics.wait(box, READY, 0);
+}
+
+const SENT = 0;
+/** Where in the box the first packet is. */
+const PACKETS = 1;
+const PACKET_WORDS = 4;
+
+/** Puts packets into the box, and tells it. */
+export function post(box: Int32Array, ...packets: Packet[]): void {
+  packets.forEach((packet, i) => packet.sendInto(box, PACKETS + i * PACKET_WORDS));
+  Atomics.store(box, SENT, 1);
+  Atomics.notify(box, SENT);
+}
+
+/** Waits for the packets, and receives one. */
+export function fetch(pool: BufferPool, box: Int32Array, i = 0): Packet {
+  while (Atomics.load(box, SENT) === 0) Atomics.wait(box, SENT, 0);
+  return pool.receiveFrom(box, PACKETS + i * PACKET_WORDS);
+}
+
+/** Fetches a packet if there is one and it can be received. */
+export function tryFetch(pool: BufferPool, box: Int32Array, i = 0): Packet | undefined {
+  if (Atomics.load(box, SENT) === 0) return undefined;
+  try {
+    return pool.receiveFrom(box, PACKETS + i * PACKET_WORDS);
+  } catch (error) {
+    if (!(error instanceof Error) || !error.message.includes("not in flight")) throw error;
+    return undefined;
+  }
+}
+
+/** How a thread dies. */
+class Death extends Error {}
+
+/** All operations of {@linkcode Atomics} that the pool uses. */
+const operations = [
+  "load",
+  "store",
+  "add",
+  "and",
+  "or",
+  "xor",
+  "exchange",
+  "compareExchange",
+  "wait",
+  "notify",
+  "pause",
+] as const;
+
+/**
+ * A thread that attaches as number 0, prepares something, and then acts until it dies.
+ *
+ * @param life How many operations of `act` it lives to perform.
+ * @returns A body, which returns whether it died.
+ */
+export function mortal<Prepared>(
+  life: number,
+  prepare: Body<Prepared>,
+  act: (pool: BufferPool, box: Int32Array, prepared: Prepared) => unknown,
+): (state: State) => boolean {
+  return attached(0, (pool, box) => {
+    const prepared = prepare(pool, box);
+    tellReady(box);
+    const proper = globalThis.Atomics;
+    const last = Object.create(proper);
+    let count = 0;
+    for (const name of operations) {
+      const operation = proper[name] as (...args: unknown[]) => unknown;
+      // Once it is dead it does nothing more, not even in what `finally` holds.
+      last[name] = (...args: unknown[]) => {
+        if (count++ >= life) throw new Death();
+        return operation.apply(proper, args);
+      };
+    }
+    globalThis.Atomics = last;
+    try {
+      act(pool, box, prepared);
+      return false;
+    } catch (error) {
+      if (!(error instanceof Death)) throw error;
+      return true;
+    } finally {
+      globalThis.Atomics = proper;
+    }
+  });
+}
+
+/** Fails unless every schedule was visited, more than one, and none fails. */
+export async function passes<S, T extends Threads<S>>(
+  options: ExploreOptions<S, T>,
+): Promise<Report> {
+  const report = await explore({ clock: "virtual", ...options });
+  assert(report.complete, report.reason);
+  return report;
+}
+
+/** Fails unless some schedule fails in this way. */
+export async function fails<S, T extends Threads<S>>(
+  kind: FailureKind,
+  options: ExploreOptions<S, T>,
+): Promise<ExplorationError> {
+  const error = await assertRejects(
+    () => explore({ clock: "virtual", ...options }),
+    ExplorationError,
+  );
+  assertEquals(error.failure.kind, kind, error.message);
+  return error;
+}
