@@ -56,6 +56,9 @@ const BITS = 32;
 /** The greatest value: a mail that is not negative is a value. */
 export const MAX_VALUE: number = 2 ** 31 - 1;
 
+/** What {@link Registrations.collect} returns if the slot was given to another. */
+export const EVICTED = -1;
+
 /** How many bytes the registrations of so many threads take. */
 export function registrationsByteLength(threads: number): number {
   return slotIndex(threads, threads) * Int32Array.BYTES_PER_ELEMENT;
@@ -169,10 +172,15 @@ export class Registrations {
     return Atomics.compareExchange(this.#words, this.#mailOf(slot), mail, IDLE) === mail;
   }
 
-  /** Takes the value that a slot was given, if it was: then it is idle. */
-  collect(slot: number): number | undefined {
+  /**
+   * Takes the value that the registration with this mail was given: then the slot is idle.
+   *
+   * @returns The value; or nothing while there is none, or -1 if the slot was given to another.
+   */
+  collect(slot: number, registered: number): number | undefined {
     const mail = Atomics.load(this.#words, this.#mailOf(slot));
-    if (mail < 0) return undefined;
+    if (mail === registered) return undefined;
+    if (mail < 0) return EVICTED;
     // Nobody else writes a mail that holds a value.
     Atomics.store(this.#words, this.#mailOf(slot), IDLE);
     return mail;

@@ -19,8 +19,10 @@
 import { keepAlive } from "../memory/keep_alive.ts";
 import { checkInteger } from "../memory/layout.ts";
 import { deadlineAfter, remainingMs, untimed, type WaitOptions } from "../memory/sleep.ts";
-import { MAX_VALUE, Registrations } from "./registrations.ts";
+import { EVICTED, MAX_VALUE, Registrations } from "./registrations.ts";
 import { releaseTo, type ValueStore } from "./value_store.ts";
+
+export type { ValueStore } from "./value_store.ts";
 import type { WaiterQueue } from "./waiter_queue.ts";
 
 /** Options of {@link WaiterQueue.join}. */
@@ -260,6 +262,7 @@ export class ThreadWaiters implements Disposable {
       this.#serve();
     } catch (error) {
       this.#failAll(error);
+      this.#serve();
     } finally {
       this.#isPumping = false;
       letGo();
@@ -293,9 +296,8 @@ export class ThreadWaiters implements Disposable {
    */
   #serve(): void {
     for (;;) {
-      const value = this.#mail === undefined ? undefined : this.#registrations.collect(this.slot);
+      const value = this.#collect();
       if (value !== undefined) {
-        this.#mail = undefined;
         this.#hand(value);
       } else if (this.#blocked === undefined && this.#awaiting.size === 0) {
         if (this.#withdraw()) return;
@@ -307,6 +309,18 @@ export class ThreadWaiters implements Disposable {
         this.#hand(stored);
       }
     }
+  }
+
+  /** Takes what this thread was given, if it was. */
+  #collect(): number | undefined {
+    if (this.#mail === undefined) return undefined;
+    const value = this.#registrations.collect(this.slot, this.#mail);
+    if (value === undefined) return undefined;
+    this.#mail = undefined;
+    if (value !== EVICTED) return value;
+    this.#isDisposed = true;
+    this.#isMarked = false;
+    throw new Error("Cannot take a value as this thread was evicted from the waiter queue");
   }
 
   #register(): void {
