@@ -40,9 +40,22 @@ export type { WaitOptions } from "./src/broadcast/waiting.ts";
 export { BroadcastWriter, type FrameOptions } from "./src/broadcast/writer.ts";
 
 export { delimited, type DelimiterOptions } from "./src/packet/delimited.ts";
+export {
+  FlushQueue,
+  type FlushQueueHandle,
+  type FlushQueueOptions,
+  type QueueWriterOptions,
+} from "./src/packet/flush_queue.ts";
+export { FrameDecoder, type FrameDecoderOptions } from "./src/packet/frame_decoder.ts";
+export { FrameDecoderStream, FrameEncoderStream } from "./src/packet/frame_streams.ts";
+export { Framer } from "./src/packet/framer.ts";
 export type { FrameScanner, Framing, ScanResult } from "./src/packet/framing.ts";
 export { FramingError } from "./src/packet/framing_error.ts";
 export { lengthPrefixed, type LengthPrefixOptions } from "./src/packet/length_prefixed.ts";
+export { type ByteSink, type ByteWriter, DrainError } from "./src/packet/write_drain.ts";
+export { WriteFlusher } from "./src/packet/write_flusher.ts";
+export { Reservation, Writer, type WriterHandle } from "./src/packet/writer.ts";
+export { createWriter } from "./src/packet/writer_unqueued.ts";
 
 export {
   type AttachOptions,

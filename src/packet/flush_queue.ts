@@ -1,0 +1,365 @@
+/**
+ * A flush queue: many writers on any threads, one flusher, and the messages between them in the
+ * buffers of a pool.
+ *
+ * A writer's messages lie one after the other in *segments*, each one buffer of the pool, numbered in
+ * the order in which they are opened. A buffer has a table beside it: where each message lies, and
+ * one bit that marks it as *ended*, committed or aborted. The flusher goes through the segments of a
+ * writer in order, and through the messages of each in order, as far as they are marked. The words
+ * are drawn in `flush_queue_layout.ts`; this is who changes them:
+ *
+ *     word          its value, and who changes it
+ *     reserved[s]   messages and bytes reserved in segment s, and CLOSED. Stored by who opens the
+ *                   segment; added to by compareExchange by who reserves; closed by `or` or store
+ *     marks[b]      16 messages a word, and STALLED. Or-ed to by who ends a message (a local writer,
+ *                   which knows its marks, stores them); by the flusher, which clears them plainly at
+ *                   the end of the segment, when all its messages have ended
+ *     messages[b]   offset and length: written plainly by who ends the message, before its mark
+ *     current       the number of the latest segment, SWITCHING, WAITING: see below
+ *     consumed      the segment that is received next: stored by the flusher
+ *     queued, next  the writer's place in the list: see below
+ *     head          the list: see below
+ *
+ * **Reserving** takes bytes and a place in the order at once, by one compareExchange of `reserved`.
+ * A thread remembers the value that it saw last and begins with that, so alone it succeeds at once.
+ * Whoever succeeds is in a segment that is open and will stay until the message has ended; the
+ * buffer is read after that. Had the place in the ring of segments been opened anew in the meantime,
+ * the reservation would be one in the new segment. A local writer counts in private and writes
+ * `reserved` only when it opens or closes a segment.
+ *
+ * **A message of more than half a buffer** gets a buffer for its own, and takes a place in the order
+ * but no bytes of the segment; so what is left of the segment is not lost and the order is kept.
+ *
+ * **Switching.** A thread that finds no room sets SWITCHING in `current`, if it is not set, by
+ * compareExchange. It alone then acquires a buffer, closes the segment by `or` of CLOSED, opens the
+ * next with its own message as the first, and exchanges `current` for the new number. Others that
+ * find no room set WAITING and sleep on `current`; the exchange finds that, and wakes them. One that
+ * gives up exchanges `current` for the old number, which lets another try. Shorter messages may be
+ * reserved in what is left of the segment until it is closed. Who closes a segment flushes with its
+ * next flush at the latest, so the flusher learns of it. If the pool has no buffer, the thread closes
+ * the segment and flushes *before* it waits: the buffer that it waits for may be that very segment's.
+ *
+ * **Ending** in any order: each thread marks its own message by one `or`, which publishes it, and
+ * waits for nobody. An aborted message has a mark, too, and the length ABORTED.
+ *
+ * **Flushing.** A thread notes in private which writers it has ended messages of. To flush it sets
+ * `queued` of each by exchange; those where it was 0 it links into a chain and the chain to `head`,
+ * in one step by compareExchange, and if it found SLEEPING there it notifies. The flusher takes the
+ * whole list by exchange, and for each writer reads `next`, clears `queued`, and then looks at the
+ * marks. So a flush either finds `queued` 0 and brings the writer to the flusher, or the flusher has
+ * yet to clear it, and looks at the marks after that.
+ *
+ * **Messages behind an open one** that are flushed wait for it. The flusher that finds such sets
+ * STALLED in the word of marks of the open one, by `or`, which tells it whether the message has
+ * ended meanwhile. Otherwise the thread that ends it finds STALLED, by its own `or`, and flushes at
+ * once. So a flushed message is received as soon as all before it have ended, whoever flushes when.
+ * A local writer knows by itself.
+ *
+ * **Consuming.** When all messages of a closed segment are received, the flusher clears the marks,
+ * stores `consumed`, and gives the buffer back to the pool: whoever gets it next finds a clear table.
+ *
+ * **Why nothing races.** A message's bytes, offset and length are written before its mark, by an
+ * atomic write which the flusher reads from, directly or through a chain of read-modify-writes. The
+ * buffer of a segment is written before `reserved` and `current`, one of which all who read it have
+ * read. A place in the ring of segments is rewritten after `consumed` was read, which the flusher
+ * stores after its last look at it. `next` belongs to who has set `queued`, until the flusher clears
+ * it. Table and bytes of a buffer go with the buffer, through the pool.
+ *
+ * **Limits.** A thread that dies with a reservation open, or while it switches, leaves its writer
+ * stuck at that message. A writer holds the buffer of its latest segment until it is disposed of, so
+ * a pool needs more buffers than a queue has writers.
+ *
+ * Proven by: tests/packet/writer_model_test.ts, which says what was explored.
+ *
+ * @module
+ */
+
+import { checkHandle } from "../memory/handle.ts";
+import { checkInteger, describe } from "../memory/layout.ts";
+import type { Memory } from "../memory/memory.ts";
+import { Region, type RegionHandle } from "../memory/region.ts";
+import type { BufferPool } from "../pool/buffer_pool.ts";
+import { FlushList } from "./flush_list.ts";
+import {
+  BUFFER_COUNT,
+  BUFFER_SIZE,
+  CLOSED,
+  CONSUMED,
+  CURRENT,
+  FLUSH_QUEUE,
+  FLUSHER,
+  FREE,
+  HEAD,
+  largestMessageCount,
+  LOCAL,
+  MESSAGE_COUNT,
+  NEXT,
+  QUEUED,
+  RESERVED,
+  SEGMENT_WORDS,
+  SEGMENTS,
+  Shape,
+  SHARED,
+  USE,
+  WRITER_COUNT,
+  WRITERS,
+} from "./flush_queue_layout.ts";
+import { LocalWriter } from "./writer_local.ts";
+import { SharedWriter } from "./writer_shared.ts";
+import { WriteFlusher } from "./write_flusher.ts";
+import { type Writer, WRITER_KIND, WRITER_VERSION, type WriterHandle } from "./writer.ts";
+
+/** Opens a {@link FlushQueue} in another thread. */
+export type FlushQueueHandle = RegionHandle<"busbar.flushQueue">;
+
+/** Options of {@link FlushQueue.create}. */
+export interface FlushQueueOptions {
+  /** Where the writers' buffers come from. */
+  pool: BufferPool;
+  /** How many writers there may be at a time, from 1 to 1024; 8 by default. */
+  writers?: number;
+  /**
+   * How many messages one buffer may hold; by default one for every 32 bytes, but at least 16.
+   * Each takes 8 bytes of memory for every buffer of the pool.
+   */
+  messagesPerBuffer?: number;
+  /** The memory to lay the queue out in; one of its own by default. */
+  memory?: Memory;
+}
+
+/** Options of {@link FlushQueue.writer}. */
+export interface QueueWriterOptions {
+  /** A number of the user's by which the flusher knows the writer; its place by default. */
+  id?: number;
+  /** Whether other threads may attach to it, too; false by default, which is several times faster. */
+  isShared?: boolean;
+}
+
+const DEFAULT_WRITERS = 8;
+const MAX_WRITERS = 1024;
+const DEFAULT_BYTES_PER_MESSAGE = 32;
+const DEFAULT_LEAST_MESSAGES = 16;
+const MAX_BUFFER_SIZE = 2 ** 26;
+const MAX_ID = 2 ** 31 - 1;
+
+/**
+ * Brings the messages of many writers, on any threads, to one flusher.
+ *
+ * Whoever creates the queue hands its handle, and that of the pool, to the other threads. Each of
+ * them makes a {@link Writer} or attaches to a shared one; one becomes the {@link WriteFlusher}.
+ *
+ * @example Usage
+ * ```ts
+ * import { BufferPool, FlushQueue } from "@busbar/busbar";
+ * import { assertEquals } from "@std/assert";
+ *
+ * using pool = BufferPool.create({ bufferSize: 4096, batchCount: 4, batchSize: 4 });
+ * const queue = FlushQueue.create({ pool });
+ * // worker.postMessage({ pool: pool.handle, queue: queue.handle }), and there:
+ * // const pool = BufferPool.attach(handles.pool);
+ * // const writer = FlushQueue.attach(handles.queue, pool).writer();
+ *
+ * using writer = queue.writer({ id: 7 });
+ * writer.send(new Uint8Array([1, 2]));
+ * writer.send(new Uint8Array([3]));
+ * writer.flush(); // both at once
+ *
+ * using flusher = queue.flusher();
+ * flusher.flush((run) => {
+ *   assertEquals(run.writerId, 7);
+ *   assertEquals([...run.take()], [1, 2, 3]);
+ * });
+ * ```
+ */
+export class FlushQueue {
+  readonly #region: Region<"busbar.flushQueue">;
+  readonly #pool: BufferPool;
+  readonly #shape: Shape;
+  readonly #list: FlushList;
+
+  private constructor(region: Region<"busbar.flushQueue">, shape: Shape, pool: BufferPool) {
+    this.#region = region;
+    this.#shape = shape;
+    this.#pool = pool;
+    this.#list = new FlushList(region.memory, region.words, shape, pool);
+    labelRegion(region, shape);
+  }
+
+  /**
+   * Lays a new, empty queue out.
+   *
+   * @throws {RangeError} If an option is out of range, or the memory has not enough free bytes.
+   */
+  static create(options: FlushQueueOptions): FlushQueue {
+    const action = "create flush queue";
+    const { pool, writers = DEFAULT_WRITERS } = options;
+    const { bufferSize, totalBufferCount } = pool;
+    checkInteger(action, "pool.bufferSize", bufferSize, 1, MAX_BUFFER_SIZE);
+    checkInteger(action, "writers", writers, 1, MAX_WRITERS);
+    const most = largestMessageCount(bufferSize);
+    const usual = Math.max(DEFAULT_LEAST_MESSAGES, bufferSize / DEFAULT_BYTES_PER_MESSAGE);
+    const { messagesPerBuffer = Math.min(most, Math.ceil(usual)) } = options;
+    checkInteger(action, "messagesPerBuffer", messagesPerBuffer, 1, most);
+    const shape = new Shape(bufferSize, totalBufferCount, writers, messagesPerBuffer);
+    const region = Region.create(FLUSH_QUEUE, shape.byteLength, options.memory);
+    initialize(region.words, shape);
+    return new FlushQueue(region, shape, pool);
+  }
+
+  /**
+   * Opens a queue that another thread created.
+   *
+   * @param handle Of the queue.
+   * @param pool This thread's own end of the pool that the queue was created with.
+   * @throws {TypeError} If it is not a handle of a queue of this version, or not of this pool.
+   */
+  static attach(handle: FlushQueueHandle, pool: BufferPool): FlushQueue {
+    const region = Region.attach(
+      FLUSH_QUEUE,
+      handle,
+      WRITERS * 4,
+      (words) => readShape(words).byteLength,
+    );
+    const shape = readShape(region.words);
+    const { bufferSize, totalBufferCount } = pool;
+    if (shape.bufferSize !== bufferSize || shape.bufferCount !== totalBufferCount) {
+      throw new TypeError(
+        `Cannot attach as the queue is for a pool of ${shape.bufferCount} buffers of ${shape.bufferSize} bytes: received one of ${totalBufferCount} of ${bufferSize} bytes`,
+      );
+    }
+    return new FlushQueue(region, shape, pool);
+  }
+
+  /** A plain object that survives structured clone and opens this queue in another thread. */
+  get handle(): FlushQueueHandle {
+    return this.#region.handle;
+  }
+
+  /** This thread's end of the pool. */
+  get pool(): BufferPool {
+    return this.#pool;
+  }
+
+  /** How many messages one buffer may hold. */
+  get messagesPerBuffer(): number {
+    return this.#shape.messageCount;
+  }
+
+  /**
+   * Makes a writer for this thread. Dispose of it to give its place to another.
+   *
+   * A shared one keeps its place for the life of the queue; its {@link Writer.handle} lets other
+   * threads attach.
+   *
+   * @throws {RangeError} If `id` is not a whole number from 0 to 2^31 - 1.
+   * @throws {Error} If all places are taken.
+   */
+  writer(options: QueueWriterOptions = {}): Writer {
+    const { isShared = false } = options;
+    const { words } = this.#region;
+    if (options.id !== undefined) checkInteger("create writer", "id", options.id, 0, MAX_ID);
+    const use = isShared ? SHARED + 1 : LOCAL;
+    for (let index = 0; index < this.#shape.writerCount; index++) {
+      const base = this.#shape.writer(index);
+      // Pairs with the store of who had the place before.
+      if (Atomics.compareExchange(words, base + USE, FREE, use) !== FREE) continue;
+      const id = options.id ?? index;
+      if (!isShared) return new LocalWriter(this.#list, index, id);
+      return new SharedWriter(this.#list, index, id);
+    }
+    throw new Error(
+      `Cannot create writer as all ${this.#shape.writerCount} places are taken: dispose of one first`,
+    );
+  }
+
+  /**
+   * Opens a shared writer for this thread.
+   *
+   * @throws {TypeError} If it is not a handle of a shared writer of this queue.
+   */
+  attachWriter(handle: WriterHandle): Writer {
+    checkHandle(handle, WRITER_KIND, WRITER_VERSION);
+    const { index, id } = handle;
+    const { words } = this.#region;
+    const isOne = Number.isSafeInteger(index) && index >= 0 && index < this.#shape.writerCount;
+    const use = isOne ? this.#shape.writer(index) + USE : -1;
+    if (use < 0 || (Atomics.load(words, use) & SHARED) === 0) {
+      throw new TypeError(
+        `Cannot attach as the queue has no shared writer with this index: received ${
+          describe(index)
+        }`,
+      );
+    }
+    Atomics.add(words, use, 1);
+    return new SharedWriter(this.#list, index, id);
+  }
+
+  /**
+   * Becomes the flusher. Dispose of it to let another, here or in another thread, take over.
+   *
+   * @throws {Error} If the queue has one.
+   */
+  flusher(): WriteFlusher {
+    return new WriteFlusher(this.#list);
+  }
+}
+
+/** Writes the header of a queue of this shape; nobody else has the memory yet. */
+function initialize(words: Int32Array, shape: Shape): void {
+  words[BUFFER_SIZE] = shape.bufferSize;
+  words[BUFFER_COUNT] = shape.bufferCount;
+  words[WRITER_COUNT] = shape.writerCount;
+  words[MESSAGE_COUNT] = shape.messageCount;
+  for (let index = 0; index < shape.writerCount; index++) {
+    const base = shape.writer(index);
+    // Segment 0 counts as consumed, and like all places of the ring as closed and without messages.
+    words[base + CONSUMED] = 1;
+    for (let place = 0; place < shape.segmentCount; place++) {
+      words[base + SEGMENTS + place * SEGMENT_WORDS + RESERVED] = CLOSED;
+    }
+  }
+}
+
+/** The shape that the header says. */
+function readShape(words: Int32Array): Shape {
+  const [bufferSize, buffers, writers, messages] = [
+    words[BUFFER_SIZE]!,
+    words[BUFFER_COUNT]!,
+    words[WRITER_COUNT]!,
+    words[MESSAGE_COUNT]!,
+  ];
+  const isShape = bufferSize > 0 && bufferSize <= MAX_BUFFER_SIZE && buffers > 0 &&
+    writers > 0 && writers <= MAX_WRITERS && messages > 0 &&
+    messages <= largestMessageCount(bufferSize);
+  if (!isShape) {
+    throw new TypeError(
+      `Cannot attach as the queue's header is damaged: found ${buffers} buffers of ${bufferSize} bytes, ${writers} writers, ${messages} messages a buffer`,
+    );
+  }
+  return new Shape(bufferSize, buffers, writers, messages);
+}
+
+/** Names the words for an observer's reports. */
+function labelRegion(region: Region<"busbar.flushQueue">, shape: Shape): void {
+  region.label("flusher", FLUSHER);
+  region.label("head", HEAD);
+  for (let index = 0; index < shape.writerCount; index++) {
+    const base = shape.writer(index);
+    const name = `writer${index}`;
+    region.label(`${name}.use`, base + USE);
+    region.label(`${name}.queued`, base + QUEUED);
+    region.label(`${name}.next`, base + NEXT);
+    region.label(`${name}.current`, base + CURRENT);
+    region.label(`${name}.consumed`, base + CONSUMED);
+    for (let place = 0; place < shape.segmentCount; place++) {
+      const segment = base + SEGMENTS + place * SEGMENT_WORDS;
+      region.label(`${name}.reserved${place}`, segment + RESERVED);
+      region.label(`${name}.segment${place}`, segment + RESERVED + 1, SEGMENT_WORDS - 1);
+    }
+  }
+  for (let buffer = 0; buffer < shape.bufferCount; buffer++) {
+    const table = shape.table(buffer);
+    region.label(`marks${buffer}`, table, shape.marksWords);
+    region.label(`messages${buffer}`, table + shape.marksWords, 2 * shape.messageCount);
+  }
+}

@@ -1,0 +1,183 @@
+/**
+ * The layout of a flush queue in memory: its words, those of its writers, and the tables of buffers.
+ *
+ * Region (32-bit words; each line of the drawing begins a cache line):
+ *
+ *     word  0 | magic | version | buffer size | buffers | writers | messages a buffer |
+ *     word 16 | flusher |              who receives
+ *     word 32 | head |                 the list of writers that have flushed
+ *     word 48 | writer 0 ...           `writers` of these
+ *             | table of buffer 0 ...  `buffers` of these
+ *
+ * A writer:
+ *
+ *     word  0 | use |                  whether somebody has it
+ *     word 16 | queued | next |        its place in the list
+ *     word 32 | current |              the number of its latest segment
+ *     word 48 | consumed | received |  what is received next: segment, and message of it
+ *     word 64 | segment 0: reserved, buffer, id, is shared, ticket | segment 1 ...
+ *
+ * A buffer's table, which belongs to whoever the buffer belongs to:
+ *
+ *     | marks: 16 messages a word | offset and length of message 0 | of message 1 ...
+ *
+ * @module
+ */
+
+import { alignUp, CACHE_LINE_WORDS } from "../memory/layout.ts";
+import { FIRST_WORD, type RegionKind } from "../memory/region.ts";
+
+/** By what flush queues are known. */
+export const FLUSH_QUEUE: RegionKind<"busbar.flushQueue"> = {
+  kind: "busbar.flushQueue",
+  version: 1,
+  magic: 0x666c7368, // "flsh"
+};
+
+/** The bytes of a buffer. Written once, as all words up to {@link FLUSHER}. */
+export const BUFFER_SIZE: number = FIRST_WORD;
+/** How many buffers the pool has. */
+export const BUFFER_COUNT: number = FIRST_WORD + 1;
+/** How many writers there may be. */
+export const WRITER_COUNT: number = FIRST_WORD + 2;
+/** How many messages a buffer may hold. */
+export const MESSAGE_COUNT: number = FIRST_WORD + 3;
+/** 0: nobody receives. 1: somebody does. Taken by compareExchange, given back by its holder. */
+export const FLUSHER = 16;
+/**
+ * {@link EMPTY}, {@link SLEEPING}, or 1 + the writer at the head of the list. Linked to by
+ * compareExchange by who flushes; taken whole by exchange by the flusher.
+ */
+export const HEAD = 32;
+/** The words of the region before its writers. */
+export const WRITERS = 48;
+
+/** {@link HEAD}: the list has no writer. */
+export const EMPTY = 0;
+/** {@link HEAD}: the list has no writer and the flusher may sleep. */
+export const SLEEPING: number = -1;
+
+/** {@link FREE}, {@link LOCAL}, or {@link SHARED} plus how many threads have attached. */
+export const USE = 0;
+/** 0: not in the list. 1: in it, or about to be. Exchanged by who flushes; cleared by the flusher. */
+export const QUEUED = 16;
+/** The next in the list, as {@link HEAD}; written by who set {@link QUEUED}, before it links. */
+export const NEXT = 17;
+/**
+ * The number of the latest segment, shifted by {@link CURRENT_SHIFT}, with {@link SWITCHING} and
+ * {@link WAITING}. Changed by read-modify-writes of the threads that write.
+ */
+export const CURRENT = 32;
+/** The number of the segment that is received next; stored by the flusher. */
+export const CONSUMED = 48;
+/** How many messages of that segment were received, whenever nobody is the flusher. */
+export const RECEIVED = 49;
+/** The words of a writer before its segments. */
+export const SEGMENTS = 64;
+
+/** {@link USE}: nobody has this writer. */
+export const FREE = 0;
+/** {@link USE}: one thread has it. */
+export const LOCAL = 1;
+/** {@link USE}: threads may share it; the low bits count them. */
+export const SHARED: number = 1 << 30;
+
+/** {@link CURRENT}: a thread is about to open the next segment. */
+export const SWITCHING = 1;
+/** {@link CURRENT}: others sleep until it has. */
+export const WAITING = 2;
+/** {@link CURRENT}: how far the number of the segment is shifted. */
+export const CURRENT_SHIFT = 2;
+
+/**
+ * The bytes and the messages reserved in the segment, packed as {@link Shape} says, and
+ * {@link CLOSED}. Changed by read-modify-writes of the threads that write; stored at opening.
+ */
+export const RESERVED = 0;
+/** The segment's buffer; written before the segment is opened. */
+export const BUFFER = 1;
+/** The user's number of the writer; likewise. */
+export const ID = 2;
+/** 1 if threads share the writer; likewise. */
+export const IS_SHARED = 3;
+/** What lets the flusher take the buffer over from who opened the segment; likewise. */
+export const TICKET = 4;
+/** The words of a segment. */
+export const SEGMENT_WORDS = 8;
+
+/** {@link RESERVED}: nothing more may be reserved here. */
+export const CLOSED: number = 1 << 31;
+
+/** A word of marks holds those of 2 to the power of this messages, in its low bits. */
+export const MARKS_SHIFT = 4;
+/** The messages of a word of marks, less one. */
+export const MARKS_MASK = 15;
+/** In a word of marks: who ends a message here must flush it, since others wait behind it. */
+export const STALLED: number = 1 << 16;
+
+/** The length of a message that was given up. */
+export const ABORTED: number = -1;
+
+/** The shape of one queue, and what follows from it. */
+export class Shape {
+  /** How many segments a writer's ring has: a power of two, not below the number of buffers. */
+  readonly segmentCount: number;
+  /** {@link RESERVED}: how many of its low bits count bytes; the rest counts messages. */
+  readonly bytesBits: number;
+  readonly #writerWords: number;
+  readonly #marksWords: number;
+  readonly #tableWords: number;
+
+  /** Computes it. */
+  constructor(
+    readonly bufferSize: number,
+    readonly bufferCount: number,
+    readonly writerCount: number,
+    readonly messageCount: number,
+  ) {
+    this.segmentCount = bufferCount < 2 ? 1 : 2 ** (32 - Math.clz32(bufferCount - 1));
+    this.bytesBits = bytesBits(bufferSize);
+    const line = CACHE_LINE_WORDS;
+    this.#writerWords = alignUp(SEGMENTS + this.segmentCount * SEGMENT_WORDS, line);
+    this.#marksWords = (messageCount + MARKS_MASK) >> MARKS_SHIFT;
+    this.#tableWords = alignUp(this.#marksWords + 2 * messageCount, line);
+  }
+
+  /** The size of the region. */
+  get byteLength(): number {
+    return this.table(this.bufferCount) * Int32Array.BYTES_PER_ELEMENT;
+  }
+
+  /**
+   * Where the ticket of a buffer that one message has for its own stands: in its table, which is not
+   * used otherwise. Written by who ends the message, before it marks it.
+   */
+  ownedTicket(buffer: number): number {
+    return this.table(buffer) + this.#marksWords;
+  }
+
+  /** The words of marks that a buffer has. */
+  get marksWords(): number {
+    return this.#marksWords;
+  }
+
+  /** Where the words of a writer begin. */
+  writer(index: number): number {
+    return WRITERS + index * this.#writerWords;
+  }
+
+  /** Where the table of a buffer begins, which is where its marks do. */
+  table(buffer: number): number {
+    return this.writer(this.writerCount) + buffer * this.#tableWords;
+  }
+}
+
+/** How many bits it takes to count the bytes of a buffer. */
+function bytesBits(bufferSize: number): number {
+  return 32 - Math.clz32(bufferSize);
+}
+
+/** The greatest number of messages that can be counted beside the bytes of a buffer. */
+export function largestMessageCount(bufferSize: number): number {
+  return 2 ** (31 - bytesBits(bufferSize)) - 1;
+}

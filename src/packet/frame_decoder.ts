@@ -1,0 +1,271 @@
+/**
+ * Cuts a stream of bytes into frames, by a framing, in buffers of a pool.
+ *
+ * @module
+ */
+
+import { checkInteger, describe } from "../memory/layout.ts";
+import type { WaitOptions } from "../memory/sleep.ts";
+import type { BufferPool } from "../pool/buffer_pool.ts";
+import type { Packet } from "../pool/packet.ts";
+import { Framer } from "./framer.ts";
+import type { FrameScanner, Framing } from "./framing.ts";
+import { FramingError } from "./framing_error.ts";
+
+/** Options of a {@link FrameDecoder}. */
+export interface FrameDecoderOptions {
+  /**
+   * What to do when the stream cannot be framed: `stop` (default) throws, now and each time after;
+   * `resynchronise` goes on after the frame whose length is wrong, or after the next delimiter.
+   */
+  malformed?: "stop" | "resynchronise";
+  /** Is told of each error that `resynchronise` goes on from. */
+  onMalformed?: (error: FramingError) => void;
+}
+
+/**
+ * Cuts a stream of bytes into frames. How the stream is chunked makes no difference.
+ *
+ * Bytes are read straight into {@link FrameDecoder.write}, or copied by {@link FrameDecoder.stage};
+ * then {@link FrameDecoder.next} goes through the frames that are whole. A frame that does not fit
+ * what is left of a buffer is carried over to the next; one that does not fit a buffer is malformed.
+ *
+ * @example Usage
+ * ```ts
+ * import { BufferPool, FrameDecoder, lengthPrefixed } from "@busbar/busbar";
+ * import { assertEquals } from "@std/assert";
+ *
+ * using pool = BufferPool.create({ bufferSize: 1024, batchCount: 2 });
+ * using decoder = new FrameDecoder(pool, lengthPrefixed({ prefixBytes: 1 }));
+ * const seen: number[][] = [];
+ * for (const chunk of [[1, 7, 3, 8], [9, 10, 0]]) {
+ *   for (let from = 0; from < chunk.length;) {
+ *     if (decoder.remaining === 0) decoder.nextBuffer();
+ *     from = decoder.stage(new Uint8Array(chunk), from);
+ *     while (decoder.next()) {
+ *       const { bytes, frameOffset, frameLength } = decoder; // nothing was allocated
+ *       seen.push([...bytes.subarray(frameOffset, frameOffset + frameLength)]);
+ *     }
+ *   }
+ * }
+ * decoder.end();
+ * assertEquals(seen, [[7], [8, 9, 10], []]);
+ * ```
+ */
+export class FrameDecoder implements Disposable {
+  readonly #framer: Framer;
+  readonly #bytes: Uint8Array;
+  readonly #scanner: FrameScanner;
+  readonly #onMalformed: ((error: FramingError) => void) | undefined;
+  readonly #resynchronises: boolean;
+  /** How many bytes the unfinished frame takes at least. */
+  #needed = 0;
+  /** How many bytes that are yet to come belong to no frame. */
+  #toSkip = 0;
+  /** How many bytes of the stream come before what is unfinished. */
+  #streamOffset = 0;
+  #skippedBytes = 0;
+  #error: FramingError | undefined;
+
+  /**
+   * Begins a stream.
+   *
+   * @throws {RangeError} If no frame fits a buffer, or an option is out of range.
+   */
+  constructor(pool: BufferPool, framing: Framing, options: FrameDecoderOptions = {}) {
+    const { malformed = "stop", onMalformed } = options;
+    if (malformed !== "stop" && malformed !== "resynchronise") {
+      throw new RangeError(
+        `Cannot create frame decoder as 'malformed' must be "stop" or "resynchronise": received ${
+          describe(malformed)
+        }`,
+      );
+    }
+    checkInteger("create frame decoder", "pool.bufferSize", pool.bufferSize, framing.overheadBytes);
+    this.#framer = new Framer(pool);
+    this.#bytes = pool.bytes;
+    this.#scanner = framing.scanner(pool.bufferSize);
+    this.#resynchronises = malformed === "resynchronise";
+    this.#onMalformed = onMalformed;
+  }
+
+  /** The bytes of the pool. */
+  get bytes(): Uint8Array {
+    return this.#bytes;
+  }
+
+  /** Where in {@link FrameDecoder.bytes} the next byte of the stream is to be written. */
+  get offset(): number {
+    return this.#framer.offset;
+  }
+
+  /**
+   * How many bytes can be written. 0 if the next buffer is needed, which may be before this one is
+   * full: the unfinished frame is known not to fit.
+   */
+  get remaining(): number {
+    const { remainingOnBuffer } = this.#framer;
+    return this.#needed - this.#framer.unfinishedLength > remainingOnBuffer ? 0 : remainingOnBuffer;
+  }
+
+  /** Where in {@link FrameDecoder.bytes} the present frame's payload begins. */
+  get frameOffset(): number {
+    return this.#framer.frameOffset;
+  }
+
+  /** How many bytes it has. */
+  get frameLength(): number {
+    return this.#framer.frameLength;
+  }
+
+  /** The buffer that it lies in. */
+  get frameBuffer(): number {
+    return this.#framer.frameBuffer;
+  }
+
+  /** How many bytes of the stream come before what is neither framed nor skipped. */
+  get streamOffset(): number {
+    return this.#streamOffset;
+  }
+
+  /** How many bytes of the stream were skipped in order to resynchronise. */
+  get skippedBytes(): number {
+    return this.#skippedBytes;
+  }
+
+  /** What can be written: a view of {@link FrameDecoder.remaining} bytes, valid until the commit. */
+  write(): Uint8Array {
+    const { offset } = this;
+    return this.#bytes.subarray(offset, offset + this.remaining);
+  }
+
+  /**
+   * Says that so many bytes of the stream were written.
+   *
+   * @throws {RangeError} If that is not a whole number up to what could be written.
+   */
+  commit(length: number): void {
+    this.#framer.commit(length);
+    if (this.#toSkip > 0) this.#skip(0);
+  }
+
+  /**
+   * Copies bytes of the stream, as many as can be written.
+   *
+   * @param chunk The bytes.
+   * @param from Where in the chunk to begin; 0 by default.
+   * @returns Up to where in the chunk they were taken.
+   */
+  stage(chunk: Uint8Array, from: number = 0): number {
+    const length = Math.min(chunk.length - from, this.remaining);
+    if (length <= 0) return from;
+    const isWhole = length === chunk.length;
+    this.#bytes.set(isWhole ? chunk : chunk.subarray(from, from + length), this.offset);
+    this.commit(length);
+    return from + length;
+  }
+
+  /**
+   * Goes on to the next whole frame.
+   *
+   * @returns Whether there is one; if not, more of the stream is needed.
+   * @throws {FramingError} If the stream cannot be framed, unless it resynchronises.
+   */
+  next(): boolean {
+    const framer = this.#framer;
+    const scanner = this.#scanner;
+    if (this.#error !== undefined) throw this.#error;
+    while (this.#toSkip === 0) {
+      const start = framer.unfinishedOffset;
+      const result = scanner.scan(this.#bytes, start, framer.offset);
+      const { frameLength } = scanner;
+      if (result === "frame") {
+        const { payloadOffset, payloadLength } = scanner;
+        framer.cut(payloadOffset, payloadLength, frameLength - payloadOffset - payloadLength);
+        this.#streamOffset += frameLength;
+        this.#needed = 0;
+        return true;
+      }
+      if (result === "incomplete") {
+        this.#needed = frameLength;
+        return false;
+      }
+      if (result === "malformed") this.#resynchronise(scanner.reason);
+      else this.#skip(frameLength);
+    }
+    return false;
+  }
+
+  /** The present frame as a packet, which keeps its buffer from being reused. */
+  packet(): Packet {
+    return this.#framer.packet();
+  }
+
+  /**
+   * Says that the stream has ended.
+   *
+   * @throws {FramingError} If that is within a frame, unless it resynchronises.
+   */
+  end(): void {
+    if (this.#error !== undefined) throw this.#error;
+    const { unfinishedLength } = this.#framer;
+    if (unfinishedLength === 0 && this.#toSkip === 0) return;
+    this.#toSkip = 0;
+    this.#report(`it ends within a frame: received ${unfinishedLength} bytes of it`);
+    this.#skip(unfinishedLength);
+  }
+
+  /**
+   * Goes on to another buffer, if one is free.
+   *
+   * @returns Whether it did.
+   */
+  tryNextBuffer(): boolean {
+    return this.#framer.tryNextBuffer();
+  }
+
+  /**
+   * As {@link FrameDecoder.tryNextBuffer}; blocks until a buffer is free.
+   *
+   * @param timeoutMs Gives up after this many milliseconds; never by default.
+   */
+  nextBuffer(timeoutMs?: number): boolean {
+    return this.#framer.nextBuffer(timeoutMs);
+  }
+
+  /**
+   * As {@link FrameDecoder.nextBuffer}, without blocking. Nothing is to be written until it resolves.
+   *
+   * @throws The signal's reason, if it is aborted.
+   */
+  nextBufferAsync(options?: WaitOptions): Promise<boolean> {
+    return this.#framer.nextBufferAsync(options);
+  }
+
+  /** Gives the buffer back. Doing it again does nothing. */
+  [Symbol.dispose](): void {
+    this.#framer[Symbol.dispose]();
+  }
+
+  #resynchronise(reason: string): void {
+    this.#report(reason);
+    this.#scanner.resynchronise();
+  }
+
+  #report(reason: string): void {
+    const error = new FramingError(this.#streamOffset, reason);
+    if (!this.#resynchronises) throw this.#error = error;
+    this.#onMalformed?.(error);
+  }
+
+  /** Leaves out `length` bytes more, as far as they have come. */
+  #skip(length: number): void {
+    this.#toSkip += length;
+    const now = Math.min(this.#toSkip, this.#framer.unfinishedLength);
+    this.#framer.discard(now);
+    this.#toSkip -= now;
+    this.#streamOffset += now;
+    this.#skippedBytes += now;
+    this.#needed = 0;
+  }
+}

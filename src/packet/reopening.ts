@@ -1,0 +1,48 @@
+/**
+ * How several tasks of a thread wait for room in one writer: each waits for a buffer, but gives that
+ * up when another has opened one that has room for all of them.
+ *
+ * @module
+ */
+
+import { remainingMs, type WaitOptions } from "../memory/sleep.ts";
+import type { Buffers } from "./buffers.ts";
+
+/** There may be room without a buffer. */
+export const REOPENED = -2;
+
+/** The tasks of a thread that wait for room in one writer. */
+export class Reopening {
+  readonly #pool: Buffers;
+  #opened: AbortController | undefined;
+
+  /** Nobody waits. */
+  constructor(pool: Buffers) {
+    this.#pool = pool;
+  }
+
+  /** Lets all that wait look again: a buffer was opened, or the writer disposed of. */
+  announce(): void {
+    this.#opened?.abort();
+    this.#opened = undefined;
+  }
+
+  /**
+   * Waits for a buffer.
+   *
+   * @param deadline When to give up, as from `deadlineAfter`.
+   * @returns Its number; -1 if the time is over; or {@link REOPENED}.
+   * @throws The signal's reason, if it is aborted.
+   */
+  async acquire({ signal }: WaitOptions, deadline: number): Promise<number> {
+    const opened = (this.#opened ??= new AbortController()).signal;
+    const either = signal === undefined ? opened : AbortSignal.any([signal, opened]);
+    const timeoutMs = Math.max(0, remainingMs(deadline));
+    try {
+      return await this.#pool.acquireAsync({ signal: either, timeoutMs });
+    } catch (error) {
+      if (opened.aborted && !signal?.aborted) return REOPENED;
+      throw error;
+    }
+  }
+}

@@ -1,0 +1,137 @@
+/**
+ * How a flusher writes to a stream or a socket: runs are put together into few writes, and what a
+ * failing sink did not take is kept.
+ *
+ * Bytes are copied out of shared memory once, since sinks neither take shared arrays everywhere nor
+ * say when they are done with them; so a buffer goes back to the pool before it is written.
+ *
+ * @module
+ */
+
+import { describe } from "../memory/layout.ts";
+
+/** What takes bytes one after the other, such as a `Deno.Conn`. */
+export interface ByteWriter {
+  /** Writes some of the bytes, and says how many. */
+  write(bytes: Uint8Array<ArrayBuffer>): Promise<number>;
+}
+
+/** Where a flusher can drain to. */
+export type ByteSink = WritableStream<Uint8Array> | ByteWriter;
+
+/** Runs of bytes, one after the other. */
+export interface Runs {
+  /** Whether there is a run that was not taken. */
+  next(): boolean;
+  /** How many bytes it has. */
+  length(): number;
+  /** Takes it. */
+  take(): Uint8Array;
+}
+
+/** The sink failed, or took less than it should. */
+export class DrainError extends Error {
+  /** How many bytes this drain wrote before. */
+  readonly bytesWritten: number;
+  /** How many bytes were taken but are not written: the next drain begins with them. */
+  readonly bytesKept: number;
+
+  /** Makes the error. */
+  constructor(bytesWritten: number, bytesKept: number, cause: unknown) {
+    super(
+      `Cannot drain any further as the sink failed: wrote ${bytesWritten} bytes and kept ${bytesKept}`,
+      { cause },
+    );
+    this.name = "DrainError";
+    this.bytesWritten = bytesWritten;
+    this.bytesKept = bytesKept;
+  }
+}
+
+/** How many bytes are put together into one write at most, unless a run is longer. */
+const MOST_BYTES = 64 * 1024;
+
+/** Puts runs together and writes them. */
+export class Drain {
+  #bytes = new Uint8Array(0);
+  /** Where in them begins what is not written. */
+  #start = 0;
+  /** Where in them ends what was taken. */
+  #end = 0;
+  #isRunning = false;
+
+  /** What was taken but is not written. */
+  get unwritten(): Uint8Array {
+    return this.#bytes.subarray(this.#start, this.#end);
+  }
+
+  /** Writes all that there is; returns how many bytes. */
+  async all(sink: ByteSink, runs: Runs): Promise<number> {
+    if (this.#isRunning) throw new Error("Cannot drain as a drain is under way: await it first");
+    this.#isRunning = true;
+    let written = 0;
+    const writer = "getWriter" in sink ? sink.getWriter() : undefined;
+    try {
+      while (this.#gather(runs)) {
+        const before = this.#start;
+        try {
+          if (writer !== undefined) await this.#writeTo(writer);
+          else await this.#writeSome(sink as ByteWriter);
+        } catch (cause) {
+          written += this.#start - before;
+          throw new DrainError(written, this.#end - this.#start, cause);
+        }
+        written += this.#start - before;
+      }
+      return written;
+    } finally {
+      writer?.releaseLock();
+      this.#isRunning = false;
+    }
+  }
+
+  /** Puts what comes next behind what is not written, as far as it fits one write. */
+  #gather(runs: Runs): boolean {
+    if (this.#start === this.#end) this.#start = this.#end = 0;
+    while (runs.next()) {
+      const isFull = this.#end > this.#start && this.#end + runs.length() > MOST_BYTES;
+      if (isFull) break;
+      this.#append(runs.take());
+    }
+    return this.#end > this.#start;
+  }
+
+  #append(run: Uint8Array): void {
+    if (this.#end + run.length > this.#bytes.length) {
+      const larger = new Uint8Array(Math.max(MOST_BYTES, this.#end + run.length));
+      larger.set(this.unwritten);
+      this.#end -= this.#start;
+      this.#start = 0;
+      this.#bytes = larger;
+    }
+    this.#bytes.set(run, this.#end);
+    this.#end += run.length;
+  }
+
+  async #writeTo(writer: WritableStreamDefaultWriter<Uint8Array>): Promise<void> {
+    await writer.ready;
+    // A copy of its own, which the stream may keep.
+    await writer.write(this.#bytes.slice(this.#start, this.#end));
+    this.#start = this.#end;
+  }
+
+  async #writeSome(sink: ByteWriter): Promise<void> {
+    while (this.#start < this.#end) {
+      const rest = this.#bytes.subarray(this.#start, this.#end);
+      const taken = await sink.write(rest);
+      if (!(Number.isSafeInteger(taken) && taken > 0 && taken <= rest.length)) {
+        throw new RangeError(
+          `Cannot go on writing as the sink must take from 1 to ${rest.length} bytes: received ${
+            describe(taken)
+          }`,
+        );
+      }
+      this.#start += taken;
+    }
+  }
+}

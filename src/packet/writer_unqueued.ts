@@ -1,0 +1,181 @@
+/**
+ * The writer without a flusher: its messages go nowhere but into packets, which share its buffers.
+ *
+ * Each open reservation has a reference to its buffer, which its packet takes over.
+ *
+ * @module
+ */
+
+import { deadlineAfter, type WaitOptions } from "../memory/sleep.ts";
+import type { BufferPool } from "../pool/buffer_pool.ts";
+import type { Packet } from "../pool/packet.ts";
+import type { Buffers } from "./buffers.ts";
+import { NO_BUFFER, OpenReservations } from "./open_reservations.ts";
+import { Reopening } from "./reopening.ts";
+import {
+  checkLength,
+  committedLength,
+  refuseDisposed,
+  refuseHandle,
+  Writer,
+  type WriterHandle,
+} from "./writer.ts";
+
+/**
+ * Makes a writer whose messages are packets, and go to no flusher. A message that is committed but
+ * not as a packet is gone.
+ *
+ * @example Usage
+ * ```ts
+ * import { BufferPool, createWriter } from "@busbar/busbar";
+ * import { assertEquals } from "@std/assert";
+ *
+ * using pool = BufferPool.create({ bufferSize: 1024, batchCount: 2 });
+ * using writer = createWriter(pool);
+ * using message = writer.message(3);
+ * message.bytes.set([1, 2, 3]);
+ * using packet = message.commitPacket();
+ * assertEquals([...packet.bytes], [1, 2, 3]);
+ * ```
+ *
+ * @param pool This thread's end of the pool.
+ */
+export function createWriter(pool: BufferPool): Writer {
+  return new UnqueuedWriter(pool);
+}
+
+class UnqueuedWriter extends Writer {
+  readonly #pool: Buffers;
+  readonly #open = new OpenReservations();
+  readonly #half: number;
+  readonly #reopening: Reopening;
+  #buffer = NO_BUFFER;
+  /** Where in the pool's bytes the next message begins. */
+  #next = 0;
+  /** Where in the pool's bytes the buffer ends. */
+  #limit = 0;
+  #isDisposed = false;
+
+  constructor(pool: Buffers) {
+    super();
+    this.#pool = pool;
+    this.#reopening = new Reopening(pool);
+    this.#half = pool.bufferSize >> 1;
+  }
+
+  override get bytes(): Uint8Array {
+    return this.#pool.bytes;
+  }
+
+  override get largestMessage(): number {
+    return this.#pool.bufferSize;
+  }
+
+  override get handle(): WriterHandle {
+    return refuseHandle();
+  }
+
+  override get openCount(): number {
+    return this.#open.count;
+  }
+
+  override tryReserve(length: number): number {
+    if (this.#isDisposed) refuseDisposed("reserve");
+    checkLength(length, this.#pool.bufferSize);
+    if (length <= this.#limit - this.#next) return this.#take(length);
+    const buffer = this.#pool.tryAcquire();
+    if (buffer >= 0) return this.#place(buffer, length);
+    // The pool is empty: what is waited for may be the very buffer that is too full.
+    this.#leave();
+    return -1;
+  }
+
+  override commit(offset: number, length?: number): void {
+    const row = this.#open.find("commit", offset);
+    committedLength(length, this.#open.lengths[row]!);
+    this.#drop(row);
+  }
+
+  override commitPacket(offset: number, length?: number): Packet {
+    const open = this.#open;
+    const row = open.find("commit", offset);
+    const size = committedLength(length, open.lengths[row]!);
+    const buffer = open.buffers[row]!;
+    open.remove(row);
+    return this.#pool.packet(buffer, offset - this.#pool.offsetOf(buffer), size);
+  }
+
+  override abort(offset: number): void {
+    this.#drop(this.#open.find("abort", offset));
+  }
+
+  override flush(): void {}
+
+  override [Symbol.dispose](): void {
+    if (this.#isDisposed) return;
+    while (this.#open.count > 0) this.#drop(this.#open.count - 1);
+    this.#isDisposed = true;
+    this.#reopening.announce();
+    this.#leave();
+  }
+
+  protected override waitToReserve(length: number, timeoutMs: number): number {
+    const buffer = this.#pool.acquire(timeoutMs);
+    return buffer < 0 ? -1 : this.#place(buffer, length);
+  }
+
+  protected override async waitToReserveAsync(
+    length: number,
+    options: WaitOptions,
+  ): Promise<number> {
+    const deadline = deadlineAfter(options.timeoutMs ?? Infinity);
+    for (;;) {
+      const buffer = await this.#reopening.acquire(options, deadline);
+      if (buffer === -1) return -1;
+      // Others of this thread may have gone on, or have disposed of the writer.
+      if (buffer >= 0 && !this.#isDisposed && length > this.#limit - this.#next) {
+        return this.#place(buffer, length);
+      }
+      if (buffer >= 0) this.#pool.release(buffer);
+      const offset = this.tryReserve(length);
+      if (offset >= 0) return offset;
+    }
+  }
+
+  /** Takes room in the present buffer. */
+  #take(length: number): number {
+    const offset = this.#next;
+    this.#next = offset + length;
+    this.#pool.retain(this.#buffer);
+    this.#open.add(offset, length, this.#buffer, 0, NO_BUFFER, 0);
+    return offset;
+  }
+
+  /** Takes room in a new buffer, which a long message has for its own. */
+  #place(buffer: number, length: number): number {
+    const offset = this.#pool.offsetOf(buffer);
+    if (length > this.#half && this.#buffer !== NO_BUFFER) {
+      this.#open.add(offset, length, buffer, 0, NO_BUFFER, 0);
+      return offset;
+    }
+    this.#leave();
+    this.#buffer = buffer;
+    this.#next = offset;
+    this.#limit = offset + this.#pool.bufferSize;
+    this.#reopening.announce();
+    return this.#take(length);
+  }
+
+  /** Gives the present buffer back, as far as the writer is concerned. */
+  #leave(): void {
+    if (this.#buffer !== NO_BUFFER) this.#pool.release(this.#buffer);
+    this.#buffer = NO_BUFFER;
+    this.#next = this.#limit = 0;
+  }
+
+  #drop(row: number): void {
+    const buffer = this.#open.buffers[row]!;
+    this.#open.remove(row);
+    this.#pool.release(buffer);
+  }
+}

@@ -1,0 +1,286 @@
+/** Streams cut into frames: any chunking gives the same, and hostile input is told from good. */
+
+import { assertEquals, assertRejects, assertThrows } from "@std/assert";
+import fc from "fast-check";
+import {
+  BufferPool,
+  delimited,
+  FrameDecoder,
+  type FrameDecoderOptions,
+  FrameDecoderStream,
+  FrameEncoderStream,
+  type Framing,
+  FramingError,
+  lengthPrefixed,
+} from "@busbar/busbar";
+
+const bytes = (text: string) => new TextEncoder().encode(text);
+
+/** What became of a stream: its frames, and where it was wrong. */
+interface Outcome {
+  frames: string[];
+  errors: number[];
+  skippedBytes: number;
+}
+
+/** Decodes chunks on a pool of two small buffers; a stream that stops tells where. */
+function decode(
+  framing: Framing,
+  chunks: Uint8Array[],
+  malformed: "stop" | "resynchronise" = "stop",
+  bufferSize = 32,
+): Outcome {
+  using pool = BufferPool.create({ bufferSize, batchCount: 2, batchSize: 1 });
+  const frames: string[] = [];
+  const errors: number[] = [];
+  const options: FrameDecoderOptions = {
+    malformed,
+    onMalformed: (error) => errors.push(error.streamOffset),
+  };
+  using decoder = new FrameDecoder(pool, framing, options);
+  try {
+    for (const chunk of chunks) {
+      for (let from = 0; from < chunk.length;) {
+        if (decoder.remaining === 0) decoder.nextBuffer();
+        from = decoder.stage(chunk, from);
+        while (decoder.next()) {
+          const end = decoder.frameOffset + decoder.frameLength;
+          frames.push(decoder.bytes.slice(decoder.frameOffset, end).join());
+        }
+      }
+    }
+    decoder.end();
+  } catch (error) {
+    if (!(error instanceof FramingError)) throw error;
+    errors.push(error.streamOffset);
+    assertThrows(() => decoder.next(), FramingError, error.message);
+  }
+  return { frames, errors, skippedBytes: decoder.skippedBytes };
+}
+
+function concat(parts: Uint8Array[]): Uint8Array {
+  return new Uint8Array(parts.flatMap((part) => [...part]));
+}
+
+/** Cuts a stream at these places. */
+function chunked(stream: Uint8Array, cuts: number[]): Uint8Array[] {
+  const places = [0, ...cuts.map((cut) => cut % (stream.length + 1)), stream.length]
+    .toSorted((a, b) => a - b);
+  return places.slice(1).map((end, i) => stream.slice(places[i], end));
+}
+
+const framings = fc.oneof(
+  fc.record({
+    prefixBytes: fc.constantFrom<1 | 2 | 4>(1, 2, 4),
+    endianness: fc.constantFrom<"big" | "little">("big", "little"),
+    includesPrefix: fc.boolean(),
+    maxLength: fc.integer({ min: 0, max: 28 }),
+  }).map(lengthPrefixed),
+  fc.record({
+    delimiter: fc.uint8Array({ minLength: 1, maxLength: 3, max: 2 }),
+    maxLength: fc.integer({ min: 0, max: 29 }),
+  }).map(delimited),
+);
+
+/** A framing and messages that it can frame. */
+const framed = framings.chain((framing) =>
+  fc.record({
+    framing: fc.constant(framing),
+    messages: fc.array(
+      fc.uint8Array({ maxLength: framing.maxLength, max: 3 }).filter((message) => {
+        try {
+          return framing.encode(message).length > 0;
+        } catch {
+          return false;
+        }
+      }),
+      { maxLength: 12 },
+    ),
+    cuts: fc.array(fc.nat(400), { maxLength: 20 }),
+  })
+);
+
+Deno.test("any chunking of a framed stream gives its messages", () => {
+  fc.assert(fc.property(framed, ({ framing, messages, cuts }) => {
+    const stream = concat(messages.map((message) => framing.encode(message)));
+    const { frames, errors } = decode(framing, chunked(stream, cuts));
+    assertEquals(frames, messages.map((message) => message.join()));
+    assertEquals(errors, []);
+  }));
+});
+
+for (const malformed of ["stop", "resynchronise"] as const) {
+  Deno.test(`any chunking of any bytes gives the same frames and errors: ${malformed}`, () => {
+    const stream = fc.oneof(fc.uint8Array({ maxLength: 200, max: 4 }), fc.uint8Array());
+    const cuts = fc.array(fc.nat(400), { maxLength: 20 });
+    fc.assert(fc.property(framings, stream, cuts, (framing, stream, cuts) => {
+      const whole = decode(framing, [stream], malformed);
+      assertEquals(decode(framing, chunked(stream, cuts), malformed), whole);
+      assertEquals(decode(framing, chunked(stream, [...stream.keys()]), malformed), whole);
+      // A larger buffer makes no difference to what fits the smaller.
+      assertEquals(decode(framing, [stream], malformed, 64), whole);
+    }));
+  });
+}
+
+Deno.test("a frame that fills a buffer is taken, one byte more is malformed", () => {
+  const framing = lengthPrefixed({ prefixBytes: 1 });
+  const most = framing.encode(new Uint8Array(31));
+  assertEquals(decode(framing, [most, most]).frames.length, 2);
+  assertEquals(decode(framing, [most, framing.encode(new Uint8Array(32))]).errors, [32]);
+  const lines = delimited({ maxLength: 1000 });
+  assertEquals(decode(lines, [lines.encode(new Uint8Array(31))]).errors, []);
+  assertEquals(decode(lines, [lines.encode(new Uint8Array(32))]).errors, [0]);
+});
+
+Deno.test("errors say where in the stream and why", () => {
+  using pool = BufferPool.create({ bufferSize: 64, batchCount: 2, batchSize: 1 });
+  function refuse(framing: Framing, stream: number[], message: string, end = false): void {
+    using decoder = new FrameDecoder(pool, framing);
+    decoder.nextBuffer();
+    decoder.stage(new Uint8Array(stream));
+    assertThrows(
+      () => {
+        while (decoder.next());
+        if (end) decoder.end();
+      },
+      FramingError,
+      message,
+    );
+  }
+  refuse(
+    lengthPrefixed({ prefixBytes: 2, maxLength: 10 }),
+    [0, 1, 7, 0, 11],
+    "Cannot frame the stream at byte 3 as a message must not be longer than 10 bytes: received a length of 11",
+  );
+  refuse(
+    lengthPrefixed({ prefixBytes: 2, includesPrefix: true }),
+    [0, 1],
+    "Cannot frame the stream at byte 0 as a length that includes its own 2 bytes cannot be less: received 1",
+  );
+  refuse(
+    lengthPrefixed({ prefixBytes: 4 }),
+    [255, 255, 255, 255],
+    "a message must not be longer than 60 bytes: received a length of 4294967295",
+  );
+  refuse(
+    delimited({ maxLength: 2 }),
+    [1, 10, 1, 2, 3],
+    "Cannot frame the stream at byte 2 as a message must not be longer than 2 bytes: found no delimiter after it",
+  );
+  refuse(
+    delimited({ maxLength: 2 }),
+    [1, 10, 1],
+    "Cannot frame the stream at byte 2 as it ends within a frame: received 1 bytes of it",
+    true,
+  );
+});
+
+Deno.test("a length-prefixed stream goes on after the frame that is too long", () => {
+  const framing = lengthPrefixed({ prefixBytes: 1, maxLength: 5 });
+  const stream = [1, 7, 200, ...new Array(200).fill(1), 2, 8, 9];
+  assertEquals(decode(framing, [new Uint8Array(stream)], "resynchronise"), {
+    frames: ["7", "8,9"],
+    errors: [2],
+    skippedBytes: 201,
+  });
+});
+
+Deno.test("a delimited stream goes on after the next delimiter", () => {
+  const framing = delimited({ delimiter: bytes("--"), maxLength: 3 });
+  const stream = bytes("a--" + "-x".repeat(100) + "-" + "--b--");
+  assertEquals(decode(framing, [stream], "resynchronise"), {
+    frames: ["97", "45,98"],
+    errors: [3],
+    skippedBytes: 202,
+  });
+});
+
+Deno.test("a stream that ends within a frame it skips is told so", () => {
+  const framing = lengthPrefixed({ prefixBytes: 1, maxLength: 5 });
+  assertEquals(decode(framing, [new Uint8Array([9, 1, 2])], "resynchronise").errors, [0, 3]);
+});
+
+Deno.test("bytes can be read straight into the buffer", () => {
+  using pool = BufferPool.create({ bufferSize: 16, batchCount: 2, batchSize: 1 });
+  using decoder = new FrameDecoder(pool, delimited({ maxLength: 10 }));
+  assertEquals([decoder.remaining, decoder.nextBuffer(), decoder.remaining], [0, true, 16]);
+  const { read } = new TextEncoder().encodeInto("one\ntwo\n", decoder.write());
+  decoder.commit(read);
+  const seen: string[] = [];
+  while (decoder.next()) {
+    using packet = decoder.packet();
+    seen.push(new TextDecoder().decode(packet.bytes.slice()));
+  }
+  assertEquals([seen, decoder.streamOffset], [["one", "two"], 8]);
+});
+
+Deno.test("a decoder refuses options that are out of range", () => {
+  using pool = BufferPool.create({ bufferSize: 3, batchCount: 2, batchSize: 1 });
+  assertThrows(
+    () => new FrameDecoder(pool, lengthPrefixed()),
+    RangeError,
+    "Cannot create frame decoder as 'pool.bufferSize' must be a whole number not below 4: received 3",
+  );
+  assertThrows(
+    () => new FrameDecoder(pool, delimited({ maxLength: 1 }), { malformed: "x" as "stop" }),
+    RangeError,
+    `'malformed' must be "stop" or "resynchronise": received "x"`,
+  );
+});
+
+Deno.test("streams: packets of many chunks come through two buffers", async () => {
+  using pool = BufferPool.create({ bufferSize: 64, batchCount: 2, batchSize: 1 });
+  const framing = lengthPrefixed({ prefixBytes: 2 });
+  const messages = Array.from({ length: 500 }, (_, i) => new Uint8Array(i % 60).fill(i));
+  const packets = ReadableStream.from(messages)
+    .pipeThrough(new FrameEncoderStream(framing))
+    .pipeThrough(new FrameDecoderStream(pool, framing));
+  let count = 0;
+  for await (const packet of packets) {
+    using held = packet;
+    assertEquals([...held.bytes], [...messages[count++]!]);
+  }
+  assertEquals(count, 500);
+  assertEquals([pool.tryAcquire() >= 0, pool.tryAcquire() >= 0], [true, true]);
+});
+
+Deno.test("streams: a decoder waits while its reader holds all buffers, and no packet is lost", async () => {
+  using pool = BufferPool.create({ bufferSize: 8, batchCount: 2, batchSize: 1 });
+  const framing = lengthPrefixed({ prefixBytes: 1 });
+  const stream = new FrameDecoderStream(pool, framing);
+  const writer = stream.writable.getWriter();
+  const reader = stream.readable.getReader();
+  const chunk = concat([1, 2, 3, 4].map((i) => framing.encode(new Uint8Array(6).fill(i))));
+  const written = writer.write(chunk);
+  const first = (await reader.read()).value!;
+  const second = (await reader.read()).value!;
+  const third = reader.read();
+  const early = await Promise.race([
+    third,
+    new Promise((resolve) => setTimeout(resolve, 20, "none")),
+  ]);
+  assertEquals(early, "none");
+  first[Symbol.dispose]();
+  const next = (await third).value!;
+  assertEquals([...next.bytes], new Array(6).fill(3));
+  second[Symbol.dispose]();
+  next[Symbol.dispose]();
+  await reader.cancel();
+  await written.catch(() => {});
+  assertEquals([pool.tryAcquire() >= 0, pool.tryAcquire() >= 0], [true, true]);
+});
+
+Deno.test("streams: malformed input fails the readable and the writable side", async () => {
+  using pool = BufferPool.create({ bufferSize: 8, batchCount: 2, batchSize: 1 });
+  const packets = ReadableStream.from([new Uint8Array([1, 7, 99])])
+    .pipeThrough(new FrameDecoderStream(pool, lengthPrefixed({ prefixBytes: 1 })));
+  await assertRejects(
+    async () => {
+      for await (const packet of packets) packet[Symbol.dispose]();
+    },
+    FramingError,
+    "at byte 2",
+  );
+  assertEquals([pool.tryAcquire() >= 0, pool.tryAcquire() >= 0], [true, true]);
+});

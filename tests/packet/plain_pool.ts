@@ -1,0 +1,104 @@
+/**
+ * A pool that is as plain as can be, so that models of what uses a pool stay small: one word, in
+ * which each buffer has a bit while it is free.
+ *
+ * It keeps the promises that writers, flushers and framers rely on: what was done with a buffer
+ * before its release happens before what is done after its acquisition, and who waits is woken.
+ *
+ * @module
+ */
+
+import { type BufferPool, Memory, type MemoryHandle } from "@busbar/busbar";
+import { SleepWord } from "../../src/memory/sleep.ts";
+
+/** Opens a plain pool in another thread. */
+export interface PlainPoolHandle {
+  memory: MemoryHandle;
+  bufferSize: number;
+  totalBufferCount: number;
+}
+
+/** Where the buffers begin. */
+const DATA = 64;
+
+/** A pool without caches or holds; references are counted by nobody. */
+export class PlainPool {
+  readonly bufferSize: number;
+  readonly totalBufferCount: number;
+  readonly bytes: Uint8Array;
+  readonly #memory: Memory;
+  readonly #words: Int32Array;
+  readonly #free: SleepWord;
+
+  private constructor({ memory, bufferSize, totalBufferCount }: PlainPoolHandle) {
+    this.#memory = Memory.attach(memory);
+    const { buffer } = this.#memory;
+    this.bufferSize = bufferSize;
+    this.totalBufferCount = totalBufferCount;
+    this.#words = new Int32Array(buffer, 0, 1);
+    this.bytes = new Uint8Array(buffer, DATA);
+    this.#free = new SleepWord(this.#memory, this.#words, 0);
+  }
+
+  static create(bufferSize: number, totalBufferCount: number): PlainPool {
+    const memory = Memory.create({ byteLength: DATA + bufferSize * totalBufferCount });
+    new Int32Array(memory.buffer)[0] = (1 << totalBufferCount) - 1;
+    return PlainPool.attach({ memory: memory.handle, bufferSize, totalBufferCount });
+  }
+
+  /** A pool, as what takes a {@link BufferPool} takes it. */
+  static attach(handle: PlainPoolHandle): PlainPool {
+    return new PlainPool(handle);
+  }
+
+  get handle(): PlainPoolHandle {
+    const { bufferSize, totalBufferCount } = this;
+    return { memory: this.#memory.handle, bufferSize, totalBufferCount };
+  }
+
+  get asPool(): BufferPool {
+    return this as unknown as BufferPool;
+  }
+
+  /** How many buffers are free. */
+  get freeCount(): number {
+    const free = Atomics.load(this.#words, 0);
+    return [...free.toString(2)].filter((digit) => digit === "1").length;
+  }
+
+  offsetOf(buffer: number): number {
+    return buffer * this.bufferSize;
+  }
+
+  tryAcquire(): number {
+    for (let free = Atomics.load(this.#words, 0); free !== 0;) {
+      const bit = free & -free;
+      const seen = Atomics.compareExchange(this.#words, 0, free, free ^ bit);
+      if (seen === free) return 31 - Math.clz32(bit);
+      free = seen;
+    }
+    return -1;
+  }
+
+  acquire(timeoutMs: number = Infinity): number {
+    let buffer = -1;
+    this.#free.sleepUntil(() => (buffer = this.tryAcquire()) < 0 ? 0 : undefined, timeoutMs);
+    return buffer;
+  }
+
+  release(buffer: number): void {
+    const before = Atomics.or(this.#words, 0, 1 << buffer);
+    if (before === 0) this.#free.notify();
+    if ((before & 1 << buffer) !== 0) throw new Error(`Buffer ${buffer} was released twice`);
+  }
+
+  flush(): void {}
+
+  sendBuffer(buffer: number): number {
+    return buffer;
+  }
+
+  receiveBuffer(buffer: number, ticket: number): void {
+    if (ticket !== buffer) throw new Error(`Buffer ${buffer} was received with ticket ${ticket}`);
+  }
+}

@@ -1,0 +1,152 @@
+/** Draining to streams and sockets: few writes, backpressure, and what a failing sink leaves. */
+
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import { BufferPool, DrainError, FlushQueue } from "@busbar/busbar";
+
+function make(bufferSize = 64) {
+  const pool = BufferPool.create({ bufferSize, batchCount: 8, batchSize: 1 });
+  const queue = FlushQueue.create({ pool });
+  return { writer: queue.writer(), flusher: queue.flusher() };
+}
+
+function text(bytes: Uint8Array): string {
+  return new TextDecoder().decode(bytes.slice());
+}
+
+/** Takes bytes a few at a time, and fails where it is told to. */
+class Sink {
+  readonly writes: string[] = [];
+  constructor(readonly most = Infinity, public failAt = Infinity) {}
+
+  write(bytes: Uint8Array): Promise<number> {
+    if (this.writes.length === this.failAt) return Promise.reject(new TypeError("broken pipe"));
+    const taken = bytes.subarray(0, this.most);
+    this.writes.push(text(taken));
+    return Promise.resolve(taken.length);
+  }
+}
+
+const encode = (word: string) => new TextEncoder().encode(word);
+
+Deno.test("messages of several buffers become one write", async () => {
+  const { writer, flusher } = make();
+  for (let i = 0; i < 10; i++) writer.send(encode(String(i).repeat(20)));
+  writer.abort(writer.reserve(3));
+  writer.send(encode("end"));
+  writer.flush();
+  const sink = new Sink();
+  assertEquals(await flusher.drainTo(sink), 203);
+  assertEquals(sink.writes.length, 1);
+  assertEquals(await flusher.drainTo(sink), 0);
+});
+
+Deno.test("more than fits one write becomes few, and no run is split", async () => {
+  const { writer, flusher } = make(30_000);
+  const words = [..."abcde"].map((letter) => letter.repeat(20_000));
+  for (const word of words) writer.send(encode(word));
+  writer.flush();
+  const sink = new Sink();
+  assertEquals(await flusher.drainTo(sink), 100_000);
+  assertEquals(sink.writes.map((write) => write.length), [60_000, 40_000]);
+  assertEquals(sink.writes.join(""), words.join(""));
+});
+
+Deno.test("a message longer than one write is written as it is", async () => {
+  const { writer, flusher } = make(100_000);
+  writer.send(encode("x"));
+  writer.send(encode("y".repeat(100_000)));
+  writer.flush();
+  const sink = new Sink();
+  await flusher.drainTo(sink);
+  assertEquals(sink.writes.map((write) => write.length), [1, 100_000]);
+});
+
+Deno.test("a sink that takes a few bytes at a time gets all of them in order", async () => {
+  const { writer, flusher } = make();
+  for (let i = 0; i < 10; i++) writer.send(encode(String(i).repeat(20)));
+  writer.flush();
+  const sink = new Sink(7);
+  assertEquals(await flusher.drainTo(sink), 200);
+  assertEquals(sink.writes.join(""), [..."0123456789"].map((digit) => digit.repeat(20)).join(""));
+});
+
+Deno.test("what a failing sink has not taken comes first in the next drain", async () => {
+  const { writer, flusher } = make();
+  for (let i = 0; i < 10; i++) writer.send(encode(String(i).repeat(20)));
+  writer.flush();
+  const sink = new Sink(50, 2);
+  const error = await assertRejects(
+    () => flusher.drainTo(sink),
+    DrainError,
+    "Cannot drain any further as the sink failed: wrote 100 bytes and kept 100",
+  );
+  assertEquals([error.bytesWritten, error.bytesKept], [100, 100]);
+  assertEquals((error.cause as Error).message, "broken pipe");
+  assertEquals(text(flusher.unwritten).slice(0, 3), "555");
+  writer.send(encode("more"));
+  writer.flush();
+  sink.failAt = Infinity;
+  assertEquals(await flusher.drainTo(sink), 104);
+  assertEquals(
+    sink.writes.join(""),
+    [..."0123456789"].map((digit) => digit.repeat(20)).join("") + "more",
+  );
+  assertEquals(flusher.unwritten.length, 0);
+});
+
+Deno.test("a run that waits for the next write is not lost when this one fails", async () => {
+  const { writer, flusher } = make(50_000);
+  writer.send(encode("a".repeat(40_000)));
+  writer.send(encode("b".repeat(40_000)));
+  writer.flush();
+  const sink = new Sink(Infinity, 0);
+  await assertRejects(() => flusher.drainTo(sink), DrainError, "wrote 0 bytes and kept 40000");
+  // It is the run that comes next, for a drain or for a flush.
+  assertEquals(flusher.flush((run) => assertEquals(run.length, 40_000), 0), 40_000);
+  sink.failAt = Infinity;
+  assertEquals(await flusher.drainTo(sink), 40_000);
+  assertEquals(sink.writes.join(""), "a".repeat(40_000));
+});
+
+Deno.test("a sink that says nonsense is refused", async () => {
+  const { writer, flusher } = make();
+  writer.send(encode("abc"));
+  writer.flush();
+  for (const taken of [0, 4, NaN]) {
+    const error = await assertRejects(
+      () => flusher.drainTo({ write: () => Promise.resolve(taken) }),
+      DrainError,
+      "wrote 0 bytes and kept 3",
+    );
+    assert((error.cause as Error).message.includes(`received ${taken}`));
+  }
+});
+
+Deno.test("a stream is waited for before each write, and let go of afterwards", async () => {
+  const { writer, flusher } = make(40_000);
+  const events: string[] = [];
+  let ready = Promise.withResolvers<void>();
+  const stream = new WritableStream<Uint8Array>({
+    async write(chunk) {
+      events.push(`write ${chunk.length}`);
+      await ready.promise;
+    },
+  }, { highWaterMark: 1 });
+  for (let i = 0; i < 3; i++) writer.send(new Uint8Array(40_000));
+  writer.flush();
+  const drained = flusher.drainTo(stream);
+  await new Promise((resolve) => setTimeout(resolve, 5));
+  assertEquals(events, ["write 40000"]);
+  await assertRejects(() => flusher.drainTo(stream), Error, "Cannot drain as a drain is under way");
+  ready.resolve();
+  assertEquals(await drained, 120_000);
+  assertEquals(events.length, 3);
+  assertEquals(stream.locked, false);
+
+  ready = Promise.withResolvers();
+  ready.reject(new TypeError("disk full"));
+  writer.send(new Uint8Array(5));
+  writer.flush();
+  await assertRejects(() => flusher.drainTo(stream), DrainError, "wrote 0 bytes and kept 5");
+  assertEquals([flusher.unwritten.length, stream.locked], [5, false]);
+});

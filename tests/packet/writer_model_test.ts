@@ -1,0 +1,611 @@
+/**
+ * Writers and the flusher as shipped, under every schedule that matters, and broken twins of them.
+ *
+ * Buffers hold 16 bytes, messages have 4 to 16, all the same byte, written plainly. The pool is a
+ * plain one, so that what is explored is the queue; the pool has models of its own.
+ *
+ * @module
+ */
+
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import { FlushQueue, type FlushQueueHandle, type Writer, type WriterHandle } from "@busbar/busbar";
+import {
+  ExplorationError,
+  explore,
+  type ExploreOptions,
+  spawn,
+  type Threads,
+} from "@busbar/busbar/model";
+import { CURRENT, HEAD, QUEUED, SEGMENTS, Shape } from "../../src/packet/flush_queue_layout.ts";
+import { tampered } from "../tamper.ts";
+import { PlainPool, type PlainPoolHandle } from "./plain_pool.ts";
+
+interface State {
+  readonly pool: PlainPoolHandle;
+  readonly queue: FlushQueueHandle;
+  readonly shared: WriterHandle;
+}
+
+const BUFFER = 16;
+const MESSAGES = 4;
+const BUFFERS = 3;
+
+/** A queue over some buffers, and a shared writer of it. */
+function queue(buffers = BUFFERS, writers = 2): () => State {
+  return () => {
+    const pool = PlainPool.create(BUFFER, buffers);
+    const queue = FlushQueue.create({
+      pool: pool.asPool,
+      writers,
+      messagesPerBuffer: MESSAGES,
+    });
+    using shared = queue.writer({ isShared: true, id: 9 });
+    return { pool: pool.handle, queue: queue.handle, shared: shared.handle };
+  };
+}
+
+function open({ pool, queue }: State): { pool: PlainPool; queue: FlushQueue } {
+  const opened = PlainPool.attach(pool);
+  return { pool: opened, queue: FlushQueue.attach(queue, opened.asPool) };
+}
+
+function fill(writer: Writer, offset: number, value: number, length: number): void {
+  for (let i = offset; i < offset + length; i++) writer.bytes[i] = value;
+}
+
+function put(writer: Writer, value: number, length = 4): void {
+  const offset = writer.reserve(length);
+  fill(writer, offset, value, length);
+  writer.commit(offset);
+}
+
+/** A thread that shares the writer, writes these messages of these lengths, and flushes once. */
+function share(values: readonly number[], length = 4) {
+  return (state: State): void => {
+    const writer = open(state).queue.attachWriter(state.shared);
+    for (const value of values) put(writer, value, length);
+    writer.flush();
+  };
+}
+
+/** A thread that has a writer for itself, and flushes after each message. */
+function alone(values: readonly number[], length = 4) {
+  return (state: State): void => {
+    const writer = open(state).queue.writer();
+    for (const value of values) {
+      put(writer, value, length);
+      writer.flush();
+    }
+  };
+}
+
+/** A flusher that sleeps until it has so many bytes; returns the messages, which must be whole. */
+function receive(bytes: number, length = 4) {
+  return (state: State): number[] => {
+    const flusher = open(state).queue.flusher();
+    const seen: number[] = [];
+    for (let received = 0; received < bytes;) {
+      flusher.wait();
+      while (flusher.next()) {
+        received += flusher.length;
+        for (let at = 0; at < flusher.length; at += length) {
+          const value = flusher.bytes[flusher.offset + at]!;
+          for (let i = 1; i < length; i++) {
+            assertEquals(flusher.bytes[flusher.offset + at + i], value, "a torn message");
+          }
+          seen.push(value);
+        }
+      }
+    }
+    return seen;
+  };
+}
+
+/** One thread that runs others, and then takes all that they have flushed. */
+function thenReceive(
+  bodies: readonly ((state: State) => void)[],
+  bytes: number,
+  length = 4,
+  free?: number,
+) {
+  return (state: State): number[] => {
+    const tasks = bodies.map((body) => spawn(() => body(state)));
+    for (const task of tasks) task.join();
+    const seen = receive(bytes, length)(state);
+    if (free !== undefined) assertEquals(open(state).pool.freeCount, free, "free buffers");
+    return seen;
+  };
+}
+
+/** All of these, and the ones of each list in its order. */
+function checkOrder(seen: readonly number[], ...lists: (readonly number[])[]): void {
+  assertEquals(seen.toSorted(), lists.flat().toSorted());
+  for (const list of lists) assertEquals(seen.filter((value) => list.includes(value)), list);
+}
+
+async function passes<S, T extends Threads<S>>(options: ExploreOptions<S, T>): Promise<void> {
+  const report = await explore(options);
+  assert(report.complete);
+  assert(report.executions > 1, "one execution proves nothing");
+  if (Deno.args.includes("--figures")) {
+    console.log(`  ${report.executions} executions, ${Math.round(report.elapsedMs)} ms`);
+  }
+}
+
+async function fails<S, T extends Threads<S>>(
+  kinds: string | readonly string[],
+  options: ExploreOptions<S, T>,
+): Promise<void> {
+  const error = await assertRejects(() => explore(options), ExplorationError);
+  assert([kinds].flat().includes(error.failure.kind), error.message);
+}
+
+Deno.test("shared writer: messages of two threads arrive whole, each thread's in order", async () => {
+  const seen = new Set<string>();
+  await passes({
+    setup: queue(),
+    threads: { first: share([1]), second: share([2]), flusher: receive(8) },
+    check: (_, { flusher }) => {
+      checkOrder(flusher, [1], [2]);
+      seen.add(flusher.join());
+    },
+  });
+  assertEquals([...seen].toSorted(), ["1,2", "2,1"]);
+});
+
+Deno.test("shared writer: two threads that fill buffers switch, each message whole and in order", async () => {
+  await passes({
+    setup: queue(),
+    threads: { main: thenReceive([share([1, 2], 8), share([3], 8)], 24, 8) },
+    check: (_, { main }) => checkOrder(main, [1, 2], [3]),
+  });
+});
+
+Deno.test("shared writer: three threads find a buffer full at once, one switches, all get room", async () => {
+  await passes({
+    setup: () => {
+      const state = queue()();
+      const { queue: opened } = open(state);
+      const writer = opened.attachWriter(state.shared);
+      for (const value of [7, 7]) put(writer, value, 6);
+      writer.flush();
+      return state;
+    },
+    threads: {
+      main: thenReceive([share([1], 6), share([2], 6)], 24, 6),
+    },
+    check: (_, { main }) => checkOrder(main, [7, 7], [1], [2]),
+  });
+});
+
+Deno.test("shared writer: a thread that waits for a buffer gets the one the flusher gives back", async () => {
+  await passes({
+    setup: queue(1),
+    threads: { writer: share([1, 2, 3, 4], 8), flusher: receive(32, 8) },
+    check: (_, { flusher }) => assertEquals(flusher, [1, 2, 3, 4]),
+  });
+});
+
+Deno.test("shared writer: a thread sleeps until another, which waits for the only buffer, has it", async () => {
+  const report = await explore({
+    setup() {
+      const state = queue(1)();
+      const writer = open(state).queue.attachWriter(state.shared);
+      put(writer, 7, 12);
+      writer.flush();
+      return state;
+    },
+    threads: { first: share([1], 8), second: share([2], 8), flusher: receive(28) },
+    check: (_, { flusher }) => checkOrder(flusher, [7, 7, 7], [1, 1], [2, 2]),
+    // Too many schedules for all of them: these interrupt a thread that could go on at most once.
+    strategy: "all",
+    preemptions: 1,
+    allowIncomplete: true,
+  });
+  assert(report.executions > 1 && report.reason?.includes("more than 1 preemptions"));
+});
+
+/** Reserves two, commits the second and flushes it; then ends the first, and does not flush. */
+function outOfOrder(end: "commit" | "abort") {
+  return (state: State): void => {
+    const writer = open(state).queue.attachWriter(state.shared);
+    const first = writer.reserve(4);
+    const second = writer.reserve(4);
+    fill(writer, second, 2, 4);
+    writer.commit(second);
+    writer.flush();
+    fill(writer, first, 1, 4);
+    writer[end](first);
+  };
+}
+
+Deno.test("shared writer: a flushed message arrives once the one before it is committed", async () => {
+  await passes({
+    setup: queue(),
+    threads: { writer: outOfOrder("commit"), flusher: receive(8) },
+    check: (_, { flusher }) => assertEquals(flusher, [1, 2]),
+  });
+});
+
+Deno.test("shared writer: a flushed message arrives once the one before it is aborted", async () => {
+  await passes({
+    setup: queue(),
+    threads: { writer: outOfOrder("abort"), flusher: receive(4) },
+    check: (_, { flusher }) => assertEquals(flusher, [2]),
+  });
+});
+
+Deno.test("shared writer: two threads end their messages in any order, and one gives up", async () => {
+  await passes({
+    setup: queue(),
+    threads: { main: thenReceive([outOfOrder("abort"), share([3])], 8) },
+    check: (_, { main }) => checkOrder(main, [2], [3]),
+  });
+});
+
+Deno.test("shared writer: a message behind one in a buffer before waits for it", async () => {
+  await passes({
+    setup: queue(),
+    threads: {
+      writer(state: State) {
+        const writer = open(state).queue.attachWriter(state.shared);
+        const first = writer.reserve(8);
+        put(writer, 2, 8);
+        put(writer, 3, 8);
+        writer.flush();
+        fill(writer, first, 1, 8);
+        writer.commit(first);
+      },
+      flusher: receive(24, 8),
+    },
+    check: (_, { flusher }) => assertEquals(flusher, [1, 2, 3]),
+  });
+});
+
+Deno.test("shared writer: long messages of two threads have buffers of their own, in order", async () => {
+  await passes({
+    setup: queue(4),
+    threads: {
+      main: thenReceive([
+        (state) => {
+          const writer = open(state).queue.attachWriter(state.shared);
+          put(writer, 1, 4);
+          put(writer, 2, 12);
+          writer.flush();
+        },
+        share([4], 12),
+      ], 28),
+    },
+    check: (_, { main }) => checkOrder(main, [1, 2, 2, 2], [4, 4, 4]),
+  });
+});
+
+Deno.test("shared writer: all buffers return when the last thread has left", async () => {
+  const leave = (state: State) => {
+    using writer = open(state).queue.attachWriter(state.shared);
+    put(writer, 1, 4);
+  };
+  await passes({
+    setup: queue(),
+    threads: {
+      main: thenReceive([leave, leave], 8, 4, BUFFERS),
+    },
+    check: (_, { main }) => assertEquals(main, [1, 1]),
+  });
+});
+
+Deno.test("local writers: two that flush each message wake a sleeping flusher each time", async () => {
+  await passes({
+    setup: queue(2, 3),
+    threads: { first: alone([1]), second: alone([2]), flusher: receive(8) },
+    check: (_, { flusher }) => checkOrder(flusher, [1], [2]),
+  });
+});
+
+Deno.test("local writer: a flusher takes messages as they are flushed, buffer by buffer", async () => {
+  await passes({
+    setup: queue(2),
+    threads: { writer: alone([1, 2, 3], 8), flusher: receive(24, 8) },
+    check: (_, { flusher }) => assertEquals(flusher, [1, 2, 3]),
+  });
+});
+
+Deno.test("local writer: a flushed message arrives once the one before it has ended", async () => {
+  for (const end of ["commit", "abort"] as const) {
+    await passes({
+      setup: queue(),
+      threads: {
+        writer(state: State) {
+          const writer = open(state).queue.writer();
+          const first = writer.reserve(4);
+          put(writer, 2);
+          writer.flush();
+          fill(writer, first, 1, 4);
+          writer[end](first);
+        },
+        flusher: receive(end === "commit" ? 8 : 4),
+      },
+      check: (_, { flusher }) => assertEquals(flusher, end === "commit" ? [1, 2] : [2]),
+    });
+  }
+});
+
+Deno.test("local writer: one that leaves is followed by another in its place", async () => {
+  const visit = (value: number) => (state: State) => {
+    try {
+      using writer = open(state).queue.writer({ id: value });
+      put(writer, value);
+    } catch {
+      return 0;
+    }
+    return 4;
+  };
+  await passes({
+    setup: queue(),
+    threads: {
+      main(state: State) {
+        const tasks = [1, 2].map((value) => spawn(() => visit(value)(state)));
+        const bytes = tasks.reduce((sum, task) => sum + task.join(), 0);
+        const seen = receive(bytes)(state);
+        return { bytes, seen };
+      },
+    },
+    check: (_, { main }) => assertEquals(main.seen.length * 4, main.bytes),
+  });
+});
+
+Deno.test("flusher: one that takes over goes on where the one before left off", async () => {
+  await passes({
+    setup: queue(2),
+    threads: {
+      writer: alone([1, 2, 3], 8),
+      flusher(state: State) {
+        const seen: number[] = [];
+        const take = (most: number) => {
+          using flusher = open(state).queue.flusher();
+          while (seen.length < most) {
+            flusher.wait();
+            if (flusher.poll() && flusher.next()) {
+              for (let at = 0; at < flusher.length; at += 8) {
+                seen.push(flusher.bytes[flusher.offset + at]!);
+              }
+            }
+          }
+        };
+        take(1);
+        take(3);
+        return seen;
+      },
+    },
+    check: (_, { flusher }) => assertEquals(flusher, [1, 2, 3]),
+  });
+});
+
+// --- broken twins ---------------------------------------------------------------------------
+
+type View = Int32Array;
+
+Deno.test("broken twin: a mark that is set by load and store loses another's", async () => {
+  const wrong = (values: readonly number[]) =>
+    tampered(share(values), (proper) => ({
+      or(view: View, index: number, value: number) {
+        const before = proper.load(view, index);
+        proper.store(view, index, before | value);
+        return before;
+      },
+    }));
+  await fails("deadlock", {
+    setup: queue(),
+    threads: { first: wrong([1]), second: wrong([2]), flusher: receive(8) },
+  });
+});
+
+Deno.test("broken twin: a mark that is stored plainly is a race", async () => {
+  await fails("data race", {
+    setup: queue(),
+    threads: {
+      first: share([1]),
+      second: tampered(share([2]), () => ({
+        or(view: View, index: number, value: number) {
+          const before = view[index]!;
+          view[index] = before | value;
+          return before;
+        },
+      })),
+      flusher: receive(8),
+    },
+  });
+});
+
+Deno.test("broken twin: room that is reserved by load and store is reserved twice", async () => {
+  const wrong = (values: readonly number[]) =>
+    tampered(share(values), (proper) => ({
+      compareExchange(view: View, index: number, expected: number, value: number) {
+        const before = proper.load(view, index);
+        if (before === expected) proper.store(view, index, value);
+        return before;
+      },
+    }));
+  await fails(["data race", "deadlock", "assertion"], {
+    setup: () => {
+      const state = queue()();
+      put(open(state).queue.attachWriter(state.shared), 7);
+      return state;
+    },
+    threads: { first: wrong([1]), second: wrong([2]), flusher: receive(12) },
+  });
+});
+
+/** Where the word is that threads of the shared writer sleep on. */
+function currentIndex(): number {
+  return new Shape(BUFFER, BUFFERS, 2, MESSAGES).writer(0) + CURRENT;
+}
+
+Deno.test("broken twin: two threads that switch at once lose a buffer's messages", async () => {
+  const wrong = (values: readonly number[]) =>
+    tampered(share(values, 8), (proper) => ({
+      compareExchange(view: View, index: number, expected: number, value: number) {
+        const before = proper.compareExchange(view, index, expected, value);
+        // Switches though another is switching.
+        return index === currentIndex() ? before & ~3 : before;
+      },
+    }));
+  await fails(["data race", "deadlock", "assertion"], {
+    setup: queue(),
+    threads: { first: wrong([1]), second: wrong([2]), flusher: receive(16, 8) },
+  });
+});
+
+Deno.test("broken twin: a switch that wakes nobody leaves a thread asleep", async () => {
+  const wrong = (values: readonly number[]) =>
+    tampered(share(values, 12), (proper) => ({
+      notify: (view: View, index: number, count: number) =>
+        index === currentIndex() ? 0 : proper.notify(view, index, count),
+    }));
+  await fails("deadlock", {
+    setup: queue(),
+    threads: { main: thenReceive([wrong([1]), wrong([2])], 24, 12) },
+  });
+});
+
+Deno.test("broken twin: a flush that wakes nobody leaves the flusher asleep", async () => {
+  await fails("deadlock", {
+    setup: queue(),
+    threads: {
+      writer: tampered(alone([1]), () => ({ notify: () => 0 })),
+      flusher: receive(4),
+    },
+  });
+});
+
+Deno.test("broken twin: a flusher that takes the list by load and store loses writers", async () => {
+  await fails("deadlock", {
+    setup: queue(2, 3),
+    threads: {
+      first: alone([1]),
+      second: alone([2]),
+      flusher: tampered(receive(8), (proper) => ({
+        exchange(view: View, index: number, value: number) {
+          assertEquals(index, HEAD);
+          const before = proper.load(view, index);
+          proper.store(view, index, value);
+          return before;
+        },
+      })),
+    },
+  });
+});
+
+Deno.test("broken twin: a list that is linked to by load and store loses writers", async () => {
+  const wrong = (values: readonly number[]) =>
+    tampered(alone(values), (proper) => ({
+      compareExchange(view: View, index: number, expected: number, value: number) {
+        if (index !== HEAD) return proper.compareExchange(view, index, expected, value);
+        const before = proper.load(view, index);
+        if (before === expected) proper.store(view, index, value);
+        return before;
+      },
+    }));
+  await fails("deadlock", {
+    setup: queue(2, 3),
+    threads: { first: wrong([1]), second: wrong([2]), flusher: receive(8) },
+  });
+});
+
+Deno.test("broken twin: a flusher that clears 'queued' after it has looked misses a message", async () => {
+  await fails("deadlock", {
+    setup: queue(),
+    threads: {
+      writer: alone([1, 2]),
+      flusher(state: State) {
+        const shape = new Shape(BUFFER, BUFFERS, 2, MESSAGES);
+        const queued = shape.writer(1) + QUEUED;
+        const segments = shape.writer(1) + SEGMENTS;
+        let late: (() => void) | undefined;
+        return tampered(receive(8), (proper) => ({
+          store(view: View, index: number, value: number) {
+            if (index === queued) late = () => proper.store(view, index, value);
+            else proper.store(view, index, value);
+            return value;
+          },
+          load(view: View, index: number) {
+            const value = proper.load(view, index);
+            // It looks at what is reserved last, after it has found no mark any more.
+            if (late !== undefined && index >= segments && index < shape.table(0)) {
+              late();
+              late = undefined;
+            }
+            return value;
+          },
+        }))(state);
+      },
+    },
+  });
+});
+
+Deno.test("broken twin: a flusher that does not say that others wait leaves them waiting", async () => {
+  await fails("deadlock", {
+    setup: queue(),
+    threads: {
+      writer: outOfOrder("commit"),
+      flusher: tampered(receive(8), (proper) => ({
+        or: (view: View, index: number) => proper.load(view, index),
+      })),
+    },
+  });
+});
+
+Deno.test("broken twin: a segment that is announced plainly is a race", async () => {
+  await fails("data race", {
+    setup: queue(),
+    threads: {
+      writer: tampered(alone([1, 2, 3], 8), (proper) => ({
+        store(view: View, index: number, value: number) {
+          if (index === new Shape(BUFFER, BUFFERS, 2, MESSAGES).writer(1) + CURRENT) {
+            view[index] = value;
+          } else proper.store(view, index, value);
+          return value;
+        },
+      })),
+      flusher: receive(24, 8),
+    },
+  });
+});
+
+// --- ending in any order ----------------------------------------------------------------------
+
+/** A twin of writers that make each commit wait for those before it: turn by turn. */
+function inTurn(order: readonly number[]) {
+  return (turn: Int32Array): void => {
+    for (const reservation of order) {
+      while (Atomics.load(turn, 0) !== reservation) Atomics.pause();
+      Atomics.store(turn, 0, reservation + 1);
+    }
+  };
+}
+
+Deno.test("broken twin: commits that wait for their turn hang a thread that ends them in reverse", async () => {
+  await fails(["livelock", "deadlock", "spin without pause"], {
+    setup: () => new Int32Array(new SharedArrayBuffer(8)),
+    threads: { writer: inTurn([1, 0]), other: inTurn([2]) },
+  });
+});
+
+Deno.test("a thread that ends its messages in reverse hangs neither itself nor another", async () => {
+  await passes({
+    setup: queue(),
+    threads: {
+      main: thenReceive([(state) => {
+        const writer = open(state).queue.attachWriter(state.shared);
+        const offsets = [1, 2].map((value) => {
+          const offset = writer.reserve(4);
+          fill(writer, offset, value, 4);
+          return offset;
+        });
+        for (const offset of offsets.reverse()) writer.commit(offset);
+        writer.flush();
+      }, share([3])], 12),
+    },
+    check: (_, { main }) => checkOrder(main, [1, 2], [3]),
+  });
+});

@@ -1,0 +1,475 @@
+/** Writers and the flusher on one thread. */
+
+import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
+import fc from "fast-check";
+import {
+  BufferPool,
+  createWriter,
+  FlushQueue,
+  type WriteFlusher,
+  type Writer,
+} from "@busbar/busbar";
+import { CONSUMED, CURRENT, CURRENT_SHIFT, Shape } from "../../src/packet/flush_queue_layout.ts";
+
+const text = new TextEncoder();
+
+function make({ bufferSize = 64, buffers = 8, messagesPerBuffer = 16, writers = 4 } = {}) {
+  const pool = BufferPool.create({ bufferSize, batchCount: buffers, batchSize: 1 });
+  const queue = FlushQueue.create({ pool, messagesPerBuffer, writers });
+  return { pool, queue };
+}
+
+/** All that was flushed, run by run. */
+function drain(flusher: WriteFlusher): string[] {
+  const runs: string[] = [];
+  while (flusher.poll()) {
+    while (flusher.next()) runs.push(new TextDecoder().decode(flusher.take().slice()));
+  }
+  return runs;
+}
+
+/** How many buffers this thread can have. */
+function freeCount(pool: BufferPool): number {
+  const taken: number[] = [];
+  for (let buffer; (buffer = pool.tryAcquire()) >= 0;) taken.push(buffer);
+  for (const buffer of taken) pool.release(buffer);
+  return taken.length;
+}
+
+for (const isShared of [false, true]) {
+  const kind = isShared ? "a shared writer" : "a local writer";
+
+  Deno.test(`${kind} is heard by the flusher when it flushes, not before`, () => {
+    const { queue } = make();
+    using writer = queue.writer({ isShared });
+    using flusher = queue.flusher();
+    writer.send(text.encode("hello, "));
+    writer.send(text.encode("world"));
+    assertEquals(drain(flusher), []);
+    writer.flush();
+    assertEquals(drain(flusher), ["hello, world"]);
+    writer.flush();
+    assertEquals(flusher.poll(), false);
+    writer.send(text.encode("!"));
+    writer.flush();
+    assertEquals(drain(flusher), ["!"]);
+  });
+
+  Deno.test(`${kind} ends reservations in any order, and is received in theirs`, () => {
+    const { queue } = make();
+    using writer = queue.writer({ isShared });
+    using flusher = queue.flusher();
+    const offsets = ["a", "bb", "ccc", "dddd"].map((word) => {
+      const offset = writer.reserve(word.length);
+      writer.bytes.set(text.encode(word), offset);
+      return offset;
+    });
+    assertEquals(writer.openCount, 4);
+    writer.commit(offsets[3]!);
+    writer.commit(offsets[1]!);
+    writer.flush();
+    assertEquals(drain(flusher), []);
+    writer.commit(offsets[0]!);
+    // What waited behind it has been flushed before.
+    assertEquals(drain(flusher).join(""), "abb");
+    writer.abort(offsets[2]!);
+    assertEquals(drain(flusher), ["dddd"]);
+    assertEquals(writer.openCount, 0);
+  });
+
+  Deno.test(`${kind} leaves out what is aborted or cut short`, () => {
+    const { queue } = make();
+    using writer = queue.writer({ isShared });
+    using flusher = queue.flusher();
+    writer.send(text.encode("a"));
+    writer.abort(writer.reserve(5));
+    const offset = writer.reserve(5);
+    writer.bytes.set(text.encode("bcxxx"), offset);
+    writer.commit(offset, 2);
+    writer.send(text.encode("d"));
+    writer.flush();
+    assertEquals(drain(flusher), ["a", "bc", "d"]);
+  });
+
+  Deno.test(`${kind} keeps the order of long messages, which have buffers of their own`, () => {
+    const { pool, queue } = make();
+    const writer = queue.writer({ isShared });
+    using flusher = queue.flusher();
+    const words = ["a", "b".repeat(33), "c", "d".repeat(64), "e"];
+    for (const word of words) writer.send(text.encode(word));
+    writer.flush();
+    assertEquals(drain(flusher), words);
+    // The short ones share a buffer still, so only that is in use.
+    assertEquals(freeCount(pool), 7);
+    writer[Symbol.dispose]();
+    assertEquals(drain(flusher), []);
+    assertEquals(freeCount(pool), 8);
+  });
+
+  Deno.test(`${kind} goes on to another buffer when bytes or messages are used up`, () => {
+    const { pool, queue } = make({ messagesPerBuffer: 3, buffers: 12 });
+    const writer = queue.writer({ isShared });
+    using flusher = queue.flusher();
+    for (let i = 0; i < 10; i++) writer.send(text.encode(String(i)));
+    for (let i = 0; i < 5; i++) writer.send(text.encode("x".repeat(30)));
+    writer.flush();
+    const runs = drain(flusher);
+    assertEquals(runs.slice(0, 3), ["012", "345", "678"]);
+    assertEquals(runs.join(""), "0123456789" + "x".repeat(150));
+    writer[Symbol.dispose]();
+    drain(flusher);
+    assertEquals(freeCount(pool), 12);
+  });
+
+  Deno.test(`${kind} without a buffer flushes, says so, and goes on with the next`, async () => {
+    const { queue } = make({ buffers: 1 });
+    using writer = queue.writer({ isShared });
+    using flusher = queue.flusher();
+    assert(writer.send(new Uint8Array(32).fill(65)));
+    assert(writer.send(new Uint8Array(32).fill(65)));
+    assertEquals(writer.tryReserve(32), -1);
+    assertEquals(writer.reserve(32, 1), -1);
+    assertEquals(writer.send(new Uint8Array(32), 1), false);
+    assertEquals(await writer.reserveAsync(1, { timeoutMs: 1 }), -1);
+    assertEquals(await writer.messageAsync(1, { timeoutMs: 1 }), undefined);
+    await assertRejects(
+      () => writer.reserveAsync(1, { signal: AbortSignal.timeout(1) }),
+      DOMException,
+      "timeout",
+    );
+    const waiting = writer.reserveAsync(32);
+    // Not flushed by us, but by who waits.
+    assertEquals(drain(flusher), ["A".repeat(64)]);
+    writer.commit(await waiting);
+  });
+
+  Deno.test(`${kind} lets several tasks of a thread wait for buffers at once`, async () => {
+    const { queue } = make({ buffers: 1 });
+    using writer = queue.writer({ isShared });
+    using flusher = queue.flusher();
+    const tasks = Array.from({ length: 5 }, async (_, i) => {
+      const offset = await writer.reserveAsync(20);
+      writer.bytes.fill(65 + i, offset, offset + 20);
+      writer.commit(offset);
+      writer.flush();
+    });
+    let seen = "";
+    while (seen.length < 100) {
+      assertEquals(await flusher.waitAsync({ timeoutMs: 5000 }), true);
+      seen += drain(flusher).join("");
+    }
+    await Promise.all(tasks);
+    assertEquals([...new Set(seen)].toSorted().join(""), "ABCDE");
+  });
+
+  Deno.test(`${kind} hands messages back as packets, too`, () => {
+    const { pool, queue } = make();
+    using writer = queue.writer({ isShared });
+    using flusher = queue.flusher();
+    const offset = writer.reserve(5);
+    writer.bytes.set(text.encode("hello"), offset);
+    using packet = writer.commitPacket(offset);
+    writer.flush();
+    while (flusher.poll() && flusher.next()) {
+      using flushed = flusher.takePacket();
+      assertEquals(new TextDecoder().decode(flushed.bytes.slice()), "hello");
+    }
+    for (let i = 0; i < 8; i++) writer.send(new Uint8Array(30));
+    writer.flush();
+    assertEquals(new TextDecoder().decode(packet.bytes.slice()), "hello");
+    assertEquals(pool.totalBufferCount, 8);
+  });
+
+  Deno.test(`${kind} refuses what it must`, () => {
+    const { queue } = make();
+    const writer = queue.writer({ isShared });
+    for (const length of [0, -1, 1.5, 65, NaN]) {
+      assertThrows(
+        () => writer.reserve(length),
+        RangeError,
+        `Cannot reserve as 'length' must be a whole number from 1 to 64: received ${length}`,
+      );
+    }
+    const offset = writer.reserve(4);
+    assertThrows(
+      () => writer.commit(offset, 5),
+      RangeError,
+      "Cannot commit as 'length' must be a whole number from 0 to 4: received 5",
+    );
+    writer.commit(offset);
+    assertThrows(
+      () => writer.commit(offset),
+      Error,
+      "Cannot commit as no reservation is open at this offset",
+    );
+    assertThrows(() => writer.abort(offset), Error, "Cannot abort as no reservation is open");
+    const open = writer.message(4);
+    writer[Symbol.dispose]();
+    writer[Symbol.dispose]();
+    assertThrows(() => writer.reserve(1), Error, "Cannot reserve as the writer was disposed of");
+    assertThrows(() => open.commit(), Error, "Cannot commit as no reservation is open");
+  });
+
+  Deno.test(`${kind} makes reservations that abort themselves`, () => {
+    const { queue } = make();
+    using writer = queue.writer({ isShared });
+    using flusher = queue.flusher();
+    assertThrows(() => {
+      using message = writer.message(3);
+      message.bytes.set([65, 65, 65]);
+      throw new TypeError("while filling");
+    }, TypeError);
+    {
+      using message = writer.message(3);
+      message.bytes.set([66, 67, 68]);
+      message.commit(2);
+      assertEquals(message.isOpen, false);
+      assertThrows(() => message.abort(), Error, "Cannot abort as the reservation has ended");
+    }
+    {
+      using message = writer.message(1);
+      message.bytes[0] = 69;
+      using packet = message.commitPacket();
+      assertEquals([...packet.bytes], [69]);
+    }
+    writer.flush();
+    assertEquals(drain(flusher).join(""), "BCE");
+  });
+
+  Deno.test(`${kind} goes on where the numbers of segments wrap`, () => {
+    const { pool, queue } = make({ buffers: 2, writers: 1 });
+    const shape = new Shape(64, 2, 1, 16);
+    const { memory, byteOffset } = queue.handle;
+    const words = new Int32Array(memory.buffer, byteOffset);
+    const latest = 2 ** 30 - 2;
+    words[shape.writer(0) + CURRENT] = latest << CURRENT_SHIFT;
+    words[shape.writer(0) + CONSUMED] = latest + 1;
+    using writer = queue.writer({ isShared });
+    using flusher = queue.flusher();
+    let seen = "";
+    for (let i = 0; i < 10; i++) {
+      writer.send(new Uint8Array(30).fill(65 + i));
+      writer.flush();
+      if (i % 2 === 1) seen += drain(flusher).join("");
+    }
+    seen += drain(flusher).join("");
+    assertEquals(seen, [..."ABCDEFGHIJ"].map((letter) => letter.repeat(30)).join(""));
+    assertEquals(freeCount(pool), 1);
+  });
+
+  Deno.test(`${kind} and a flusher do as a plain list does`, () => {
+    const command = fc.oneof(
+      fc.record({ do: fc.constant("reserve" as const), length: fc.integer({ min: 1, max: 64 }) }),
+      fc.record({ do: fc.constant("commit" as const), which: fc.nat(), short: fc.boolean() }),
+      fc.record({ do: fc.constant("abort" as const), which: fc.nat() }),
+      fc.record({ do: fc.constant("flush" as const) }),
+      fc.record({ do: fc.constant("drain" as const) }),
+    );
+    fc.assert(fc.property(fc.array(command, { maxLength: 80 }), (commands) => {
+      const { pool, queue } = make({ buffers: 6, messagesPerBuffer: 4 });
+      using writer = queue.writer({ isShared });
+      using flusher = queue.flusher();
+      /** In the order of reservation: the message, or that it is open, or nothing. */
+      const list: { offset: number; length: number; state: "open" | string | undefined }[] = [];
+      let received = "";
+      let number = 0;
+      /** What the flusher may have, at most. */
+      const ended = () => {
+        const end = list.findIndex((entry) => entry.state === "open");
+        return list.slice(0, end < 0 ? list.length : end).map((entry) => entry.state ?? "").join(
+          "",
+        );
+      };
+      let flushed = "";
+      const pick = (which: number) => {
+        const open = list.filter((entry) => entry.state === "open");
+        return open[which % open.length];
+      };
+      for (const command of commands) {
+        if (command.do === "reserve") {
+          const offset = writer.tryReserve(command.length);
+          if (offset >= 0) list.push({ offset, length: command.length, state: "open" });
+          // Without a buffer it flushes.
+          else flushed = ended();
+        } else if (command.do === "commit") {
+          const entry = pick(command.which);
+          if (entry === undefined) continue;
+          const length = command.short ? entry.length >> 1 : entry.length;
+          const letter = String.fromCharCode(65 + number++ % 26);
+          writer.bytes.fill(letter.charCodeAt(0), entry.offset, entry.offset + length);
+          writer.commit(entry.offset, length);
+          entry.state = letter.repeat(length);
+        } else if (command.do === "abort") {
+          const entry = pick(command.which);
+          if (entry === undefined) continue;
+          writer.abort(entry.offset);
+          entry.state = undefined;
+        } else if (command.do === "flush") {
+          writer.flush();
+          flushed = ended();
+        } else {
+          received += drain(flusher).join("");
+          assert(ended().startsWith(received), `${received} of ${ended()}`);
+          assert(received.startsWith(flushed), `${received} but flushed ${flushed}`);
+        }
+      }
+      for (const entry of list) if (entry.state === "open") writer.abort(entry.offset);
+      list.forEach((entry) => entry.state = entry.state === "open" ? undefined : entry.state);
+      writer[Symbol.dispose]();
+      received += drain(flusher).join("");
+      assertEquals(received, ended());
+      assertEquals(freeCount(pool), 6);
+    }));
+  });
+}
+
+Deno.test("one flush serves all writers of a thread, and the flusher tells them apart", () => {
+  const { queue } = make();
+  using first = queue.writer({ id: 70 });
+  using second = queue.writer({ isShared: true, id: 80 });
+  using third = queue.writer();
+  using flusher = queue.flusher();
+  for (const writer of [first, second, third]) writer.send(new Uint8Array([1]));
+  second.send(new Uint8Array([1]));
+  first.flush();
+  const seen: [number, number][] = [];
+  assertEquals(
+    flusher.flush((run) => seen.push([run.writerId, run.messageCount])),
+    4,
+  );
+  assertEquals(seen.toSorted(), [[2, 1], [70, 1], [80, 2]]);
+});
+
+Deno.test("a flusher whose visit throws visits the run again", () => {
+  const { queue } = make();
+  using writer = queue.writer();
+  using flusher = queue.flusher();
+  writer.send(new Uint8Array([7]));
+  writer.flush();
+  assertThrows(
+    () =>
+      flusher.flush(() => {
+        throw new TypeError("a failing visit");
+      }),
+    TypeError,
+  );
+  assertEquals(flusher.flush((run) => assertEquals([...run.take()], [7]), 0), 1);
+  assertEquals(flusher.flush(() => {}, 1), 0);
+});
+
+Deno.test("a flusher that takes over finds what the one before has left", () => {
+  const { pool, queue } = make();
+  const writers: Writer[] = [queue.writer(), queue.writer({ isShared: true })];
+  for (const writer of writers) {
+    for (let i = 0; i < 4; i++) writer.send(new Uint8Array(30).fill(65 + i));
+  }
+  writers[0]!.flush();
+  const first = queue.flusher();
+  assertThrows(
+    () => queue.flusher(),
+    Error,
+    "Cannot become the flusher of the queue as it has one: dispose of that one first",
+  );
+  assert(first.poll() && first.next());
+  const seen = [first.length];
+  first[Symbol.dispose]();
+  first[Symbol.dispose]();
+  using second = queue.flusher();
+  while (second.poll() && second.next()) seen.push(second.length);
+  assertEquals(seen.reduce((a, b) => a + b), 240);
+  for (const writer of writers) writer[Symbol.dispose]();
+  drain(second);
+  assertEquals(freeCount(pool), 8);
+});
+
+Deno.test("a flusher waits no longer than it is told to", async () => {
+  const { queue } = make();
+  using flusher = queue.flusher();
+  assertEquals(flusher.wait(1), false);
+  assertEquals(await flusher.waitAsync({ timeoutMs: 1 }), false);
+  assertEquals(await flusher.flushAsync(() => {}, { timeoutMs: 1 }), 0);
+  await assertRejects(
+    () => flusher.waitAsync({ signal: AbortSignal.abort(new TypeError("aborted")) }),
+    TypeError,
+    "aborted",
+  );
+});
+
+Deno.test("a writer without a queue makes packets that share buffers", () => {
+  const pool = BufferPool.create({ bufferSize: 64, batchCount: 3, batchSize: 1 });
+  const writer = createWriter(pool);
+  const offsets = [10, 20, 60, 30].map((length) => writer.reserve(length));
+  assertEquals(freeCount(pool), 1);
+  const packets = offsets.toReversed().map((offset, i) => {
+    writer.bytes.fill(i, offset, offset + 10);
+    return writer.commitPacket(offset, 10);
+  });
+  assertEquals(packets.map((packet) => packet.bytes[9]), [0, 1, 2, 3]);
+  writer.commit(writer.reserve(1));
+  writer.abort(writer.reserve(1));
+  assertEquals([writer.reserve(60) >= 0, writer.tryReserve(60)], [true, -1]);
+  writer.flush();
+  assertThrows(() => writer.handle, Error, "Cannot hand the writer over as it is not shared");
+  writer[Symbol.dispose]();
+  for (const packet of packets) packet[Symbol.dispose]();
+  assertEquals(freeCount(pool), 3);
+  assertThrows(() => writer.reserve(1), Error, "was disposed of");
+});
+
+Deno.test("a queue refuses options and handles that are not right", () => {
+  const { pool, queue } = make({ writers: 1 });
+  const refuse = (options: object, message: string) =>
+    assertThrows(() => FlushQueue.create({ pool, ...options }), RangeError, message);
+  refuse(
+    { writers: 0 },
+    "Cannot create flush queue as 'writers' must be a whole number from 1 to 1024",
+  );
+  refuse({ messagesPerBuffer: 0 }, "'messagesPerBuffer' must be a whole number from 1 to");
+  const other = BufferPool.create({ bufferSize: 32, batchCount: 8, batchSize: 1 });
+  assertThrows(
+    () => FlushQueue.attach(queue.handle, other),
+    TypeError,
+    "Cannot attach as the queue is for a pool of 8 buffers of 64 bytes: received one of 8 of 32 bytes",
+  );
+  assertThrows(
+    () => FlushQueue.attach({ ...queue.handle, kind: "x" as "busbar.flushQueue" }, pool),
+    TypeError,
+    "Cannot attach as a handle of kind 'busbar.flushQueue' was expected",
+  );
+  assertThrows(() => queue.writer({ id: -1 }), RangeError, "Cannot create writer as 'id' must be");
+  using writer = queue.writer();
+  assertThrows(
+    () => queue.writer(),
+    Error,
+    "Cannot create writer as all 1 places are taken: dispose of one first",
+  );
+  assertThrows(() => writer.handle, Error, "Cannot hand the writer over as it is not shared");
+  const handle = { kind: "busbar.writer", version: 1, index: 0, id: 0 };
+  for (const index of [0, 1, -1, 0.5]) {
+    assertThrows(
+      () => queue.attachWriter({ ...handle, index }),
+      TypeError,
+      `Cannot attach as the queue has no shared writer with this index: received ${index}`,
+    );
+  }
+  const { memory, byteOffset } = queue.handle;
+  new Int32Array(memory.buffer, byteOffset)[4] = -1;
+  assertThrows(
+    () => FlushQueue.attach(queue.handle, pool),
+    TypeError,
+    "the queue's header is damaged",
+  );
+});
+
+Deno.test("a place is taken by the next when its writer is disposed of", () => {
+  const { pool, queue } = make({ writers: 1 });
+  using flusher = queue.flusher();
+  for (let i = 0; i < 8; i++) {
+    using writer = queue.writer({ id: i });
+    writer.send(new Uint8Array([65 + i]));
+  }
+  const ids: number[] = [];
+  while (flusher.poll()) while (flusher.next()) ids.push(flusher.writerId);
+  assertEquals(ids, [0, 1, 2, 3, 4, 5, 6, 7]);
+  assertEquals(freeCount(pool), 8);
+});
