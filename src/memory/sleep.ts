@@ -25,7 +25,8 @@
  * already is passed on, and none goes to them while the thread is blocked.
  *
  * A wake-up for a thread that awaits, but is busy with something else, takes effect when the thread
- * gets to it.
+ * gets to it. A worker that is ended while it sleeps remains among the sleepers: it may take a
+ * wake-up with it, and where only some are woken at a time, whoever ends it wakes all the others.
  *
  * @module
  */

@@ -36,8 +36,10 @@
  *
  * **Fairness.** Sleepers are woken in the order in which they fell asleep, but a newcomer that comes
  * between a wake-up and its effect gets in first: nobody is handed a mutex while running threads
- * could use it. A thread that dies inside leaves the mutex locked; one that dies asleep harms
- * nobody, unless it was being woken at that very moment.
+ * could use it. They do not spin before they sleep, since that was not found to be faster.
+ *
+ * **Limits.** A thread that is ended inside leaves the mutex locked. One that is ended asleep may take
+ * a wake-up with it, until `wakeAll` makes the others look again.
  *
  * Proven by: tests/sync/mutex_model_test.ts, which says what was explored.
  * Source: U. Drepper, "Futexes Are Tricky", 2011, section 5.
@@ -76,7 +78,7 @@ const CONTENDED = 2;
 /**
  * A mutex: at most one thread, or one task of a thread, is inside at a time.
  *
- * It is not reentrant. A thread that dies while it holds the mutex leaves it locked.
+ * It is not reentrant. A thread that is ended while it holds the mutex leaves it locked.
  *
  * @example Usage
  * ```ts
@@ -195,6 +197,14 @@ export class Mutex {
    */
   async tryLockAsync(options: WaitOptions): Promise<Guard | undefined> {
     return await this.#await(options) ? new Guard(this.#unlock) : undefined;
+  }
+
+  /**
+   * Makes all that wait look again. To be called by who has ended a worker that may have been waiting:
+   * it stays among the sleepers, and the next wake-up would be its.
+   */
+  wakeAll(): void {
+    this.#sleepers.notify();
   }
 
   #take(): boolean {

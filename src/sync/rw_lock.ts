@@ -47,8 +47,8 @@
  * **Happens before.** Every change of the state is a read-modify-write, so all that was done inside
  * happens before what is done by those that enter later.
  *
- * A thread that dies inside leaves the lock locked; one that dies asleep harms nobody, unless it was
- * being woken at that very moment.
+ * **Limits.** A thread that is ended inside never leaves. One that is ended asleep may take a wake-up
+ * with it, until `wakeAll` makes the others look again.
  *
  * Proven by: tests/sync/rw_lock_model_test.ts, which says what was explored.
  *
@@ -260,6 +260,14 @@ export class RwLock {
    */
   async tryWriteAsync(options: WaitOptions): Promise<Guard | undefined> {
     return await this.#awaitWriting(options) ? new Guard(this.#leaveWriting) : undefined;
+  }
+
+  /**
+   * Makes all that wait look again. To be called by who has ended a worker that may have been waiting:
+   * it stays among the sleepers, and the next wake-up would be its.
+   */
+  wakeAll(): void {
+    this.#giveUp();
   }
 
   #tryReading(): boolean {

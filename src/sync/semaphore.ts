@@ -32,9 +32,10 @@
  * **Fairness.** Not first come, first served: who finds permits takes them, and does not ask who
  * waits, since running threads then never wait for a sleeping one to wake. Waiters are woken in the order in
  * which they fell asleep. One that wants many permits can be passed by others that want few for as
- * long as those keep coming; where that matters, let everybody acquire under a `Mutex`. A waiter
- * that dies asleep remains counted, which costs a needless notify for each release, and nothing
- * else.
+ * long as those keep coming; where that matters, let everybody acquire under a `Mutex`.
+ *
+ * **Limits.** A waiter that is ended asleep remains counted, which costs a needless notify for each
+ * release, and may take a wake-up with it, until `wakeAll` makes the others look again.
  *
  * Proven by: tests/sync/semaphore_model_test.ts, which says what was explored.
  * Source: E. W. Dijkstra, "Cooperating Sequential Processes", EWD 123, 1965, section 4.
@@ -218,6 +219,14 @@ export class Semaphore {
   release(count: number = 1): void {
     checkCount("release", count);
     this.#giveBack(count);
+  }
+
+  /**
+   * Makes all that wait look again. To be called by who has ended a worker that may have been waiting:
+   * it stays among the sleepers, and the next wake-up would be its.
+   */
+  wakeAll(): void {
+    this.#sleepers.notify();
   }
 
   #guard(count: number): Guard {
