@@ -7,12 +7,15 @@
 
 import { beginSpeculation, endSpeculation } from "../memory/observer.ts";
 import {
+  DYING,
   OFFERED,
   placesOf,
   SEALED,
   SENDER_SHIFT,
   type Shape,
   STALE,
+  STATE,
+  STATE_MASK,
   TAKER_MASK,
   TAKER_SHIFT,
   threadLine,
@@ -255,12 +258,12 @@ export class Holds {
     for (let looks = 0; looks < MOST_LOOKS; looks++) {
       const word = Atomics.load(this.words, index);
       const taker = takerOf(word);
-      if (taker !== NOBODY && taker !== dead && taker !== this.thread) {
+      if (taker !== NOBODY && taker !== this.thread && !this.#isDying(taker)) {
         Atomics.pause();
         continue;
       }
       const barred = (word & ~TAKER_MASK) | this.#taker;
-      // What the dead thread was about to take it has not taken.
+      // What a dead thread was about to take it has not taken.
       if (Atomics.compareExchange(this.words, index, word, barred) === word) {
         return word & this.#all;
       }
@@ -269,6 +272,10 @@ export class Holds {
     throw new Error(
       `Cannot reclaim thread ${dead} as thread ${taker} does not get done with a batch: if that has died, too, reclaim it first`,
     );
+  }
+
+  #isDying(thread: number): boolean {
+    return (Atomics.load(this.words, threadLine(thread) + STATE) & STATE_MASK) === DYING;
   }
 
   /**

@@ -36,7 +36,7 @@ const HOLD = placesOf({
   bufferSize: 4,
   batchCount: 1,
   batchSize: 1,
-  threads: 4,
+  threads: 5,
   tickets: 2,
   debug: false,
 }).holds;

@@ -1,0 +1,470 @@
+/**
+ * Threads of a buffer pool that die, at each instruction, and are reclaimed while others go on.
+ *
+ * In each model there are three threads. The victim does something, and dies before its first
+ * operation, its second, and so on: one exploration for each, until it survives. Its parent waits for its end and
+ * reclaims it. The other uses the pool meanwhile. Afterwards all buffers must be free, each once.
+ *
+ * @module
+ */
+
+import { assert, assertEquals, assertMatch } from "@std/assert";
+import type { BufferPool, Packet } from "@busbar/busbar";
+import {
+  ExplorationError,
+  explore,
+  type ExploreOptions,
+  type FailureKind,
+  spawn,
+  type Threads,
+} from "@busbar/busbar/model";
+import {
+  assertAllFree,
+  attached,
+  type Body,
+  mortal,
+  passes,
+  poolOf,
+  post,
+  type State,
+  tryFetch,
+  tryOnce,
+  untilReady,
+  use,
+  waitOnce,
+} from "./models.ts";
+import { tampered } from "../tamper.ts";
+import {
+  DYING,
+  FLYING,
+  IDLE,
+  LANDED,
+  PHASE_MASK,
+  STALE,
+  STATE,
+  STATE_MASK,
+  TAKER_MASK,
+  TAKER_SHIFT,
+  threadLine,
+} from "../../src/pool/buffer_pool_layout.ts";
+
+/** What happens, and to whom. */
+interface Scenario<Prepared> {
+  setup: () => State;
+  /** What the victim does before it may die. */
+  prepare: Body<Prepared>;
+  /** What the victim does until it dies. */
+  act: (pool: BufferPool, box: Int32Array, prepared: Prepared) => unknown;
+  /** What the other thread does. */
+  other: Body<unknown>;
+  /** Whether what the victim has sent is reclaimed, too. */
+  sent?: boolean;
+  /** What the parent does as reclaimer. */
+  reclaim?: (pool: BufferPool) => unknown;
+}
+
+/** The model of a scenario in which the victim lives for so many operations. */
+function model<Prepared>(scenario: Scenario<Prepared>, life: number) {
+  const { setup, prepare, act, other, sent = false } = scenario;
+  const reclaim = scenario.reclaim ?? ((pool) => pool.reclaim(0, { sent }));
+  return {
+    setup,
+    threads: {
+      parent(state: State): boolean {
+        const victim = spawn(() => mortal(life, prepare, act)(state), "victim");
+        const hasDied = victim.join();
+        attached(2, reclaim)(state);
+        return hasDied;
+      },
+      other: attached(1, (pool, box) => {
+        untilReady(box);
+        other(pool, box);
+      }),
+    },
+  };
+}
+
+/** Less than all schedules. */
+type Bound = Pick<ExploreOptions<State, Threads<State>>, "strategy" | "preemptions">;
+
+/** Explores the deaths of the victim before each of its operations. */
+async function survives<Prepared>(
+  scenario: Scenario<Prepared>,
+  check: (state: State) => void = assertAllFree,
+  bound: Bound = {},
+): Promise<void> {
+  for (let life = 0;; life++) {
+    let isAnyDead = false;
+    await passes({
+      ...model(scenario, life),
+      ...bound,
+      check(state, { parent }) {
+        isAnyDead ||= parent;
+        check(state);
+      },
+    });
+    if (!isAnyDead) return assert(life > 1);
+  }
+}
+
+const nothing = () => {};
+
+/** Uses a packet if one is there, and the buffer when it is free. */
+const receiver: Body<void> = (pool, box) => {
+  const packet = tryFetch(pool, box);
+  packet?.release();
+  tryOnce(pool);
+};
+
+/** A packet of the only buffer, which a reclaimer may keep others from for a moment. */
+function onePacket(pool: BufferPool): Packet {
+  for (;;) {
+    const buffer = pool.tryAcquire();
+    if (buffer >= 0) return pool.packet(buffer, 0, 1);
+    Atomics.pause();
+  }
+}
+
+/** Two packets of the only buffer. */
+function twoPackets(pool: BufferPool): [Packet, Packet] {
+  const packet = onePacket(pool);
+  return [packet, packet.clone()];
+}
+
+/** Puts packets of the buffer into the box for the victim, and drops another. */
+function sendTo(count: 1 | 2): Body<void> {
+  return (pool, box) => {
+    const [first, second] = twoPackets(pool);
+    if (count === 1) post(box, first);
+    else post(box, first, second.clone());
+    second.release();
+    pool.flush();
+  };
+}
+
+/** Packets that the victim did not receive are received in the end. */
+function assertAllFreeAtLast(state: State): void {
+  attached(3, (pool, box) => {
+    for (const i of [0, 1]) {
+      if (box[1 + 4 * i + 3] !== 0) tryFetch(pool, box, i);
+    }
+    pool[Symbol.dispose]();
+  })(state);
+  assertAllFree(state);
+}
+
+Deno.test("reclaim: a thread that takes and gives back", async () => {
+  await survives({
+    setup: poolOf({ batchSize: 2 }),
+    prepare: nothing,
+    act: tryOnce,
+    other: tryOnce,
+  });
+});
+
+Deno.test("reclaim: a thread that hands a buffer to one that waits", async () => {
+  await survives({
+    setup: poolOf(),
+    prepare: (pool) => pool.tryAcquire(),
+    act: (pool, _, buffer) => pool.release(buffer),
+    other: waitOnce,
+  });
+});
+
+// With at most two preemptions, since all schedules would be a million.
+Deno.test("reclaim: a thread that gives back while one waits", async () => {
+  await survives({
+    setup: poolOf(),
+    prepare: (pool) => pool.release(pool.tryAcquire()),
+    act: (pool) => pool.flush(),
+    other: (pool) => use(pool, pool.acquire()),
+  }, (state) => {
+    attached(3, (pool) => {
+      assertEquals(pool.reclaim(1), 1);
+      pool[Symbol.dispose]();
+    })(state);
+    assertAllFree(state);
+  }, { strategy: "all", preemptions: 2 });
+});
+
+Deno.test("reclaim: a thread that waits", async () => {
+  await survives({
+    setup: poolOf(),
+    prepare: nothing,
+    act: (pool) => use(pool, pool.acquire()),
+    other: tryOnce,
+  });
+});
+
+Deno.test("reclaim: a thread that leaves with a buffer in use", async () => {
+  await survives({
+    setup: poolOf(),
+    prepare: (pool) => pool.tryAcquire(),
+    act: (pool) => pool[Symbol.dispose](),
+    other: tryOnce,
+    reclaim(pool) {
+      try {
+        pool.reclaim(0);
+      } catch (error) {
+        assertEquals((error as Error).message, "Cannot reclaim thread 0 as it is not attached");
+      }
+    },
+  });
+});
+
+Deno.test("reclaim: a thread that sends a whole buffer", async () => {
+  await survives({
+    setup: poolOf(),
+    prepare: onePacket,
+    act: (_, box, packet) => post(box, packet),
+    other: receiver,
+    sent: true,
+  });
+});
+
+Deno.test("reclaim: a thread that sends a packet of a buffer and drops another", async () => {
+  await survives({
+    setup: poolOf(),
+    prepare: twoPackets,
+    act(pool, box, [first, second]) {
+      post(box, first);
+      second.release();
+      pool.flush();
+    },
+    other: receiver,
+    sent: true,
+  });
+});
+
+Deno.test("reclaim: a thread that sends the last packet of a buffer that another has", async () => {
+  await survives({
+    setup: poolOf(),
+    prepare(pool, box) {
+      const [first, second] = twoPackets(pool);
+      first.sendInto(box, 1 + 4);
+      return second;
+    },
+    act: (_, box, packet) => post(box, packet),
+    other(pool, box) {
+      try {
+        pool.receiveFrom(box, 1 + 4).release();
+      } catch (error) {
+        assertMatch((error as Error).message, /not in flight/);
+      }
+      receiver(pool, box);
+    },
+    sent: true,
+  });
+});
+
+Deno.test("reclaim: a thread that receives a whole buffer", async () => {
+  await survives({
+    setup: poolOf(),
+    prepare: nothing,
+    act(pool, box) {
+      const packet = tryFetch(pool, box);
+      if (packet !== undefined) use(pool, packet.buffer);
+      packet?.release();
+      pool.flush();
+    },
+    other: (pool, box) => post(box, onePacket(pool)),
+  }, assertAllFreeAtLast);
+});
+
+Deno.test("reclaim: a thread that receives a packet of a buffer that another has", async () => {
+  await survives({
+    setup: poolOf(),
+    prepare: nothing,
+    act(pool, box) {
+      tryFetch(pool, box)?.release();
+      pool.flush();
+    },
+    other: sendTo(1),
+  }, assertAllFreeAtLast);
+});
+
+Deno.test("reclaim: a thread that receives a second packet of a buffer", async () => {
+  await survives({
+    setup: poolOf(),
+    prepare: nothing,
+    act(pool, box) {
+      const first = tryFetch(pool, box, 0);
+      if (first === undefined) return;
+      tryFetch(pool, box, 1)?.release();
+      first.release();
+      pool.flush();
+    },
+    other: sendTo(2),
+  }, assertAllFreeAtLast);
+});
+
+/** Sends one packet of a buffer, and drops another; with a third buffer it does nothing. */
+function sendAndDrop(pool: BufferPool, box: Int32Array): void {
+  const [first, second] = twoPackets(pool);
+  pool.tryAcquire();
+  post(box, first);
+  second.release();
+  pool.flush();
+}
+
+/**
+ * A thread that reclaims another, which died after `firstLife` operations, and dies after
+ * `secondLife`; then both are reclaimed.
+ */
+function reclaimTheReclaimer(firstLife: number, secondLife: number) {
+  return (state: State): [boolean, boolean] => {
+    const first = spawn(() => mortal(firstLife, nothing, sendAndDrop, 3)(state), "first");
+    const hasFirstDied = first.join();
+    const second = spawn(
+      () => mortal(secondLife, nothing, (pool) => pool.reclaim(3, { sent: true }))(state),
+      "second",
+    );
+    const hasSecondDied = second.join();
+    attached(2, (pool) => {
+      // Who is not known to have died yet comes first: it may be the taker of a batch.
+      const order = isDying(state, 3) ? [0, 3] : [3, 0];
+      for (const thread of order) tryToReclaim(pool, thread);
+    })(state);
+    return [hasFirstDied, hasSecondDied];
+  };
+}
+
+/** Whether a reclaimer has begun to reclaim a thread. */
+function isDying({ handle }: State, thread: number): boolean {
+  const words = new Int32Array(handle.memory.buffer, handle.byteOffset);
+  return (Atomics.load(words, threadLine(thread) + STATE) & STATE_MASK) === DYING;
+}
+
+/** Reclaims a thread, unless that is done already. */
+function tryToReclaim(pool: BufferPool, thread: number): void {
+  try {
+    pool.reclaim(thread, { sent: true });
+  } catch (error) {
+    const expected = `Cannot reclaim thread ${thread} as it is not attached`;
+    assertEquals((error as Error).message, expected);
+  }
+}
+
+Deno.test("reclaim: a reclaimer that dies, at each instruction of both", async () => {
+  for (let firstLife = 0, hasFirstDied = true; hasFirstDied; firstLife++) {
+    for (let secondLife = 0, hasSecondDied = true; hasSecondDied; secondLife++) {
+      await explore({
+        setup: poolOf({ batchSize: 2 }),
+        threads: { parent: reclaimTheReclaimer(firstLife, secondLife) },
+        check(state, { parent }) {
+          [hasFirstDied, hasSecondDied] = parent;
+          assertAllFree(state);
+        },
+      });
+    }
+  }
+});
+
+Deno.test("reclaim: a reclaimer that dies while another receives", async () => {
+  // The first dies when its packet is counted, and not yet in flight.
+  const firstLife = 8;
+  for (let secondLife = 0, hasSecondDied = true; hasSecondDied; secondLife++) {
+    hasSecondDied = false;
+    await passes({
+      setup: poolOf({ batchSize: 2 }),
+      threads: {
+        parent: reclaimTheReclaimer(firstLife, secondLife),
+        other: attached(1, receiver),
+      },
+      check(state, { parent }) {
+        hasSecondDied ||= parent[1];
+        assertAllFree(state);
+      },
+    });
+  }
+});
+
+/** Fails unless the deaths of the victim, one after the other, come to one that fails in this way. */
+async function succumbs<Prepared>(kind: FailureKind, scenario: Scenario<Prepared>): Promise<void> {
+  for (let life = 0; life < 40; life++) {
+    try {
+      await passes({ ...model(scenario, life), check: assertAllFree });
+    } catch (error) {
+      if (!(error instanceof ExplorationError)) throw error;
+      return assertEquals(error.failure.kind, kind, error.message);
+    }
+  }
+  throw new Error("no death did any harm");
+}
+
+const handsOver: Scenario<number> = {
+  setup: poolOf(),
+  prepare: (pool) => pool.tryAcquire(),
+  act: (pool, _, buffer) => pool.release(buffer),
+  other: waitOnce,
+};
+
+Deno.test("broken twin: a reclaimer that does not wake who was given a buffer", async () => {
+  await succumbs("deadlock", {
+    ...handsOver,
+    reclaim: (pool) => tampered(() => pool.reclaim(0), () => ({ notify: () => 0 }))(undefined),
+  });
+});
+
+Deno.test("broken twin: a reclaimer that leaves no sign that somebody may come late", async () => {
+  await succumbs("data race", {
+    setup: poolOf(),
+    prepare: (pool) => pool.release(pool.tryAcquire()),
+    act: (pool) => pool.flush(),
+    other: waitOnce,
+    reclaim: (pool) =>
+      tampered(() => pool.reclaim(0), (proper) => ({
+        or: (view: Int32Array, index: number, bits: number) =>
+          bits === STALE ? 0 : proper.or(view, index, bits),
+      }))(undefined),
+  });
+});
+
+Deno.test("broken twin: a reclaimer that does not keep takers out", async () => {
+  await succumbs("assertion", {
+    setup: poolOf({ batchSize: 2 }),
+    prepare: nothing,
+    act: tryOnce,
+    other: tryOnce,
+    reclaim: (pool) =>
+      tampered(() => pool.reclaim(0), (proper) => ({
+        // It claims to have become the taker.
+        compareExchange: (view: Int32Array, index: number, before: number, after: number) =>
+          (after & TAKER_MASK) === 3 << TAKER_SHIFT
+            ? before
+            : proper.compareExchange(view, index, before, after),
+      }))(undefined),
+  });
+});
+
+Deno.test("broken twin: a sender that is counted in two steps", async () => {
+  await succumbs("assertion", {
+    setup: poolOf(),
+    prepare: twoPackets,
+    act: (_, box, [first]) =>
+      tampered(() => post(box, first), (proper) => ({
+        add(view: Int32Array, index: number, value: number) {
+          proper.add(view, index, value + 1); // one more flight
+          return proper.add(view, index, -1); // no holder
+        },
+      }))(undefined),
+    other: receiver,
+    sent: true,
+  });
+});
+
+Deno.test("broken twin: a receiver that is counted before it is the only one", async () => {
+  await succumbs("assertion", {
+    setup: poolOf(),
+    prepare: nothing,
+    act: (pool, box) =>
+      tampered(() => tryFetch(pool, box)?.release(), (proper) => ({
+        // It does not say whether it is counted.
+        compareExchange: (view: Int32Array, index: number, before: number, after: number) =>
+          (before & PHASE_MASK) === FLYING && (after & PHASE_MASK) === LANDED
+            ? proper.compareExchange(view, index, before, (after & ~PHASE_MASK) | IDLE)
+            : proper.compareExchange(view, index, before, after),
+      }))(undefined),
+    other: sendTo(1),
+  });
+});
