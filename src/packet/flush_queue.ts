@@ -69,7 +69,8 @@
  * stuck at that message. A writer holds the buffer of its latest segment until it is disposed of, so
  * a pool needs more buffers than a queue has writers.
  *
- * Proven by: tests/packet/writer_model_test.ts, which says what was explored.
+ * Proven by: tests/packet/writer_model_test.ts, for two writing threads and a flusher with buffers of
+ * a plain pool, and tests/packet/writer_pool_model_test.ts, with those of a real one.
  *
  * @module
  */

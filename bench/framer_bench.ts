@@ -1,0 +1,150 @@
+/**
+ * Framing messages of 16 bytes: into packets and without them, by hand and by a framing, beside what
+ * one would do without a pool, a slice for each.
+ *
+ * After Deno's own table rounds alternate between the rows, and nanoseconds a frame are printed; then how much the heap grows over ten million frames.
+ *
+ * @module
+ */
+
+import {
+  BufferPool,
+  delimited,
+  FrameDecoder,
+  Framer,
+  type Framing,
+  lengthPrefixed,
+} from "../mod.ts";
+
+const FRAMES = 100_000;
+const FRAME_BYTES = 16;
+const ROUNDS = 15;
+const HEAP_FRAMES = 10_000_000;
+const SIZE = { bufferSize: 16 * 1024, batchCount: 4 };
+
+interface Way {
+  readonly name: string;
+  run(frames: number): void;
+}
+
+const message = new Uint8Array(FRAME_BYTES).fill(7);
+
+function verify(sum: number, frames: number): void {
+  if (sum !== 7 * frames) throw new Error(`Expected the sum ${7 * frames}: received ${sum}`);
+}
+
+/** A framer that is told where each frame ends. */
+class ByHand implements Way {
+  readonly #framer = new Framer(BufferPool.create(SIZE));
+  constructor(readonly name: string, readonly makesPackets: boolean) {}
+
+  run(frames: number): void {
+    const framer = this.#framer;
+    const { bytes } = framer;
+    let sum = 0;
+    for (let i = 0; i < frames; i++) {
+      if (framer.remainingOnBuffer < FRAME_BYTES) framer.nextBuffer();
+      bytes.set(message, framer.offset);
+      framer.commit(FRAME_BYTES);
+      if (this.makesPackets) {
+        const packet = framer.finishFrame();
+        sum += bytes[packet.byteOffset]!;
+        packet.release();
+      } else {
+        framer.cut(0, FRAME_BYTES);
+        sum += bytes[framer.frameOffset]!;
+      }
+    }
+    verify(sum, frames);
+  }
+}
+
+/** A decoder that is given chunks of many frames. */
+class ByFraming implements Way {
+  readonly #decoder: FrameDecoder;
+  readonly #chunk: Uint8Array;
+  readonly #perChunk = 512;
+
+  constructor(readonly name: string, framing: Framing) {
+    this.#decoder = new FrameDecoder(BufferPool.create(SIZE), framing);
+    const payload = message.subarray(framing.overheadBytes);
+    const frame = framing.encode(payload);
+    this.#chunk = new Uint8Array(frame.length * this.#perChunk);
+    for (let i = 0; i < this.#perChunk; i++) this.#chunk.set(frame, i * frame.length);
+  }
+
+  run(frames: number): void {
+    const decoder = this.#decoder;
+    const chunk = this.#chunk;
+    const { bytes } = decoder;
+    let sum = 0;
+    let count = 0;
+    while (count < frames) {
+      for (let from = 0; from < chunk.length;) {
+        if (decoder.remaining === 0) decoder.nextBuffer();
+        from = decoder.stage(chunk, from);
+        while (decoder.next()) {
+          sum += bytes[decoder.frameOffset]!;
+          count++;
+        }
+      }
+    }
+    verify(sum, count);
+  }
+}
+
+/** A copy of each frame, out of chunks. */
+class Slices implements Way {
+  readonly name = "slice of a chunk";
+  readonly #chunk = new Uint8Array(FRAME_BYTES * 512).fill(7);
+
+  run(frames: number): void {
+    const chunk = this.#chunk;
+    let sum = 0;
+    for (let i = 0; i < frames; i++) {
+      const at = i % 512 * FRAME_BYTES;
+      const frame = chunk.slice(at, at + FRAME_BYTES);
+      sum += frame[0]!;
+    }
+    verify(sum, frames);
+  }
+}
+
+const ways: Way[] = [
+  new ByHand("framer, without packets", false),
+  new ByHand("framer, packets", true),
+  new ByFraming("length-prefixed, without packets", lengthPrefixed({ prefixBytes: 2 })),
+  new ByFraming("delimited, without packets", delimited({ maxLength: 64 })),
+  new Slices(),
+];
+
+for (const [i, way] of ways.entries()) {
+  Deno.bench(way.name, { group: "100,000 frames of 16 B", baseline: i === 0 }, () => {
+    way.run(FRAMES);
+  });
+}
+
+globalThis.addEventListener("unload", () => {
+  console.log(`\nnanoseconds a frame, ${ROUNDS} alternating rounds: least, median`);
+  const costs = ways.map((): number[] => []);
+  for (let round = 0; round < ROUNDS; round++) {
+    ways.forEach((way, i) => {
+      const start = performance.now();
+      way.run(FRAMES);
+      costs[i]!.push((performance.now() - start) / FRAMES * 1e6);
+    });
+  }
+  ways.forEach((way, i) => {
+    const sorted = costs[i]!.toSorted((a, b) => a - b);
+    const columns = [sorted[0]!, sorted[ROUNDS >> 1]!].map((cost) => cost.toFixed(1).padStart(8));
+    console.log(`  ${way.name.padEnd(34)}${columns.join("")}`);
+  });
+  console.log(`\ngrowth of the heap over ${HEAP_FRAMES.toLocaleString("en")} frames`);
+  for (const way of ways.filter((way) => way.name.includes("without"))) {
+    way.run(FRAMES);
+    const before = Deno.memoryUsage().heapUsed;
+    way.run(HEAP_FRAMES);
+    const growth = Deno.memoryUsage().heapUsed - before;
+    console.log(`  ${way.name.padEnd(34)} ${growth.toLocaleString("en")} bytes`);
+  }
+});
