@@ -66,7 +66,7 @@
  * it. Table and bytes of a buffer go with the buffer, through the pool.
  *
  * **Limits.** A thread that dies with a reservation open, or while it switches, leaves its writer
- * stuck at that message. A writer holds the buffer of its latest segment until it is disposed of, so
+ * stuck at that message; a flusher that dies undisposed leaves the queue taken. A writer holds the buffer of its latest segment until it is disposed of, so
  * a pool needs more buffers than a queue has writers.
  *
  * Proven by: tests/packet/writer_model_test.ts, for two writing threads and a flusher with buffers of
