@@ -8,7 +8,7 @@ export type { Handle } from "./src/memory/handle.ts";
 export { Memory, type MemoryHandle, type MemoryOptions } from "./src/memory/memory.ts";
 export type { Observer } from "./src/memory/observer.ts";
 export type { RegionHandle } from "./src/memory/region.ts";
-export type { WaitOptions as SleepOptions } from "./src/memory/sleep.ts";
+export type { WaitOptions } from "./src/memory/sleep.ts";
 
 export {
   EventCount,
@@ -34,10 +34,20 @@ export {
   type BroadcastOptions,
   type BroadcastSize,
 } from "./src/broadcast/broadcast.ts";
+export type { MessageFilter } from "./src/broadcast/copy_out.ts";
+export { FrameCursor, type FrameCursorOptions } from "./src/broadcast/frame_cursor.ts";
+export { InsufficientBufferSizeError } from "./src/broadcast/insufficient_buffer_size_error.ts";
+export type { ReaderLosses } from "./src/broadcast/losses.ts";
 export { OverrunError } from "./src/broadcast/overrun_error.ts";
+export type { ReaderBeginning } from "./src/broadcast/place.ts";
 export { BroadcastReader, type ReaderOptions } from "./src/broadcast/reader.ts";
-export type { WaitOptions } from "./src/broadcast/waiting.ts";
-export { BroadcastWriter, type FrameOptions } from "./src/broadcast/writer.ts";
+export { Reassembler, type ReassemblerOptions } from "./src/broadcast/reassembler.ts";
+export {
+  BroadcastWriter,
+  type FragmentOptions,
+  type FrameOptions,
+  type WriterOptions,
+} from "./src/broadcast/writer.ts";
 
 export { delimited, type DelimiterOptions } from "./src/packet/delimited.ts";
 export {

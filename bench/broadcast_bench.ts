@@ -1,132 +1,149 @@
 /**
- * The broadcast ring beside `postMessage`: one sender and one receiver, each on a worker.
+ * The broadcast ring beside what one would use instead: one sender and one receiver or three, each
+ * on a worker.
  *
- * One iteration is a burst of 100,000 messages: from telling both workers to begin until the
- * receiver has every message and says so, wake-ups included. Each message is copied in from a typed
- * array and carries its number; the receiver counts and sums them, and a wrong sum fails the bench.
- * The sender of the ring keeps less than half a ring ahead of its receiver, so that nothing is lost;
- * that of the port is held to a window, too. The receiver of the ring polls, and sleeps once it has
- * found nothing for a while; that of the port is its `onmessage`.
+ * One iteration is a burst: from telling the workers to begin until the last receiver has every
+ * message. All messages are counted and summed up, and a wrong sum fails the bench. A sender keeps
+ * less than half a ring ahead of its slowest receiver, so that nothing is lost, and one of a port
+ * or a channel to a window. A receiver of the ring polls, and sleeps once it has found nothing for a
+ * while, so that three of them and a writer make do with two cores.
  *
  * Deno's own table takes one row after the other. After it rounds alternate between the rows, so
- * that a slow spell of the machine meets all of them, and the medians are printed.
+ * that a slow spell of the machine meets all of them, and the medians are printed. `bcast` is the
+ * library in Rust whose work the ring does; its figures were measured apart from these, on a quiet
+ * machine of the kind that README.md names.
  *
  * @module
  */
 
+import { RingBuffer } from "ringbuf.js";
 import { Broadcast } from "../mod.ts";
-import { CONTROL, expectedSum, type Stream } from "./broadcast_worker.ts";
+import { type Burst, median, Team } from "./broadcast_team.ts";
+import { expectedSum, type Job, receiverLine } from "./broadcast_worker.ts";
 
-const MESSAGES = 100_000;
 const CAPACITY_BYTES = 8 * 1024 * 1024;
-/** Messages published at once, and between two looks at the receiver's progress. */
+/** Messages published at once, and between two looks at the receivers' progress. */
 const BATCH = 64;
-/** How far the sender of a port may be ahead; wider windows were found to be no faster. */
+/** How far the sender of a port may be ahead; wider windows were no faster. */
 const PORT_AHEAD = 16 * BATCH;
+/** The same of a channel, which loses messages beyond some hundred. */
+const CHANNEL_AHEAD = BATCH;
 /** Alternating rounds for the medians. */
-const ROUNDS = 11;
-const SIZES = [64, 8, 1024];
+const ROUNDS = 9;
 
-/** One way to get messages of one size from a worker to another. */
-class Way {
-  readonly name: string;
-  readonly #stream: Omit<Stream, "end" | "via">;
-  readonly #transport: "ring" | "port";
-  #round = 0;
+type Role = Job["role"];
 
-  constructor(name: string, transport: "ring" | "port", messageBytes: number, batch: number) {
-    const control = new Int32Array(new SharedArrayBuffer(CONTROL.words * 4));
-    const ahead = transport === "port"
-      ? PORT_AHEAD
-      : Math.floor(CAPACITY_BYTES / 2 / (messageBytes + 8));
-    this.name = name;
-    this.#transport = transport;
-    this.#stream = { control, messageBytes, messages: MESSAGES, batch, ahead };
-  }
-
-  /** Sends a burst, waits until it is received, and verifies it. */
-  burst(): void {
-    const { control } = this.#stream;
-    if (this.#round === 0) this.#start();
-    const round = ++this.#round;
-    Atomics.store(control, CONTROL.round, round);
-    Atomics.notify(control, CONTROL.round);
-    while (Atomics.load(control, CONTROL.received) < round) {
-      Atomics.wait(control, CONTROL.received, round - 1);
-    }
-    const sum = control[CONTROL.sum]!;
-    if (sum !== SUM) throw new Error(`${this.name}: expected the sum ${SUM}, received ${sum}`);
-  }
-
-  /** Starts both workers, and waits until they are ready. */
-  #start(): void {
-    if (this.#transport === "ring") {
-      const via = Broadcast.create({ capacityBytes: CAPACITY_BYTES }).handle;
-      startWorker({ end: "ring receiver", via, ...this.#stream });
-      startWorker({ end: "ring sender", via, ...this.#stream });
-    } else {
-      const { port1, port2 } = new MessageChannel();
-      startWorker({ end: "port receiver", via: port1, ...this.#stream }, [port1]);
-      startWorker({ end: "port sender", via: port2, ...this.#stream }, [port2]);
-    }
-    const { control } = this.#stream;
-    for (let ready; (ready = Atomics.load(control, CONTROL.ready)) < 2;) {
-      Atomics.wait(control, CONTROL.ready, ready);
-    }
-  }
+/** One way to get messages of one size from a worker to others. */
+interface Way {
+  name: string;
+  sender: Role;
+  receiver: Role;
+  receivers?: number;
+  batch?: number;
+  /** How many messages a burst has, if they are slow. */
+  messages?: number;
 }
 
-function startWorker(stream: Stream, transfer: Transferable[] = []): void {
-  const worker = new Worker(import.meta.resolve("./broadcast_worker.ts"), { type: "module" });
-  worker.postMessage(stream, transfer);
+const RING_WAYS: Way[] = [
+  { name: "ring: append, read", sender: "append", receiver: "read" },
+  {
+    name: "ring: append, read, published one by one",
+    sender: "append",
+    receiver: "read",
+    batch: 1,
+  },
+  { name: "ring: claim in place, read", sender: "claim", receiver: "read" },
+  { name: "ring: appendEqual, read", sender: "appendEqual", receiver: "read" },
+  { name: "ring: append, receive", sender: "append", receiver: "receive" },
+  { name: "ring: append, bulk", sender: "append", receiver: "bulk" },
+  { name: "ring: claim in place, bulk", sender: "claim", receiver: "bulk" },
+  { name: "ring: append, read by three", sender: "append", receiver: "read", receivers: 3 },
+];
+
+const OTHER_WAYS: Way[] = [
+  { name: "ringbuf.js", sender: "push", receiver: "pop", messages: 100_096 },
+  { name: "postMessage", sender: "post", receiver: "onPort", messages: 10_048 },
+  { name: "postMessage, transferred", sender: "transfer", receiver: "onPort", messages: 5_056 },
+  {
+    name: "BroadcastChannel",
+    sender: "channelPost",
+    receiver: "onChannel",
+    messages: 2_048,
+    batch: 16,
+  },
+];
+
+/** The messages of a burst over the ring, by the bytes of a message: some 10 ms. */
+const MESSAGES = new Map([[64, 400_000], [8, 800_000], [256, 240_000], [1024, 100_032]]);
+
+/** Millions of messages a second over bcast, read in batches, and in bulk. */
+const NATIVE = new Map([[64, "29"], [8, "171"], [256, "33, in bulk 96"], [1024, "37, in bulk 31"]]);
+
+const team = new Team();
+const ring = Broadcast.create({ capacityBytes: CAPACITY_BYTES });
+const queue = RingBuffer.getStorageForCapacity(CAPACITY_BYTES, Uint8Array);
+
+/** Sends a burst, and verifies it; returns the messages a second, in millions. */
+async function send(way: Way, messageBytes: number): Promise<number> {
+  const { receivers = 1, batch = BATCH, sender, receiver } = way;
+  const messages = way.messages ?? MESSAGES.get(messageBytes)!;
+  const roles = [sender, ...new Array<Role>(receivers).fill(receiver)];
+  let ahead = Math.floor(CAPACITY_BYTES / 2 / (messageBytes + 8));
+  let via: unknown = ring.handle;
+  let transfers: MessagePort[] = [];
+  if (receiver === "onPort") {
+    const { port1, port2 } = new MessageChannel();
+    transfers = [port1, port2];
+    ahead = PORT_AHEAD;
+  } else if (receiver === "onChannel") {
+    via = `busbar ${crypto.randomUUID()}`;
+    ahead = CHANNEL_AHEAD;
+  } else if (receiver === "pop") {
+    via = queue;
+  }
+  const burst: Burst = { via, messageBytes, messages, batch, ahead, receivers, spins: false };
+  const { seconds, control } = await team.run(burst, roles, transfers);
+  for (let i = 0; i < receivers; i++) {
+    const [count, sum] = control.subarray(receiverLine(i));
+    const expected = expectedSum(messages);
+    if (count !== messages || sum !== expected) {
+      throw new Error(
+        `${way.name}: expected ${messages} with ${expected}, got ${count} with ${sum}`,
+      );
+    }
+  }
+  return messages / seconds / 1e6;
 }
 
-function median(samples: number[]): number {
-  return samples.toSorted((a, b) => a - b)[samples.length >> 1]!;
-}
-
-/** The median messages per second of each way, in millions, over alternating rounds. */
-function compare(ways: Way[]): number[] {
+/** Alternates between all ways to send messages of one size, and prints the medians. */
+async function compare(messageBytes: number): Promise<void> {
+  const ways = [...RING_WAYS, ...OTHER_WAYS];
   const rates = ways.map((): number[] => []);
   for (let round = 0; round < ROUNDS; round++) {
-    ways.forEach((way, i) => {
-      const start = performance.now();
-      way.burst();
-      rates[i]!.push(MESSAGES / (performance.now() - start) / 1000);
-    });
+    for (const [i, way] of ways.entries()) rates[i]!.push(await send(way, messageBytes));
   }
-  return rates.map(median);
+  const post = median(rates[ways.findIndex(({ sender }) => sender === "post")]!);
+  console.log(`\n${messageBytes} B, million messages a second, medians of ${ROUNDS} rounds`);
+  console.log(`  ${"(bcast, in Rust)".padEnd(44)}     ${NATIVE.get(messageBytes)}`);
+  ways.forEach(({ name }, i) => {
+    const rate = median(rates[i]!);
+    const ratio = rate / post < 10 ? (rate / post).toFixed(1) : (rate / post).toFixed(0);
+    console.log(
+      `  ${name.padEnd(44)} ${rate.toFixed(2).padStart(7)} ${ratio.padStart(5)}x postMessage`,
+    );
+  });
 }
 
-const SUM = expectedSum(MESSAGES);
-
-const groups = SIZES.map((messageBytes) => ({
-  name: `${messageBytes} B, ${MESSAGES} messages`,
-  ways: [
-    new Way(`ring, published per ${BATCH}`, "ring", messageBytes, BATCH),
-    new Way("ring, published one by one", "ring", messageBytes, 1),
-    new Way("postMessage", "port", messageBytes, BATCH),
-  ],
-}));
-
-for (const { name: group, ways } of groups) {
-  for (const [i, way] of ways.entries()) {
-    Deno.bench(way.name, { group, baseline: i === 0, warmup: 10, n: 10 }, () => way.burst());
+for (const messageBytes of MESSAGES.keys()) {
+  const group = `${messageBytes} B`;
+  for (const [i, way] of [...RING_WAYS, ...OTHER_WAYS].entries()) {
+    Deno.bench(way.name, { group, baseline: i === 0, warmup: 3, n: 3 }, async () => {
+      await send(way, messageBytes);
+    });
   }
 }
 
-globalThis.addEventListener("unload", () => {
-  console.log(`\nmillion messages a second, medians of ${ROUNDS} alternating rounds`);
-  for (const { name, ways } of groups) {
-    const rates = compare(ways);
-    const last = rates.at(-1)!;
-    console.log(`\n${name}`);
-    ways.forEach((way, i) => {
-      const rate = rates[i]!;
-      const ratio = `${(rate / last).toFixed(0)}x postMessage`;
-      console.log(
-        `  ${way.name.padEnd(28)} ${rate.toFixed(2).padStart(7)}  ${i < 2 ? ratio : ""}`,
-      );
-    });
-  }
+Deno.bench("all of these, alternating", { group: "medians", n: 1, warmup: 0 }, async () => {
+  for (const messageBytes of MESSAGES.keys()) await compare(messageBytes);
+  team.dismiss();
 });

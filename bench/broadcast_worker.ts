@@ -1,172 +1,526 @@
 /**
- * The two ends of a stream of messages, each on a worker of its own, for `broadcast_bench.ts`.
+ * What the workers of the broadcast benches do: one end of a stream of messages, job by job.
  *
- * An end waits until the control block names the next round, does its part of it, and waits again.
- * All ways of transport are driven, paced and verified alike.
+ * All ways of transport are driven, paced and verified alike: each message carries the low 16 bits
+ * of its number, and a receiver sums them up.
  *
  * @module
  */
 
-import { Broadcast, type BroadcastHandle } from "../mod.ts";
+import { RingBuffer } from "ringbuf.js";
+import {
+  Broadcast,
+  type BroadcastHandle,
+  type BroadcastReader,
+  type BroadcastWriter,
+  FrameCursor,
+} from "../mod.ts";
+import { POSITION, SLEEPING } from "../src/broadcast/layout.ts";
 
 /** The words of the control block, each on a cache line of its own. */
 export const CONTROL = {
-  /** The number of the present round: stored by the bench, which then notifies. */
-  round: 0,
-  /** The last round that was received whole: stored by the receiver, which then notifies. */
-  received: 16,
-  /** The sum of what was received in it: written by the receiver. */
-  sum: 32,
-  /** How many messages of the round are received: stored by the receiver, batch by batch. */
-  progress: 48,
-  /** How many ends are ready. */
-  ready: 64,
+  /** How many workers are ready. */
+  ready: 0,
+  /** Set when they may begin. */
+  go: 16,
+  /** How many workers have done their part. */
+  done: 32,
   /** Never changes: to sleep on. */
-  idle: 80,
+  idle: 48,
+  /** From here on, a line for each receiver: how many messages it has, and their sum. */
+  receivers: 64,
   /** The size of the block. */
-  words: 96,
+  words: 64 + 4 * 16,
 } as const;
 
 /** How often an end looks again before it gives its core up to whoever else wants it. */
 const SPINS = 1000;
 
-/** What an end of a stream is told. */
-export interface Stream {
-  /** Which end, over which transport. */
-  end: "ring sender" | "ring receiver" | "port sender" | "port receiver";
+/** The bytes that a bulk read takes at most. */
+const BULK_BYTES = 64 * 1024;
+
+/** What one end of a stream is told. */
+export interface Job {
+  /** What to do. */
+  role: keyof typeof roles;
   /** The control block. */
   control: Int32Array;
-  /** The ring or the port. */
-  via: BroadcastHandle | MessagePort;
+  /** A ring, a port, the name of a channel, or memory: whatever the role goes by. */
+  via: unknown;
+  /** For a round trip: the ring of the way back. */
+  back?: BroadcastHandle;
   /** The bytes of a message. */
   messageBytes: number;
-  /** The messages of a round. */
+  /** How many messages are sent. */
   messages: number;
-  /** How many messages are sent, and on the ring published, between two looks at the progress. */
+  /** How many are published at once, or sent between two looks at the progress. */
   batch: number;
-  /** How many messages the sender may be ahead of the receiver. */
+  /** How many messages the sender may be ahead of the receivers; Infinity if it never waits. */
   ahead: number;
+  /** How many receivers there are. */
+  receivers: number;
+  /** Which of them this is. */
+  receiver: number;
+  /** Whether an end that has nothing to do spins, rather than to block after a while. */
+  spins: boolean;
 }
 
-/** What a round's messages sum up to: each carries the low 16 bits of its number. */
+/** What the messages of a job sum up to. */
 export function expectedSum(messages: number): number {
   let sum = 0;
   for (let i = 0; i < messages; i++) sum = (sum + (i & 0xffff)) | 0;
   return sum;
 }
 
-const run = {
-  "ring sender"({ control, via, messageBytes, messages, batch, ahead }: Stream): void {
-    const writer = Broadcast.attach(via as BroadcastHandle).writer();
-    const payload = new Uint8Array(messageBytes);
-    for (let round = 1;; round++) {
-      untilRound(control, round);
-      let allowed = ahead;
-      for (let i = 0; i < messages;) {
-        const end = Math.min(i + batch, messages);
-        if (end > allowed) allowed = untilAllowed(control, end, ahead);
-        for (; i < end; i++) {
-          payload[0] = i;
-          payload[1] = i >> 8;
-          writer.append(payload);
-        }
-        writer.publish();
-      }
-    }
-  },
+/** Where the words of a receiver are: its count, and its sum. */
+export function receiverLine(receiver: number): number {
+  return CONTROL.receivers + 16 * receiver;
+}
 
-  "ring receiver"({ control, via, messages }: Stream): void {
-    const reader = Broadcast.attach(via as BroadcastHandle).reader();
-    for (let round = 1;; round++) {
-      untilRound(control, round);
-      let sum = 0;
-      let count = 0;
-      let idle = 0;
-      while (count < messages) {
-        if (!reader.poll()) {
-          if (++idle < SPINS) Atomics.pause();
-          else reader.wait();
-          continue;
-        }
-        idle = 0;
-        const bytes = reader.bytes;
-        while (reader.next()) {
-          const offset = reader.offset;
-          sum = (sum + bytes[offset]! + (bytes[offset + 1]! << 8)) | 0;
-          count++;
-        }
-        Atomics.store(control, CONTROL.progress, count);
-      }
-      received(control, round, sum);
-    }
-  },
+// --- beginning, pacing and ending -------------------------------------------------------------
 
-  "port sender"({ control, via, messageBytes, messages, batch, ahead }: Stream): void {
-    const port = via as MessagePort;
-    const payload = new Uint8Array(messageBytes);
-    for (let round = 1;; round++) {
-      untilRound(control, round);
-      let allowed = ahead;
-      for (let i = 0; i < messages;) {
-        const end = Math.min(i + batch, messages);
-        if (end > allowed) allowed = untilAllowed(control, end, ahead);
-        for (; i < end; i++) {
-          payload[0] = i;
-          payload[1] = i >> 8;
-          port.postMessage(payload);
-        }
-      }
-    }
-  },
+/** Says that this end is ready, and waits until all are. */
+function begin({ control }: Job): void {
+  Atomics.add(control, CONTROL.ready, 1);
+  Atomics.notify(control, CONTROL.ready);
+  while (Atomics.load(control, CONTROL.go) === 0) Atomics.wait(control, CONTROL.go, 0);
+}
 
-  "port receiver"({ control, via, messages, batch }: Stream): void {
-    let round = 1;
-    let sum = 0;
-    let count = 0;
-    (via as MessagePort).onmessage = ({ data }: MessageEvent<Uint8Array>) => {
-      sum = (sum + data[0]! + (data[1]! << 8)) | 0;
-      if (++count % batch === 0) Atomics.store(control, CONTROL.progress, count);
-      if (count < messages) return;
-      received(control, round++, sum);
-      sum = 0;
-      count = 0;
-    };
-    ready(control);
-  },
-};
+function end({ control }: Job): void {
+  Atomics.add(control, CONTROL.done, 1);
+  Atomics.notify(control, CONTROL.done);
+}
 
-/** Waits until `end` messages are not more than `ahead` ahead; returns how many may be sent. */
-function untilAllowed(control: Int32Array, end: number, ahead: number): number {
+/** Waits until no receiver has less than so many messages; returns how many the slowest has. */
+function untilReceived({ control, receivers }: Job, count: number): number {
   for (let spins = 0;; spins++) {
-    const allowed = Atomics.load(control, CONTROL.progress) + ahead;
-    if (allowed >= end) return allowed;
+    let slowest = Infinity;
+    for (let i = 0; i < receivers; i++) {
+      slowest = Math.min(slowest, Atomics.load(control, receiverLine(i)));
+    }
+    if (slowest >= count) return slowest;
     if (spins < SPINS) Atomics.pause();
     else Atomics.wait(control, CONTROL.idle, 0, 0.1);
   }
 }
 
-function untilRound(control: Int32Array, round: number): void {
-  if (round === 1) ready(control);
-  while (Atomics.load(control, CONTROL.round) < round) {
-    Atomics.wait(control, CONTROL.round, round - 1);
+/** Calls `send` for each batch of messages, as soon as the receivers are near enough. */
+function sendBatches(job: Job, send: (from: number, to: number) => void): void {
+  const { messages, batch, ahead } = job;
+  let allowed = ahead;
+  begin(job);
+  for (let from = 0; from < messages; from += batch) {
+    const to = Math.min(from + batch, messages);
+    if (to > allowed) allowed = ahead + untilReceived(job, to - ahead);
+    send(from, to);
   }
+  end(job);
 }
 
-function received(control: Int32Array, round: number, sum: number): void {
-  control[CONTROL.sum] = sum;
-  Atomics.store(control, CONTROL.progress, 0);
-  Atomics.store(control, CONTROL.received, round);
-  Atomics.notify(control, CONTROL.received);
+/** What a receiver has got. */
+interface Got {
+  count: number;
+  sum: number;
 }
 
-function ready(control: Int32Array): void {
-  Atomics.add(control, CONTROL.ready, 1);
-  Atomics.notify(control, CONTROL.ready);
+/** Calls `take`, which adds to what was got, until that is everything. */
+function takeAll(job: Job, take: (got: Got) => boolean, sleep: () => void): void {
+  const { control, messages, spins } = job;
+  const line = receiverLine(job.receiver);
+  const got = { count: 0, sum: 0 };
+  let idle = 0;
+  begin(job);
+  while (got.count < messages) {
+    if (take(got)) {
+      idle = 0;
+      Atomics.store(control, line, got.count);
+    } else if (spins || ++idle < SPINS) {
+      Atomics.pause();
+    } else {
+      sleep();
+    }
+  }
+  control[line + 1] = got.sum;
+  end(job);
 }
+
+function writerOf({ via }: Job): BroadcastWriter {
+  return Broadcast.attach(via as BroadcastHandle).writer();
+}
+
+function readerOf({ via }: Job): BroadcastReader {
+  return Broadcast.attach(via as BroadcastHandle).reader();
+}
+
+/** Takes messages as they come as events. */
+function onEvents(job: Job, finish: () => void): (event: MessageEvent<Uint8Array>) => void {
+  const line = receiverLine(job.receiver);
+  let count = 0;
+  let sum = 0;
+  return ({ data }) => {
+    sum = (sum + data[0]! + (data[1]! << 8)) | 0;
+    if (++count % job.batch === 0) Atomics.store(job.control, line, count);
+    if (count < job.messages) return;
+    job.control[line + 1] = sum;
+    Atomics.store(job.control, line, count);
+    finish();
+    end(job);
+  };
+}
+
+// --- the ends ---------------------------------------------------------------------------------
+
+const senders = {
+  /** Copies each message in. */
+  append(job: Job): void {
+    using writer = writerOf(job);
+    const payload = new Uint8Array(job.messageBytes);
+    sendBatches(job, (from, to) => {
+      for (let i = from; i < to; i++) {
+        payload[0] = i;
+        payload[1] = i >> 8;
+        writer.append(payload);
+      }
+      writer.publish();
+    });
+  },
+
+  /** Claims room for each message, and writes just two bytes there. */
+  claim(job: Job): void {
+    using writer = writerOf(job);
+    const { bytes } = writer;
+    const { messageBytes } = job;
+    sendBatches(job, (from, to) => {
+      for (let i = from; i < to; i++) {
+        const offset = writer.claim(messageBytes);
+        bytes[offset] = i;
+        bytes[offset + 1] = i >> 8;
+        writer.commit();
+      }
+      writer.publish();
+    });
+  },
+
+  /** Collects a batch of messages in an array, and copies that in. */
+  appendEqual(job: Job): void {
+    using writer = writerOf(job);
+    const { messageBytes, batch } = job;
+    const payloads = new Uint8Array(messageBytes * batch);
+    sendBatches(job, (from, to) => {
+      for (let i = from, at = 0; i < to; i++, at += messageBytes) {
+        payloads[at] = i;
+        payloads[at + 1] = i >> 8;
+      }
+      writer.appendEqual(payloads, messageBytes);
+      writer.publish();
+    });
+  },
+
+  /** Posts a message each. */
+  post(job: Job): void {
+    const port = job.via as MessagePort;
+    const payload = new Uint8Array(job.messageBytes);
+    sendBatches(job, (from, to) => {
+      for (let i = from; i < to; i++) {
+        payload[0] = i;
+        payload[1] = i >> 8;
+        port.postMessage(payload);
+      }
+    });
+  },
+
+  /** Posts a message each, which is handed over. */
+  transfer(job: Job): void {
+    const port = job.via as MessagePort;
+    sendBatches(job, (from, to) => {
+      for (let i = from; i < to; i++) {
+        const payload = new Uint8Array(job.messageBytes);
+        payload[0] = i;
+        payload[1] = i >> 8;
+        port.postMessage(payload, [payload.buffer]);
+      }
+    });
+  },
+
+  /** Posts to a channel. */
+  channelPost(job: Job): void {
+    const channel = new BroadcastChannel(job.via as string);
+    const payload = new Uint8Array(job.messageBytes);
+    sendBatches(job, (from, to) => {
+      for (let i = from; i < to; i++) {
+        payload[0] = i;
+        payload[1] = i >> 8;
+        channel.postMessage(payload);
+      }
+    });
+    untilReceived(job, job.messages);
+    channel.close();
+  },
+
+  /** Pushes each message into a queue of bytes for one producer and one consumer. */
+  push(job: Job): void {
+    const ring = new RingBuffer(job.via as SharedArrayBuffer, Uint8Array);
+    const payload = new Uint8Array(job.messageBytes);
+    sendBatches(job, (from, to) => {
+      for (let i = from; i < to; i++) {
+        payload[0] = i;
+        payload[1] = i >> 8;
+        ring.push(payload, payload.length);
+      }
+    });
+  },
+};
+
+const receivers = {
+  /** Looks at each message in the batch that the reader took. */
+  read(job: Job): void {
+    const reader = readerOf(job);
+    takeAll(job, (got) => {
+      if (!reader.poll()) return false;
+      const { bytes } = reader;
+      let { count, sum } = got;
+      while (reader.next()) {
+        const { offset } = reader;
+        sum = (sum + bytes[offset]! + (bytes[offset + 1]! << 8)) | 0;
+        count++;
+      }
+      got.count = count;
+      got.sum = sum;
+      return true;
+    }, () => reader.wait());
+  },
+
+  /** Copies each message to an array. */
+  receive(job: Job): void {
+    const reader = readerOf(job);
+    const target = new Uint8Array(job.messageBytes);
+    takeAll(job, (got) => {
+      if (!reader.poll()) return false;
+      while (reader.next()) {
+        reader.receive(target);
+        got.sum = (got.sum + target[0]! + (target[1]! << 8)) | 0;
+        got.count++;
+      }
+      return true;
+    }, () => reader.wait());
+  },
+
+  /** Copies the frames out in bulk, and goes through them there. */
+  bulk(job: Job): void {
+    const reader = readerOf(job);
+    const window = new Uint8Array(BULK_BYTES);
+    takeAll(job, (got) => {
+      const length = reader.readBulk(window);
+      if (length === 0) return false;
+      const frames = new FrameCursor(window.subarray(0, length));
+      let { count, sum } = got;
+      while (frames.next()) {
+        const { offset } = frames;
+        sum = (sum + window[offset]! + (window[offset + 1]! << 8)) | 0;
+        count++;
+      }
+      got.count = count;
+      got.sum = sum;
+      return true;
+    }, () => reader.wait());
+  },
+
+  /** Receives from a port. */
+  onPort(job: Job): void {
+    const port = job.via as MessagePort;
+    port.onmessage = onEvents(job, () => port.close());
+    begin(job);
+  },
+
+  /** Receives from a channel. */
+  onChannel(job: Job): void {
+    const channel = new BroadcastChannel(job.via as string);
+    channel.onmessage = onEvents(job, () => channel.close());
+    // It hears nothing at first, and does not say from when on it does.
+    setTimeout(() => begin(job), 20);
+  },
+
+  /** Pops each message. */
+  pop(job: Job): void {
+    const ring = new RingBuffer(job.via as SharedArrayBuffer, Uint8Array);
+    const payload = new Uint8Array(job.messageBytes);
+    takeAll(job, (got) => {
+      let available = ring.available_read();
+      if (available < payload.length) return false;
+      for (; available >= payload.length; available -= payload.length) {
+        ring.pop(payload, payload.length);
+        got.sum = (got.sum + payload[0]! + (payload[1]! << 8)) | 0;
+        got.count++;
+      }
+      return true;
+    }, () => Atomics.wait(job.control, CONTROL.idle, 0, 0.1));
+  },
+};
+
+/** What a ping has measured. */
+export interface Trips {
+  /** How long each round trip took, in microseconds. */
+  microseconds: number[];
+  /** Before how many of them both ends were asleep. */
+  parked: number;
+}
+
+/** Whether a reader of this ring may be asleep. */
+function isAsleep(ring: Broadcast): () => boolean {
+  const words = new Int32Array(ring.memory.buffer, ring.byteOffset, POSITION + 1);
+  return () => (Atomics.load(words, POSITION) & SLEEPING) !== 0;
+}
+
+const trips = {
+  /** Sends a message, and awaits it on the other ring. */
+  ping(job: Job): Trips {
+    const there = Broadcast.attach(job.via as BroadcastHandle);
+    const back = Broadcast.attach(job.back!);
+    using writer = there.writer();
+    const reader = back.reader();
+    const payload = new Uint8Array(job.messageBytes);
+    const otherIsAsleep = isAsleep(there);
+    const microseconds: number[] = [];
+    let parked = 0;
+    begin(job);
+    for (let i = 0; i < job.messages; i++) {
+      // Late, so that the other end has fallen asleep.
+      if (!job.spins) Atomics.wait(job.control, CONTROL.idle, 0, 0.2);
+      const wasAsleep = otherIsAsleep();
+      const start = performance.now();
+      writer.send(payload);
+      receiveOne(reader, job.spins);
+      microseconds.push((performance.now() - start) * 1000);
+      if (wasAsleep && reader.userValue === 1) parked++;
+    }
+    end(job);
+    return { microseconds, parked };
+  },
+
+  /** Sends back what comes, with 1 if the other end was asleep then. */
+  pong(job: Job): void {
+    const back = Broadcast.attach(job.back!);
+    const reader = readerOf(job);
+    using writer = back.writer();
+    const otherIsAsleep = isAsleep(back);
+    const options = { userValue: 0 };
+    begin(job);
+    for (let i = 0; i < job.messages; i++) {
+      receiveOne(reader, job.spins);
+      options.userValue = otherIsAsleep() ? 1 : 0;
+      writer.send(reader.message(), options);
+    }
+    end(job);
+  },
+
+  /** Posts a message, and awaits it. */
+  async portPing(job: Job): Promise<Trips> {
+    const port = job.via as MessagePort;
+    const payload = new Uint8Array(job.messageBytes);
+    const microseconds: number[] = [];
+    let returned = Promise.withResolvers<void>();
+    port.onmessage = () => returned.resolve();
+    begin(job);
+    for (let i = 0; i < job.messages; i++) {
+      if (!job.spins) Atomics.wait(job.control, CONTROL.idle, 0, 0.2);
+      returned = Promise.withResolvers<void>();
+      const start = performance.now();
+      port.postMessage(payload);
+      await returned.promise;
+      microseconds.push((performance.now() - start) * 1000);
+    }
+    end(job);
+    port.close();
+    return { microseconds, parked: 0 };
+  },
+
+  /** Posts back what comes. */
+  portPong(job: Job): void {
+    const port = job.via as MessagePort;
+    let count = 0;
+    port.onmessage = ({ data }) => {
+      port.postMessage(data);
+      if (++count < job.messages) return;
+      port.close();
+      end(job);
+    };
+    begin(job);
+  },
+};
+
+function receiveOne(reader: BroadcastReader, spins: boolean): void {
+  while (!reader.poll()) {
+    if (spins) Atomics.pause();
+    else reader.wait();
+  }
+  reader.next();
+}
+
+/** What a writer that never waits has measured. */
+export interface WriterCost {
+  /** Nanoseconds a message, of each chunk. */
+  nanoseconds: number[];
+  /** By how much the heap grew, in bytes a message. */
+  heapBytes: number;
+}
+
+const costs = {
+  /** Writes without regard to readers, and times itself. */
+  writeFreely(job: Job): WriterCost {
+    using writer = writerOf(job);
+    const { messages, messageBytes, batch } = job;
+    const payload = new Uint8Array(messageBytes);
+    const chunk = 200 * batch;
+    const nanoseconds = new Array<number>(Math.floor(messages / chunk)).fill(0);
+    begin(job);
+    const heap = Deno.memoryUsage().heapUsed;
+    for (let n = 0; n < nanoseconds.length; n++) {
+      const start = performance.now();
+      for (let i = 0; i < chunk; i += batch) {
+        for (let k = 0; k < batch; k++) {
+          payload[0] = k;
+          writer.append(payload);
+        }
+        writer.publish();
+      }
+      nanoseconds[n] = (performance.now() - start) * 1e6 / chunk;
+    }
+    const heapBytes = (Deno.memoryUsage().heapUsed - heap) / messages;
+    Atomics.store(job.control, CONTROL.go, 2);
+    writer.heartbeat();
+    end(job);
+    return { nanoseconds, heapBytes };
+  },
+
+  /** Reads what it can until the writer has ended; returns how many messages, and bytes of heap. */
+  readFreely(job: Job): { messages: number; lost: number; heapBytes: number } {
+    const reader = Broadcast.attach(job.via as BroadcastHandle).reader({ onOverrun: "continue" });
+    let messages = 0;
+    let idle = 0;
+    begin(job);
+    const heap = Deno.memoryUsage().heapUsed;
+    for (;;) {
+      const isOver = Atomics.load(job.control, CONTROL.go) === 2;
+      if (reader.poll()) {
+        idle = 0;
+        while (reader.next()) messages++;
+      } else if (isOver) break;
+      else if (job.spins || ++idle < SPINS) Atomics.pause();
+      else reader.wait(10);
+    }
+    const heapBytes = (Deno.memoryUsage().heapUsed - heap) / Math.max(1, messages);
+    end(job);
+    return { messages, lost: reader.lostMessages, heapBytes };
+  },
+};
+
+const roles = { ...senders, ...receivers, ...trips, ...costs };
+
+declare function postMessage(message: unknown): void;
 
 if ("WorkerGlobalScope" in globalThis) {
-  globalThis.addEventListener("message", (event) => {
-    const stream = (event as MessageEvent<Stream>).data;
-    run[stream.end](stream);
+  globalThis.addEventListener("message", async (event) => {
+    const job = (event as MessageEvent<Job>).data;
+    postMessage(await roles[job.role](job));
   });
 }

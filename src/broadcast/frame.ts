@@ -1,11 +1,13 @@
 /**
- * A frame: one message in a broadcast ring, or the padding at its end.
+ * A frame: a message in a broadcast ring or a part of one, a heartbeat, or the padding at its end.
  *
  * Frames are 8-byte aligned and never wrap; a padding frame fills the end of the ring.
  *
  *      bit 31  30  29  28 27                     0 | 31                      0
  *     | fin |cont|pad|beat| payload length, bytes  | user value               | payload ... |
  *       word 0                                       word 1
+ *
+ * Only the last frame of a message is final, so the final frames are the messages to count.
  *
  * @module
  */
@@ -16,11 +18,16 @@ export const FRAME_ALIGNMENT = 8;
 export const FRAME_HEADER_BYTES = 8;
 /** The frame is the last of its message. */
 export const FINAL = 1 << 31;
+/** By how much a header is shifted right, without its sign, to have 1 for a final frame, else 0. */
+export const FINAL_SHIFT = 31;
 /** The frame continues the one before. */
 export const CONTINUATION = 1 << 30;
-/** The frame fills the end of the ring. */
+/**
+ * The frame fills the end of the ring; its payload has no meaning. In a reader's own copy: the
+ * frame is to be passed over, and its payload was not copied.
+ */
 export const PADDING = 1 << 29;
-/** The frame says only that the writer is alive. */
+/** The frame is no message: it says that the writer is alive. */
 export const HEARTBEAT = 1 << 28;
 /** The bits of the payload length in a frame's first word. */
 export const LENGTH_MASK: number = (1 << 28) - 1;
@@ -38,8 +45,7 @@ export function frameByteLength(payloadLength: number): number {
  * The longest payload: with its header a quarter of the ring.
  *
  * So the length of any frame, padding too, fits its 28 bits in the largest ring; the padding before
- * a long message wastes less than a quarter; and in a ring of eight segments or more, a reader that
- * is not more than a quarter behind keeps its place while the longest message is written.
+ * a long message wastes less than a quarter; and frame and padding together take up to half.
  */
 export function largestMessage(capacityBytes: number): number {
   return capacityBytes / 4 - FRAME_HEADER_BYTES;

@@ -1,76 +1,146 @@
 /**
  * The layout of a broadcast ring in memory: its words and its size. Its frames are in `frame.ts`.
  *
- * Region (32-bit words; each line of the drawing is one cache line, but for the data):
+ * Region (32-bit words; each line of the drawing is one cache line, but for metadata and data):
  *
- *     word  0 | magic | version | capacity | segments | start position, low and high |
- *             |  written once, before the ring is handed to anybody                  |
- *     word 16 | writer | position high |      who writes; the position in units of 2^31 bytes
- *     word 32 | position |                    how far frames are published, low 32 bits
- *     word 48 | epoch of segment 0 |          how often the writer has entered the segment
- *     word 64 | epoch of segment 1 |
+ *     word  0 | magic | version | capacity | segments | start position, low, high | metadata bytes |
+ *             |  written once, before the ring is handed to anybody                                |
+ *     word 16 | writer | position high |    who writes; the position in units of 2^31 bytes
+ *     word 32 | position |                  how far frames are published, low 32 bits
+ *     word 48 | epoch | first | sequence, low, high | cut |    of segment 0
+ *     word 64 | epoch | first | sequence, low, high | cut |    of segment 1
  *       ...
+ *             | metadata ...                as it was given, never changed
  *             | data: `capacity` bytes, cut into `segments` equal segments ...
  *
  * @module
  */
 
 import {
+  alignUp,
   CACHE_LINE_BYTES,
   CACHE_LINE_WORDS,
   checkInteger,
   checkPowerOfTwo,
   isPowerOfTwo,
 } from "../memory/layout.ts";
-import { label } from "../memory/observer.ts";
+import { FIRST_WORD, type Region, type RegionKind } from "../memory/region.ts";
 import { FRAME_ALIGNMENT } from "./frame.ts";
 
-/** The kind that handles of a ring name. */
-export const KIND = "busbar.broadcast";
-/** The version of this layout. */
-export const VERSION = 1;
-/** What the first word of a ring holds: "bcst". */
-export const MAGIC_WORD = 0x62637374;
+/** What the regions of a ring are known by; the magic word is "bcst". */
+export const KIND: RegionKind<"busbar.broadcast"> = {
+  kind: "busbar.broadcast",
+  version: 1,
+  magic: 0x62637374,
+};
 
-/** Where {@link MAGIC_WORD} stands. */
-export const MAGIC = 0;
-/** Where {@link VERSION} stands. */
-export const LAYOUT_VERSION = 1;
 /** The bytes of data. */
-export const CAPACITY = 2;
+export const CAPACITY: number = FIRST_WORD;
 /** The number of segments. */
-export const SEGMENTS = 3;
+export const SEGMENTS: number = FIRST_WORD + 1;
 /** The position that the ring began at, low and high 32 bits. */
-export const START_LOW = 4;
+export const START_LOW: number = FIRST_WORD + 2;
 /** See {@link START_LOW}. */
-export const START_HIGH = 5;
-/** 0: no writer. 1: there is one. Taken by compareExchange, given back by its holder. */
-export const WRITER = 16;
+export const START_HIGH: number = FIRST_WORD + 3;
+/** How many bytes of metadata there are. */
+export const METADATA_BYTES: number = FIRST_WORD + 4;
 /**
- * The published position divided by {@link POSITION_HIGH_UNIT}, rounded down. Stored by the writer
- * *before* the position, so it is never behind, and at most one ahead.
+ * Who writes, drawn below. Changed by compareExchange by who becomes the writer, and by who gives
+ * up: the count goes up when a writer goes, so that none mistakes another for itself.
+ *
+ *      bit 31             4  3      1   0
+ *     | writers that went  |  tag   | taken |
+ *
+ * The tag is that of the last writer that took over; 0 if none did.
+ */
+export const WRITER = 16;
+/** In the word {@link WRITER}: there is a writer. */
+export const TAKEN = 1;
+/** In the word {@link WRITER}: by how much the tag is shifted. */
+export const WRITER_TAG_SHIFT = 1;
+/** In the word {@link WRITER}: one writer that went. */
+export const WRITER_GONE = 16;
+/**
+ * The published position divided by {@link POSITION_HIGH_UNIT}, rounded down. Raised by the writer
+ * *before* the position, by compareExchange, so it is never behind, and at most one ahead.
  */
 export const POSITION_HIGH = 17;
 /**
- * The published position, low 32 bits. The writer exchanges it, which is what publishes frames; a
- * reader that is about to sleep sets {@link SLEEPING} in it by compareExchange.
+ * The published position, low 32 bits, with {@link POSITION_BITS} of other meaning. Changed by
+ * compareExchange: by the writer, which publishes frames by it; by a reader that is about to sleep,
+ * which sets {@link SLEEPING}; and by who takes over, which puts its tag there meanwhile.
  */
 export const POSITION = 32;
-/** The epoch of segment 0; see {@link epochIndex}. Changed by atomic read-modify-write only. */
-export const EPOCHS = 48;
+/** The line of segment 0; see {@link segmentLine}. */
+export const SEGMENT_LINES = 48;
 
-/** Positions are multiples of 8; this bit of the position word says that a reader may sleep. */
+/**
+ * In a segment's line: how often a writer has entered it, and whether one took over since. Changed by
+ * atomic read-modify-write only.
+ *
+ *      bit 31    4  3  1   0
+ *     | entered   | tag | cut |
+ *
+ * The tag is that of the last writer that entered it or took over; with the last bit set, one took
+ * over since it was entered, and the word {@link CUT} says where its frames end.
+ */
+export const EPOCH = 0;
+/**
+ * In a segment's line: how many bytes after its start the first frame begins that does not begin
+ * before it. Written by the writer in segments that it has entered, before it publishes anything
+ * beyond the segment's start.
+ */
+export const FIRST = 1;
+/** In a segment's line: how many messages end before that frame, low 32 bits. Written with it. */
+export const SEQUENCE_LOW = 2;
+/** In a segment's line: the high bits of that number. */
+export const SEQUENCE_HIGH = 3;
+/**
+ * In a segment's line: after how many bytes its frames end, a multiple of 8; the segment's size if
+ * they do not. The low bits are the tag of who took over. Changed by compareExchange by who takes
+ * over, before it changes the epoch; of no meaning without the bit there.
+ */
+export const CUT = 4;
+
+/** Tags go from 1 up to this, and begin anew. */
+export const TAGS = 6;
+/** What selects a tag. */
+export const TAG_MASK = 7;
+/** What entering a segment adds to its epoch. */
+export const EPOCH_STEP = 16;
+/** By how much the tag is shifted in an epoch. */
+export const EPOCH_TAG_SHIFT = 1;
+/** What selects all of an epoch but the tag. */
+export const EPOCH_MASK: number = ~(TAG_MASK << EPOCH_TAG_SHIFT);
+/** In an epoch: there is a cut. */
+export const EPOCH_CUT = 1;
+
+/** This bit of the position word says that a reader may sleep. */
 export const SLEEPING = 1;
+/** These bits of the position word say that somebody takes over: the tag modulo 3, plus 1. */
+export const POSITION_TAG_MASK = 6;
+/** By how much that is shifted. */
+export const POSITION_TAG_SHIFT = 1;
+/** Positions are multiples of 8; these bits of the position word mean other things. */
+export const POSITION_BITS = 7;
 /** What {@link POSITION_HIGH} counts: half of what the low word can, so that they share a bit. */
 export const POSITION_HIGH_UNIT: number = 2 ** 31;
 
-/** The least capacity: eight segments of one frame header each. */
+/** The least capacity: four segments of two frame headers each. */
 export const MIN_CAPACITY_BYTES = 64;
 /** The greatest capacity: positions that are a ring apart still compare in 32 bits. */
 export const MAX_CAPACITY_BYTES: number = 2 ** 30;
-
-/** What a region must be aligned to. */
-export const REGION_ALIGNMENT: number = CACHE_LINE_BYTES;
+/**
+ * The fewest segments. A frame and the padding before it take up to half the ring; so the segment
+ * before the published position is not entered anew before more is published.
+ */
+export const MIN_SEGMENTS = 4;
+/** How many segments there are by default, unless they would be longer than the next. */
+const DEFAULT_SEGMENTS = 8;
+/** How long a segment is at most by default. */
+const DEFAULT_SEGMENT_BYTES = 64 * 1024;
+/** The most metadata. */
+const MAX_METADATA_BYTES: number = 2 ** 20;
 
 /** The shape of one ring. */
 export interface Shape {
@@ -80,30 +150,46 @@ export interface Shape {
   readonly segments: number;
   /** The position that the ring began at. */
   readonly startPosition: number;
+  /** How many bytes of metadata there are. */
+  readonly metadataBytes: number;
 }
 
-/** The word that holds the epoch of segment number `segment`. */
-export function epochIndex(segment: number): number {
-  return EPOCHS + segment * CACHE_LINE_WORDS;
+/** How many segments a ring of so many bytes has by default. */
+export function defaultSegments(capacityBytes: number): number {
+  return Math.max(DEFAULT_SEGMENTS, capacityBytes / DEFAULT_SEGMENT_BYTES);
+}
+
+/** The first word of the line of segment number `segment`. */
+export function segmentLine(segment: number): number {
+  return SEGMENT_LINES + segment * CACHE_LINE_WORDS;
+}
+
+/** Where the metadata begins, in bytes from the start of the region. */
+export function metadataByteOffset(segments: number): number {
+  return segmentLine(segments) * Int32Array.BYTES_PER_ELEMENT;
 }
 
 /** Where the data begins, in bytes from the start of the region. */
-export function dataByteOffset(segments: number): number {
-  return epochIndex(segments) * Int32Array.BYTES_PER_ELEMENT;
+export function dataByteOffset({ segments, metadataBytes }: Shape): number {
+  return alignUp(metadataByteOffset(segments) + metadataBytes, CACHE_LINE_BYTES);
 }
 
 /** The size of the whole region. */
 export function regionByteLength(shape: Shape): number {
-  return dataByteOffset(shape.segments) + shape.capacityBytes;
+  return dataByteOffset(shape) + shape.capacityBytes;
 }
+
+/** The size of the smallest region. */
+export const MIN_REGION_BYTES: number = metadataByteOffset(MIN_SEGMENTS) + MIN_CAPACITY_BYTES;
 
 /** Refuses what is not the shape of a ring. */
 export function checkShape(shape: Shape): void {
-  const { capacityBytes, segments, startPosition } = shape;
+  const { capacityBytes, segments, startPosition, metadataBytes } = shape;
   const action = "create broadcast";
   checkPowerOfTwo(action, "capacityBytes", capacityBytes, MIN_CAPACITY_BYTES, MAX_CAPACITY_BYTES);
-  checkPowerOfTwo(action, "segments", segments, 1, capacityBytes / FRAME_ALIGNMENT);
+  checkPowerOfTwo(action, "segments", segments, MIN_SEGMENTS, capacityBytes / FRAME_ALIGNMENT);
   checkInteger(action, "startPosition", startPosition, 0);
+  checkInteger(action, "metadata.length", metadataBytes, 0, MAX_METADATA_BYTES);
   const segmentBytes = capacityBytes / segments;
   if (startPosition % segmentBytes !== 0) {
     throw new RangeError(
@@ -113,62 +199,65 @@ export function checkShape(shape: Shape): void {
 }
 
 /** Writes the header of a ring of this shape; nobody else has the memory yet. */
-export function initialize(buffer: ArrayBufferLike, byteOffset: number, shape: Shape): void {
-  const { capacityBytes, segments, startPosition } = shape;
-  const words = new Int32Array(buffer, byteOffset, epochIndex(segments));
-  words[MAGIC] = MAGIC_WORD;
-  words[LAYOUT_VERSION] = VERSION;
+export function initialize(words: Int32Array, shape: Shape): void {
+  const { capacityBytes, segments, startPosition, metadataBytes } = shape;
   words[CAPACITY] = capacityBytes;
   words[SEGMENTS] = segments;
   words[START_LOW] = startPosition;
   words[START_HIGH] = startPosition / 2 ** 32;
+  words[METADATA_BYTES] = metadataBytes;
   words[WRITER] = 0;
   words[POSITION_HIGH] = startPosition / POSITION_HIGH_UNIT;
   words[POSITION] = startPosition;
   // Segments below the start count as entered in its lap, the others not yet.
   const lap = Math.floor(startPosition / capacityBytes);
   const entered = (startPosition % capacityBytes) / (capacityBytes / segments);
-  for (let i = 0; i < segments; i++) words[epochIndex(i)] = i < entered ? lap + 1 : lap;
+  for (let i = 0; i < segments; i++) {
+    words[segmentLine(i) + EPOCH] = EPOCH_STEP * (i < entered ? lap + 1 : lap);
+  }
 }
 
-/** The shape that the header says, checked against the size of the memory. */
-export function readShape(buffer: ArrayBufferLike, byteOffset: number): Shape {
-  const words = new Int32Array(buffer, byteOffset, EPOCHS);
+/**
+ * The shape that the header says.
+ *
+ * @throws {TypeError} If no ring has such a shape.
+ */
+export function readShape(words: Int32Array): Shape {
   const shape = {
     capacityBytes: words[CAPACITY]!,
     segments: words[SEGMENTS]!,
     startPosition: (words[START_HIGH]! >>> 0) * 2 ** 32 + (words[START_LOW]! >>> 0),
+    metadataBytes: words[METADATA_BYTES]!,
   };
-  const { capacityBytes, segments, startPosition } = shape;
-  const sound = isPowerOfTwo(capacityBytes) && isPowerOfTwo(segments) &&
-    capacityBytes >= MIN_CAPACITY_BYTES && segments <= capacityBytes / FRAME_ALIGNMENT &&
-    Number.isSafeInteger(startPosition) && startPosition % (capacityBytes / segments) === 0;
-  const found = buffer.byteLength - byteOffset;
-  if (!sound || regionByteLength(shape) > found) {
+  const { capacityBytes, segments, startPosition, metadataBytes } = shape;
+  const isSound = isPowerOfTwo(capacityBytes) && isPowerOfTwo(segments) &&
+    capacityBytes >= MIN_CAPACITY_BYTES && capacityBytes <= MAX_CAPACITY_BYTES &&
+    segments >= MIN_SEGMENTS && segments <= capacityBytes / FRAME_ALIGNMENT &&
+    Number.isSafeInteger(startPosition) && startPosition % (capacityBytes / segments) === 0 &&
+    metadataBytes >= 0 && metadataBytes <= MAX_METADATA_BYTES;
+  if (!isSound) {
     throw new TypeError(
-      `Cannot attach as a ring of ${capacityBytes} bytes in ${segments} segments from ${startPosition} does not fit: found ${found} bytes`,
+      `Cannot attach as no ring has ${capacityBytes} bytes in ${segments} segments from ${startPosition}, and ${metadataBytes} bytes of metadata`,
     );
   }
   return shape;
 }
 
 /** Names the words of a ring for an observer's reports. */
-export function labelRegion(buffer: ArrayBufferLike, byteOffset: number, shape: Shape): void {
-  const word = (index: number, name: string, words = 1) =>
-    label(buffer, byteOffset + index * 4, words * 4, `broadcast.${name}`);
-  word(MAGIC, "magic");
-  word(LAYOUT_VERSION, "version");
-  word(CAPACITY, "capacity");
-  word(SEGMENTS, "segments");
-  word(START_LOW, "startPosition", 2);
-  word(WRITER, "writer");
-  word(POSITION_HIGH, "positionHigh");
-  word(POSITION, "position");
-  for (let i = 0; i < shape.segments; i++) word(epochIndex(i), `epoch[${i}]`);
-  label(
-    buffer,
-    byteOffset + dataByteOffset(shape.segments),
-    shape.capacityBytes,
-    "broadcast.data",
-  );
+export function labelRegion(region: Region<typeof KIND.kind>, shape: Shape): void {
+  region.label("capacity", CAPACITY);
+  region.label("segments", SEGMENTS);
+  region.label("startPosition", START_LOW, 2);
+  region.label("metadataBytes", METADATA_BYTES);
+  region.label("writer", WRITER);
+  region.label("positionHigh", POSITION_HIGH);
+  region.label("position", POSITION);
+  for (let i = 0; i < shape.segments; i++) {
+    const line = segmentLine(i);
+    region.label(`epoch[${i}]`, line + EPOCH);
+    region.label(`first[${i}]`, line + FIRST);
+    region.label(`sequence[${i}]`, line + SEQUENCE_LOW, 2);
+    region.label(`cut[${i}]`, line + CUT);
+  }
+  region.label("data", dataByteOffset(shape) / 4, shape.capacityBytes / 4);
 }

@@ -1,5 +1,5 @@
 /**
- * How a reader learns that the writer lapped it.
+ * How a reader learns that the writer lapped it, and what it has lost.
  *
  * @module
  */
@@ -7,25 +7,28 @@
 /**
  * The writer overwrote what the reader was about to read.
  *
- * The reader has gone on to {@link OverrunError.resumedAt} already, so its next call continues from
- * there.
+ * The reader has found its place again at {@link OverrunError.resumedAt}, and taken a batch from
+ * there: its next poll returns that.
  */
 export class OverrunError extends Error {
   /** The position that the reader was at. */
   readonly position: number;
-  /** The position that it goes on from: what was published last when it noticed. */
+  /** The position that it goes on from. */
   readonly resumedAt: number;
+  /** How many messages ended between. */
+  readonly lostMessages: number;
 
   /** Makes the error; both positions are in bytes. */
-  constructor(position: number, resumedAt: number) {
+  constructor(position: number, resumedAt: number, lostMessages: number) {
     super(
-      `The reader was overrun at position ${position}: it lost ${
+      `The reader was overrun at position ${position}: it lost ${lostMessages} messages in ${
         resumedAt - position
       } bytes and goes on at ${resumedAt}`,
     );
     this.name = "OverrunError";
     this.position = position;
     this.resumedAt = resumedAt;
+    this.lostMessages = lostMessages;
   }
 
   /** The bytes between, headers included. */

@@ -7,51 +7,56 @@
  */
 
 import { checkInteger } from "../memory/layout.ts";
-import type { Memory } from "../memory/memory.ts";
-import { beginSpeculation, endSpeculation } from "../memory/observer.ts";
+import type { WaitOptions } from "../memory/sleep.ts";
 import type { Broadcast } from "./broadcast.ts";
+import { BatchCopy, BulkCopy, type CopyOut, FilteredCopy, type MessageFilter } from "./copy_out.ts";
 import {
-  CONTINUATION,
-  FINAL,
+  FINAL_SHIFT,
   FRAME_ALIGNMENT,
   FRAME_HEADER_BYTES,
   frameByteLength,
   LENGTH_MASK,
   PADDING,
 } from "./frame.ts";
-import { dataByteOffset, epochIndex, POSITION, SLEEPING } from "./layout.ts";
+import { FrameCursor, type FrameCursorOptions } from "./frame_cursor.ts";
+import { InsufficientBufferSizeError } from "./insufficient_buffer_size_error.ts";
+import { iterate } from "./iteration.ts";
+import { LossCount, type ReaderLosses } from "./losses.ts";
 import { OverrunError } from "./overrun_error.ts";
-import { loadPosition } from "./position.ts";
-import { type WaitOptions, waitWhileAt, waitWhileAtAsync } from "./waiting.ts";
+import { findBeginning, type ReaderBeginning } from "./place.ts";
+import { Ring } from "./ring.ts";
+import { LAPPED, NOTHING, Tap } from "./tap.ts";
+import { Arrivals } from "./waiting.ts";
 
 /** Options of {@link Broadcast.reader}. */
-export interface ReaderOptions {
+export interface ReaderOptions extends FrameCursorOptions {
   /**
-   * Where to begin: at what is published next (`latest`, by default), at the beginning of the lap
-   * that the writer is in (`oldest`), or at a position at which a message begins.
+   * Where to begin: at what is published next (`latest`, by default), at the oldest frame that can
+   * be found (`oldest`), or at a position at which a frame begins.
    */
-  from?: "latest" | "oldest" | number;
+  from?: ReaderBeginning;
   /** How many bytes to take out of the ring at once; 64 KiB by default, or the whole ring. */
   batchBytes?: number;
+  /**
+   * Says by its user value whether a message is wanted; all are by default. The payloads of others
+   * are not even copied. It may be asked of values that were never sent, while the writer overwrites
+   * them; so it must do nothing but answer.
+   */
+  filter?: MessageFilter;
+  /**
+   * What poll does once the writer has overwritten what comes next: throw an {@link OverrunError}
+   * (`throw`, by default), or only keep count of it (`continue`).
+   */
+  onOverrun?: "throw" | "continue";
 }
 
-// The hot path's own names, since an imported binding is loaded anew at each use.
-const LENGTH = LENGTH_MASK;
-const PAD = PADDING;
-const HEADER_BYTES = FRAME_HEADER_BYTES;
-const frameBytes = frameByteLength;
-
 const DEFAULT_BATCH_BYTES = 64 * 1024;
-
-/** Up to this many bytes, words in a loop are faster than making a view and copying by it. */
-const WORD_COPY_BYTES = 128;
 
 /**
  * Reads messages from a {@link Broadcast}, at its own pace. Readers know nothing of one another.
  *
  * A batch is copied out of the ring at once and validated before any of it is looked at. A reader
- * that was too slow gets an {@link OverrunError}, which says what it lost, and goes on with what is
- * published next.
+ * that was too slow is told what it lost, and goes on with something that is still retained.
  *
  * @example Polling, without an allocation per message
  * ```ts
@@ -88,245 +93,173 @@ const WORD_COPY_BYTES = 128;
  * }
  * ```
  */
-export class BroadcastReader implements AsyncIterable<Uint8Array> {
-  readonly #memory: Memory;
-  /** The header of the ring. */
-  readonly #words: Int32Array;
-  /** The data of the ring. */
-  readonly #data: Uint8Array;
-  /** The data again, as words. */
-  readonly #dataWords: Int32Array;
-  readonly #capacityBytes: number;
-  readonly #segmentBytes: number;
-
-  /** How much to take at once; grows if a message is longer. */
-  #batchBytes: number;
-  /** Private memory: the batch that was copied out of the ring. */
-  #bytes: Uint8Array;
-  /** The batch again, as words. */
-  #frames: Int32Array;
-  /** The position at which the batch begins. */
-  #start: number;
-  /** Where in the batch the next frame begins. */
-  #cursor = 0;
-  /** Where the batch ends. */
-  #end = 0;
-  /** Where in the batch the present message begins. */
-  #offset = FRAME_HEADER_BYTES;
-  /** The bytes of the present message. */
-  #length = 0;
-
-  /** Whether a wait found that the reader was overrun, which poll has yet to say. */
-  #isLapped = false;
-  #overruns = 0;
-  #lostBytes = 0;
+export class BroadcastReader extends FrameCursor implements AsyncIterable<Uint8Array> {
+  readonly #ring: Ring;
+  readonly #arrivals: Arrivals;
+  readonly #filter: MessageFilter | undefined;
+  readonly #throwsOverruns: boolean;
+  /** Where the batch begins. */
+  readonly #tap: Tap;
+  /** Copies into the batch. */
+  #out: CopyOut;
+  readonly #losses = new LossCount();
 
   /**
    * Makes a reader of `broadcast`; as {@link Broadcast.reader}.
    *
-   * @throws {RangeError} If the position to begin at is not one of a frame between the start of the
-   * ring and what is published, or `batchBytes` is no whole number from 8 up.
+   * @throws {RangeError} If the position to begin at is not one of a frame that is retained, or
+   * `batchBytes` is no whole number from 8 up to the capacity.
    */
   constructor(broadcast: Broadcast, options: ReaderOptions = {}) {
-    const { memory, byteOffset, capacityBytes, segments, startPosition } = broadcast;
+    const { capacityBytes } = broadcast;
     const { from = "latest", batchBytes = Math.min(DEFAULT_BATCH_BYTES, capacityBytes) } = options;
     checkInteger("create reader", "batchBytes", batchBytes, FRAME_ALIGNMENT, capacityBytes);
-    const dataOffset = byteOffset + dataByteOffset(segments);
-    this.#memory = memory;
-    this.#words = new Int32Array(memory.buffer, byteOffset, epochIndex(segments));
-    this.#data = new Uint8Array(memory.buffer, dataOffset, capacityBytes);
-    this.#dataWords = new Int32Array(memory.buffer, dataOffset, capacityBytes / 4);
-    this.#capacityBytes = capacityBytes;
-    this.#segmentBytes = capacityBytes / segments;
-
-    this.#batchBytes = batchBytes & -FRAME_ALIGNMENT;
-    this.#bytes = new Uint8Array(this.#batchBytes);
-    this.#frames = new Int32Array(this.#bytes.buffer);
-
-    const published = loadPosition(this.#words);
-    if (from === "latest") {
-      this.#start = published;
-    } else if (from === "oldest") {
-      // Frames never wrap, so one begins where a lap does.
-      const intoLap = published % capacityBytes || capacityBytes;
-      this.#start = Math.max(startPosition, published - intoLap);
-    } else {
-      checkInteger("create reader", "from", from, startPosition, published);
-      if (from % FRAME_ALIGNMENT !== 0) {
-        throw new RangeError(
-          `Cannot create reader as 'from' must be a multiple of ${FRAME_ALIGNMENT}: received ${from}`,
-        );
-      }
-      this.#start = from;
-    }
+    super(new Uint8Array(batchBytes & -FRAME_ALIGNMENT), options);
+    this.#ring = new Ring(broadcast);
+    this.#arrivals = new Arrivals(this.#ring);
+    this.#filter = options.filter;
+    this.#throwsOverruns = options.onOverrun !== "continue";
+    this.#tap = new Tap(this.#ring, findBeginning(this.#ring, from));
+    this.#out = this.#copyOut();
+    this.begin(0);
   }
 
-  /**
-   * The batch. The present message is `length` bytes from `offset` on. Valid until the next poll,
-   * which may also replace the array.
-   */
-  get bytes(): Uint8Array {
-    return this.#bytes;
-  }
-
-  /** Where in {@link BroadcastReader.bytes} the present message begins; a multiple of 8. */
-  get offset(): number {
-    return this.#offset;
-  }
-
-  /** The bytes of the present message. */
-  get length(): number {
-    return this.#length;
-  }
-
-  /** The user value of the present message. */
-  get userValue(): number {
-    return this.#frames[(this.#offset - 4) >> 2]! >>> 0;
-  }
-
-  /** Whether the present frame ends its message. */
-  get isFinal(): boolean {
-    return (this.#frames[(this.#offset - FRAME_HEADER_BYTES) >> 2]! & FINAL) !== 0;
-  }
-
-  /** Whether the present frame continues the one before. */
-  get isContinuation(): boolean {
-    return (this.#frames[(this.#offset - FRAME_HEADER_BYTES) >> 2]! & CONTINUATION) !== 0;
-  }
-
-  /** The position of the next message. */
+  /** The position of the next frame. */
   get position(): number {
-    return this.#start + this.#cursor;
+    return this.#tap.position + this.passedBytes;
+  }
+
+  /** How many messages ended before {@link BroadcastReader.position}, since the ring began. */
+  get sequence(): number {
+    return this.#tap.sequence + this.passedMessages;
   }
 
   /** How many bytes this reader is behind what is published. */
   get lagBytes(): number {
-    return loadPosition(this.#words) - this.position;
+    return this.#arrivals.distance(this.position);
   }
 
   /** How often this reader was overrun. */
   get overruns(): number {
-    return this.#overruns;
+    return this.#losses.overruns;
+  }
+
+  /** How many messages this reader lost to overruns, counted by their ends. */
+  get lostMessages(): number {
+    return this.#losses.messages;
   }
 
   /** How many bytes, headers included, this reader lost to overruns. */
   get lostBytes(): number {
-    return this.#lostBytes;
+    return this.#losses.bytes;
+  }
+
+  /** What this reader lost to overruns since this was last called. */
+  takeLosses(): ReaderLosses {
+    return this.#losses.take();
   }
 
   /**
-   * Takes the next batch out of the ring; {@link BroadcastReader.next} then goes through it.
-   * What was left of the batch before is taken again, so nothing is skipped.
+   * Takes the next batch out of the ring, unless there is more of the present one;
+   * {@link BroadcastReader.next} then goes through it.
    *
    * @returns Whether there is a message.
-   * @throws {OverrunError} If the writer overwrote what comes next.
-   * @throws {RangeError} If no frame begins at the position that this reader was started from.
+   * @throws {OverrunError} If the writer overwrote what comes next. The reader has gone on to
+   * something that is retained, and the next poll returns that.
    */
   poll(): boolean {
+    if (this.hasNext()) return true;
     for (;;) {
-      const position = this.#start + this.#cursor;
-      // Pairs with the writer's exchange: frames before the position are whole.
-      const published = Atomics.load(this.#words, POSITION) & ~SLEEPING;
-      const available = (published - position) | 0;
-      this.#start = position;
-      this.#cursor = 0;
-      this.#end = 0;
-      if (available === 0) {
-        // A multiple of 2^32 bytes behind looks like none, but a wait has noticed.
-        if (this.#isLapped) this.#overrun();
-        return false;
-      }
-      // Negative is more than 2^31 behind.
-      if (available >>> 0 > this.#capacityBytes) this.#overrun();
-
-      const from = position & (this.#capacityBytes - 1);
-      const size = Math.min(available, this.#batchBytes, this.#capacityBytes - from);
-      beginSpeculation();
-      this.#copy(from, size);
-      const kept = this.#validate(position);
-      endSpeculation(kept);
-      if (!kept) this.#overrun();
-
-      const header = this.#frames[0]!;
-      const first = frameByteLength(header & LENGTH_MASK);
-      if (first > available) this.#refuseFrame(first);
-      if ((header & PADDING) !== 0) {
-        this.#start += first;
-      } else if (first > size) {
-        this.#grow(first);
-      } else {
-        this.#end = size;
-        return true;
-      }
+      this.#settle();
+      const taken = this.#tap.take(this.bytes.length, this.#out);
+      if (taken === NOTHING) return false;
+      if (taken === LAPPED) this.#recover();
+      else this.#show(taken);
+      if (this.hasNext()) return true;
     }
   }
 
   /**
-   * Goes on to the next message of the batch.
+   * Passes over messages.
    *
-   * @returns Whether there is one.
+   * @param count How many at most.
+   * @returns How many there were.
+   * @throws As {@link BroadcastReader.poll}.
    */
-  next(): boolean {
-    const cursor = this.#cursor;
-    if (cursor >= this.#end) return false;
-    const header = this.#frames[cursor >> 2]!;
-    const length = header & LENGTH;
-    const end = cursor + frameBytes(length);
-    if (end > this.#end || (header & PAD) !== 0) {
-      // The rest is padding, or the beginning of a message that the next poll takes whole.
-      this.#end = cursor;
-      return false;
-    }
-    this.#offset = cursor + HEADER_BYTES;
-    this.#length = length;
-    this.#cursor = end;
-    return true;
-  }
-
-  /** The present message: a view that is valid until the next poll. */
-  message(): Uint8Array {
-    return this.#bytes.subarray(this.#offset, this.#offset + this.#length);
+  skip(count: number): number {
+    let skipped = 0;
+    while (skipped < count && (this.next() || (this.poll() && this.next()))) skipped++;
+    return skipped;
   }
 
   /**
-   * Copies the present message to the beginning of `target`.
+   * Goes to another place, by default to what is published next. What is left out counts as skipped,
+   * not as lost.
    *
-   * @returns How many bytes it has.
-   * @throws {RangeError} If `target` is too short.
+   * @throws {RangeError} If that is not where a frame begins that is retained.
    */
-  receive(target: Uint8Array): number {
-    if (target.length < this.#length) {
-      throw new RangeError(
-        `Cannot receive a message of ${this.#length} bytes: received a target of ${target.length}`,
-      );
+  reset(from: ReaderBeginning = "latest"): void {
+    const { position, sequence } = findBeginning(this.#ring, from);
+    this.begin(0);
+    this.#tap.position = position;
+    this.#tap.sequence = sequence;
+  }
+
+  /**
+   * Copies the next frames to `target`, as they are: to be looked at with a {@link FrameCursor}, here
+   * or elsewhere. Heartbeats and what a filter would leave out are among them, and so may be padding.
+   *
+   * @param target As many bytes as are wanted at most.
+   * @returns How many bytes the frames take, which are whole; 0 if nothing is published.
+   * @throws {InsufficientBufferSizeError} If the next frame alone takes more than that.
+   * @throws {OverrunError} As {@link BroadcastReader.poll}.
+   */
+  readBulk(target: Uint8Array): number {
+    if (target.length < FRAME_HEADER_BYTES) refuseBulk(target, FRAME_HEADER_BYTES);
+    const out = new BulkCopy(this.#ring, target);
+    const words = new Int32Array(target.buffer, target.byteOffset, target.length >> 2);
+    for (;;) {
+      this.#settle();
+      const taken = this.#tap.take(target.length & -FRAME_ALIGNMENT, out);
+      if (taken === NOTHING) return 0;
+      if (taken === LAPPED) {
+        this.#recover();
+        continue;
+      }
+      let { bytes, messages } = wholeFrames(words, taken);
+      if (bytes === 0) {
+        const header = words[0]!;
+        bytes = frameByteLength(header & LENGTH_MASK);
+        messages = header >>> FINAL_SHIFT;
+        if ((header & PADDING) === 0) {
+          if (bytes > target.length) refuseBulk(target, bytes);
+          if (!this.#tap.takeFrame(bytes, out)) continue;
+        }
+      }
+      this.#tap.advance(bytes, messages);
+      return bytes;
     }
-    target.set(this.message());
-    return this.#length;
   }
 
   /**
    * Blocks until something is published after {@link BroadcastReader.position}.
    *
    * @param timeoutMs Gives up after this many milliseconds; never by default.
-   * @returns Whether there is something to poll, be it that the reader was overrun.
+   * @returns Whether something is: a message, a heartbeat, or what the reader was overrun by.
    * @throws {RangeError} If `timeoutMs` is negative.
    */
   wait(timeoutMs: number = Infinity): boolean {
-    return this.#isBehind(waitWhileAt(this.#memory, this.#words, this.position, timeoutMs));
+    return this.#hasArrived(this.#arrivals.wait(this.position, timeoutMs));
   }
 
   /**
-   * Waits, without blocking, until something is published after
-   * {@link BroadcastReader.position}. The process stays alive meanwhile.
+   * As {@link BroadcastReader.wait}, without blocking. The process stays alive meanwhile.
    *
-   * @returns Whether there is something to poll, be it that the reader was overrun.
    * @throws {RangeError} If `timeoutMs` is negative.
    * @throws The signal's reason, if it is aborted.
    */
   async waitAsync(options: WaitOptions = {}): Promise<boolean> {
-    return this.#isBehind(
-      await waitWhileAtAsync(this.#memory, this.#words, this.position, options),
-    );
+    return this.#hasArrived(await this.#arrivals.waitAsync(this.position, options));
   }
 
   /**
@@ -337,15 +270,8 @@ export class BroadcastReader implements AsyncIterable<Uint8Array> {
    *
    * @param options Ends the iteration with the signal's reason once it is aborted.
    */
-  async *messages(options: Pick<WaitOptions, "signal"> = {}): AsyncGenerator<Uint8Array> {
-    const { signal } = options;
-    for (;;) {
-      while (this.next()) {
-        yield this.message();
-        signal?.throwIfAborted();
-      }
-      if (!this.poll()) await this.waitAsync(options);
-    }
+  messages(options: Pick<WaitOptions, "signal"> = {}): AsyncGenerator<Uint8Array> {
+    return iterate(this, options);
   }
 
   /** As {@link BroadcastReader.messages}, for ever. */
@@ -353,57 +279,70 @@ export class BroadcastReader implements AsyncIterable<Uint8Array> {
     return this.messages();
   }
 
-  /** Copies `size` bytes of the ring; the writer may be overwriting them. */
-  #copy(from: number, size: number): void {
-    if (size > WORD_COPY_BYTES) {
-      this.#bytes.set(this.#data.subarray(from, from + size));
-      return;
+  /** Goes past what was gone through of the batch, and drops the rest. */
+  #settle(): void {
+    this.#tap.advance(this.passedBytes, this.passedMessages);
+    this.begin(0);
+  }
+
+  /** Shows what was taken. If the first frame goes beyond it, takes all of that instead. */
+  #show(taken: number): void {
+    const header = this.frameWords[0]!;
+    const size = frameByteLength(header & LENGTH_MASK);
+    if (size <= taken) {
+      this.begin(taken);
+    } else if ((header & PADDING) !== 0) {
+      this.#tap.advance(size, header >>> FINAL_SHIFT);
+    } else {
+      if (size > this.bytes.length) this.#grow(size);
+      if (this.#tap.takeFrame(size, this.#out)) this.begin(size);
     }
-    const source = this.#dataWords;
-    const target = this.#frames;
-    const first = from >> 2;
-    const count = size >> 2;
-    for (let i = 0; i < count; i++) target[i] = source[first + i]!;
   }
 
-  /** Says whether what was copied from `position` on was not overwritten meanwhile. */
-  #validate(position: number): boolean {
-    const segment = ((position & (this.#capacityBytes - 1)) / this.#segmentBytes) | 0;
-    const lap = Math.floor(position / this.#capacityBytes);
-    // Pairs with the writer's add on entering the segment. A load would not do: only a
-    // read-modify-write is either read by the writer's, and so before it, or sees it.
-    return Atomics.add(this.#words, epochIndex(segment), 0) === ((lap + 1) | 0);
-  }
-
-  /** Says whether a wait found that we are behind, and remembers if we were overrun. */
-  #isBehind(bytes: number): boolean {
-    this.#isLapped = bytes > this.#capacityBytes;
-    return bytes > 0;
-  }
-
-  /** Makes room for a first frame of `size` bytes, which is bounded by the largest message. */
+  /** Makes room for a frame of `size` bytes, which is bounded by the largest message. */
   #grow(size: number): void {
-    this.#batchBytes = 2 ** (32 - Math.clz32(size - 1));
-    this.#bytes = new Uint8Array(this.#batchBytes);
-    this.#frames = new Int32Array(this.#bytes.buffer);
+    this.replaceBytes(new Uint8Array(2 ** (32 - Math.clz32(size - 1))));
+    this.#out = this.#copyOut();
   }
 
-  /** Goes on at the present, and says so. */
-  #overrun(): never {
-    const position = this.position;
-    const resumedAt = loadPosition(this.#words);
-    this.#start = resumedAt;
-    this.#cursor = 0;
-    this.#end = 0;
-    this.#isLapped = false;
-    this.#overruns++;
-    this.#lostBytes += resumedAt - position;
-    throw new OverrunError(position, resumedAt);
+  #copyOut(): CopyOut {
+    return this.#filter === undefined
+      ? new BatchCopy(this.#ring, this.bytes)
+      : new FilteredCopy(this.#ring, this.bytes, this.#filter);
   }
 
-  #refuseFrame(size: number): never {
-    throw new RangeError(
-      `Cannot read at position ${this.position} as no frame begins there: found one of ${size} bytes`,
-    );
+  /** Finds a place to go on from, takes a batch there, and says or notes what was lost. */
+  #recover(): void {
+    const { position, sequence } = this.#tap;
+    const { place, taken } = this.#tap.recover(this.bytes.length, this.#out);
+    const messages = place.sequence - sequence;
+    this.#losses.add(messages, place.position - position);
+    if (taken !== NOTHING) this.#show(taken);
+    if (this.#throwsOverruns) throw new OverrunError(position, place.position, messages);
   }
+
+  /** Whether something is published, given whether a wait found that. */
+  #hasArrived(hasArrived: boolean): boolean {
+    // More than the ring holds: if it is a multiple of 2^32 bytes, poll could not tell.
+    if (hasArrived && this.lagBytes > this.#ring.capacityBytes) this.#tap.isLapped = true;
+    return hasArrived;
+  }
+}
+
+/** The frames that are whole in the first `size` bytes: how many bytes, how many messages. */
+function wholeFrames(words: Int32Array, size: number): { bytes: number; messages: number } {
+  let bytes = 0;
+  let messages = 0;
+  while (bytes < size) {
+    const header = words[bytes >> 2]!;
+    const end = bytes + frameByteLength(header & LENGTH_MASK);
+    if (end > size) break;
+    bytes = end;
+    messages += header >>> FINAL_SHIFT;
+  }
+  return { bytes, messages };
+}
+
+function refuseBulk(target: Uint8Array, required: number): never {
+  throw new InsufficientBufferSizeError("read in bulk", target.length, required);
 }

@@ -7,47 +7,55 @@
  */
 
 import { checkInteger, describe } from "../memory/layout.ts";
-import type { Memory } from "../memory/memory.ts";
 import type { Broadcast } from "./broadcast.ts";
+import { appendFragments, type FragmentOptions } from "./fragments.ts";
 import {
-  CONTINUATION,
   FINAL,
+  FINAL_SHIFT,
   FRAME_HEADER_BYTES,
   frameByteLength,
   largestMessage,
   LENGTH_MASK,
-  PADDING,
 } from "./frame.ts";
-import {
-  dataByteOffset,
-  epochIndex,
-  POSITION,
-  POSITION_HIGH,
-  POSITION_HIGH_UNIT,
-  SLEEPING,
-  WRITER,
-} from "./layout.ts";
-import { loadPosition } from "./position.ts";
+import { frameFlags, type FrameOptions } from "./frame_options.ts";
+import { PayloadCopy } from "./payload_copy.ts";
+import { Publication } from "./publication.ts";
+import { Ring } from "./ring.ts";
+import { giveUp, replacedError, succeed, takeOver } from "./succession.ts";
+import { Track } from "./track.ts";
 
-/** What goes with a message. */
-export interface FrameOptions {
-  /** A number of the user's, from 0 to 2^32 - 1; 0 by default. */
-  userValue?: number;
-  /** Whether this frame ends its message; true by default. */
-  final?: boolean;
-  /** Whether this frame continues the one before; false by default. */
-  continuation?: boolean;
+export type { FragmentOptions, FrameOptions };
+
+/** Options of {@link Broadcast.writer}. */
+export interface WriterOptions {
+  /**
+   * Whether to become the writer even though the ring has one, because that one's thread has ended
+   * without disposing of it, or is about to end; false by default.
+   *
+   * What the old writer published stays, what it did not publish is dropped, and up to half the ring
+   * is left empty. Should it still write, that harms nobody until the new writer has gone once
+   * around the ring, and it throws as soon as it publishes or comes to the next segment.
+   */
+  takeOver?: boolean;
 }
 
 // The hot path's own names, since an imported binding is loaded anew at each use.
 const WHOLE_MESSAGE = FINAL;
 const HEADER_BYTES = FRAME_HEADER_BYTES;
+const SHIFT_TO_FINAL = FINAL_SHIFT;
 const frameBytes = frameByteLength;
 
+const EMPTY = new Uint8Array(0);
+const SIGN_OF_LIFE: FrameOptions = { heartbeat: true };
+
+/** In {@link BroadcastWriter.#claimed}, beside bytes that are a multiple of 8: is it final. */
+const ENDS_MESSAGE = 1;
 /** {@link BroadcastWriter.#claimed} while nothing is claimed. */
 const NOTHING = 0;
 /** {@link BroadcastWriter.#claimed} once the writer was disposed of. */
 const DISPOSED = -1;
+/** {@link BroadcastWriter.#claimed} once the writer found that it was replaced. */
+const REPLACED = -2;
 
 /**
  * Writes messages into a {@link Broadcast}. It never waits for a reader.
@@ -74,79 +82,54 @@ const DISPOSED = -1;
  * ```
  */
 export class BroadcastWriter implements Disposable {
-  readonly #memory: Memory;
-  /** The header of the ring. */
-  readonly #words: Int32Array;
-  /** The data of the ring. */
-  readonly #bytes: Uint8Array;
-  /** The data again, for frame headers. */
+  readonly #ring: Ring;
+  /** The data of the ring, for frame headers. */
   readonly #frames: Int32Array;
-  readonly #capacityBytes: number;
-  readonly #segmentBytes: number;
   /** The longest payload. */
   readonly #largest: number;
-
-  /** The position at which the present lap begins. */
-  #lapStart: number;
-  /** Where in the lap the next frame begins; `capacity` once the lap is full. */
-  #offset: number;
-  /** Up to where in the lap segments are entered, so that frames may be written. */
-  #limit: number;
-  /** Up to which position segments are entered. */
-  #frontier: number;
-  /** The published position. */
-  #published: number;
-  /** The position from which on {@link POSITION_HIGH} must change. */
-  #highEnd: number;
-  /** The bytes of the claimed frame, or {@link NOTHING}, or {@link DISPOSED}. */
-  #claimed: number;
+  /** Who we are, by which we give the ring up. */
+  readonly #writer: number;
+  readonly #track: Track;
+  readonly #payloads: PayloadCopy;
+  readonly #publication: Publication;
+  /** The bytes of the claimed frame, and {@link ENDS_MESSAGE}, or one of the constants above. */
+  #claimed = NOTHING;
 
   /**
    * Becomes the writer of `broadcast`; as {@link Broadcast.writer}.
    *
-   * @throws {Error} If the ring has a writer.
+   * @throws {Error} If the ring has a writer, and this is not to take over.
    */
-  constructor(broadcast: Broadcast) {
-    const { memory, byteOffset, capacityBytes, segments } = broadcast;
-    const dataOffset = byteOffset + dataByteOffset(segments);
-    const words = new Int32Array(memory.buffer, byteOffset, epochIndex(segments));
-    // Pairs with the store in dispose: we see all that the writer before us did.
-    if (Atomics.compareExchange(words, WRITER, 0, 1) !== 0) {
-      throw new Error(
-        "Cannot become the writer of the broadcast as it has one: dispose of that one first",
-      );
-    }
-    this.#memory = memory;
-    this.#words = words;
-    this.#bytes = new Uint8Array(memory.buffer, dataOffset, capacityBytes);
-    this.#frames = new Int32Array(memory.buffer, dataOffset, capacityBytes / 4);
-    this.#capacityBytes = capacityBytes;
-    this.#segmentBytes = capacityBytes / segments;
-    this.#largest = largestMessage(capacityBytes);
-
-    const position = loadPosition(words);
-    this.#published = position;
-    this.#highEnd = (Math.floor(position / POSITION_HIGH_UNIT) + 1) * POSITION_HIGH_UNIT;
-    this.#offset = position % capacityBytes;
-    this.#lapStart = position - this.#offset;
-    this.#frontier = this.#findFrontier(position);
-    this.#limit = Math.min(this.#frontier - this.#lapStart, capacityBytes);
-    this.#claimed = NOTHING;
+  constructor(broadcast: Broadcast, options: WriterOptions = {}) {
+    const ring = new Ring(broadcast);
+    const seat = options.takeOver === true ? takeOver(ring) : succeed(ring);
+    this.#ring = ring;
+    this.#frames = ring.frames;
+    this.#largest = largestMessage(ring.capacityBytes);
+    this.#writer = seat.writer;
+    this.#track = new Track(ring, seat);
+    this.#payloads = new PayloadCopy(ring);
+    this.#publication = new Publication(ring, seat.position);
+    // So that its own segment has a mark by which others find their place.
+    if (options.takeOver === true) this.heartbeat();
   }
 
-  /** The data of the ring; payloads are written here at the offsets that claim returns. */
+  /**
+   * The data of the ring; payloads are written here, or through other views of the same memory, at
+   * the offsets that claim returns.
+   */
   get bytes(): Uint8Array {
-    return this.#bytes;
+    return this.#ring.bytes;
   }
 
-  /** The bytes of the longest message. */
+  /** The bytes of the longest message that goes in one frame. */
   get largestMessage(): number {
     return this.#largest;
   }
 
-  /** The position after the last committed message. */
+  /** The position after the last committed frame. */
   get position(): number {
-    return this.#lapStart + this.#offset;
+    return this.#track.position;
   }
 
   /**
@@ -155,12 +138,14 @@ export class BroadcastWriter implements Disposable {
    * @returns Where in {@link BroadcastWriter.bytes} the payload goes; a multiple of 8.
    * @throws {RangeError} If `length` is not a whole number up to
    * {@link BroadcastWriter.largestMessage}, or a user value does not fit 32 bits.
-   * @throws {Error} If a message is claimed already, or the writer was disposed of.
+   * @throws {Error} If a message is claimed already, the writer was disposed of, or another has
+   * taken over.
    */
   claim(length: number, options?: FrameOptions): number {
     if (this.#claimed !== NOTHING) this.#refuse("claim");
-    const payload = this.#begin(length, options);
-    this.#claimed = frameBytes(length);
+    const flags = options === undefined ? WHOLE_MESSAGE : frameFlags(options);
+    const payload = this.#begin(length, flags, options);
+    this.#claimed = frameBytes(length) | (flags >>> SHIFT_TO_FINAL);
     return payload;
   }
 
@@ -169,19 +154,20 @@ export class BroadcastWriter implements Disposable {
    *
    * @param length How many of the claimed bytes are the message; all by default.
    * @throws {RangeError} If `length` is not a whole number up to what was claimed.
-   * @throws {Error} If nothing is claimed, or the writer was disposed of.
+   * @throws {Error} If nothing is claimed.
    */
   commit(length?: number): void {
     if (this.#claimed <= NOTHING) this.#refuse("commit");
     if (length !== undefined) this.#shorten(length);
-    this.#offset += this.#claimed;
+    const claimed = this.#claimed;
     this.#claimed = NOTHING;
+    this.#end(claimed & ~ENDS_MESSAGE, claimed & ENDS_MESSAGE);
   }
 
   /**
    * Gives the claimed message up; readers never see it.
    *
-   * @throws {Error} If nothing is claimed, or the writer was disposed of.
+   * @throws {Error} If nothing is claimed.
    */
   abort(): void {
     if (this.#claimed <= NOTHING) this.#refuse("abort");
@@ -196,29 +182,67 @@ export class BroadcastWriter implements Disposable {
   append(payload: Uint8Array, options?: FrameOptions): void {
     if (this.#claimed !== NOTHING) this.#refuse("append");
     const length = payload.length;
-    const offset = this.#begin(length, options);
-    this.#bytes.set(payload, offset);
-    this.#offset += frameBytes(length);
+    const flags = options === undefined ? WHOLE_MESSAGE : frameFlags(options);
+    const offset = this.#begin(length, flags, options);
+    this.#payloads.copy(payload, length, offset);
+    this.#end(frameBytes(length), flags >>> SHIFT_TO_FINAL);
   }
 
   /**
-   * Makes all committed messages visible to readers, and wakes those that sleep.
+   * Copies messages of equal length, which stand one after the other in `payloads`. For small ones
+   * this is the fastest way that copies.
+   *
+   * @param messageBytes The length of each.
+   * @throws {RangeError} If `payloads` is not a whole number of messages.
+   * @throws As {@link BroadcastWriter.claim}.
+   */
+  appendEqual(payloads: Uint8Array, messageBytes: number, options?: FrameOptions): void {
+    if (this.#claimed !== NOTHING) this.#refuse("append");
+    checkInteger("append", "messageBytes", messageBytes, 1, this.#largest);
+    if (payloads.length % messageBytes !== 0) {
+      throw new RangeError(
+        `Cannot append messages of ${messageBytes} bytes as 'payloads.length' must be a multiple of that: received ${payloads.length}`,
+      );
+    }
+    const flags = options === undefined ? WHOLE_MESSAGE : frameFlags(options);
+    const size = frameBytes(messageBytes);
+    const track = this.#track;
+    for (let from = 0; from < payloads.length;) {
+      // The first one enters a segment if need be; the others follow while it lasts.
+      this.#begin(messageBytes, flags, options);
+      const fitting = Math.floor((track.limit - track.offset) / size);
+      const count = Math.max(1, Math.min(fitting, (payloads.length - from) / messageBytes));
+      this.#payloads.copyEqual(payloads, from, messageBytes, track.offset, count);
+      from += count * messageBytes;
+      this.#end(count * size, count * (flags >>> SHIFT_TO_FINAL));
+    }
+  }
+
+  /**
+   * Copies a message of any length, in several frames if it is long or `fragmentBytes` says so. A
+   * {@link Reassembler} makes one of them again. It is visible once published; one of more than half
+   * the ring becomes so in parts.
+   *
+   * @throws {RangeError} If `fragmentBytes` is not a whole number from 1 to
+   * {@link BroadcastWriter.largestMessage}.
+   * @throws As {@link BroadcastWriter.claim}.
+   */
+  appendFragments(message: Uint8Array, options: FragmentOptions = {}): void {
+    appendFragments(this, message, options);
+  }
+
+  /**
+   * Makes all committed frames visible to readers, and wakes those that sleep.
    *
    * A batch of more than half the ring is published in parts as it is appended, since no reader
    * could keep up with it as a whole.
    *
-   * @throws {Error} If a message is claimed, or the writer was disposed of.
+   * @throws {Error} If a message is claimed, the writer was disposed of, or another has taken over.
    */
   publish(): void {
     if (this.#claimed !== NOTHING) this.#refuse("publish");
-    const position = this.#lapStart + this.#offset;
-    if (position === this.#published) return;
-    if (position >= this.#highEnd) this.#raiseHigh();
-    this.#published = position;
-    // Publishes all frames before it: pairs with the reader's load of the position. Finds the mark
-    // of any reader that set it before; one that comes later finds the new position.
-    const before = Atomics.exchange(this.#words, POSITION, position | 0);
-    if ((before & SLEEPING) !== 0) this.#memory.notify(this.#words, POSITION);
+    const position = this.#track.position;
+    if (position !== this.#publication.position) this.#advance(position);
   }
 
   /**
@@ -232,98 +256,100 @@ export class BroadcastWriter implements Disposable {
   }
 
   /**
+   * Publishes a heartbeat without a payload: it wakes readers that wait, and is no message. For one
+   * with a payload, append it with the option `heartbeat`.
+   *
+   * @throws As {@link BroadcastWriter.claim}.
+   */
+  heartbeat(): void {
+    this.send(EMPTY, SIGN_OF_LIFE);
+  }
+
+  /**
    * Publishes what is committed, gives an open claim up, and lets another become the writer.
    * Doing it again does nothing.
+   *
+   * @throws {Error} If something is committed that cannot be published as another has taken over.
    */
   [Symbol.dispose](): void {
     if (this.#claimed === DISPOSED) return;
-    this.#claimed = NOTHING;
-    this.publish();
-    this.#claimed = DISPOSED;
-    // Pairs with the compareExchange of the next writer.
-    Atomics.store(this.#words, WRITER, 0);
+    try {
+      if (this.#claimed !== REPLACED) {
+        this.#claimed = NOTHING;
+        this.publish();
+      }
+    } finally {
+      this.#claimed = DISPOSED;
+      giveUp(this.#ring.words, this.#writer);
+    }
   }
 
   /** Finds room for a frame and writes its header; returns the offset of the payload. */
-  #begin(length: number, options: FrameOptions | undefined): number {
+  #begin(length: number, flags: number, options: FrameOptions | undefined): number {
     if (length >>> 0 !== length || length > this.#largest) this.#refuseLength(length);
-    const header = options === undefined ? WHOLE_MESSAGE : frameFlags(options);
     const size = frameBytes(length);
-    if (this.#offset + size > this.#limit) this.#makeRoom(size);
-    const word = this.#offset >> 2;
-    this.#frames[word] = header | length;
-    this.#frames[word + 1] = options?.userValue ?? 0;
-    return this.#offset + HEADER_BYTES;
+    const track = this.#track;
+    if (track.offset + size > track.limit) this.#makeRoom(size);
+    const offset = track.offset;
+    this.#frames[offset >> 2] = flags | length;
+    this.#frames[(offset >> 2) + 1] = options?.userValue ?? 0;
+    return offset + HEADER_BYTES;
   }
 
-  /** Goes on to the next lap if the frame does not fit this one, and enters its segments. */
+  /** Ends frames of `size` bytes together, with which so many messages end. */
+  #end(size: number, messages: number): void {
+    const track = this.#track;
+    track.ended = (track.ended + messages) | 0;
+    track.offset += size;
+    if (track.offset > track.limit) track.cross();
+  }
+
+  /** Goes on to the next segment, or lap, if a frame goes beyond this one. */
   #makeRoom(size: number): void {
-    if (this.position - this.#published > this.#capacityBytes / 2) this.publish();
-    if (this.position + this.#capacityBytes > Number.MAX_SAFE_INTEGER) {
+    const track = this.#track;
+    const { capacityBytes } = this.#ring;
+    if (track.position + capacityBytes > Number.MAX_SAFE_INTEGER) {
       throw new RangeError("Cannot claim as the ring has carried 2^53 bytes: create another");
     }
-    const rest = this.#capacityBytes - this.#offset;
-    const lapEnd = this.position + rest;
-    const wraps = size > rest;
-    this.#enter((wraps ? lapEnd : this.position) + size);
-    if (wraps) {
-      if (rest > 0) this.#frames[this.#offset >> 2] = PADDING | (rest - FRAME_HEADER_BYTES);
-      this.#lapStart = lapEnd;
-      this.#offset = 0;
-    }
-    this.#limit = Math.min(this.#frontier - this.#lapStart, this.#capacityBytes);
-  }
-
-  /** Enters every segment that begins before `end`, in order. */
-  #enter(end: number): void {
-    while (this.#frontier < end) {
-      // Before the first byte is overwritten; pairs with the reader's validation: either that came
-      // first, and its copy happens before all we write here, or it sees this and discards.
-      Atomics.add(this.#words, this.#epochAt(this.#frontier), 1);
-      this.#frontier += this.#segmentBytes;
+    // Entering no more than half the ring past what is published leaves marks that readers can use.
+    if (track.endOf(size) - this.#publication.position > capacityBytes / 2) this.publish();
+    try {
+      track.makeRoom(size);
+    } catch (error) {
+      this.#claimed = REPLACED;
+      throw error;
     }
   }
 
-  /** Finds up to where the writer before us entered segments, which may be past `position`. */
-  #findFrontier(position: number): number {
-    let frontier = position - position % this.#segmentBytes;
-    for (;;) {
-      const entered = (Math.floor(frontier / this.#capacityBytes) + 1) | 0;
-      if (Atomics.load(this.#words, this.#epochAt(frontier)) !== entered) return frontier;
-      frontier += this.#segmentBytes;
+  #advance(position: number): void {
+    try {
+      this.#publication.advance(position);
+    } catch (error) {
+      this.#claimed = REPLACED;
+      throw error;
     }
-  }
-
-  /** The word of the epoch of the segment at `position`. */
-  #epochAt(position: number): number {
-    return epochIndex((position % this.#capacityBytes) / this.#segmentBytes);
-  }
-
-  /** The position is about to pass a multiple of the unit of its high word. */
-  #raiseHigh(): void {
-    const high = this.#highEnd / POSITION_HIGH_UNIT;
-    // Before the position, so that it is never behind: see position.ts.
-    Atomics.store(this.#words, POSITION_HIGH, high);
-    this.#highEnd += POSITION_HIGH_UNIT;
   }
 
   /** Makes the claimed frame one of `length` bytes. */
   #shorten(length: number): void {
-    const word = this.#offset >> 2;
-    const claimed = this.#frames[word]! & LENGTH_MASK;
-    checkInteger("commit", "length", length, 0, claimed);
-    this.#frames[word] = (this.#frames[word]! & ~LENGTH_MASK) | length;
-    this.#claimed = frameByteLength(length);
+    const word = this.#track.offset >> 2;
+    const header = this.#frames[word]!;
+    checkInteger("commit", "length", length, 0, header & LENGTH_MASK);
+    this.#frames[word] = (header & ~LENGTH_MASK) | length;
+    this.#claimed = frameByteLength(length) | (this.#claimed & ENDS_MESSAGE);
   }
 
   #refuse(action: string): never {
-    if (this.#claimed === DISPOSED) {
-      throw new Error(`Cannot ${action} as the writer was disposed of`);
+    switch (this.#claimed) {
+      case DISPOSED:
+        throw new Error(`Cannot ${action} as the writer was disposed of`);
+      case REPLACED:
+        throw replacedError(action);
+      case NOTHING:
+        throw new Error(`Cannot ${action} as nothing is claimed`);
+      default:
+        throw new Error(`Cannot ${action} while a message is claimed: commit or abort it first`);
     }
-    if (this.#claimed === NOTHING) {
-      throw new Error(`Cannot ${action} as nothing is claimed`);
-    }
-    throw new Error(`Cannot ${action} while a message is claimed: commit or abort it first`);
   }
 
   #refuseLength(length: number): never {
@@ -333,17 +359,4 @@ export class BroadcastWriter implements Disposable {
       }`,
     );
   }
-}
-
-/** The first word of a frame with these options, but for its length. */
-function frameFlags(options: FrameOptions): number {
-  const { userValue = 0, final = true, continuation = false } = options;
-  if (userValue >>> 0 !== userValue) {
-    throw new RangeError(
-      `Cannot write a message as 'userValue' must be a whole number from 0 to 4294967295: received ${
-        describe(userValue)
-      }`,
-    );
-  }
-  return (final ? FINAL : 0) | (continuation ? CONTINUATION : 0);
 }

@@ -4,7 +4,13 @@
  * @module
  */
 
-import { Broadcast, type BroadcastHandle, type BroadcastReader, OverrunError } from "../../mod.ts";
+import {
+  Broadcast,
+  type BroadcastHandle,
+  type BroadcastReader,
+  OverrunError,
+  type ReaderOptions,
+} from "../../mod.ts";
 import { CHECKED_MIN_BYTES, fillChecked, readChecked } from "./messages.ts";
 
 /** What each body is told. */
@@ -23,11 +29,13 @@ export const AGREED = {
   stop: 0,
   /** How many bodies are ready. */
   ready: 1,
+  /** Never changes: to sleep on. */
+  never: 2,
   /** From here on, one for each reader: how many messages it has read. */
-  progress: 2,
+  progress: 3,
 } as const;
 
-/** How often a message of {@link prepare} is repeated. */
+/** How often a message of {@link checkedMessages} is repeated. */
 const DISTINCT = 251;
 
 /** Numbers from 0 to `below`, the same ones each time. */
@@ -40,7 +48,7 @@ function sequence(seed: number): (below: number) => number {
 }
 
 /** Checked messages of random sizes up to `largest`, the same ones each time. */
-function prepare(largest: number): Uint8Array[] {
+export function checkedMessages(largest: number): Uint8Array[] {
   const random = sequence(1);
   return Array.from({ length: DISTINCT }, (_, number) => {
     const message = new Uint8Array(CHECKED_MIN_BYTES + random(largest - CHECKED_MIN_BYTES + 1));
@@ -50,7 +58,7 @@ function prepare(largest: number): Uint8Array[] {
 }
 
 /** Fails unless the present message is whole, and the one with this number. */
-function check(reader: BroadcastReader, number: number): void {
+export function check(reader: BroadcastReader, number: number): void {
   const found = readChecked(reader.bytes, reader.offset, reader.offset + reader.length);
   if (found === -1) throw new Error(`A torn message was accepted at ${reader.position}`);
   if (found !== number % DISTINCT || reader.userValue !== number) {
@@ -80,7 +88,7 @@ export function writePaced(job: Job & { readers: number; ahead: number }): numbe
   const { handle, messages, agreed, readers, ahead } = job;
   const ring = Broadcast.attach(handle);
   using writer = ring.writer();
-  const prepared = prepare(ring.capacityBytes / 4 / ahead - 8);
+  const prepared = checkedMessages(ring.capacityBytes / 4 / ahead - 8);
   const random = sequence(2);
   untilReady(job, readers);
   for (let number = 0; number < messages;) {
@@ -128,7 +136,7 @@ export function readAll(job: Job & { reader: number }): number {
 export function writeUnpaced(job: Job & { largest: number }): number {
   const { handle, agreed, largest } = job;
   using writer = Broadcast.attach(handle).writer();
-  const prepared = prepare(largest);
+  const prepared = checkedMessages(largest);
   const random = sequence(3);
   const options = { userValue: 0 };
   untilReady(job, 1);
@@ -148,46 +156,92 @@ export function writeUnpaced(job: Job & { largest: number }): number {
 export interface Hunt {
   messages: number;
   overruns: number;
+  lostMessages: number;
   lostBytes: number;
+  /** How many messages ended between the first that it looked for and the last that it got. */
+  sequence: number;
   /** How far the position moved. */
   distance: number;
-  /** The bytes of the messages and of what was lost. */
-  accounted: number;
 }
 
-/** Reads whatever it can until it has enough messages and was overrun often enough. */
-export function hunt(job: Job & { overruns: number; batchBytes: number }): Hunt {
-  const { handle, agreed } = job;
+/** Reads whatever it can until so many messages were written. */
+export function hunt(job: Job & { options: ReaderOptions }): Hunt {
+  const { handle, agreed, options } = job;
   const ring = Broadcast.attach(handle);
-  const reader = ring.reader({ batchBytes: job.batchBytes });
+  const reader = ring.reader(options);
   const start = reader.position;
   let messages = 0;
-  let last = -1;
-  let accounted = 0;
   ready(job);
   try {
-    while (messages < job.messages || reader.overruns < job.overruns) {
+    while (reader.sequence < job.messages) {
       try {
         while (reader.poll()) {
-          for (let position = reader.position; reader.next(); position = reader.position) {
-            const number = reader.userValue;
-            if (number <= last) throw new Error(`Message ${number} came after ${last}`);
-            check(reader, number);
-            last = number;
-            messages++;
-            accounted += reader.position - position;
+          for (; reader.next(); messages++) {
+            // The writer numbers its messages from 0, and so does the ring.
+            check(reader, reader.sequence - 1);
           }
         }
       } catch (error) {
         if (!(error instanceof OverrunError)) throw error;
-        accounted += error.lostBytes;
       }
     }
   } finally {
     Atomics.store(agreed, AGREED.stop, 1);
   }
-  const { overruns, lostBytes, position } = reader;
-  return { messages, overruns, lostBytes, distance: position - start, accounted };
+  const { overruns, lostMessages, lostBytes, sequence, position } = reader;
+  return { messages, overruns, lostMessages, lostBytes, sequence, distance: position - start };
+}
+
+/** The same through a filter that lets everything pass, and without being told of overruns. */
+export function huntFiltered(job: Job): Hunt {
+  return hunt({ ...job, options: { filter: () => true, onOverrun: "continue" } });
+}
+
+/** Sleeps before each batch, so that it is lapped many times over before it looks again. */
+export function huntSlowly(job: Job & { options: ReaderOptions }): Hunt {
+  const { handle, agreed, options } = job;
+  const reader = Broadcast.attach(handle).reader(options);
+  const start = reader.position;
+  let messages = 0;
+  ready(job);
+  try {
+    while (reader.sequence < job.messages) {
+      Atomics.wait(agreed, AGREED.never, 0, 1);
+      try {
+        reader.poll();
+      } catch (error) {
+        if (!(error instanceof OverrunError)) throw error;
+        if (!reader.poll()) throw new Error("Nothing was retained");
+      }
+      for (; reader.next(); messages++) check(reader, reader.sequence - 1);
+    }
+  } finally {
+    Atomics.store(agreed, AGREED.stop, 1);
+  }
+  const { overruns, lostMessages, lostBytes, sequence, position } = reader;
+  return { messages, overruns, lostMessages, lostBytes, sequence, distance: position - start };
+}
+
+/** Writes messages as fast as it can, numbered by the ring, until it is replaced or killed. */
+export function writeOn({ handle, agreed }: Job): string {
+  const writer = Broadcast.attach(handle).writer({ takeOver: true });
+  const prepared = checkedMessages(200);
+  const options = { userValue: 0 };
+  // Nobody else writes, so a reader that begins at the present knows the next number.
+  let number = Broadcast.attach(handle).reader().sequence;
+  Atomics.store(agreed, AGREED.ready, 1);
+  Atomics.notify(agreed, AGREED.ready);
+  try {
+    for (;;) {
+      for (let i = 0; i < 5; i++) {
+        options.userValue = number;
+        writer.append(prepared[number++ % DISTINCT]!, options);
+      }
+      writer.publish();
+    }
+  } catch (error) {
+    return (error as Error).message;
+  }
 }
 
 /** Answers each message of one ring with the same on another, asleep in between. */
@@ -209,7 +263,7 @@ export function echo(job: Job & { back: BroadcastHandle }): void {
 /** Writes messages `first` to `first + messages - 1`, then gives the ring up. */
 export function writeSome({ handle, messages, first }: Job & { first: number }): void {
   using writer = Broadcast.attach(handle).writer();
-  const prepared = prepare(writer.largestMessage);
+  const prepared = checkedMessages(writer.largestMessage);
   for (let number = first; number < first + messages; number++) {
     writer.append(prepared[number % DISTINCT]!, { userValue: number });
   }

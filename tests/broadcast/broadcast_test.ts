@@ -27,7 +27,7 @@ Deno.test("an attached ring has the shape of the one created", () => {
 });
 
 Deno.test("several rings share a memory and leave each other alone", () => {
-  const size = { capacityBytes: 256, segments: 2 };
+  const size = { capacityBytes: 256, segments: 4 };
   const memory = Memory.create({ byteLength: 3 * Broadcast.byteLength(size) });
   const rings = [0, 1, 2].map(() => Broadcast.create({ ...size, memory }));
   assertThrows(() => Broadcast.create({ ...size, memory }), RangeError, "Cannot allocate");
@@ -49,12 +49,17 @@ Deno.test("a ring refuses options that are out of range", () => {
   refused({ capacityBytes: 32 }, `${capacity} 32`);
   refused({ capacityBytes: 2 ** 31 }, `${capacity} 2147483648`);
   refused({ capacityBytes: NaN }, `${capacity} NaN`);
-  refused({ segments: 3 }, "'segments' must be a power of two from 1 to 128: received 3");
-  refused({ segments: 256 }, "'segments' must be a power of two from 1 to 128: received 256");
+  refused({ segments: 3 }, "'segments' must be a power of two from 4 to 128: received 3");
+  refused({ segments: 2 }, "'segments' must be a power of two from 4 to 128: received 2");
+  refused({ segments: 256 }, "'segments' must be a power of two from 4 to 128: received 256");
   refused({ startPosition: -128 }, "'startPosition' must be a whole number not below 0");
   refused(
     { startPosition: 64 },
     "'startPosition' must be a multiple of the segment size 128: received 64",
+  );
+  refused(
+    { metadata: new Uint8Array(2 ** 20 + 1) },
+    "'metadata.length' must be a whole number from 0 to 1048576: received 1048577",
   );
   assertThrows(() => Broadcast.byteLength({ capacityBytes: 65 }), RangeError, "received 65");
 });
@@ -88,11 +93,14 @@ Deno.test("a ring attaches to no memory but that of a ring", () => {
   };
   refused(0, 0, "with magic 0x62637374 was expected: found 0x0");
   refused(1, 9, "with layout version 0x1 was expected: found 0x9");
-  refused(2, 1000, "a ring of 1000 bytes in 8 segments from 0 does not fit");
-  refused(2, 2048, "a ring of 2048 bytes in 8 segments from 0 does not fit: found 1728 bytes");
-  refused(3, 1024, "a ring of 1024 bytes in 1024 segments from 0 does not fit");
-  refused(4, 8, "a ring of 1024 bytes in 8 segments from 8 does not fit");
-  refused(5, -1, "does not fit");
+  refused(2, 1000, "no ring has 1000 bytes in 8 segments from 0, and 0 bytes of metadata");
+  refused(2, 2048, "'busbar.broadcast' of 2752 bytes does not fit: found 1728 bytes");
+  refused(3, 1024, "no ring has 1024 bytes in 1024 segments");
+  refused(3, 2, "no ring has 1024 bytes in 2 segments");
+  refused(4, 8, "no ring has 1024 bytes in 8 segments from 8");
+  refused(5, -1, "no ring has 1024 bytes in 8 segments from 18446744069414584000");
+  refused(6, -1, "and -1 bytes of metadata");
+  refused(6, 64, "of 1792 bytes does not fit");
   assert(Broadcast.attach(handle));
 });
 
@@ -103,7 +111,7 @@ Deno.test("a ring has one writer at a time, wherever it is attached", () => {
   assertThrows(
     () => attached.writer(),
     Error,
-    "Cannot become the writer of the broadcast as it has one: dispose of that one first",
+    "Cannot become the writer of the broadcast as it has one: dispose of that one, or take over",
   );
   first[Symbol.dispose]();
   using second = attached.writer();
@@ -111,4 +119,40 @@ Deno.test("a ring has one writer at a time, wherever it is attached", () => {
   first[Symbol.dispose](); // Again, which does nothing.
   assertThrows(() => broadcast.writer(), Error, "it has one");
   assertEquals(second.position, 0);
+});
+
+Deno.test("a ring has as many segments as make 64 KiB each, and at least eight", () => {
+  assertEquals(Broadcast.create({ capacityBytes: 64 }).segments, 8);
+  assertEquals(Broadcast.create({ capacityBytes: 512 * 1024 }).segments, 8);
+  assertEquals(Broadcast.create({ capacityBytes: 8 * 1024 * 1024 }).segments, 128);
+});
+
+Deno.test("a ring tells every reader its metadata", () => {
+  const metadata = numbered(1, 1024);
+  const broadcast = Broadcast.create({ capacityBytes: 256, metadata });
+  metadata.fill(0);
+  const attached = Broadcast.attach(structuredClone(broadcast.handle));
+  for (const ring of [broadcast, attached]) assertEquals(ring.metadata, numbered(1, 1024));
+  assertEquals(Broadcast.create({ capacityBytes: 256 }).metadata.length, 0);
+
+  // It takes room of its own, between the header and the data.
+  const size = { capacityBytes: 256, segments: 4 };
+  const without = Broadcast.byteLength(size);
+  assertEquals(Broadcast.byteLength({ ...size, metadata: numbered(1, 1) }), without + 64);
+  const memory = Memory.create({ byteLength: 2 * (without + 64) });
+  const rings = [1, 2].map((n) =>
+    Broadcast.create({ ...size, memory, metadata: numbered(n, 50 * n % 64) })
+  );
+  for (const ring of rings) {
+    const reader = ring.reader();
+    using writer = ring.writer();
+    for (let i = 0; i < 9; i++) {
+      writer.send(numbered(i, 56));
+      assertEquals(take(reader), [numbered(i, 56)]);
+    }
+  }
+  assertEquals(rings.map((ring) => Broadcast.attach(ring.handle).metadata), [
+    numbered(1, 50),
+    numbered(2, 36),
+  ]);
 });

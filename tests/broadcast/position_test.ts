@@ -1,6 +1,12 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import { Broadcast, OverrunError } from "../../mod.ts";
-import { POSITION, POSITION_HIGH } from "../../src/broadcast/layout.ts";
+import {
+  EPOCH,
+  EPOCH_STEP,
+  POSITION,
+  POSITION_HIGH,
+  segmentLine,
+} from "../../src/broadcast/layout.ts";
 import { loadPosition } from "../../src/broadcast/position.ts";
 import { numbered, take } from "./messages.ts";
 
@@ -9,8 +15,8 @@ const starts = {
   "the sign of the low word": 2 ** 31 - 256,
   "the low word": 2 ** 32 - 256,
   "the low word, again": 5 * 2 ** 32 - 256,
-  "the epochs' sign": 2 ** 31 * 256 - 256,
-  "the epochs": 2 ** 32 * 256 - 256,
+  "the epochs' sign": 2 ** 27 * 256 - 256,
+  "the epochs": 2 ** 28 * 256 - 256,
 };
 
 for (const [name, startPosition] of Object.entries(starts)) {
@@ -42,7 +48,11 @@ for (const [name, startPosition] of Object.entries(starts)) {
     for (let i = 0; i < 60; i++) writer.send(numbered(i, 8));
     const error = assertThrows(() => reader.poll(), OverrunError);
     assertEquals(error.position, startPosition);
-    assertEquals(error.resumedAt, startPosition + 60 * 16);
+    // Half the ring behind what is published.
+    assertEquals(error.resumedAt, startPosition + 60 * 16 - 128);
+    assertEquals(error.lostMessages, 60 - 8);
+    assertEquals(take(reader).length, 8);
+    assertEquals(reader.sequence, 60);
   });
 }
 
@@ -66,12 +76,12 @@ Deno.test("the position is whole while the writer is between its two words", () 
 Deno.test("a reader that is a multiple of 2^32 bytes behind does not fall asleep", () => {
   const broadcast = Broadcast.create({ capacityBytes: 256 });
   const reader = broadcast.reader();
-  // What the words would be after so many bytes.
+  // What the words would be after so many bytes, all of them heartbeats.
   const words = new Int32Array(broadcast.memory.buffer);
   words[POSITION_HIGH] = 2;
+  for (let i = 0; i < broadcast.segments; i++) words[segmentLine(i) + EPOCH] = EPOCH_STEP << 24;
   assertEquals(reader.poll(), false);
   assertEquals(reader.wait(), true);
   const error = assertThrows(() => reader.poll(), OverrunError);
-  assertEquals(error.lostBytes, 2 ** 32);
-  assertEquals(reader.position, 2 ** 32);
+  assertEquals([error.position, error.resumedAt], [0, 2 ** 32 - 128]);
 });

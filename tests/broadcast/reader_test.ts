@@ -1,5 +1,12 @@
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
-import { Broadcast, type BroadcastReader, OverrunError, type ReaderOptions } from "../../mod.ts";
+import {
+  Broadcast,
+  type BroadcastReader,
+  FrameCursor,
+  InsufficientBufferSizeError,
+  OverrunError,
+  type ReaderOptions,
+} from "../../mod.ts";
 import { numbered, take } from "./messages.ts";
 
 function ring(capacityBytes: number, options?: ReaderOptions) {
@@ -10,7 +17,7 @@ function ring(capacityBytes: number, options?: ReaderOptions) {
 /** The numbers of the messages that are published, of one byte each. */
 const bytes = (reader: BroadcastReader) => take(reader).map((message) => message[0]);
 
-Deno.test("a reader begins at the present, at the oldest lap retained, or at a position", () => {
+Deno.test("a reader begins at the present, at the oldest frame retained, or at a position", () => {
   const { broadcast, writer } = ring(256);
   const positions: number[] = [];
   const send = (i: number) => {
@@ -29,8 +36,42 @@ Deno.test("a reader begins at the present, at the oldest lap retained, or at a p
   for (let i = 11; i < 16; i++) send(i);
   assertEquals(writer.position, 256); // The lap is full, and the next not begun.
   assertEquals(bytes(broadcast.reader({ from: "oldest" })).length, 16);
+  // From here on each segment of two is lost as it is entered anew.
   for (let i = 16; i < 20; i++) send(i);
-  assertEquals(bytes(broadcast.reader({ from: "oldest" })), [16, 17, 18, 19]);
+  const numbers = (from: number, to: number) =>
+    Array.from({ length: to - from }, (_, i) => from + i);
+  assertEquals(bytes(broadcast.reader({ from: "oldest" })), numbers(4, 20));
+  assertEquals(bytes(broadcast.reader({ from: positions[7]! })), numbers(7, 20));
+});
+
+Deno.test("a reader begins where a long message of several segments ends", () => {
+  const { broadcast, writer } = ring(256);
+  writer.send(numbered(0, 8));
+  writer.send(numbered(1, 56)); // Up to 80, through two segments.
+  for (let i = 2; i < 16; i++) writer.send(numbered(i, 8)); // The first segment is lost.
+  const reader = broadcast.reader({ from: "oldest" });
+  assertEquals([reader.position, reader.sequence], [80, 2]);
+  assertEquals(take(reader).length, 14);
+});
+
+Deno.test("a reader knows how many messages ended before it, wherever it begins", () => {
+  const { broadcast, writer } = ring(1024);
+  const places = [{ position: 0, sequence: 0 }];
+  for (let i = 0; i < 100; i++) {
+    writer.append(numbered(i, i * 7 % 100), { final: i % 4 !== 1, heartbeat: i % 9 === 0 });
+    const before = places.at(-1)!.sequence;
+    const ends = i % 4 !== 1 && i % 9 !== 0;
+    places.push({ position: writer.position, sequence: before + (ends ? 1 : 0) });
+  }
+  writer.publish();
+  const oldest = broadcast.reader({ from: "oldest" }).position;
+  for (const { position, sequence } of places.filter(({ position }) => position >= oldest)) {
+    assertEquals(broadcast.reader({ from: position }).sequence, sequence);
+  }
+  assertEquals(broadcast.reader().sequence, places.at(-1)!.sequence);
+  const reader = broadcast.reader({ from: oldest });
+  take(reader);
+  assertEquals(reader.sequence, places.at(-1)!.sequence);
 });
 
 Deno.test("a reader refuses to begin where it cannot", () => {
@@ -40,14 +81,16 @@ Deno.test("a reader refuses to begin where it cannot", () => {
     assertThrows(
       () => broadcast.reader({ from }),
       RangeError,
-      `Cannot create reader as 'from' must be a whole number from 0 to 48: received ${from}`,
+      `Cannot begin to read as 'from' must be a whole number from 0 to 48: received ${from}`,
     );
   }
-  assertThrows(
-    () => broadcast.reader({ from: 12 }),
-    RangeError,
-    "'from' must be a multiple of 8: received 12",
-  );
+  for (const from of [8, 12, 40]) {
+    assertThrows(
+      () => broadcast.reader({ from }),
+      RangeError,
+      `Cannot begin to read at ${from} as no frame begins there`,
+    );
+  }
   for (const batchBytes of [0, 7, 257, 9.5]) {
     assertThrows(
       () => broadcast.reader({ batchBytes }),
@@ -59,15 +102,17 @@ Deno.test("a reader refuses to begin where it cannot", () => {
   assertThrows(() => later.reader({ from: 504 }), RangeError, "from 512 to 512");
 });
 
-Deno.test("a reader that begins within a message notices a frame that cannot be", () => {
+Deno.test("a reader does not begin at what is overwritten, but for the ring's beginning", () => {
   const { broadcast, writer } = ring(256);
-  writer.send(new Uint8Array(40).fill(255));
-  const reader = broadcast.reader({ from: 16 });
+  for (let i = 0; i < 40; i++) writer.send(numbered(i, 8));
   assertThrows(
-    () => reader.poll(),
+    () => broadcast.reader({ from: 16 }),
     RangeError,
-    "Cannot read at position 16 as no frame begins there",
+    "Cannot begin to read at 16 as that is overwritten: the oldest frame found begins at 384",
   );
+  const reader = broadcast.reader({ from: 0 });
+  const error = assertThrows(() => reader.poll(), OverrunError);
+  assertEquals([error.position, error.resumedAt, error.lostMessages], [0, 512, 32]);
 });
 
 Deno.test("a batch ends with its last whole message, and no message is too long", () => {
@@ -81,7 +126,7 @@ Deno.test("a batch ends with its last whole message, and no message is too long"
   }
 });
 
-Deno.test("a poll before the batch is through takes the rest again", () => {
+Deno.test("a poll before the batch is through goes on with it", () => {
   const { writer, reader } = ring(1024);
   for (let i = 0; i < 4; i++) writer.append(numbered(i, 8));
   writer.publish();
@@ -108,12 +153,21 @@ Deno.test("a message is looked at in place, viewed, or copied out", () => {
   assertThrows(
     () => reader.receive(new Uint8Array(20)),
     RangeError,
-    "Cannot receive a message of 21 bytes: received a target of 20",
+    "Cannot receive the message as that takes 21 bytes: received room for 20",
   );
+  const error = assertThrows(
+    () => reader.receive(target.subarray(0, 7)),
+    InsufficientBufferSizeError,
+  );
+  assertEquals([error.name, error.provided, error.required], [
+    "InsufficientBufferSizeError",
+    7,
+    21,
+  ]);
   assertEquals(reader.message(), sent);
 });
 
-Deno.test("a reader that was lapped is told what it lost, and goes on", () => {
+Deno.test("a reader that was lapped is told what it lost, and goes on with what is retained", () => {
   const { writer, reader } = ring(256);
   writer.send(numbered(0, 8));
   assertEquals(take(reader).length, 1);
@@ -121,27 +175,219 @@ Deno.test("a reader that was lapped is told what it lost, and goes on", () => {
   const error = assertThrows(
     () => reader.poll(),
     OverrunError,
-    "The reader was overrun at position 16: it lost 1600 bytes and goes on at 1616",
+    "The reader was overrun at position 16: it lost 93 messages in 1488 bytes and goes on at 1504",
   );
-  assertEquals([error.position, error.resumedAt, error.lostBytes], [16, 1616, 1600]);
-  assertEquals([reader.position, reader.overruns, reader.lostBytes], [1616, 1, 1600]);
-  assertEquals(reader.poll(), false);
-  writer.send(numbered(101, 8));
-  assertEquals(take(reader), [numbered(101, 8)]);
+  assertEquals([error.position, error.resumedAt], [16, 1504]);
+  assertEquals([error.lostBytes, error.lostMessages], [1488, 93]);
+  assertEquals([reader.position, reader.sequence], [1504, 94]);
+  assertEquals([reader.overruns, reader.lostBytes, reader.lostMessages], [1, 1488, 93]);
+  assertEquals(reader.takeLosses(), { overruns: 1, messages: 93, bytes: 1488 });
+  assertEquals(reader.takeLosses(), { overruns: 0, messages: 0, bytes: 0 });
 
-  for (let i = 0; i < 17; i++) writer.send(numbered(i, 8));
+  // A batch up to the end of the lap is taken already, and whatever comes does not change it.
+  for (let i = 101; i <= 200; i++) writer.send(numbered(i, 8));
+  assert(reader.poll());
+  const rest: Uint8Array[] = [];
+  while (reader.next()) rest.push(reader.message().slice());
+  assertEquals(rest, [94, 95].map((i) => numbered(i, 8)));
+
   assertEquals(reader.wait(), true);
   assertThrows(() => reader.poll(), OverrunError);
-  assertEquals([reader.overruns, reader.lostBytes], [2, 1600 + 17 * 16]);
+  assertEquals(take(reader).length, 7);
+  assertEquals([reader.overruns, reader.lostMessages], [2, 93 + 98]);
+  assertEquals(reader.takeLosses().messages, 98);
+});
+
+Deno.test("a reader may keep count of overruns instead of being told", () => {
+  const { writer, reader } = ring(256, { onOverrun: "continue" });
+  for (let i = 1; i <= 100; i++) writer.send(numbered(i, 8));
+  assertEquals(take(reader), [93, 94, 95, 96, 97, 98, 99, 100].map((i) => numbered(i, 8)));
+  assertEquals(reader.takeLosses(), { overruns: 1, messages: 92, bytes: 92 * 16 });
+});
+
+Deno.test("a loss is counted in messages, not in frames", () => {
+  const { writer, reader } = ring(256);
+  for (let i = 0; i < 50; i++) {
+    writer.append(numbered(i, 8), { final: false });
+    writer.append(numbered(i, 8), { continuation: true });
+    writer.heartbeat();
+  }
+  const error = assertThrows(() => reader.poll(), OverrunError);
+  let count = 0;
+  while (reader.poll()) {
+    while (reader.next()) count += reader.isFinal ? 1 : 0;
+  }
+  assertEquals(error.lostMessages + count, 50);
+  assertEquals(reader.sequence, 50);
 });
 
 Deno.test("a reader keeps its place until the writer enters its segment", () => {
-  const { writer, reader } = ring(256);
+  const { broadcast, writer, reader } = ring(256);
   for (let i = 0; i < 16; i++) writer.send(numbered(i, 8));
+  const other = broadcast.reader({ from: 0 });
   assertEquals(reader.lagBytes, 256);
   assert(reader.poll());
   writer.claim(8);
-  assertThrows(() => reader.poll(), OverrunError);
+  assertThrows(() => other.poll(), OverrunError);
+  // The other took its batch before, and has it.
+  assertEquals(take(reader).length, 16);
+});
+
+Deno.test("heartbeats wake readers, and are passed over unless they are asked for", () => {
+  const { broadcast, writer, reader } = ring(256);
+  const curious = broadcast.reader({ heartbeats: true });
+  writer.heartbeat();
+  assertEquals(reader.wait(0), true);
+  assertEquals(reader.poll(), false);
+  assertEquals([reader.position, reader.sequence, reader.lagBytes], [8, 0, 0]);
+  assertEquals(reader.wait(0), false);
+
+  writer.append(numbered(1, 5), { heartbeat: true, userValue: 7 });
+  writer.append(numbered(2, 6));
+  writer.publish();
+  assertEquals(take(reader), [numbered(2, 6)]);
+  assertEquals(reader.sequence, 1);
+
+  assert(curious.poll());
+  const kinds: unknown[] = [];
+  while (curious.next()) {
+    kinds.push([curious.isHeartbeat, curious.isFinal, curious.userValue, curious.length]);
+  }
+  assertEquals(kinds, [[true, false, 0, 0], [true, false, 7, 5], [false, true, 0, 6]]);
+  assertEquals(curious.sequence, 1);
+});
+
+Deno.test("a filter chooses messages by their user value", () => {
+  for (const length of [3, 100, 2_000]) {
+    for (const batchBytes of [8, 64, 4096]) {
+      const asked: number[] = [];
+      const { writer, reader } = ring(16 * 1024, {
+        batchBytes,
+        filter(userValue) {
+          asked.push(userValue);
+          return userValue % 3 === 1;
+        },
+      });
+      for (let userValue = 0; userValue < 7; userValue++) {
+        writer.append(numbered(userValue, length), { userValue });
+      }
+      writer.publish();
+      const seen: number[] = [];
+      while (reader.poll()) {
+        while (reader.next()) {
+          assertEquals(reader.message(), numbered(reader.userValue, length));
+          seen.push(reader.userValue);
+        }
+      }
+      assertEquals(seen, [1, 4]);
+      assertEquals([...new Set(asked)].toSorted(), [0, 1, 2, 3, 4, 5, 6]);
+      // Those that it left out count, though they were not lost.
+      assertEquals([reader.sequence, reader.lostMessages], [7, 0]);
+      assertEquals(reader.position, writer.position);
+    }
+  }
+});
+
+Deno.test("a filter is asked neither of heartbeats nor of padding", () => {
+  const { writer, reader } = ring(256, { heartbeats: true, filter: () => false });
+  for (let i = 0; i < 40; i++) {
+    writer.append(numbered(i, 40), { heartbeat: i % 4 === 0 });
+    if (i % 4 !== 3) continue;
+    writer.publish();
+    const heartbeats = take(reader);
+    assertEquals(heartbeats, [numbered(i - 3, 40)]);
+  }
+});
+
+Deno.test("messages are skipped without being looked at", () => {
+  const { writer, reader } = ring(1024, { batchBytes: 40 });
+  for (let i = 0; i < 20; i++) writer.append(numbered(i, i));
+  writer.heartbeat();
+  assertEquals(reader.skip(0), 0);
+  assertEquals(reader.skip(7), 7);
+  assert(reader.poll() && reader.next());
+  assertEquals(reader.message(), numbered(7, 7));
+  assertEquals(reader.skip(100), 12);
+  assertEquals(reader.skip(1), 0);
+  assertEquals([reader.sequence, reader.lagBytes], [20, 0]);
+});
+
+Deno.test("a reader is reset to the present, to the oldest, or to a position", () => {
+  const { writer, reader } = ring(256);
+  const positions: number[] = [];
+  for (let i = 0; i < 10; i++) {
+    positions.push(writer.position);
+    writer.send(new Uint8Array([i]));
+  }
+  reader.poll();
+  reader.next();
+  reader.reset();
+  assertEquals([reader.next(), reader.poll(), reader.sequence], [false, false, 10]);
+  reader.reset(positions[8]);
+  assertEquals(bytes(reader), [8, 9]);
+  reader.reset("oldest");
+  assertEquals(bytes(reader), [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]);
+  assertThrows(() => reader.reset(8), RangeError, "no frame begins there");
+  assertEquals([reader.overruns, reader.lostMessages], [0, 0]);
+
+  for (let i = 0; i < 100; i++) writer.send(new Uint8Array([i]));
+  reader.reset();
+  assertEquals(reader.poll(), false);
+  assertEquals([reader.sequence, reader.lostMessages], [110, 0]);
+});
+
+Deno.test("frames are read in bulk, and gone through elsewhere", () => {
+  const { writer, reader } = ring(1024);
+  const target = new Uint8Array(200);
+  assertEquals(reader.readBulk(target), 0);
+  const numbers: number[] = [];
+  let sent = 0;
+  for (let round = 0; round < 50; round++) {
+    for (let i = 0; i < 5; i++, sent++) {
+      writer.append(numbered(sent, sent * 7 % 60), { userValue: sent });
+    }
+    writer.heartbeat();
+    for (let length; (length = reader.readBulk(target)) > 0;) {
+      const frames = new FrameCursor(structuredClone(target.subarray(0, length)));
+      while (frames.next()) {
+        assertEquals(frames.message(), numbered(frames.userValue, frames.userValue * 7 % 60));
+        numbers.push(frames.userValue);
+      }
+    }
+    assertEquals([reader.sequence, reader.position], [sent, writer.position]);
+  }
+  assertEquals(numbers, Array.from({ length: sent }, (_, i) => i));
+});
+
+Deno.test("a bulk read that a frame does not fit says how much room it takes", () => {
+  const { writer, reader } = ring(1024);
+  writer.send(numbered(1, 100));
+  for (const [provided, required] of [[0, 8], [7, 8], [8, 112], [111, 112]] as const) {
+    const error = assertThrows(
+      () => reader.readBulk(new Uint8Array(provided)),
+      InsufficientBufferSizeError,
+      `Cannot read in bulk as that takes ${required} bytes: received room for ${provided}`,
+    );
+    assertEquals([error.provided, error.required], [provided, required]);
+  }
+  assertEquals(reader.readBulk(new Uint8Array(112)), 112);
+  assertThrows(() => reader.readBulk(new Uint8Array(9).subarray(1)), RangeError, "multiple of 4");
+});
+
+Deno.test("a bulk read tells of an overrun, and goes on", () => {
+  const { writer, reader } = ring(256);
+  const counting = ring(256, { onOverrun: "continue" });
+  const target = new Uint8Array(256);
+  for (let i = 0; i < 100; i++) {
+    writer.send(numbered(i, 8));
+    counting.writer.send(numbered(i, 8));
+  }
+  assertThrows(() => reader.readBulk(target), OverrunError);
+  for (const each of [reader, counting.reader]) {
+    // Up to the end of the lap, and from there on.
+    assertEquals([1, 2, 3].map(() => each.readBulk(target)), [64, 64, 0]);
+  }
+  assertEquals(counting.reader.takeLosses().messages, 92);
 });
 
 Deno.test("a reader waits only while there is nothing", () => {
@@ -209,10 +455,11 @@ Deno.test("a reader is iterated over, across overruns, until its signal is abort
 
   const second = iterate();
   send(40);
-  while (seen.length < 6) await new Promise((resolve) => setTimeout(resolve));
+  while (seen.length < 14) await new Promise((resolve) => setTimeout(resolve));
   controller.abort();
   await assertRejects(() => second, DOMException, "aborted");
-  assertEquals(seen, [0, 1, 2, 3, 4, 40]);
+  // It went on with what was retained.
+  assertEquals(seen, [0, 1, 2, 3, 4, 32, 33, 34, 35, 36, 37, 38, 39, 40]);
 
   send(41);
   for await (const message of reader) {

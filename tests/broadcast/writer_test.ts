@@ -197,6 +197,123 @@ Deno.test("a writer goes on where the one before left off, wherever that was", (
   assertEquals(reader.overruns, 0);
 });
 
+Deno.test("an array that is filled again and again is copied as it is then", () => {
+  for (const offset of [0, 8, 4]) {
+    for (const length of [0, 1, 8, 12, 64, 128, 136, 240]) {
+      const { writer, reader } = ends(1024);
+      const payload = new Uint8Array(new ArrayBuffer(512), offset, length);
+      const other = numbered(99, 40);
+      for (let i = 0; i < 12; i++) {
+        payload.set(numbered(i, length));
+        writer.send(payload);
+        if (i % 5 === 4) writer.send(other);
+        assertEquals(take(reader), [numbered(i, length), ...(i % 5 === 4 ? [other] : [])]);
+      }
+    }
+  }
+});
+
+Deno.test("an array whose memory grows or goes away is copied as it is then", () => {
+  const { writer, reader } = ends(1024);
+  const buffer = new ArrayBuffer(16, { maxByteLength: 64 });
+  const payload = new Uint8Array(buffer);
+  for (const length of [16, 16, 16, 48, 48, 8, 8, 8, 64]) {
+    buffer.resize(length);
+    payload.set(numbered(length, length));
+    writer.send(payload);
+    assertEquals(take(reader), [numbered(length, length)]);
+  }
+  const gone = new Uint8Array(new ArrayBuffer(16));
+  for (let i = 0; i < 3; i++) writer.send(gone);
+  take(reader);
+  gone.buffer.transfer();
+  writer.send(gone);
+  assertEquals(take(reader), [new Uint8Array()]);
+
+  const shared = new SharedArrayBuffer(16, { maxByteLength: 64 });
+  const growing = new Uint8Array(shared);
+  for (const length of [16, 16, 16, 32, 32, 64]) {
+    shared.grow(length);
+    growing.set(numbered(length, length));
+    writer.send(growing);
+    assertEquals(take(reader), [numbered(length, length)]);
+  }
+});
+
+Deno.test("messages of equal length are appended from one array", () => {
+  for (const length of [1, 5, 8, 24, 128, 200]) {
+    const { writer, reader } = ends(4096);
+    for (let round = 0; round < 20; round++) {
+      const messages = Array.from(
+        { length: round % 7 },
+        (_, i) => numbered(10 * round + i, length),
+      );
+      const payloads = new Uint8Array(messages.flatMap((message) => [...message]));
+      writer.appendEqual(payloads, length, { userValue: round });
+      const seen: Uint8Array[] = [];
+      const collect = () => {
+        while (reader.poll()) {
+          while (reader.next()) {
+            assertEquals([reader.userValue, reader.isFinal], [round, true]);
+            seen.push(reader.message().slice());
+          }
+        }
+      };
+      collect();
+      writer.publish();
+      collect();
+      assertEquals(seen, messages);
+    }
+  }
+});
+
+Deno.test("messages of equal length must fill their array", () => {
+  const { writer } = ends(1024);
+  assertThrows(
+    () => writer.appendEqual(new Uint8Array(20), 8),
+    RangeError,
+    "Cannot append messages of 8 bytes as 'payloads.length' must be a multiple of that: received 20",
+  );
+  for (const messageBytes of [0, 249, 1.5]) {
+    assertThrows(
+      () => writer.appendEqual(new Uint8Array(20), messageBytes),
+      RangeError,
+      `'messageBytes' must be a whole number from 1 to 248: received ${messageBytes}`,
+    );
+  }
+  writer.claim(8);
+  assertThrows(() => writer.appendEqual(new Uint8Array(8), 8), Error, "while a message is claimed");
+});
+
+Deno.test("a long message is appended in fragments", () => {
+  const { writer, reader } = ends(256);
+  const cases = [[0, 8, 1], [8, 8, 1], [9, 8, 2], [100, 56, 2], [100, undefined, 2]] as const;
+  for (const [length, fragmentBytes, count] of cases) {
+    const options = fragmentBytes === undefined ? {} : { fragmentBytes };
+    writer.appendFragments(numbered(1, length), { ...options, userValue: length });
+    writer.publish();
+    const flags: boolean[][] = [];
+    const bytes: number[] = [];
+    while (reader.poll()) {
+      while (reader.next()) {
+        assertEquals(reader.userValue, length);
+        flags.push([reader.isContinuation, reader.isFinal]);
+        bytes.push(...reader.message());
+      }
+    }
+    assertEquals(bytes, [...numbered(1, length)]);
+    assertEquals(flags, flags.map((_, i) => [i > 0, i === count - 1]));
+    assertEquals(flags.length, count);
+  }
+  for (const fragmentBytes of [0, 57]) {
+    assertThrows(
+      () => writer.appendFragments(numbered(1, 8), { fragmentBytes }),
+      RangeError,
+      `'fragmentBytes' must be a whole number from 1 to 56: received ${fragmentBytes}`,
+    );
+  }
+});
+
 Deno.test("a payload that cannot be copied leaves the ring usable", () => {
   const { writer, reader } = ends(1024);
   const wrong = new BigInt64Array(4) as unknown as Uint8Array;

@@ -1,0 +1,125 @@
+/**
+ * Copies of the ring into private memory. The writer may be overwriting what is copied, so nothing
+ * here relies on what it sees, and nothing of it is used before it is validated.
+ *
+ * @module
+ */
+
+import { FRAME_HEADER_BYTES, frameByteLength, HEARTBEAT, LENGTH_MASK, PADDING } from "./frame.ts";
+import type { Ring } from "./ring.ts";
+
+/** Says by its user value whether a message is wanted. */
+export type MessageFilter = (userValue: number) => boolean;
+
+/** A way to copy. */
+export interface CopyOut {
+  /** Copies what begins at the offset `from`, up to `size` bytes, to the beginning of the target. */
+  copy(from: number, size: number): void;
+}
+
+/** Up to this many bytes, words in a loop are faster than making a view and copying by it. */
+const MAX_LOOP_BYTES = 512;
+
+/** Copies everything, into a batch of the reader's own. */
+export class BatchCopy implements CopyOut {
+  readonly #ring: Ring;
+  readonly #source: BigInt64Array;
+  readonly #bytes: Uint8Array;
+  readonly #target: BigInt64Array;
+
+  /** Copies to the beginning of `bytes`. */
+  constructor(ring: Ring, bytes: Uint8Array) {
+    this.#ring = ring;
+    this.#source = ring.longs;
+    this.#bytes = bytes;
+    this.#target = new BigInt64Array(bytes.buffer, bytes.byteOffset, bytes.length >> 3);
+  }
+
+  /** Copies `size` bytes. */
+  copy(from: number, size: number): void {
+    if (size > MAX_LOOP_BYTES) {
+      this.#bytes.set(this.#ring.bytes.subarray(from, from + size));
+      return;
+    }
+    const source = this.#source;
+    const target = this.#target;
+    const first = from >> 3;
+    const count = size >> 3;
+    for (let i = 0; i < count; i++) target[i] = source[first + i]!;
+  }
+}
+
+/** Copies everything, into memory of any alignment. */
+export class BulkCopy implements CopyOut {
+  readonly #ring: Ring;
+  readonly #target: Uint8Array;
+
+  /** Copies to the beginning of `target`. */
+  constructor(ring: Ring, target: Uint8Array) {
+    this.#ring = ring;
+    this.#target = target;
+  }
+
+  /** Copies `size` bytes. */
+  copy(from: number, size: number): void {
+    this.#target.set(this.#ring.bytes.subarray(from, from + size));
+  }
+}
+
+/**
+ * Copies the headers of all frames, and the payloads of those that are wanted, each to where it
+ * would be if everything were copied. The others are marked to be passed over.
+ */
+export class FilteredCopy implements CopyOut {
+  readonly #ring: Ring;
+  readonly #filter: MessageFilter;
+  readonly #bytes: Uint8Array;
+  readonly #target: BigInt64Array;
+  readonly #headers: Int32Array;
+
+  /** Copies to the beginning of `bytes`. */
+  constructor(ring: Ring, bytes: Uint8Array, filter: MessageFilter) {
+    this.#ring = ring;
+    this.#filter = filter;
+    this.#bytes = bytes;
+    this.#target = new BigInt64Array(bytes.buffer, bytes.byteOffset, bytes.length >> 3);
+    this.#headers = new Int32Array(bytes.buffer, bytes.byteOffset, bytes.length >> 2);
+  }
+
+  /** Goes through `size` bytes. */
+  copy(from: number, size: number): void {
+    const { frames } = this.#ring;
+    const headers = this.#headers;
+    for (let at = 0; at < size;) {
+      const read = (from + at) >> 2;
+      const header = frames[read]!;
+      const userValue = frames[read + 1]!;
+      const end = at + frameByteLength(header & LENGTH_MASK);
+      const isWanted = isMessage(header) ? this.#filter(userValue >>> 0) : true;
+      headers[at >> 2] = isWanted ? header : header | PADDING;
+      headers[(at >> 2) + 1] = userValue;
+      // Padding has no payload, and what goes beyond the window is copied another time.
+      if (isWanted && (header & PADDING) === 0 && end <= size) {
+        this.#copyPayload(from, at + FRAME_HEADER_BYTES, end);
+      }
+      at = end;
+    }
+  }
+
+  #copyPayload(from: number, at: number, end: number): void {
+    if (end - at > MAX_LOOP_BYTES) {
+      this.#bytes.set(this.#ring.bytes.subarray(from + at, from + end), at);
+      return;
+    }
+    const source = this.#ring.longs;
+    const target = this.#target;
+    const distance = from >> 3;
+    const last = end >> 3;
+    for (let i = at >> 3; i < last; i++) target[i] = source[distance + i]!;
+  }
+}
+
+/** Whether a frame is a message or a part of one. */
+function isMessage(header: number): boolean {
+  return (header & (PADDING | HEARTBEAT)) === 0;
+}

@@ -1,0 +1,196 @@
+/**
+ * One writer after the other, however the one before ended.
+ *
+ * What happens while both are alive is explored in `broadcast_model_test.ts`.
+ */
+
+import { assert, assertEquals, assertThrows } from "@std/assert";
+import { Broadcast, type BroadcastReader, type BroadcastWriter } from "../../mod.ts";
+import { tampered } from "../tamper.ts";
+import { numbered, take } from "./messages.ts";
+
+class Death extends Error {}
+
+/**
+ * Runs something until it has made so many atomic operations, and no more.
+ *
+ * @returns Whether it came to its end before.
+ */
+function isOverAfter(operations: number, body: () => void): boolean {
+  let left = operations;
+  const mortal = tampered(body, (proper) => {
+    const operation = (name: keyof typeof proper) => (...args: unknown[]) => {
+      if (left-- === 0) throw new Death();
+      return (proper[name] as (...args: unknown[]) => unknown).apply(proper, args);
+    };
+    const names = ["load", "store", "add", "compareExchange", "notify"] as const;
+    return Object.fromEntries(names.map((name) => [name, operation(name)]));
+  });
+  try {
+    mortal(undefined as never);
+    return true;
+  } catch (error) {
+    if (!(error instanceof Death)) throw error;
+    return false;
+  }
+}
+
+/** The first bytes of all that a reader gets. */
+function firstBytes(reader: BroadcastReader): number[] {
+  return take(reader).map((message) => message[0]!);
+}
+
+function send(writer: BroadcastWriter, count: number, first: number): void {
+  for (let i = 0; i < count; i++) writer.send(new Uint8Array(8 + 13 * i % 40).fill(first + i));
+}
+
+const OLD = [1, 2, 3, 4, 5];
+const NEW = [101, 102, 103];
+
+Deno.test("a writer that dies at any of its operations can be followed without a loss", () => {
+  let deaths = 0;
+  for (let operations = 0;; operations++) {
+    const broadcast = Broadcast.create({ capacityBytes: 512 });
+    const early = broadcast.reader();
+    const late = broadcast.reader();
+    const isOver = isOverAfter(operations, () => {
+      const writer = broadcast.writer();
+      send(writer, OLD.length, OLD[0]!);
+      writer.append(new Uint8Array(100).fill(99)); // It is not published.
+    });
+    const published = firstBytes(early);
+    assertEquals(published, OLD.slice(0, published.length));
+    if (operations > 2) assertThrows(() => broadcast.writer(), Error, "has one");
+
+    send(broadcast.writer({ takeOver: true }), NEW.length, NEW[0]!);
+    assertEquals(firstBytes(early), NEW);
+    assertEquals(firstBytes(late), [...published, ...NEW]);
+    assertEquals(firstBytes(broadcast.reader({ from: "oldest" })), [...published, ...NEW]);
+    for (const reader of [early, late, broadcast.reader()]) {
+      assertEquals([reader.sequence, reader.lostMessages], [published.length + NEW.length, 0]);
+    }
+    if (isOver) break;
+    deaths++;
+  }
+  assert(deaths > 15, `${deaths}`);
+});
+
+Deno.test("a writer that dies while it takes over can be followed without a loss", () => {
+  for (const unpublished of [0, 1, 3]) {
+    let deaths = 0;
+    for (let operations = 0;; operations++) {
+      const broadcast = Broadcast.create({ capacityBytes: 1024 });
+      const early = broadcast.reader();
+      const late = broadcast.reader();
+      const old = broadcast.writer();
+      send(old, OLD.length, OLD[0]!);
+      for (let i = 0; i < unpublished; i++) old.append(numbered(9, 60));
+      assertEquals(firstBytes(early), OLD);
+      const isOver = isOverAfter(operations, () => {
+        broadcast.writer({ takeOver: true });
+      });
+      assertEquals(firstBytes(early), []);
+
+      send(broadcast.writer({ takeOver: true }), NEW.length, NEW[0]!);
+      assertEquals(firstBytes(early), NEW);
+      assertEquals(firstBytes(late), [...OLD, ...NEW]);
+      assertEquals(firstBytes(broadcast.reader({ from: "oldest" })), [...OLD, ...NEW]);
+      for (const reader of [early, late, broadcast.reader()]) {
+        assertEquals([reader.sequence, reader.lostMessages], [OLD.length + NEW.length, 0]);
+      }
+      if (isOver) break;
+      deaths++;
+    }
+    assert(deaths > 30, `${deaths}`);
+  }
+});
+
+Deno.test("a ring is read and written on after many writers were replaced", () => {
+  const broadcast = Broadcast.create({ capacityBytes: 256 });
+  const reader = broadcast.reader();
+  for (let i = 0; i < 100; i++) {
+    const writer = broadcast.writer({ takeOver: true });
+    writer.append(numbered(i, i % 50));
+    writer.publish();
+    if (i % 7 === 0) writer.append(numbered(255, 9));
+    if (i % 3 === 0) writer.claim(40);
+    assertEquals(take(reader), [numbered(i, i % 50)]);
+  }
+  assertEquals([reader.sequence, reader.overruns], [100, 0]);
+});
+
+Deno.test("a writer that was replaced is told when it publishes, or comes to another segment", () => {
+  const replaced = "as another writer has taken over";
+  const calls: ((writer: BroadcastWriter) => void)[] = [
+    (writer) => writer.send(numbered(1, 8)),
+    (writer) => writer.heartbeat(),
+    (writer) => writer.claim(56),
+    (writer) => {
+      writer.append(numbered(1, 8));
+      writer.publish();
+    },
+    (writer) => {
+      for (let i = 0; i < 5; i++) writer.append(numbered(1, 8));
+    },
+    (writer) => {
+      writer.append(numbered(1, 8));
+      writer[Symbol.dispose]();
+    },
+  ];
+  for (const call of calls) {
+    const broadcast = Broadcast.create({ capacityBytes: 256 });
+    const reader = broadcast.reader();
+    const old = broadcast.writer();
+    old.send(numbered(1, 8));
+    const writer = broadcast.writer({ takeOver: true });
+    assertThrows(() => call(old), Error, replaced);
+    old[Symbol.dispose]();
+    assertThrows(() => old.append(numbered(1, 8)), Error, "was disposed of");
+    // The new one is not disturbed, and still has the ring.
+    writer.send(numbered(2, 8));
+    assertEquals(take(reader), [numbered(1, 8), numbered(2, 8)]);
+    assertThrows(() => broadcast.writer(), Error, "has one");
+    writer[Symbol.dispose]();
+    broadcast.writer()[Symbol.dispose]();
+  }
+});
+
+Deno.test("a reader does not begin where nothing is, between two writers", () => {
+  const broadcast = Broadcast.create({ capacityBytes: 256 });
+  const old = broadcast.writer();
+  old.send(numbered(1, 8));
+  old.claim(56);
+  broadcast.writer({ takeOver: true }).send(numbered(2, 8));
+  // The old one had entered segments up to 96.
+  assertEquals(take(broadcast.reader({ from: 16 })), [numbered(2, 8)]);
+  for (const from of [24, 32, 64, 88]) {
+    assertThrows(() => broadcast.reader({ from }), RangeError, "no frame begins there");
+  }
+  assertEquals(take(broadcast.reader({ from: 96 })), [numbered(2, 8)]);
+  assertEquals(broadcast.reader({ from: 104 }).sequence, 1);
+});
+
+Deno.test("a reader begins where an old writer ended, though that be where a segment begins", () => {
+  const broadcast = Broadcast.create({ capacityBytes: 256 });
+  const old = broadcast.writer();
+  for (let i = 0; i < 4; i++) old.send(numbered(i, 8));
+  old.claim(8);
+  const writer = broadcast.writer({ takeOver: true });
+  for (let i = 4; i < 6; i++) writer.send(numbered(i, 8));
+  const reader = broadcast.reader({ from: 64 });
+  assertEquals([reader.position, reader.sequence], [64, 4]);
+  assertEquals(take(reader), [numbered(4, 8), numbered(5, 8)]);
+});
+
+Deno.test("taking over a ring without a writer is the same as becoming its writer", () => {
+  const broadcast = Broadcast.create({ capacityBytes: 256 });
+  const reader = broadcast.reader({ heartbeats: true });
+  {
+    using writer = broadcast.writer({ takeOver: true });
+    writer.send(numbered(1, 8));
+  }
+  using writer = broadcast.writer();
+  writer.send(numbered(2, 8));
+  assertEquals(take(reader), [new Uint8Array(), numbered(1, 8), numbered(2, 8)]);
+  assertEquals(writer.position, 40);
+});
