@@ -1,0 +1,236 @@
+/**
+ * What the workers of `buffer_pool_worker_test.ts` do.
+ *
+ * @module
+ */
+
+import {
+  Broadcast,
+  type BroadcastHandle,
+  BufferPool,
+  type BufferPoolHandle,
+  type Packet,
+  PACKET_WORDS,
+  type SentPacket,
+} from "../../mod.ts";
+
+/** What each body is told. */
+export interface Job {
+  pool: BufferPoolHandle;
+  /** The number of the worker's thread in the pool. */
+  thread: number;
+  /** How many buffers to use, or packets to send. */
+  count: number;
+}
+
+/** Numbers from 0 to `below`, the same ones each time. */
+function sequence(seed: number): (below: number) => number {
+  let state = seed;
+  return (below) => {
+    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
+    return Math.floor(state / 2 ** 32 * below);
+  };
+}
+
+/** Fills a buffer with bytes that tell who wrote them, and when. */
+function fill(pool: BufferPool, buffer: number, stamp: number): void {
+  const start = pool.offsetOf(buffer);
+  for (let i = 0; i < pool.bufferSize; i++) pool.bytes[start + i] = stamp + i;
+}
+
+/** Fails unless the bytes of a buffer, or a stretch of them, are those that were filled in. */
+function verify(bytes: Uint8Array, stamp: number, offset = 0): void {
+  for (let i = 0; i < bytes.length; i++) {
+    const expected = (stamp + offset + i) & 255;
+    if (bytes[i] !== expected) throw new Error(`Expected byte ${expected}, found ${bytes[i]}`);
+  }
+}
+
+function bytesOf(pool: BufferPool, buffer: number): Uint8Array {
+  const start = pool.offsetOf(buffer);
+  return pool.bytes.subarray(start, start + pool.bufferSize);
+}
+
+/** Uses up to three buffers at a time, of a pool that has too few; returns how often it waited. */
+export function contend({ pool: handle, thread, count }: Job): number {
+  using pool = BufferPool.attach(handle, { thread });
+  const random = sequence(thread);
+  let waits = 0;
+  for (let used = 0; used < count;) {
+    const first = pool.tryAcquire();
+    if (first < 0) waits++;
+    const buffers = [first < 0 ? pool.acquire() : first];
+    // It waits for one only, and takes more if there are, so that nobody waits for ever.
+    for (let more = random(3); more > 0; more--) {
+      const buffer = pool.tryAcquire();
+      if (buffer >= 0) buffers.push(buffer);
+    }
+    for (const buffer of buffers) fill(pool, buffer, used + buffer + thread);
+    for (const buffer of buffers) verify(bytesOf(pool, buffer), used + buffer + thread);
+    for (const buffer of buffers) pool.release(buffer);
+    used += buffers.length;
+  }
+  return waits;
+}
+
+/** As {@linkcode contend}, with several tasks that await. */
+export async function contendAsync({ pool: handle, thread, count }: Job): Promise<void> {
+  using pool = BufferPool.attach(handle, { thread });
+  const tasks = [0, 1, 2].map(async (task) => {
+    for (let used = 0; used < count / 3; used++) {
+      const buffer = await pool.acquireAsync();
+      fill(pool, buffer, used + task);
+      if (used % 3 === 0) await Promise.resolve();
+      verify(bytesOf(pool, buffer), used + task);
+      pool.release(buffer);
+    }
+  });
+  await Promise.all(tasks);
+}
+
+/** What is told who sends or receives packets through a ring. */
+export interface Stream extends Job {
+  ring: BroadcastHandle;
+  /** How many parts each buffer is split into; part `i` is for receiver `i`. */
+  parts: number;
+  /** How many messages each receiver has received, word by word. */
+  progress: Int32Array;
+}
+
+/** Fills buffers, splits each into packets, and sends them through the ring. */
+export function send({ pool: handle, thread, count, ring, parts, progress }: Stream): void {
+  using pool = BufferPool.attach(handle, { thread });
+  using writer = Broadcast.attach(ring).writer();
+  const words = new Int32Array(PACKET_WORDS);
+  const bytes = new Uint8Array(words.buffer);
+  const partBytes = Math.floor(pool.bufferSize / parts);
+  const offsets = Array.from({ length: parts - 1 }, (_, i) => (i + 1) * partBytes);
+  for (let number = 0; number < count; number++) {
+    const buffer = pool.acquire();
+    fill(pool, buffer, number);
+    for (const packet of pool.packet(buffer).split(offsets)) {
+      packet.sendInto(words, 0);
+      writer.append(bytes, { userValue: number });
+    }
+    writer.publish();
+    // Well before the ring is full.
+    for (let i = 0; i < parts; i++) {
+      for (let seen; (seen = Atomics.load(progress, i)) + 50 < number;) {
+        Atomics.wait(progress, i, seen);
+      }
+    }
+  }
+}
+
+/** Receives every part that is for receiver `part`, verifies it, and releases it. */
+export function receive(stream: Stream & { part: number }): number {
+  const { pool: handle, thread, count, ring, parts, part, progress } = stream;
+  using pool = BufferPool.attach(handle, { thread });
+  const attached = Broadcast.attach(ring);
+  const reader = attached.reader({ from: attached.startPosition });
+  const words = new Int32Array(PACKET_WORDS);
+  const bytes = new Uint8Array(words.buffer);
+  // Some packets are kept for a while, so that buffers are dropped on all threads in any order.
+  const kept: Packet[] = [];
+  let bytesSeen = 0;
+  for (let message = 0; message < count * parts;) {
+    // What is kept here might be what the sender waits for.
+    for (const packet of kept.splice(0)) packet.release();
+    pool.flush();
+    reader.wait();
+    while (reader.poll()) {
+      while (reader.next()) {
+        if (message++ % parts !== part) continue;
+        bytes.set(reader.message());
+        const packet = pool.receiveFrom(words, 0);
+        verify(packet.bytes, reader.userValue, packet.offset);
+        bytesSeen += packet.length;
+        kept.push(packet);
+        if (kept.length > 1) kept.shift()!.release();
+      }
+    }
+    Atomics.store(progress, part, Math.floor(message / parts));
+    Atomics.notify(progress, part);
+  }
+  for (const packet of kept) packet.release();
+  return bytesSeen;
+}
+
+/** Answers each packet with another of the same bytes, by messages; leaves when told nothing. */
+export function echo({ pool: handle, thread, port }: Job & { port: MessagePort }): void {
+  const pool = BufferPool.attach(handle, { thread });
+  port.onmessage = ({ data }: MessageEvent<SentPacket | undefined>) => {
+    if (data === undefined) {
+      pool[Symbol.dispose]();
+      return port.postMessage(undefined);
+    }
+    const packet = pool.receive(data);
+    const answer = pool.packet(pool.acquire(), 0, packet.length);
+    answer.bytes.set(packet.bytes);
+    port.postMessage(answer.send());
+    packet.release();
+    // Idle until the next message: what is kept here might be what the other waits for.
+    pool.flush();
+  };
+}
+
+/** What is told a worker that dies. */
+export interface Mortality extends Job {
+  /** How many operations it lives. */
+  life: number;
+  /** Word 0: that it is dead. */
+  grave: Int32Array;
+}
+
+/**
+ * Uses buffers and packets until it has performed so many atomic operations; then it is dead: it
+ * stands still where it is, in the midst of whatever it does.
+ */
+export function die({ pool: handle, thread, life, grave }: Mortality): void {
+  const random = sequence(life);
+  const proper = globalThis.Atomics;
+  const last = Object.create(proper);
+  let count = 0;
+  for (const name of Object.getOwnPropertyNames(proper)) {
+    const operation = proper[name as "load"] as unknown;
+    if (typeof operation !== "function") continue;
+    last[name] = (...args: unknown[]) => {
+      if (count++ === life) {
+        proper.store(grave, 0, 1);
+        proper.notify(grave, 0);
+        // For ever, as far as the pool is concerned; then the test is over, and so is this.
+        proper.wait(grave, 1, 0);
+        throw new Error("dead");
+      }
+      return operation.apply(proper, args);
+    };
+  }
+  globalThis.Atomics = last;
+  const pool = BufferPool.attach(handle, { thread });
+  const packets: Packet[] = [];
+  const sent: SentPacket[] = [];
+  for (;;) {
+    const choice = random(8);
+    const packet = packets[random(packets.length)]!;
+    if (choice < 3 && packets.length < 4) packets.push(pool.packet(pool.acquire(), 0, 8));
+    else if (choice === 3 && sent.length > 0) packets.push(pool.receive(sent.shift()!));
+    else if (choice === 7) pool.flush();
+    else if (packet === undefined) continue;
+    else if (choice === 4) packets.push(packet.clone());
+    else if (choice === 5 && sent.length < 3) {
+      sent.push(packet.send());
+      packets.splice(packets.indexOf(packet), 1);
+    } else {
+      packet.release();
+      packets.splice(packets.indexOf(packet), 1);
+    }
+  }
+}
+
+/** Takes all that it gets, and does nothing more. */
+export function hoard({ pool: handle, thread }: Job): number {
+  const pool = BufferPool.attach(handle, { thread });
+  let count = 0;
+  while (pool.tryAcquire() >= 0) count++;
+  return count;
+}

@@ -1,0 +1,530 @@
+/**
+ * The buffer pool on one thread: what it gives, what it refuses, and how several parts of one
+ * thread, which are as many threads to the pool, get on.
+ */
+
+import { assert, assertEquals, assertMatch, assertRejects, assertThrows } from "@std/assert";
+import { BufferPool, type BufferPoolOptions, Memory } from "../../mod.ts";
+
+/** A pool of `batchCount * batchSize` buffers of eight bytes. */
+function poolOf(batchCount: number, batchSize: number, options: Partial<BufferPoolOptions> = {}) {
+  return BufferPool.create({ bufferSize: 8, batchCount, batchSize, ...options });
+}
+
+/** Acquires until there is nothing more. */
+function acquireAll(pool: BufferPool): number[] {
+  const buffers: number[] = [];
+  for (let buffer; (buffer = pool.tryAcquire()) >= 0;) buffers.push(buffer);
+  return buffers;
+}
+
+/** The numbers from 0 on. */
+function upTo(count: number): number[] {
+  return Array.from({ length: count }, (_, i) => i);
+}
+
+Deno.test("buffer pool gives every buffer once", () => {
+  for (const [batchCount, batchSize] of [[1, 1], [3, 5], [2, 24], [7, 2]] as const) {
+    using pool = poolOf(batchCount, batchSize);
+    const total = batchCount * batchSize;
+    assertEquals(pool.totalBufferCount, total);
+    for (let round = 0; round < 3; round++) {
+      const buffers = acquireAll(pool);
+      assertEquals(buffers.toSorted((a, b) => a - b), upTo(total));
+      assertEquals(pool.usage().inUse, total);
+      for (const buffer of buffers) pool.release(buffer);
+      assertEquals(pool.usage().inUse, 0);
+    }
+  }
+});
+
+Deno.test("buffers lie side by side, begin at multiples of eight and have the size asked for", () => {
+  using pool = BufferPool.create({ bufferSize: 1033, batchCount: 2, batchSize: 3 });
+  assertEquals(pool.bufferSize, 1033);
+  assertEquals(upTo(6).map((buffer) => pool.offsetOf(buffer)), upTo(6).map((i) => i * 1040));
+  assertEquals(pool.bytes.length, 6 * 1040);
+  assertEquals(pool.bytes.byteOffset % 64, 0);
+});
+
+Deno.test("buffers keep their bytes until they are released", () => {
+  using pool = poolOf(2, 4);
+  using other = BufferPool.attach(pool.handle);
+  const buffers = [pool, pool, other, other, pool].map((part) => part.tryAcquire());
+  buffers.forEach((buffer, i) => {
+    const start = pool.offsetOf(buffer);
+    other.bytes.fill(i + 1, start, start + 8);
+  });
+  buffers.forEach((buffer, i) => {
+    const start = pool.offsetOf(buffer);
+    assert(pool.bytes.subarray(start, start + 8).every((byte) => byte === i + 1));
+  });
+});
+
+Deno.test("buffer pool takes as many bytes as it says", () => {
+  const size = { bufferSize: 100, batchCount: 3, batchSize: 7, threads: 3 };
+  const byteLength = BufferPool.byteLength(size);
+  const memory = Memory.create({ byteLength });
+  using pool = BufferPool.create({ ...size, memory });
+  assertEquals(pool.memory, memory);
+  assertEquals(acquireAll(pool).length, 21);
+  assertThrows(
+    () => BufferPool.create({ ...size, memory: Memory.create({ byteLength: byteLength - 64 }) }),
+    RangeError,
+    "Cannot allocate",
+  );
+});
+
+Deno.test("two pools in one memory have nothing to do with one another", () => {
+  const size = { bufferSize: 8, batchCount: 1, batchSize: 4 };
+  const memory = Memory.create({ byteLength: 2 * BufferPool.byteLength(size) + 64 });
+  using first = BufferPool.create({ ...size, memory });
+  using second = BufferPool.create({ ...size, memory });
+  assertEquals([acquireAll(first).length, acquireAll(second).length], [4, 4]);
+  first.bytes.fill(1);
+  second.bytes.fill(2);
+  assert(first.bytes.every((byte) => byte === 1));
+});
+
+for (
+  const [option, value, expected] of [
+    ["bufferSize", 0, "a whole number from 1 to 1073741824"],
+    ["bufferSize", 1.5, "a whole number from 1 to 1073741824"],
+    ["batchCount", 0, "a whole number from 1 to 1048576"],
+    ["batchSize", 0, "a whole number from 1 to 24"],
+    ["batchSize", 25, "a whole number from 1 to 24"],
+    ["threads", 0, "a whole number from 1 to 20"],
+    ["threads", 21, "a whole number from 1 to 20"],
+    ["tickets", 0, "a whole number from 1 to 1024"],
+    ["tickets", 1025, "a whole number from 1 to 1024"],
+  ] as const
+) {
+  Deno.test(`buffer pool refuses ${value} as '${option}'`, () => {
+    const options = { bufferSize: 8, batchCount: 1, [option]: value };
+    const message =
+      `Cannot create buffer pool as '${option}' must be ${expected}: received ${value}`;
+    assertThrows(() => BufferPool.create(options), RangeError, message);
+    assertThrows(() => BufferPool.byteLength(options), RangeError, message);
+  });
+}
+
+Deno.test("the more threads a pool has, the fewer tickets each can have", () => {
+  const options = { bufferSize: 8, batchCount: 1, threads: 20 };
+  assertThrows(() => BufferPool.create({ ...options, tickets: 103 }), RangeError, "from 1 to 102");
+  BufferPool.create(options)[Symbol.dispose]();
+});
+
+Deno.test("a handle survives structured clone", () => {
+  using pool = poolOf(2, 3);
+  using other = BufferPool.attach(structuredClone(pool.handle));
+  assertEquals(
+    [other.bufferSize, other.batchCount, other.batchSize, other.threads, other.totalBufferCount],
+    [8, 2, 3, 8, 6],
+  );
+  assertEquals([pool.thread, other.thread], [0, 1]);
+  const buffer = pool.tryAcquire();
+  pool.bytes[pool.offsetOf(buffer)] = 7;
+  assertEquals(other.bytes[other.offsetOf(buffer)], 7);
+});
+
+Deno.test("attaching refuses what is not a handle of a pool", () => {
+  using pool = poolOf(1, 1);
+  const { handle } = pool;
+  const attach = (wrong: unknown) => () => BufferPool.attach(wrong as typeof handle);
+  assertThrows(attach(undefined), TypeError, "a handle of kind 'busbar.buffer_pool' was expected");
+  assertThrows(attach({ ...handle, kind: "busbar.mutex" }), TypeError, "received kind");
+  assertThrows(attach({ ...handle, version: 99 }), TypeError, "received version 99");
+  assertThrows(attach({ ...handle, byteOffset: 64 }), TypeError, "Cannot attach");
+  assertThrows(attach({ ...handle, waiters: undefined }), TypeError, "busbar.waiter_queue");
+});
+
+Deno.test("a thread attaches under the number that it is given", () => {
+  using pool = poolOf(1, 1, { threads: 3 });
+  using two = BufferPool.attach(pool.handle, { thread: 2 });
+  assertEquals(two.thread, 2);
+  assertThrows(
+    () => BufferPool.attach(pool.handle, { thread: 2 }),
+    Error,
+    "Cannot attach to the buffer pool as thread 2 is attached",
+  );
+  assertThrows(
+    () => BufferPool.attach(pool.handle, { thread: 3 }),
+    RangeError,
+    "'thread' must be a whole number from 0 to 2: received 3",
+  );
+  using _one = BufferPool.attach(pool.handle);
+  assertThrows(
+    () => BufferPool.attach(pool.handle),
+    Error,
+    "Cannot attach to the buffer pool as 3 threads are, and no more can be",
+  );
+});
+
+Deno.test("a thread that leaves makes room for another, and its buffers return", () => {
+  using pool = poolOf(2, 2, { threads: 2 });
+  const { handle } = pool;
+  for (let round = 0; round < 300; round++) {
+    using other = BufferPool.attach(handle);
+    assertEquals(other.thread, 1);
+    assertEquals(acquireAll(other).length, 4);
+  }
+  assertEquals(pool.usage(), {
+    free: 4,
+    kept: [0, 0],
+    inUse: 0,
+    waiting: [],
+    waitingHere: 0,
+  });
+});
+
+Deno.test("a thread keeps up to two batches, and gives the rest back", () => {
+  using pool = poolOf(8, 4);
+  const buffers = acquireAll(pool);
+  for (const [i, buffer] of buffers.entries()) {
+    pool.release(buffer);
+    const { kept, free } = pool.usage();
+    assert(kept[0]! <= 8, `${kept[0]} are kept`);
+    assertEquals(kept[0]! + free, i + 1);
+  }
+  pool.flush();
+  assertEquals(pool.usage().free, 32);
+  pool.flush();
+});
+
+Deno.test("a thread does not get what another keeps, until that flushes", () => {
+  using pool = poolOf(1, 4);
+  using other = BufferPool.attach(pool.handle);
+  pool.release(pool.tryAcquire());
+  assertEquals(pool.usage().kept[0], 4);
+  assertEquals(other.usage().kept[0], 4);
+  assertEquals(other.tryAcquire(), -1);
+  pool.flush();
+  assertEquals(acquireAll(other).length, 4);
+});
+
+Deno.test("a buffer is free once it was released as often as it was acquired and retained", () => {
+  using pool = poolOf(1, 1);
+  const buffer = pool.tryAcquire();
+  pool.retain(buffer);
+  pool.retain(buffer);
+  pool.release(buffer);
+  pool.release(buffer);
+  assertEquals(pool.tryAcquire(), -1);
+  pool.release(buffer);
+  assertEquals(pool.tryAcquire(), buffer);
+});
+
+Deno.test("a buffer can be retained a thousand times", () => {
+  using pool = poolOf(1, 1);
+  const buffer = pool.tryAcquire();
+  for (let i = 1; i < 1023; i++) pool.retain(buffer);
+  assertThrows(
+    () => pool.retain(buffer),
+    RangeError,
+    `Cannot refer to buffer ${buffer} once more as it is referred to 1023 times`,
+  );
+  for (let i = 0; i < 1023; i++) pool.release(buffer);
+  assertEquals(pool.tryAcquire(), buffer);
+});
+
+Deno.test("what is not in use is neither released, retained, sent nor made a packet of", () => {
+  using pool = poolOf(2, 2);
+  using other = BufferPool.attach(pool.handle);
+  const mine = pool.tryAcquire();
+  const theirs = other.tryAcquire();
+  pool.release(mine);
+  for (const buffer of [mine, theirs, -1, 4, 0.5, NaN]) {
+    const because = `buffer ${buffer} as this thread does not have it in use`;
+    assertThrows(() => pool.release(buffer), Error, `Cannot release ${because}`);
+    assertThrows(() => pool.retain(buffer), Error, `Cannot retain ${because}`);
+    assertThrows(() => pool.sendBuffer(buffer), Error, `Cannot send ${because}`);
+    assertThrows(() => pool.packet(buffer), Error, `Cannot make a packet of ${because}`);
+  }
+  other.release(theirs);
+  assertEquals(pool.usage().inUse, 0);
+});
+
+Deno.test("a part that was disposed of refuses everything", async () => {
+  const pool = poolOf(1, 2);
+  using other = BufferPool.attach(pool.handle);
+  const buffer = pool.tryAcquire();
+  pool[Symbol.dispose]();
+  pool[Symbol.dispose]();
+  const left = "as this thread has left the pool";
+  assertThrows(() => pool.tryAcquire(), Error, `Cannot acquire a buffer ${left}`);
+  assertThrows(() => pool.acquire(), Error, `Cannot acquire a buffer ${left}`);
+  await assertRejects(() => pool.acquireAsync(), Error, `Cannot acquire a buffer ${left}`);
+  assertThrows(() => pool.release(buffer), Error, `Cannot release a buffer ${left}`);
+  assertThrows(() => pool.receiveBuffer(buffer, 0), Error, `Cannot receive ${left}`);
+  assertEquals(acquireAll(other).length, 2);
+});
+
+Deno.test("a wait for a buffer ends when its time is over", async () => {
+  using pool = poolOf(1, 1);
+  const buffer = pool.acquire();
+  const start = performance.now();
+  assertEquals(pool.acquire(10), -1);
+  assert(performance.now() - start >= 9);
+  assertEquals(await pool.acquireAsync({ timeoutMs: 10 }), -1);
+  assert(performance.now() - start >= 19);
+  assertEquals(pool.acquire(0), -1);
+  assertThrows(() => pool.acquire(-1), RangeError, "'timeoutMs' must not be negative");
+  await assertRejects(() => pool.acquireAsync({ timeoutMs: NaN }), RangeError, "'timeoutMs'");
+  assertEquals(pool.usage().waiting, []);
+  pool.release(buffer);
+  assertEquals(pool.acquire(0), buffer);
+});
+
+Deno.test("tasks that await a buffer are served first come, first served", async () => {
+  using pool = poolOf(1, 2);
+  using other = BufferPool.attach(pool.handle);
+  const buffers = acquireAll(other);
+  const served: string[] = [];
+  const waits = ["a", "b", "c"].map(async (name) => {
+    const buffer = await pool.acquireAsync();
+    served.push(name);
+    pool.release(buffer);
+  });
+  assertEquals([pool.usage().waiting, pool.usage().waitingHere], [[0], 3]);
+  for (const buffer of buffers) other.release(buffer);
+  await Promise.all(waits);
+  assertEquals(served, ["a", "b", "c"]);
+  assertEquals([pool.usage().waiting, pool.usage().waitingHere], [[], 0]);
+});
+
+Deno.test("two threads that wait are served in turn", async () => {
+  using pool = poolOf(1, 1);
+  const parts = [1, 2].map((thread) => BufferPool.attach(pool.handle, { thread }));
+  const buffer = pool.tryAcquire();
+  const served: number[] = [];
+  const tasks = [0, 1, 0, 1, 0, 1].map(async (i) => {
+    const part = parts[i]!;
+    const buffer = await part.acquireAsync();
+    served.push(i);
+    part.release(buffer);
+  });
+  pool.release(buffer);
+  await Promise.all(tasks);
+  assertEquals(served, [0, 1, 0, 1, 0, 1]);
+  for (const part of parts) part[Symbol.dispose]();
+});
+
+Deno.test("who asks later does not get a buffer before one who waits", async () => {
+  using pool = poolOf(1, 1);
+  using other = BufferPool.attach(pool.handle);
+  const buffer = pool.tryAcquire();
+  const waiting = other.acquireAsync();
+  pool.release(buffer);
+  assertEquals(pool.tryAcquire(), -1);
+  assertEquals(await waiting, buffer);
+});
+
+Deno.test("a wait that is aborted rejects with the reason, and takes nothing", async () => {
+  using pool = poolOf(1, 1);
+  const buffer = pool.tryAcquire();
+  const controller = new AbortController();
+  const { signal } = controller;
+  const first = pool.acquireAsync({ signal });
+  const second = pool.acquireAsync();
+  controller.abort(new RangeError("enough"));
+  await assertRejects(() => first, RangeError, "enough");
+  await assertRejects(() => pool.acquireAsync({ signal }), RangeError, "enough");
+  pool.release(buffer);
+  assertEquals(await second, buffer);
+  pool.release(buffer);
+  await assertRejects(() => pool.acquireAsync({ signal }), RangeError, "enough");
+  assertEquals(pool.usage().inUse, 0);
+});
+
+Deno.test("who awaits a buffer gets an error when the part is disposed of", async () => {
+  const pool = poolOf(1, 1);
+  using other = BufferPool.attach(pool.handle);
+  const buffer = other.tryAcquire();
+  const waiting = pool.acquireAsync();
+  pool[Symbol.dispose]();
+  await assertRejects(() => waiting, Error, "has left");
+  other.release(buffer);
+  assertEquals(other.usage(), {
+    free: 0,
+    kept: [0, 1, 0, 0, 0, 0, 0, 0],
+    inUse: 0,
+    waiting: [],
+    waitingHere: 0,
+  });
+});
+
+Deno.test("a buffer that is sent is in use until it is received and released", () => {
+  using pool = poolOf(1, 1);
+  using other = BufferPool.attach(pool.handle);
+  for (let round = 0; round < 10; round++) {
+    const buffer = pool.acquire();
+    const ticket = pool.sendBuffer(buffer);
+    assertEquals(ticket | 0, ticket);
+    assertEquals([pool.tryAcquire(), other.tryAcquire()], [-1, -1]);
+    assertThrows(() => pool.release(buffer), Error, "does not have it in use");
+    other.receiveBuffer(buffer, ticket);
+    assertThrows(() => other.receiveBuffer(buffer, ticket), Error, "not in flight");
+    other.release(buffer);
+    other.flush();
+  }
+});
+
+Deno.test("a ticket of one buffer does not receive another", () => {
+  using pool = poolOf(1, 2);
+  using other = BufferPool.attach(pool.handle);
+  const [first, second] = [pool.acquire(), pool.acquire()];
+  pool.retain(second);
+  const whole = pool.sendBuffer(first);
+  const shared = pool.sendBuffer(second);
+  for (const [buffer, ticket] of [[first, shared], [second, whole], [2, whole], [-1, shared]]) {
+    assertThrows(
+      () => other.receiveBuffer(buffer!, ticket!),
+      Error,
+      `Cannot receive buffer ${buffer} as this ticket is not in flight: it was received before, never sent, or reclaimed`,
+    );
+  }
+  other.receiveBuffer(first, whole);
+  other.receiveBuffer(second, shared);
+  for (const buffer of [first, second]) other.release(buffer);
+  pool.release(second);
+  other.flush();
+  assertEquals(pool.usage().inUse, 0);
+});
+
+Deno.test("only so many packets of shared buffers can be in flight, but any number of whole ones", () => {
+  using pool = poolOf(1, 8, { tickets: 2 });
+  using other = BufferPool.attach(pool.handle);
+  const buffer = pool.acquire();
+  for (let i = 0; i < 3; i++) pool.retain(buffer);
+  const tickets = [pool.sendBuffer(buffer), pool.sendBuffer(buffer)];
+  assertThrows(
+    () => pool.sendBuffer(buffer),
+    Error,
+    "Cannot send as 2 packets of buffers that others hold, too, are in flight from this thread",
+  );
+  for (let i = 0; i < 5; i++) {
+    const whole = pool.acquire();
+    other.receiveBuffer(whole, pool.sendBuffer(whole));
+  }
+  other.receiveBuffer(buffer, tickets[0]!);
+  tickets[0] = pool.sendBuffer(buffer);
+  for (const ticket of tickets) other.receiveBuffer(buffer, ticket);
+  for (let i = 0; i < 3; i++) other.release(buffer);
+  // The sender is the only one left, and can send it as a whole.
+  const last = pool.sendBuffer(buffer);
+  other.receiveBuffer(buffer, last);
+  other.release(buffer);
+  other.flush();
+  assertEquals(pool.usage().inUse, 5);
+});
+
+Deno.test("what a dead thread had comes back, and what it sent can still be received", () => {
+  using pool = poolOf(2, 4);
+  const dead = BufferPool.attach(pool.handle, { thread: 5 });
+  const buffers = acquireAll(dead);
+  assertEquals(buffers.length, 8);
+  const [sent, shared, kept] = buffers as [number, number, number];
+  dead.retain(shared);
+  const [whole, ticket] = [dead.sendBuffer(sent), dead.sendBuffer(shared)];
+  dead.release(kept);
+  assertEquals(pool.reclaim(5), 6);
+  pool.receiveBuffer(sent, whole);
+  pool.receiveBuffer(shared, ticket);
+  assertEquals(pool.usage().inUse, 2);
+  for (const buffer of [sent, shared]) pool.release(buffer);
+  assertEquals(pool.usage().inUse, 0);
+});
+
+Deno.test("what a dead thread sent comes back, too, if asked for, and is not received any more", () => {
+  using pool = poolOf(2, 4);
+  const dead = BufferPool.attach(pool.handle, { thread: 5 });
+  const buffers = acquireAll(dead);
+  const [sent, shared, theirs] = buffers as [number, number, number];
+  for (const buffer of [shared, theirs]) dead.retain(buffer);
+  const [whole, ticket, received] = [sent, shared, theirs].map((b) => dead.sendBuffer(b));
+  pool.receiveBuffer(theirs, received!);
+  assertEquals(pool.reclaim(5, { sent: true }), 7);
+  assertThrows(() => pool.receiveBuffer(sent, whole!), Error, "not in flight");
+  assertThrows(() => pool.receiveBuffer(shared, ticket!), Error, "not in flight");
+  assertEquals(pool.usage().inUse, 1);
+  pool.release(theirs);
+  // Another is thread 5 now, and its tickets are others.
+  using next = BufferPool.attach(pool.handle, { thread: 5 });
+  const again = acquireAll(next);
+  next.sendBuffer(again.find((buffer) => buffer === sent)!);
+  assertThrows(() => pool.receiveBuffer(sent, whole!), Error, "not in flight");
+});
+
+Deno.test("a thread that died while it waited is not served any more", async () => {
+  using pool = poolOf(1, 1);
+  const dead = BufferPool.attach(pool.handle, { thread: 5 });
+  const buffer = pool.tryAcquire();
+  const waiting = dead.acquireAsync();
+  assertEquals(pool.usage().waiting, [5]);
+  assertEquals(pool.reclaim(5), 0);
+  assertEquals(pool.usage().waiting, []);
+  pool.release(buffer);
+  assertEquals(pool.tryAcquire(), buffer);
+  // It was not dead at all here, and is told.
+  await assertRejects(() => waiting, Error);
+});
+
+Deno.test("reclaiming refuses threads that are not there", () => {
+  using pool = poolOf(1, 1, { threads: 2 });
+  assertThrows(() => pool.reclaim(0), Error, "Cannot reclaim thread 0 as it is this one");
+  assertThrows(() => pool.reclaim(1), Error, "Cannot reclaim thread 1 as it is not attached");
+  assertThrows(() => pool.reclaim(2), RangeError, "'thread' must be a whole number from 0 to 1");
+  const dead = BufferPool.attach(pool.handle);
+  assertEquals(dead.thread, 1);
+  pool.reclaim(1);
+  assertThrows(() => pool.reclaim(1), Error, "Cannot reclaim thread 1 as it is not attached");
+});
+
+Deno.test("in debug mode a pool names where buffers and packets were taken", () => {
+  using pool = poolOf(1, 8, { debug: true });
+  using other = BufferPool.attach(pool.handle);
+  assertEquals(pool.leaks(), []);
+  const here = "buffer_pool_test.ts:";
+
+  const buffer = pool.acquire();
+  pool.retain(buffer);
+  const packet = pool.packet(buffer);
+  const clone = packet.clone();
+  const listed = pool.leaks();
+  assertEquals(listed.map(({ kind }) => kind), ["number", "packet", "packet"]);
+  assertEquals(new Set(listed.map((leak) => leak.buffer)), new Set([buffer]));
+  for (const { place, isCollected } of listed) {
+    assertMatch(place.split("\n")[0]!, /^at .*buffer_pool_test\.ts:\d+:\d+/);
+    assertEquals(isCollected, false);
+  }
+  assertEquals(new Set(listed.map(({ place }) => place.split("\n")[0])).size, 3);
+
+  const received = other.receive(clone.send());
+  assertEquals(other.leaks().map(({ kind }) => kind), ["packet"]);
+  assert(other.leaks()[0]!.place.includes(here));
+  received.release();
+  other.receiveBuffer(buffer, pool.sendBuffer(buffer));
+  assertEquals(other.leaks().map(({ kind }) => kind), ["number"]);
+  other.release(buffer);
+  packet.release();
+  assertEquals([...pool.leaks(), ...other.leaks()], []);
+});
+
+Deno.test("in debug mode leaving with buffers in use is an error that says where", () => {
+  const pool = poolOf(1, 8, { debug: true });
+  using other = BufferPool.attach(pool.handle);
+  pool.packet(pool.acquire());
+  const number = pool.acquire();
+  const error = assertThrows(() => pool[Symbol.dispose](), Error);
+  assertMatch(
+    error.message,
+    /^The thread has left the pool without releasing 2 of its references:\na packet of buffer \d+ taken at .*buffer_pool_test\.ts/,
+  );
+  assert(error.message.includes(`\nbuffer ${number} taken at `), error.message);
+  pool[Symbol.dispose]();
+  assertEquals(other.usage().inUse, 0);
+});
+
+Deno.test("without debug mode leaks cannot be listed", () => {
+  using pool = poolOf(1, 1);
+  assertThrows(() => pool.leaks(), Error, "as the pool was not created with 'debug'");
+});

@@ -1,0 +1,135 @@
+/**
+ * The buffer pool on real workers. Never more than two or three threads are busy; the others sleep.
+ */
+
+import { assert, assertEquals } from "@std/assert";
+import { Broadcast, BufferPool, type SentPacket } from "../../mod.ts";
+import { workerTest } from "../permission.ts";
+import { runOnWorker } from "../workers.ts";
+import type { Task } from "../worker_entry.ts";
+
+const bodies = import.meta.resolve("./bodies.ts");
+
+/** A pool that the calling thread leaves at the end, when all must be free again. */
+function assertAllFree(pool: BufferPool): void {
+  pool.flush();
+  const { free, inUse, waiting } = pool.usage();
+  assertEquals({ free, inUse, waiting }, {
+    free: pool.totalBufferCount,
+    inUse: 0,
+    waiting: [],
+  });
+}
+
+for (const [batchCount, batchSize, count] of [[1, 2, 3_000], [2, 2, 10_000], [3, 4, 10_000]]) {
+  const what = `${batchCount! * batchSize!} buffers in ${batchCount} batches`;
+  workerTest(`three workers that contend for ${what} never have one at once`, async () => {
+    using pool = BufferPool.create({
+      bufferSize: 64,
+      batchCount: batchCount!,
+      batchSize: batchSize!,
+    });
+    await Promise.all(
+      [1, 2, 3].map((thread) =>
+        runOnWorker(bodies, "contend", { pool: pool.handle, thread, count })
+      ),
+    );
+    assertAllFree(pool);
+  });
+}
+
+workerTest("workers that block and workers that await serve each other", async () => {
+  using pool = BufferPool.create({ bufferSize: 64, batchCount: 1, batchSize: 2 });
+  await Promise.all([
+    runOnWorker(bodies, "contend", { pool: pool.handle, thread: 1, count: 3_000 }),
+    runOnWorker(bodies, "contendAsync", { pool: pool.handle, thread: 2, count: 3_000 }),
+  ]);
+  assertAllFree(pool);
+});
+
+for (const parts of [1, 2] as const) {
+  const what = parts === 1 ? "whole buffers" : "halves of buffers";
+  workerTest(`a worker sends ${what} to ${parts}, and uses few of them over and over`, async () => {
+    using pool = BufferPool.create({ bufferSize: 64, batchCount: 4, batchSize: 2 });
+    const stream = {
+      pool: pool.handle,
+      ring: Broadcast.create({ capacityBytes: 16 * 1024 }).handle,
+      count: 10_000,
+      parts,
+      progress: new Int32Array(new SharedArrayBuffer(8)),
+    };
+    const [, ...seen] = await Promise.all([
+      runOnWorker(bodies, "send", { ...stream, thread: 1 }),
+      ...Array.from(
+        { length: parts },
+        (_, part) => runOnWorker(bodies, "receive", { ...stream, thread: 2 + part, part }),
+      ),
+    ]);
+    assertEquals(seen, seen.map(() => 64 / parts * stream.count));
+    assertAllFree(pool);
+  });
+}
+
+/** Starts a worker that is not ended but by who terminates it. */
+function start(name: string, argument: unknown, transfer: Transferable[] = []): Worker {
+  const worker = new Worker(import.meta.resolve("../worker_entry.ts"), { type: "module", name });
+  worker.onerror = (event) => event.preventDefault();
+  worker.postMessage({ module: bodies, name, argument } satisfies Task, transfer);
+  return worker;
+}
+
+workerTest("packets travel by postMessage", async () => {
+  using pool = BufferPool.create({ bufferSize: 64, batchCount: 2, batchSize: 2 });
+  const { port1, port2 } = new MessageChannel();
+  const worker = start("echo", { pool: pool.handle, thread: 1, port: port2 }, [port2]);
+  /** Posts something, and waits for the answer. */
+  const ask = (question?: SentPacket) =>
+    new Promise<SentPacket | undefined>((resolve) => {
+      port1.onmessage = ({ data }: MessageEvent<SentPacket | undefined>) => resolve(data);
+      port1.postMessage(question);
+    });
+  for (let number = 0; number < 200; number++) {
+    const packet = pool.packet(await pool.acquireAsync(), 0, 8);
+    packet.bytes.fill(number);
+    using received = pool.receive((await ask(packet.send()))!);
+    assert(received.bytes.every((byte) => byte === (number & 255)));
+  }
+  await ask();
+  port1.close();
+  worker.terminate();
+  assertAllFree(pool);
+});
+
+workerTest("a terminated worker's buffers come back", async () => {
+  using pool = BufferPool.create({ bufferSize: 64, batchCount: 4, batchSize: 4 });
+  for (let round = 0; round < 3; round++) {
+    // It is terminated when it is at rest again.
+    assertEquals(await runOnWorker(bodies, "hoard", { pool: pool.handle, thread: 1 }), 16);
+    assertEquals(pool.tryAcquire(), -1);
+    assertEquals(pool.reclaim(1), 16);
+    assertAllFree(pool);
+  }
+});
+
+workerTest("workers that die anywhere are reclaimed while others go on", async () => {
+  using pool = BufferPool.create({ bufferSize: 64, batchCount: 4, batchSize: 4 });
+  const others = [2, 3].map((thread) =>
+    runOnWorker(bodies, "contend", { pool: pool.handle, thread, count: 20_000 })
+  );
+  const dead: [Worker, Int32Array][] = [];
+  for (let i = 0; i < 16; i++) {
+    const grave = new Int32Array(new SharedArrayBuffer(8));
+    const life = 20 + i * 37;
+    const worker = start("die", { pool: pool.handle, thread: 1, count: 0, life, grave });
+    await Atomics.waitAsync(grave, 0, 0).value;
+    dead.push([worker, grave]);
+    pool.reclaim(1, { sent: true });
+  }
+  await Promise.all(others);
+  assertAllFree(pool);
+  for (const [worker, grave] of dead) {
+    Atomics.store(grave, 1, 1);
+    Atomics.notify(grave, 1);
+    worker.terminate();
+  }
+});

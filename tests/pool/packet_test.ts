@@ -1,0 +1,223 @@
+/**
+ * Packets on one thread: views of buffers, which are released with the last of them.
+ */
+
+import { assertEquals, assertThrows } from "@std/assert";
+import { BufferPool, type Packet, PACKET_WORDS, type SentPacket } from "../../mod.ts";
+
+/** A pool of two buffers of sixteen bytes, and a packet that shows 0 to 15. */
+function packetOf16(): { pool: BufferPool; packet: Packet } {
+  const pool = BufferPool.create({ bufferSize: 16, batchCount: 1, batchSize: 2 });
+  const buffer = pool.acquire();
+  for (let i = 0; i < 16; i++) pool.bytes[pool.offsetOf(buffer) + i] = i;
+  return { pool, packet: pool.packet(buffer) };
+}
+
+/** The bytes of a packet as an array. */
+function bytesOf(packet: Packet): number[] {
+  return [...packet.bytes];
+}
+
+Deno.test("a packet shows its stretch of the buffer, without a copy", () => {
+  const { pool, packet } = packetOf16();
+  assertEquals([packet.offset, packet.length], [0, 16]);
+  assertEquals(packet.byteOffset, pool.offsetOf(packet.buffer));
+  packet.bytes[3] = 99;
+  assertEquals(pool.bytes[packet.byteOffset + 3], 99);
+
+  const other = pool.packet(pool.acquire(), 5, 7);
+  assertEquals([other.offset, other.length], [5, 7]);
+  assertEquals(other.byteOffset, pool.offsetOf(other.buffer) + 5);
+  assertEquals(other.bytes.length, 7);
+});
+
+Deno.test("a packet does not reach beyond its buffer", () => {
+  const { pool } = packetOf16();
+  const buffer = pool.acquire();
+  for (const [offset, length] of [[-1, 1], [17, 0], [0, 17], [8, 9], [0.5, 1], [0, NaN]]) {
+    assertThrows(
+      () => pool.packet(buffer, offset, length),
+      RangeError,
+      "Cannot make packet as ",
+    );
+  }
+  // The buffer is still in use by its number.
+  pool.packet(buffer, 16, 0).release();
+});
+
+Deno.test("a packet takes one reference over", () => {
+  const { pool, packet } = packetOf16();
+  assertThrows(
+    () => pool.release(packet.buffer),
+    Error,
+    `Cannot release buffer ${packet.buffer} as this thread has it only as packets`,
+  );
+  assertThrows(() => pool.packet(packet.buffer), Error, "has it only as packets");
+  packet.release();
+  assertThrows(() => pool.release(packet.buffer), Error, "does not have it in use");
+  assertEquals(pool.usage().inUse, 0);
+});
+
+Deno.test("a buffer is free once all its packets are released", () => {
+  const { pool, packet } = packetOf16();
+  const { buffer } = packet;
+  pool.acquire();
+  const clone = packet.clone();
+  const parts = clone.split([4, 4, 10]);
+  assertEquals(parts.map(bytesOf), [[0, 1, 2, 3], [], [4, 5, 6, 7, 8, 9], [
+    10,
+    11,
+    12,
+    13,
+    14,
+    15,
+  ]]);
+  packet.release();
+  for (const part of parts) {
+    assertEquals(pool.tryAcquire(), -1);
+    part.release();
+  }
+  assertEquals(pool.tryAcquire(), buffer);
+});
+
+Deno.test("a clone is as its original is then, and goes its own way", () => {
+  const { packet } = packetOf16();
+  packet.advance(10);
+  using clone = packet.clone();
+  packet.advance(4);
+  assertEquals(bytesOf(packet), [14, 15]);
+  packet.release();
+  assertEquals(bytesOf(clone), [10, 11, 12, 13, 14, 15]);
+});
+
+Deno.test("a packet advances up to its end", () => {
+  const { packet } = packetOf16();
+  packet.advance(0);
+  packet.advance(16);
+  assertEquals([packet.offset, packet.length], [16, 0]);
+  assertThrows(
+    () => packet.advance(1),
+    RangeError,
+    "Cannot advance packet as 'count' must be a whole number from 0 to 0: received 1",
+  );
+  assertThrows(() => packet.advance(-1), RangeError);
+});
+
+Deno.test("a packet splits at ascending offsets within it, and only there", () => {
+  const { packet } = packetOf16();
+  packet.advance(6);
+  for (const offsets of [[11], [-1], [5, 4], [1.5]]) {
+    assertThrows(() => packet.split(offsets), RangeError, "Cannot split packet as 'offsets[");
+  }
+  const [whole] = packet.split([]);
+  assertEquals(bytesOf(whole!), [6, 7, 8, 9, 10, 11, 12, 13, 14, 15]);
+  const [first, second] = whole!.split([9]);
+  assertEquals([first!.length, second!.offset, second!.length], [9, 15, 1]);
+});
+
+Deno.test("a packet that is gone refuses everything", () => {
+  const ways: Record<string, (packet: Packet) => unknown> = {
+    released: (packet) => packet.release(),
+    "disposed of": (packet) => packet[Symbol.dispose](),
+    sent: (packet) => packet.send(),
+    split: (packet) => packet.split([1]),
+  };
+  for (const way of Object.values(ways)) {
+    const { packet } = packetOf16();
+    way(packet);
+    assertEquals(packet.isGone, true);
+    const gone = `this packet of buffer ${packet.buffer} as it was released, sent or split before`;
+    assertThrows(() => packet.bytes, Error, `Cannot use ${gone}`);
+    assertThrows(() => packet.length, Error, `Cannot use ${gone}`);
+    assertThrows(() => packet.offset, Error, `Cannot use ${gone}`);
+    assertThrows(() => packet.clone(), Error, `Cannot clone ${gone}`);
+    assertThrows(() => packet.advance(0), Error, `Cannot advance ${gone}`);
+    assertThrows(() => packet.split([]), Error, `Cannot split ${gone}`);
+    assertThrows(() => packet.send(), Error, `Cannot send ${gone}`);
+    assertThrows(() => packet.sendInto(new Int32Array(4), 0), Error, `Cannot send ${gone}`);
+    assertThrows(() => packet.release(), Error, `Cannot release ${gone}`);
+    packet[Symbol.dispose]();
+  }
+});
+
+Deno.test("a packet is released at the end of its block", () => {
+  const { pool, packet } = packetOf16();
+  {
+    using _packet = packet;
+    using _clone = packet.clone();
+    assertEquals(pool.usage().inUse, 1);
+  }
+  assertEquals(pool.usage().inUse, 0);
+});
+
+Deno.test("packets of a pool that was left are gone", () => {
+  const { pool, packet } = packetOf16();
+  pool[Symbol.dispose]();
+  assertThrows(
+    () => packet.bytes,
+    Error,
+    `Cannot use this packet of buffer ${packet.buffer} as its thread has left the pool`,
+  );
+  packet[Symbol.dispose]();
+});
+
+Deno.test("a packet that is sent as an object is received as it was", () => {
+  const { pool, packet } = packetOf16();
+  using there = BufferPool.attach(pool.handle);
+  packet.advance(3);
+  const [first, second] = packet.split([5]) as [Packet, Packet];
+  // Of a buffer that the sender keeps, and of a whole one.
+  const received = [first, second].map((part) => there.receive(structuredClone(part.send())));
+  assertEquals(received.map(bytesOf), [[3, 4, 5, 6, 7], [8, 9, 10, 11, 12, 13, 14, 15]]);
+  for (const part of received) part.release();
+  there.flush();
+  assertEquals(pool.usage().inUse, 0);
+});
+
+Deno.test("a packet that is sent as words is received as it was", () => {
+  const { pool, packet } = packetOf16();
+  using there = BufferPool.attach(pool.handle);
+  const words = new Int32Array(PACKET_WORDS + 2);
+  packet.advance(9);
+  packet.sendInto(words, 1);
+  assertEquals([words[0], words[5]], [0, 0]);
+  using received = there.receiveFrom(words, 1);
+  assertEquals(bytesOf(received), [9, 10, 11, 12, 13, 14, 15]);
+});
+
+Deno.test("words for a packet must fit", () => {
+  const { pool, packet } = packetOf16();
+  for (const index of [-1, 1, 0.5]) {
+    assertThrows(() => packet.sendInto(new Int32Array(4), index), RangeError, "'index'");
+    assertThrows(() => pool.receiveFrom(new Int32Array(4), index), RangeError, "'index'");
+  }
+  assertThrows(() => packet.sendInto(new Int32Array(3), 0), RangeError, "'index'");
+  packet.release();
+});
+
+Deno.test("a sender can take back what nobody has received", () => {
+  const { pool, packet } = packetOf16();
+  const sent = packet.send();
+  using back = pool.receive(sent);
+  assertEquals(back.length, 16);
+  assertThrows(() => pool.receive(sent), Error, "this ticket is not in flight");
+});
+
+Deno.test("what is not a packet of the pool is not received", () => {
+  const { pool, packet } = packetOf16();
+  const sent = packet.send();
+  const receive = (wrong: unknown) => () => pool.receive(wrong as SentPacket);
+  assertThrows(receive(undefined), TypeError, "a handle of kind 'busbar.packet' was expected");
+  assertThrows(receive(pool.handle), TypeError, "received kind");
+  assertThrows(receive({ ...sent, version: 2 }), TypeError, "received version 2");
+  assertThrows(receive({ ...sent, pool: sent.pool + 64 }), TypeError, "it is of another pool");
+  assertThrows(receive({ ...sent, length: 17 }), TypeError, "are not those of one: received");
+  assertThrows(receive({ ...sent, offset: 1 }), TypeError, "are not those of one: received");
+  assertThrows(receive({ ...sent, offset: -1 }), TypeError, "are not those of one: received");
+  assertThrows(receive({ ...sent, buffer: 2 }), Error, "this ticket is not in flight");
+  assertThrows(receive({ ...sent, buffer: "0" }), TypeError, "are not those of one: received");
+  assertThrows(receive({ ...sent, ticket: 1.5 }), TypeError, "are not those of one: received");
+  assertThrows(receive({ ...sent, ticket: -1 }), Error, "this ticket is not in flight");
+  pool.receive(sent).release();
+  assertEquals(pool.usage().inUse, 0);
+});
