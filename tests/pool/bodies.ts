@@ -159,10 +159,10 @@ export function receive(stream: Stream & { part: number }): number {
 /** Answers each packet with another of the same bytes, by messages; leaves when told nothing. */
 export function echo({ pool: handle, thread, port }: Job & { port: MessagePort }): void {
   const pool = BufferPool.attach(handle, { thread });
-  port.onmessage = ({ data }: MessageEvent<SentPacket | undefined>) => {
-    if (data === undefined) {
+  port.onmessage = ({ data }: MessageEvent<SentPacket | null>) => {
+    if (data === null) {
       pool[Symbol.dispose]();
-      return port.postMessage(undefined);
+      return port.postMessage(null);
     }
     const packet = pool.receive(data);
     const answer = pool.packet(pool.acquire(), 0, packet.length);

@@ -83,9 +83,9 @@ workerTest("packets travel by postMessage", async () => {
   const { port1, port2 } = new MessageChannel();
   const worker = start("echo", { pool: pool.handle, thread: 1, port: port2 }, [port2]);
   /** Posts something, and waits for the answer. */
-  const ask = (question?: SentPacket) =>
-    new Promise<SentPacket | undefined>((resolve) => {
-      port1.onmessage = ({ data }: MessageEvent<SentPacket | undefined>) => resolve(data);
+  const ask = (question: SentPacket | null) =>
+    new Promise<SentPacket | null>((resolve) => {
+      port1.onmessage = ({ data }: MessageEvent<SentPacket | null>) => resolve(data);
       port1.postMessage(question);
     });
   for (let number = 0; number < 200; number++) {
@@ -94,7 +94,7 @@ workerTest("packets travel by postMessage", async () => {
     using received = pool.receive((await ask(packet.send()))!);
     assert(received.bytes.every((byte) => byte === (number & 255)));
   }
-  await ask();
+  await ask(null);
   port1.close();
   worker.terminate();
   assertAllFree(pool);
