@@ -9,9 +9,12 @@ import { CONTROL, type Job } from "./broadcast_worker.ts";
 /** What all jobs of a burst have in common, and what each has besides. */
 export type Burst = Omit<Job, "control" | "receiver" | "role">;
 
-/** Workers that do one burst after the other, as many at a time as that needs. */
+/**
+ * Workers that do one burst after the other. Each has one role and keeps it, so that its code is
+ * compiled for that, as it would be in a program.
+ */
 export class Team {
-  readonly #workers: Worker[] = [];
+  readonly #workers = new Map<string, Worker>();
 
   /**
    * Has the ends of a burst do their part.
@@ -30,7 +33,7 @@ export class Team {
     const results = roles.map((role, i) => {
       const port = transfers[i];
       const job = { ...burst, via: port ?? burst.via, role, control, receiver: i - 1 };
-      const worker = this.#workers[i] ??= newWorker();
+      const worker = this.#worker(`${role} ${i}`);
       worker.postMessage(job, port === undefined ? [] : [port]);
       return new Promise<unknown>((resolve) => worker.onmessage = ({ data }) => resolve(data));
     });
@@ -45,12 +48,18 @@ export class Team {
 
   /** Ends the workers. */
   dismiss(): void {
-    for (const worker of this.#workers.splice(0)) worker.terminate();
+    for (const worker of this.#workers.values()) worker.terminate();
+    this.#workers.clear();
   }
-}
 
-function newWorker(): Worker {
-  return new Worker(import.meta.resolve("./broadcast_worker.ts"), { type: "module" });
+  #worker(name: string): Worker {
+    let worker = this.#workers.get(name);
+    if (worker === undefined) {
+      worker = new Worker(import.meta.resolve("./broadcast_worker.ts"), { type: "module" });
+      this.#workers.set(name, worker);
+    }
+    return worker;
+  }
 }
 
 async function until(control: Int32Array, word: number, count: number): Promise<void> {

@@ -62,7 +62,7 @@ export class PayloadCopy {
     count: number,
   ): void {
     if (payloads !== this.#source) this.#view(payloads);
-    const isLoop = length <= this.#loopBytes && (length & 7) === 0;
+    const isLoop = this.#loopBytes >= 0 && (length & 7) === 0;
     const source = this.#sourceLongs;
     const target = this.#longs;
     const header = offset >> 3;

@@ -8,6 +8,7 @@ import { POSITION, POSITION_HIGH_UNIT, SLEEPING } from "./layout.ts";
 import { raiseHigh } from "./position.ts";
 import type { Ring } from "./ring.ts";
 import { replacedError } from "./succession.ts";
+import type { Track } from "./track.ts";
 
 // The hot path's own name, since an imported binding is loaded anew at each use.
 const POSITION_INDEX = POSITION;
@@ -16,37 +17,44 @@ const POSITION_INDEX = POSITION;
 export class Publication {
   readonly #ring: Ring;
   readonly #words: Int32Array;
-  /** The published position. */
-  #position: number;
+  readonly #track: Track;
+  /** The published position, low 32 bits: to store a number that is no small integer allocates. */
+  #low: number;
   /** The position from which on the high word must change. */
   #highEnd: number;
 
-  /** Goes on from `position`. */
-  constructor(ring: Ring, position: number) {
+  /** Publishes what is before the place of `track`, from where that is now. */
+  constructor(ring: Ring, track: Track) {
+    const { position } = track;
     this.#ring = ring;
     this.#words = ring.words;
-    this.#position = position;
+    this.#track = track;
+    this.#low = position | 0;
     this.#highEnd = (Math.floor(position / POSITION_HIGH_UNIT) + 1) * POSITION_HIGH_UNIT;
   }
 
-  /** The published position. */
-  get position(): number {
-    return this.#position;
+  /** How many bytes before the place of the track are not published. */
+  get pendingBytes(): number {
+    return (this.#track.position - this.#low) >>> 0;
   }
 
   /**
-   * Makes everything before `position` visible, and wakes who sleeps.
+   * Makes everything before the place of the track visible, and wakes who sleeps.
    *
    * @throws {Error} If another writer has taken over.
    */
-  advance(position: number): void {
-    if (position >= this.#highEnd) this.#raiseHigh(position);
-    const before = this.#position | 0;
+  advance(): void {
+    const position = this.#track.lapStart + this.#track.offset;
+    const before = this.#low;
+    const after = position | 0;
+    // Never as much as 2^32 bytes apart.
+    if (after === before) return;
+    if (position >= this.#highEnd) this.#raiseHigh();
     // Publishes all frames before it: pairs with the reader's load of the position. It fails if
     // somebody may sleep, or takes over.
-    const found = Atomics.compareExchange(this.#words, POSITION_INDEX, before, position | 0);
-    if (found !== before) this.#advancePast(found, before, position | 0);
-    this.#position = position;
+    const found = Atomics.compareExchange(this.#words, POSITION_INDEX, before, after);
+    if (found !== before) this.#advancePast(found, before, after);
+    this.#low = after;
   }
 
   /** Publishes although the word is not as we left it. */
@@ -63,9 +71,9 @@ export class Publication {
   }
 
   /** The position is about to pass a multiple of the unit of its high word. */
-  #raiseHigh(position: number): void {
+  #raiseHigh(): void {
     // Before the position, so that it is never behind: see position.ts.
-    raiseHigh(this.#words, position);
+    raiseHigh(this.#words, this.#track.position);
     this.#highEnd += POSITION_HIGH_UNIT;
   }
 }

@@ -199,10 +199,8 @@ export class BroadcastReader extends FrameCursor implements AsyncIterable<Uint8A
    * @throws {RangeError} If that is not where a frame begins that is retained.
    */
   reset(from: ReaderBeginning = "latest"): void {
-    const { position, sequence } = findBeginning(this.#ring, from);
+    this.#tap.goTo(findBeginning(this.#ring, from));
     this.begin(0);
-    this.#tap.position = position;
-    this.#tap.sequence = sequence;
   }
 
   /**

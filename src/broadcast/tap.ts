@@ -42,10 +42,8 @@ export class Tap {
   /** By how much an offset is shifted right to have the number of its segment. */
   readonly #segmentShift: number;
 
-  /** The position of the next frame. */
-  position: number;
-  /** How many messages end before it. */
-  sequence: number;
+  /** Position and sequence, in an array, since to store such numbers elsewhere allocates. */
+  readonly #place: Float64Array;
   /** Whether the reader was found to be overrun by a multiple of 2^32 bytes, which looks like none. */
   isLapped = false;
 
@@ -55,14 +53,29 @@ export class Tap {
     this.#words = ring.words;
     this.#capacityBytes = ring.capacityBytes;
     this.#segmentShift = 31 - Math.clz32(ring.segmentBytes);
-    this.position = position;
-    this.sequence = sequence;
+    this.#place = Float64Array.of(position, sequence);
+  }
+
+  /** The position of the next frame. */
+  get position(): number {
+    return this.#place[0]!;
+  }
+
+  /** How many messages end before it. */
+  get sequence(): number {
+    return this.#place[1]!;
   }
 
   /** Goes past frames. */
   advance(bytes: number, messages: number): void {
-    this.position += bytes;
-    this.sequence += messages;
+    this.#place[0]! += bytes;
+    this.#place[1]! += messages;
+  }
+
+  /** Goes to another place. */
+  goTo({ position, sequence }: Place): void {
+    this.#place[0] = position;
+    this.#place[1] = sequence;
   }
 
   /**
@@ -85,7 +98,7 @@ export class Tap {
       const rest = capacityBytes - (position & (capacityBytes - 1));
       const taken = this.#takeWindow(Math.min(available, size, rest), false, out);
       if (taken !== GAP) return taken;
-      this.position = this.#ring.segmentStart(position) + this.#ring.segmentBytes;
+      this.#place[0] = this.#ring.segmentStart(position) + this.#ring.segmentBytes;
     }
   }
 
@@ -116,8 +129,7 @@ export class Tap {
     this.isLapped = false;
     for (let reach = this.#capacityBytes / 2;; reach /= 2) {
       const place = findPlace(this.#ring, reach);
-      this.position = place.position;
-      this.sequence = place.sequence;
+      this.goTo(place);
       const taken = this.take(size, out);
       if (taken !== LAPPED) return { place, taken };
     }

@@ -19,7 +19,7 @@ export class Track {
   readonly #tag: number;
 
   /** The position at which the present lap begins. */
-  #lapStart: number;
+  lapStart: number;
   /** Where in the lap the next frame begins; the capacity once the lap is full. */
   offset: number;
   /** Where in the lap the next segment begins: a frame that goes beyond needs room made for it. */
@@ -38,25 +38,24 @@ export class Track {
     // Made integers, which is what the compiler then takes them for.
     this.offset = (position % ring.capacityBytes) | 0;
     this.limit = ring.segmentStart(this.offset + ring.segmentBytes - 1) | 0;
-    this.#lapStart = position - this.offset;
+    this.lapStart = position - this.offset;
     this.#frontier = frontier;
     this.#sequence = sequence;
   }
 
   /** The position of the next frame. */
   get position(): number {
-    return this.#lapStart + this.offset;
+    return this.lapStart + this.offset;
   }
 
-  /** Where a frame of `size` bytes would end, were it next. */
-  endOf(size: number): number {
-    const lapEnd = this.#lapStart + this.#ring.capacityBytes;
-    return (this.#fits(size) ? this.position : lapEnd) + size;
+  /** How many bytes a frame of `size` takes, were it next, with the padding before it. */
+  sizeWithPadding(size: number): number {
+    return this.#fits(size) ? size : this.#ring.capacityBytes - this.offset + size;
   }
 
   /** Enters the segments of a frame of `size` bytes, in the next lap if it does not fit this one. */
   makeRoom(size: number): void {
-    this.#enter(this.endOf(size));
+    this.#enter(this.position + this.sizeWithPadding(size));
     if (!this.#fits(size)) this.#wrap();
     if (this.offset === this.limit) this.#mark();
   }
@@ -80,7 +79,7 @@ export class Track {
       this.offset = capacityBytes;
       this.cross();
     }
-    this.#lapStart += capacityBytes;
+    this.lapStart += capacityBytes;
     this.offset = 0;
     this.limit = 0;
   }
@@ -90,7 +89,7 @@ export class Track {
     const position = this.position;
     this.#sequence += this.ended;
     this.ended = 0;
-    writeMark(this.#ring, this.#lapStart + this.limit, { position, sequence: this.#sequence });
+    writeMark(this.#ring, this.lapStart + this.limit, { position, sequence: this.#sequence });
     this.limit += this.#ring.segmentBytes;
   }
 

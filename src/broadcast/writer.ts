@@ -109,7 +109,7 @@ export class BroadcastWriter implements Disposable {
     this.#writer = seat.writer;
     this.#track = new Track(ring, seat);
     this.#payloads = new PayloadCopy(ring);
-    this.#publication = new Publication(ring, seat.position);
+    this.#publication = new Publication(ring, this.#track);
     // So that its own segment has a mark by which others find their place.
     if (options.takeOver === true) this.heartbeat();
   }
@@ -241,8 +241,12 @@ export class BroadcastWriter implements Disposable {
    */
   publish(): void {
     if (this.#claimed !== NOTHING) this.#refuse("publish");
-    const position = this.#track.position;
-    if (position !== this.#publication.position) this.#advance(position);
+    try {
+      this.#publication.advance();
+    } catch (error) {
+      this.#claimed = REPLACED;
+      throw error;
+    }
   }
 
   /**
@@ -312,18 +316,10 @@ export class BroadcastWriter implements Disposable {
       throw new RangeError("Cannot claim as the ring has carried 2^53 bytes: create another");
     }
     // Entering no more than half the ring past what is published leaves marks that readers can use.
-    if (track.endOf(size) - this.#publication.position > capacityBytes / 2) this.publish();
+    const taken = this.#publication.pendingBytes + track.sizeWithPadding(size);
+    if (taken > capacityBytes / 2) this.publish();
     try {
       track.makeRoom(size);
-    } catch (error) {
-      this.#claimed = REPLACED;
-      throw error;
-    }
-  }
-
-  #advance(position: number): void {
-    try {
-      this.#publication.advance(position);
     } catch (error) {
       this.#claimed = REPLACED;
       throw error;

@@ -12,14 +12,16 @@
  *     tickets  added to by who registers
  *     marks    a bit for each slot that may be waiting: set and taken away by its owner
  *     owner    0 free, 1 taken: compareExchange by who becomes the owner, stored by it
- *     mail     IDLE               the owner does not wait: stored by the owner
+ *     mail     IDLE               the owner does not wait: compareExchange by the owner
  *              WAITING | ticket   it waits: stored by the owner
  *              0 or more          a value that it was given: compareExchange by who offers
+ *
+ * Who evicts a dead owner exchanges its mail for IDLE, and does the rest in its place.
  *
  *                   register: store             offer: compareExchange, notify
  *          IDLE --------------------> WAITING ---------------------------------> value
  *           ^                            |                                         |
- *           +-- cancel: compareExchange -+--------------- take: store -------------+
+ *           +-- cancel: compareExchange -+---------- take: compareExchange --------+
  *
  * The protocol is described at the head of `waiter_queue.ts`.
  *
@@ -178,11 +180,13 @@ export class Registrations {
    * @returns The value; or nothing while there is none, or -1 if the slot was given to another.
    */
   collect(slot: number, registered: number): number | undefined {
-    const mail = Atomics.load(this.#words, this.#mailOf(slot));
+    const index = this.#mailOf(slot);
+    const mail = Atomics.load(this.#words, index);
     if (mail === registered) return undefined;
-    if (mail < 0) return EVICTED;
-    // Nobody else writes a mail that holds a value.
-    Atomics.store(this.#words, this.#mailOf(slot), IDLE);
+    // Fails only if somebody believes us dead, and has taken it.
+    if (mail < 0 || Atomics.compareExchange(this.#words, index, mail, IDLE) !== mail) {
+      return EVICTED;
+    }
     return mail;
   }
 
@@ -190,6 +194,8 @@ export class Registrations {
   clear(slot: number): number | undefined {
     const mail = Atomics.exchange(this.#words, this.#mailOf(slot), IDLE);
     this.unmark(slot);
+    // It is among the sleepers still if it died asleep; and if it has not died, it hears of it.
+    this.wake(slot);
     return mail < 0 ? undefined : mail;
   }
 

@@ -221,13 +221,22 @@ export interface Bed {
   semaphore: SemaphoreHandle;
   lock: RwLockHandle;
   queue: WaiterQueueHandle;
+  /** A word for what it takes out of the queue, should it. */
+  taken: Int32Array;
   on: "mutex" | "semaphore" | "lock" | "queue";
 }
 
-/** Sleeps until it is ended from outside. */
-export function sleepForEver({ mutex, semaphore, lock, queue, on }: Bed): void {
-  if (on === "mutex") Mutex.attach(mutex).lock();
-  if (on === "semaphore") Semaphore.attach(semaphore).acquire();
-  if (on === "lock") RwLock.attach(lock).write();
-  if (on === "queue") WaiterQueue.attach(queue).join({ take: () => undefined, put() {} }).take();
+/**
+ * Sleeps until it is ended from outside. It awaits: a worker that blocks or computes is not ended
+ * before it is done.
+ */
+export async function sleepForEver(bed: Bed): Promise<void> {
+  const { mutex, semaphore, lock, queue, taken, on } = bed;
+  if (on === "mutex") await Mutex.attach(mutex).lockAsync();
+  if (on === "semaphore") await Semaphore.attach(semaphore).acquireAsync();
+  if (on === "lock") await RwLock.attach(lock).writeAsync();
+  if (on === "queue") {
+    const waiters = WaiterQueue.attach(queue).join({ take: () => undefined, put() {} });
+    taken[0] = await waiters.takeAsync();
+  }
 }

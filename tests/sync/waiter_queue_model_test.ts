@@ -369,8 +369,10 @@ Deno.test("broken twin: a value that is offered plainly is a race", async () => 
 
 Deno.test("broken twin: a mail that is collected by a load alone is had twice", async () => {
   const die = tampered(dieServed, (proper) => ({
-    store: (view: Int32Array, index: number, value: number) =>
-      value === IDLE ? value : proper.store(view, index, value),
+    compareExchange: (view: Int32Array, index: number, expected: number, value: number) =>
+      value === IDLE && expected >= 0
+        ? proper.load(view, index)
+        : proper.compareExchange(view, index, expected, value),
   }));
   await fails("assertion", conserving([0], { reaper: reap(die), release: released }));
 });
