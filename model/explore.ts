@@ -63,8 +63,11 @@ function formatFailure(
   report: Report,
 ): string {
   const parts = [`${failure.kind}: ${failure.message}`];
-  for (const { thread, access, lines } of failure.accesses ?? []) {
-    parts.push([`${thread}: ${access}`, ...lines.slice(0, 4).map((l) => `    at ${l}`)].join("\n"));
+  for (const { thread, access, step, lines } of failure.accesses ?? []) {
+    const when = step === 0 ? "before its first step" : `in step ${step}`;
+    parts.push(
+      [`${thread}, ${when}: ${access}`, ...lines.slice(0, 4).map((l) => `    at ${l}`)].join("\n"),
+    );
   }
   const switches = steps.filter((step) => step.isSwitch).length;
   parts.push(

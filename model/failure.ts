@@ -24,6 +24,8 @@ export interface AccessReport {
   readonly thread: string;
   /** What it did, for instance `plain write of 4 bytes at ring.data+8`. */
   readonly access: string;
+  /** The step of the schedule that it is part of, from 1; 0 if its thread had made none yet. */
+  readonly step: number;
   /** The source lines that led there, innermost first. */
   readonly lines: readonly string[];
 }

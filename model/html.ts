@@ -45,8 +45,10 @@ export function formatHtml(
       }"/>`;
     })
   );
-  const accesses = (failure.accesses ?? []).map(({ thread, access, lines }) =>
-    `<h2>${escape(thread)}: ${escape(access)}</h2><pre>${escape(lines.join("\n"))}</pre>`
+  const accesses = (failure.accesses ?? []).map(({ thread, access, step, lines }) =>
+    `<h2>${escape(thread)}, step ${step}: ${escape(access)}</h2><pre>${
+      escape(lines.join("\n"))
+    }</pre>`
   );
   return `<!DOCTYPE html>
 <html lang="en">

@@ -6,7 +6,7 @@
  */
 
 import { MAX_THREADS } from "./clock.ts";
-import { type Entry, PAUSE, WAKE } from "./entry.ts";
+import { type Entry, LAST_OPERATION, PAUSE, WAKE } from "./entry.ts";
 import { Enumeration } from "./enumerate.ts";
 import type { AccessReport, Failure } from "./failure.ts";
 import { install, uninstall } from "./intercept.ts";
@@ -269,7 +269,13 @@ export class Search {
   async #accessReport(entry: Entry): Promise<AccessReport> {
     const thread = this.#machine.threads[entry.thread]!;
     const captured = await this.#machine.capture(thread);
-    const lines = captured[thread.log.lastIndexOf(entry)] ?? [];
-    return { thread: thread.name, access: describe(entry), lines };
+    const index = thread.log.lastIndexOf(entry);
+    const operation = thread.log.slice(0, index + 1).findLast((e) => e.kind <= LAST_OPERATION);
+    return {
+      thread: thread.name,
+      access: describe(entry),
+      step: operation === undefined ? 0 : this.#machine.trace.lastIndexOf(operation) + 1,
+      lines: captured[index] ?? [],
+    };
   }
 }

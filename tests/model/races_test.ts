@@ -159,15 +159,20 @@ Deno.test("spawn orders before the child, join after it, and nothing else does",
   });
 });
 
-Deno.test("a race names both accesses, their threads and their lines", async () => {
+Deno.test("a race names both accesses, their threads, steps and lines", async () => {
   const { message, failure } = await fails("data race", {
     setup: words,
     threads: { writer: (w) => w[1] = 1, reader: (w) => Atomics.load(w, 0) + w[1]! },
   });
-  assertEquals(failure.accesses?.map(({ thread, access }) => `${thread}: ${access}`), [
-    "writer: plain write of 4 bytes at buffer0+4",
-    "reader: plain read of 4 bytes at buffer0+4",
-  ]);
+  assertEquals(
+    failure.accesses?.map(({ thread, step, access }) => `${thread} ${step}: ${access}`),
+    [
+      "writer 0: plain write of 4 bytes at buffer0+4",
+      "reader 1: plain read of 4 bytes at buffer0+4",
+    ],
+  );
+  assertStringIncludes(message, "writer, before its first step: plain write");
+  assertStringIncludes(message, "reader, in step 1: plain read");
   for (const { lines } of failure.accesses!) assertStringIncludes(lines[0]!, "races_test.ts");
   assertStringIncludes(message, "not ordered by happens-before");
 });
