@@ -71,12 +71,16 @@ function formatFailure(
   }
   const switches = steps.filter((step) => step.isSwitch).length;
   parts.push(
-    `Schedule: ${steps.length} steps, ${switches} switches (>), after ${report.executions} ` +
-      "executions without failure",
+    `Schedule: ${count(steps.length, "step")}, ${count(switches, "switch", "switches")} (>), ` +
+      `after ${count(report.executions, "execution")} without failure`,
     formatTable(steps, threads),
     `replay: "${replay}"  (an option, or BUSBAR_REPLAY=${replay} with the test's --filter)`,
   );
   return parts.join("\n\n");
+}
+
+function count(number: number, one: string, many = `${one}s`): string {
+  return `${number} ${number === 1 ? one : many}`;
 }
 
 /**
