@@ -76,5 +76,5 @@ export {
   type BufferPoolUsage,
   type ReclaimOptions,
 } from "./src/pool/buffer_pool.ts";
-export type { Leak } from "./src/pool/buffer_pool_leaks.ts";
+export type { Leak } from "./src/pool/leaks.ts";
 export { Packet, PACKET_WORDS, type SentPacket } from "./src/pool/packet.ts";

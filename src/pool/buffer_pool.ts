@@ -1,7 +1,7 @@
 /**
  * A buffer pool: memory for messages, taken once and used over and over by any number of threads.
  *
- * The layout is drawn in `buffer_pool_layout.ts`; what one thread keeps to itself is told in
+ * The layout is drawn in `layout.ts`; what one thread keeps to itself is told in
  * `thread_buffers.ts`. Here is what threads have to do with one another.
  *
  * A buffer is *free*, or it is *taken*, and its hold says who has it: threads, which are its
@@ -13,7 +13,7 @@
  *              Read-modify-written only
  *     hold     written plainly by the taker while the buffer is free; afterwards atomically, by
  *              who has the buffer
- *     ticket   its owner's while idle, then its receiver's: see `buffer_pool_tickets.ts`
+ *     ticket   its owner's while idle, then its receiver's: see `tickets.ts`
  *
  * **Taking** is by the batch: a thread becomes the taker by compareExchange, writes itself as the
  * holder of each free buffer, and with one exclusive-or sets their taken bits and takes its name away.
@@ -59,24 +59,18 @@ import { Memory } from "../memory/memory.ts";
 import { Region, type RegionHandle } from "../memory/region.ts";
 import type { WaitOptions } from "../memory/sleep.ts";
 import { WaiterQueue, type WaiterQueueHandle } from "../sync/waiter_queue.ts";
-import { Holds } from "./buffer_pool_holds.ts";
 import {
   checkShape,
   initialize,
-  KEPT,
   KIND,
   LEAST_BYTES,
   mostTickets,
   placesOf,
   readShape,
   type Shape,
-  threadLine,
-  WAITING,
-} from "./buffer_pool_layout.ts";
-import { describeLeaks, type Leak, Leaks } from "./buffer_pool_leaks.ts";
-import { becomeReclaimer, becomeThread, leave } from "./buffer_pool_threads.ts";
-import { Tickets } from "./buffer_pool_tickets.ts";
-import { PoolWaiting } from "./buffer_pool_waiting.ts";
+} from "./layout.ts";
+import { describeLeaks, type Leak, Leaks } from "./leaks.ts";
+import { PoolWaiting } from "./waiting.ts";
 import {
   makePacket,
   type Packet,
@@ -85,7 +79,9 @@ import {
   receiveParts,
   type SentPacket,
 } from "./packet.ts";
+import { openSharedState, type SharedState } from "./shared_state.ts";
 import { NUMBER, ThreadBuffers } from "./thread_buffers.ts";
+import { becomeReclaimer, becomeThread, keptOf, leave } from "./threads.ts";
 
 /** Opens a {@link BufferPool} in another thread. */
 export interface BufferPoolHandle extends RegionHandle<"busbar.buffer_pool"> {
@@ -212,9 +208,7 @@ export class BufferPool implements Disposable {
   /** The bytes of all buffers; each begins at its {@link BufferPool.offsetOf}. */
   readonly bytes: Uint8Array;
   readonly #region: Region<"busbar.buffer_pool">;
-  readonly #queue: WaiterQueue;
-  readonly #words: Int32Array;
-  readonly #holds: Holds;
+  readonly #shared: SharedState;
   readonly #buffers: ThreadBuffers;
   readonly #waiting: PoolWaiting;
   /** What packets of this pool know. */
@@ -241,16 +235,15 @@ export class BufferPool implements Disposable {
     this.totalBufferCount = shape.batchCount * shape.batchSize;
     this.bytes = new Uint8Array(memory.buffer, byteOffset + data * 4, byteLength - data * 4);
     this.#region = region;
-    this.#queue = queue;
-    this.#words = new Int32Array(memory.buffer, byteOffset, data);
     this.#stride = stride;
     this.#leaks = shape.debug ? new Leaks() : undefined;
 
-    const identity = becomeThread(this.#words, shape.threads, thread);
+    const words = new Int32Array(memory.buffer, byteOffset, data);
+    const identity = becomeThread(words, shape.threads, thread);
     this.thread = identity.thread;
-    this.#holds = new Holds(this.#words, shape, identity);
-    this.#buffers = new ThreadBuffers(this.#holds, new Tickets(this.#holds, shape), queue);
-    this.#waiting = new PoolWaiting(this.#holds, this.#buffers, queue);
+    this.#shared = openSharedState(words, queue, shape, identity);
+    this.#buffers = new ThreadBuffers(this.#shared);
+    this.#waiting = new PoolWaiting(this.#shared, this.#buffers);
     this.#source = {
       buffers: this.#buffers,
       bytes: this.bytes,
@@ -302,7 +295,7 @@ export class BufferPool implements Disposable {
 
   /** A plain object that survives structured clone and attaches another thread to this pool. */
   get handle(): BufferPoolHandle {
-    return { ...this.#region.handle, waiters: this.#queue.handle };
+    return { ...this.#region.handle, waiters: this.#shared.queue.handle };
   }
 
   /**
@@ -372,7 +365,7 @@ export class BufferPool implements Disposable {
    * @throws {Error} If it is not in use here, or this was disposed of.
    */
   release(buffer: number): void {
-    this.#buffers.release(buffer);
+    this.#buffers.release(buffer, NUMBER);
     if (this.#leaks !== undefined) this.#unwatch(buffer);
   }
 
@@ -476,32 +469,32 @@ export class BufferPool implements Disposable {
     if (thread === this.thread) {
       throw new Error(`Cannot reclaim thread ${thread} as it is this one: dispose of it`);
     }
-    becomeReclaimer(this.#words, thread, this.thread);
-    Atomics.and(this.#words, WAITING, ~(1 << thread));
+    const { words, waiting, queue } = this.#shared;
+    becomeReclaimer(words, thread, this.thread);
+    waiting.remove(thread);
     // If it has waited: what it was given is offered, and taken back as such.
-    if (this.#queue.isJoined(thread)) this.#queue.evict(thread);
+    if (queue.isJoined(thread)) queue.evict(thread);
     const count = this.#buffers.reclaim(thread, options.sent ?? false);
     // It may have handed a buffer to somebody, and not woken them.
-    this.#queue.wakeAll();
-    leave(this.#words, thread);
+    queue.wakeAll();
+    leave(words, thread);
     return count;
   }
 
   /** How the pool is used, by all threads. */
   usage(): BufferPoolUsage {
+    const { words, batches, waiting } = this.#shared;
     const threads = Array.from({ length: this.threads }, (_, thread) => thread);
     const kept = threads.map((thread) =>
-      thread === this.thread
-        ? this.#buffers.keptCount
-        : Atomics.load(this.#words, threadLine(thread) + KEPT)
+      thread === this.thread ? this.#buffers.keptCount : keptOf(words, thread)
     );
-    const free = this.#holds.countFree();
-    const waiting = Atomics.load(this.#words, WAITING);
+    const free = batches.countFree();
+    const { bits } = waiting;
     return {
       free,
       kept,
       inUse: this.totalBufferCount - free - kept.reduce((sum, count) => sum + count),
-      waiting: threads.filter((thread) => (waiting & 1 << thread) !== 0),
+      waiting: threads.filter((thread) => (bits & 1 << thread) !== 0),
       waitingHere: this.#waiting.count,
     };
   }
@@ -529,7 +522,7 @@ export class BufferPool implements Disposable {
     if (this.#buffers.isDisposed) return;
     this.#waiting[Symbol.dispose]();
     this.#buffers.dispose();
-    leave(this.#words, this.thread);
+    leave(this.#shared.words, this.thread);
     const leaks = this.#leaks?.list() ?? [];
     if (leaks.length > 0) {
       throw new Error(

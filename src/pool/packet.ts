@@ -10,7 +10,7 @@
 
 import { checkHandle, type Handle } from "../memory/handle.ts";
 import { checkInteger, describe } from "../memory/layout.ts";
-import type { Leaks } from "./buffer_pool_leaks.ts";
+import type { Leaks } from "./leaks.ts";
 import { PACKET, type ThreadBuffers } from "./thread_buffers.ts";
 
 const KIND = "busbar.packet";
@@ -268,7 +268,7 @@ export class Packet implements Disposable {
    */
   release(): void {
     this.#check("release");
-    this.#source.buffers.drop(this.#buffer, PACKET);
+    this.#source.buffers.release(this.#buffer, PACKET);
     this.#leave();
   }
 

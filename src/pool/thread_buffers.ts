@@ -14,10 +14,8 @@
  * @module
  */
 
-import type { WaiterQueue } from "../sync/waiter_queue.ts";
-import type { Holds } from "./buffer_pool_holds.ts";
-import { KEPT } from "./buffer_pool_layout.ts";
-import type { Tickets } from "./buffer_pool_tickets.ts";
+import type { SharedState } from "./shared_state.ts";
+import { tellKept } from "./threads.ts";
 
 /** One reference by number. */
 export const NUMBER = 1;
@@ -40,9 +38,7 @@ const KEPT_BATCHES = 2;
 
 /** The buffers of one thread. */
 export class ThreadBuffers {
-  readonly #holds: Holds;
-  readonly #tickets: Tickets;
-  readonly #queue: WaiterQueue;
+  readonly #shared: SharedState;
   /** How each buffer is referred to from this thread; 0 if it is not in use here. */
   readonly #references: Int32Array;
   /** Free buffers that this thread keeps: a stack. */
@@ -56,16 +52,14 @@ export class ThreadBuffers {
   #isDisposed = false;
 
   /** Starts with no buffer. */
-  constructor(holds: Holds, tickets: Tickets, queue: WaiterQueue) {
-    const mostKept = KEPT_BATCHES * holds.batchSize;
-    this.#holds = holds;
-    this.#tickets = tickets;
-    this.#queue = queue;
-    this.#references = new Int32Array(holds.bufferCount);
-    this.#kept = new Int32Array(mostKept);
-    this.#portion = holds.batchSize;
-    this.#givenBits = new Int32Array(holds.batchCount);
-    this.#givenBatches = new Int32Array(mostKept);
+  constructor(shared: SharedState) {
+    const { count, size } = shared.batches;
+    this.#shared = shared;
+    this.#references = new Int32Array(count * size);
+    this.#kept = new Int32Array(KEPT_BATCHES * size);
+    this.#portion = size;
+    this.#givenBits = new Int32Array(count);
+    this.#givenBatches = new Int32Array(KEPT_BATCHES * size);
   }
 
   /** Whether all buffers were given back. */
@@ -85,33 +79,21 @@ export class ThreadBuffers {
 
   /** Takes a free buffer into use, with a reference by number; -1 if there is none. */
   tryAcquire(): number {
-    if (this.#keptCount === 0 || this.#holds.mayBeAwaited()) return this.#acquireSlowly();
+    if (this.#keptCount === 0 || this.#shared.waiting.mayBeAny) return this.#acquireSlowly();
     const buffer = this.#kept[--this.#keptCount]!;
     this.#references[buffer] = NUMBER;
     return buffer;
   }
 
-  /** Drops a reference by number; a buffer without references is free. */
-  release(buffer: number): void {
+  /** Drops a reference; a buffer without references is free. */
+  release(buffer: number, kind: Reference): void {
     if (
-      this.#references[buffer] !== NUMBER || this.#keptCount === this.#kept.length ||
-      this.#holds.mayBeAwaited()
-    ) return this.drop(buffer, NUMBER);
+      this.#references[buffer] !== kind || this.#keptCount === this.#kept.length ||
+      this.#shared.waiting.mayBeAny
+    ) return this.#releaseSlowly(buffer, kind);
     this.#references[buffer] = 0;
     this.#kept[this.#keptCount++] = buffer;
   }
-
-  /** Drops a reference of either kind; a buffer without references is free. */
-  drop(buffer: number, kind: Reference): void {
-    const references = this.#referencesTo("release", buffer, kind);
-    if ((references & REFERENCES) !== kind) {
-      this.#references[buffer] = references - kind;
-      return;
-    }
-    this.#references[buffer] = 0;
-    if ((references & SHARED) === 0 || this.#holds.letGo(buffer)) this.#keep(buffer);
-  }
-
   /** Adds references of a kind of which there is one already. */
   retain(buffer: number, kind: Reference, count: number = 1): void {
     const references = this.#referencesTo("retain", buffer, kind);
@@ -120,6 +102,10 @@ export class ThreadBuffers {
 
   /** Makes a reference by number one of a packet. */
   wrap(buffer: number): void {
+    if (this.#references[buffer] === NUMBER) {
+      this.#references[buffer] = PACKET;
+      return;
+    }
     const references = this.#referencesTo("make a packet of", buffer, NUMBER);
     this.#references[buffer] = plus(references, buffer, PACKET, 1) - NUMBER;
   }
@@ -128,8 +114,10 @@ export class ThreadBuffers {
   send(buffer: number, kind: Reference): number {
     const references = this.#referencesTo("send", buffer, kind);
     const keeps = (references & REFERENCES) !== kind;
-    const isAlone = !keeps && ((references & SHARED) === 0 || this.#holds.isAlone(buffer));
-    const ticket = isAlone ? this.#holds.seal(buffer) : this.#tickets.send(buffer, keeps);
+    const isAlone = !keeps && ((references & SHARED) === 0 || this.#shared.holds.isAlone(buffer));
+    const ticket = isAlone
+      ? this.#shared.holds.seal(buffer)
+      : this.#shared.tickets.send(buffer, keeps);
     this.#references[buffer] = keeps ? (references - kind) | SHARED : 0;
     return ticket;
   }
@@ -141,10 +129,12 @@ export class ThreadBuffers {
     if (references === undefined) this.#refuseTicket(buffer);
     const after = plus(references, buffer, kind, 1);
     if (ticket < 0) {
-      if (!this.#holds.unseal(buffer, ticket)) this.#refuseTicket(buffer);
+      if (!this.#shared.holds.unseal(buffer, ticket)) this.#refuseTicket(buffer);
       this.#references[buffer] = after;
     } else {
-      if (!this.#tickets.receive(buffer, ticket, references !== 0)) this.#refuseTicket(buffer);
+      if (!this.#shared.tickets.receive(buffer, ticket, references !== 0)) {
+        this.#refuseTicket(buffer);
+      }
       this.#references[buffer] = after | SHARED;
     }
   }
@@ -156,20 +146,20 @@ export class ThreadBuffers {
   takeOffered(): number | undefined {
     if (this.#keptCount === 0 && !this.#refill(true)) return undefined;
     const buffer = this.#kept[--this.#keptCount]!;
-    this.#holds.offer(buffer);
+    this.#shared.holds.offer(buffer);
     // They may have passed over the batch while we were its taker.
-    if (this.#holds.isAwaitedByOthers()) this.#serve();
+    if (this.#shared.waiting.isAnyOther) this.#serve();
     return buffer;
   }
 
   /** Puts an offered buffer that nobody waits for back into the pool. */
   putOffered(buffer: number): void {
-    if (this.#holds.accept(buffer)) this.#holds.giveBackOne(buffer);
+    if (this.#shared.holds.accept(buffer)) this.#shared.batches.giveBackOne(buffer);
   }
 
   /** Takes an offered buffer into use; says whether it still was offered. */
   accept(buffer: number): boolean {
-    if (!this.#holds.accept(buffer)) return false;
+    if (!this.#shared.holds.accept(buffer)) return false;
     this.#references[buffer] = NUMBER;
     return true;
   }
@@ -190,7 +180,7 @@ export class ThreadBuffers {
       const references = this.#references[buffer]!;
       if (references === 0) continue;
       this.#references[buffer] = 0;
-      if ((references & SHARED) === 0 || this.#holds.letGo(buffer)) this.#keep(buffer);
+      if ((references & SHARED) === 0 || this.#shared.holds.letGo(buffer)) this.#keep(buffer);
     }
     this.flush();
   }
@@ -203,13 +193,13 @@ export class ThreadBuffers {
   reclaim(dead: number, reclaimsSent: boolean): number {
     let count = 0;
     const isHolder = (buffer: number) => this.#references[buffer] !== 0;
-    this.#tickets.reclaim(dead, reclaimsSent, isHolder, (buffer) => {
-      if (isHolder(buffer) || !this.#holds.letGo(buffer)) return;
-      this.#holds.giveBackOne(buffer);
+    this.#shared.tickets.reclaim(dead, reclaimsSent, isHolder, (buffer) => {
+      if (isHolder(buffer) || !this.#shared.holds.letGo(buffer)) return;
+      this.#shared.batches.giveBackOne(buffer);
       count++;
     });
-    for (let batch = 0; batch < this.#holds.batchCount; batch++) {
-      count += this.#holds.reclaimBatch(batch, dead, reclaimsSent);
+    for (let batch = 0; batch < this.#shared.batches.count; batch++) {
+      count += this.#shared.batches.reclaim(batch, dead, reclaimsSent);
     }
     this.flush();
     return count;
@@ -228,27 +218,39 @@ export class ThreadBuffers {
     }
   }
 
+  #releaseSlowly(buffer: number, kind: Reference): void {
+    const references = this.#referencesTo("release", buffer, kind);
+    if ((references & REFERENCES) !== kind) {
+      this.#references[buffer] = references - kind;
+      return;
+    }
+    this.#references[buffer] = 0;
+    if ((references & SHARED) === 0 || this.#shared.holds.letGo(buffer)) this.#keep(buffer);
+  }
+
   /** Keeps a free buffer, unless somebody waits for it. */
   #keep(buffer: number): void {
-    if (this.#keptCount === this.#kept.length) this.#giveBack(this.#portion);
+    const isTooMuch = this.#keptCount === this.#kept.length;
+    if (isTooMuch) this.#giveBack(this.#portion);
     this.#kept[this.#keptCount++] = buffer;
-    this.#serve();
+    // After giving back: pairs with the waiter's look after it has registered.
+    if (isTooMuch || this.#shared.waiting.mayBeAny) this.#serve();
   }
 
   /** Hands buffers to those who wait, while there are both: kept ones, then free ones of the pool. */
   #serve(): void {
-    while (this.#queue.isAnyWaiting) {
+    while (this.#shared.queue.isAnyWaiting) {
       if (this.#keptCount === 0 && !this.#refill(true)) return;
       const buffer = this.#kept[--this.#keptCount]!;
-      this.#holds.offer(buffer);
-      if (this.#queue.offer(buffer) || !this.#holds.accept(buffer)) continue;
+      this.#shared.holds.offer(buffer);
+      if (this.#shared.queue.offer(buffer) || !this.#shared.holds.accept(buffer)) continue;
       this.#kept[this.#keptCount++] = buffer;
     }
   }
 
   /** Keeps what is free in some batch; says whether any was. */
   #refill(isLookSure: boolean): boolean {
-    const count = this.#holds.takeBatch(this.#kept, this.#keptCount, isLookSure);
+    const count = this.#shared.batches.take(this.#kept, this.#keptCount, isLookSure);
     if (count === 0) return false;
     this.#keptCount += count;
     this.#tellKept();
@@ -261,13 +263,13 @@ export class ThreadBuffers {
     let batches = 0;
     for (let i = 0; i < count; i++) {
       const buffer = this.#kept[--this.#keptCount]!;
-      const batch = this.#holds.batchOf(buffer);
+      const batch = this.#shared.batches.batchOf(buffer);
       if (this.#givenBits[batch] === 0) this.#givenBatches[batches++] = batch;
-      this.#givenBits[batch]! |= this.#holds.takenBit(buffer);
+      this.#givenBits[batch]! |= this.#shared.batches.takenBit(buffer);
     }
     for (let i = 0; i < batches; i++) {
       const batch = this.#givenBatches[i]!;
-      this.#holds.giveBack(batch, this.#givenBits[batch]!);
+      this.#shared.batches.giveBack(batch, this.#givenBits[batch]!);
       this.#givenBits[batch] = 0;
     }
     this.#tellKept();
@@ -275,7 +277,7 @@ export class ThreadBuffers {
 
   /** Says to others how many buffers are kept. */
   #tellKept(): void {
-    Atomics.store(this.#holds.words, this.#holds.line + KEPT, this.#keptCount);
+    tellKept(this.#shared.words, this.#shared.thread, this.#keptCount);
   }
 
   /** The references to a buffer; refuses one that is not referred to in this kind. */

@@ -27,7 +27,7 @@ import {
   waitOnce,
 } from "./models.ts";
 import { tampered } from "../tamper.ts";
-import { placesOf, WAITING } from "../../src/pool/buffer_pool_layout.ts";
+import { placesOf, WAITING } from "../../src/pool/layout.ts";
 
 const check = assertAllFree;
 

@@ -46,7 +46,7 @@ import {
   TAKER_MASK,
   TAKER_SHIFT,
   threadLine,
-} from "../../src/pool/buffer_pool_layout.ts";
+} from "../../src/pool/layout.ts";
 
 /** What happens, and to whom. */
 interface Scenario<Prepared> {

@@ -12,26 +12,22 @@
 import { deadlineAfter, remainingMs, type WaitOptions } from "../memory/sleep.ts";
 import type { ThreadWaiters } from "../sync/thread_waiters.ts";
 import type { ValueStore } from "../sync/value_store.ts";
-import type { WaiterQueue } from "../sync/waiter_queue.ts";
-import type { Holds } from "./buffer_pool_holds.ts";
-import { WAITING } from "./buffer_pool_layout.ts";
+import type { SharedState } from "./shared_state.ts";
 import type { ThreadBuffers } from "./thread_buffers.ts";
 
 /** One thread's waits for buffers. */
 export class PoolWaiting implements Disposable {
-  readonly #holds: Holds;
+  readonly #shared: SharedState;
   readonly #buffers: ThreadBuffers;
-  readonly #queue: WaiterQueue;
   /** This thread's place in the queue, once it has waited. */
   #waiters: ThreadWaiters | undefined;
   /** How many tasks of this thread wait. */
   #count = 0;
 
   /** Waits for buffers that this thread then has. */
-  constructor(holds: Holds, buffers: ThreadBuffers, queue: WaiterQueue) {
-    this.#holds = holds;
+  constructor(shared: SharedState, buffers: ThreadBuffers) {
+    this.#shared = shared;
     this.#buffers = buffers;
-    this.#queue = queue;
   }
 
   /** How many tasks of this thread wait. */
@@ -79,11 +75,11 @@ export class PoolWaiting implements Disposable {
 
   /** Makes it known that this thread waits, so that others do not keep what they release. */
   #begin(): void {
-    if (this.#count++ === 0) Atomics.or(this.#holds.words, WAITING, this.#holds.bit);
+    if (this.#count++ === 0) this.#shared.waiting.join();
   }
 
   #end(): void {
-    if (--this.#count === 0) Atomics.and(this.#holds.words, WAITING, ~this.#holds.bit);
+    if (--this.#count === 0) this.#shared.waiting.leave();
   }
 
   #join(): ThreadWaiters {
@@ -93,6 +89,6 @@ export class PoolWaiting implements Disposable {
       put: (buffer) => this.#buffers.putOffered(buffer),
     };
     // In the slot of this thread's number, so that who reclaims it knows which to evict.
-    return this.#waiters = this.#queue.join(store, { slot: this.#holds.thread });
+    return this.#waiters = this.#shared.queue.join(store, { slot: this.#shared.thread });
   }
 }

@@ -19,7 +19,7 @@
  * @module
  */
 
-import type { Holds } from "./buffer_pool_holds.ts";
+import type { Holds } from "./holds.ts";
 import {
   FLYING,
   IDLE,
@@ -32,7 +32,7 @@ import {
   SENDING,
   type Shape,
   TICKET_WORDS,
-} from "./buffer_pool_layout.ts";
+} from "./layout.ts";
 
 /** Where in the word of a message the ticket stands, above the bits of its number. */
 const TICKET_SHIFT = 16;
@@ -56,10 +56,15 @@ export class Tickets {
   /** The number of the idle ticket that was found, where it stands in the state. */
   #number = 0;
 
-  /** Opens the tickets of the pool whose holds these are. */
-  constructor(holds: Holds, shape: Shape) {
+  /**
+   * Opens the tickets of a pool.
+   *
+   * @param words All words of the region.
+   * @param holds The holds, as the same thread sees them.
+   */
+  constructor(words: Int32Array, shape: Shape, holds: Holds) {
     this.#holds = holds;
-    this.#words = holds.words;
+    this.#words = words;
     this.#start = placesOf(shape).tickets;
     this.#perThread = shape.tickets;
     this.#count = shape.tickets * shape.threads;

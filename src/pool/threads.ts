@@ -23,7 +23,7 @@ import {
   STATE,
   STATE_MASK,
   threadLine,
-} from "./buffer_pool_layout.ts";
+} from "./layout.ts";
 
 const RECLAIMER_MASK = (1 << GENERATION_SHIFT - RECLAIMER_SHIFT) - 1;
 
@@ -72,9 +72,19 @@ function tryToBecome(words: Int32Array, thread: number): Identity | undefined {
 /** Lets another become this thread, which has nothing of the pool any more. */
 export function leave(words: Int32Array, thread: number): void {
   const generation = (Atomics.load(words, threadLine(thread) + STATE) >>> GENERATION_SHIFT) + 1;
-  Atomics.store(words, threadLine(thread) + KEPT, 0);
+  tellKept(words, thread, 0);
   // Pairs with the compareExchange of who becomes this thread next.
   Atomics.store(words, threadLine(thread) + STATE, generation << GENERATION_SHIFT | FREE);
+}
+
+/** Says to others how many free buffers this thread keeps. */
+export function tellKept(words: Int32Array, thread: number, count: number): void {
+  Atomics.store(words, threadLine(thread) + KEPT, count);
+}
+
+/** How many free buffers a thread keeps, as it said last. */
+export function keptOf(words: Int32Array, thread: number): number {
+  return Atomics.load(words, threadLine(thread) + KEPT);
 }
 
 /**

@@ -1,0 +1,207 @@
+/**
+ * Which buffers are taken: the batches of a pool, as one thread sees them. Each method is one step of
+ * the protocol that is described at the head of `buffer_pool.ts`.
+ *
+ * @module
+ */
+
+import { glanceAt } from "../memory/observer.ts";
+import type { Holds } from "./holds.ts";
+import {
+  DYING,
+  placesOf,
+  type Shape,
+  STALE,
+  STATE,
+  STATE_MASK,
+  TAKER_MASK,
+  TAKER_SHIFT,
+  threadLine,
+} from "./layout.ts";
+
+const NOBODY = -1;
+/** How often to look whether a batch's taker is done; some 30 ms. */
+const MOST_LOOKS = 1_000_000;
+
+/** The batches of a pool, as one thread sees them. */
+export class Batches {
+  /** How many there are. */
+  readonly count: number;
+  /** The buffers of each. */
+  readonly size: number;
+  readonly #words: Int32Array;
+  readonly #holds: Holds;
+  /** The word of batch 0. */
+  readonly #start: number;
+  /** The taken bits of a batch of which all buffers are. */
+  readonly #all: number;
+  /** This thread as taker. */
+  readonly #taker: number;
+  /** The batch at which the next search begins. */
+  #next: number;
+
+  /**
+   * Opens the batches of a pool.
+   *
+   * @param words All words of the region.
+   * @param holds The holds, as the same thread sees them.
+   */
+  constructor(words: Int32Array, shape: Shape, holds: Holds) {
+    this.count = shape.batchCount;
+    this.size = shape.batchSize;
+    this.#words = words;
+    this.#holds = holds;
+    this.#start = placesOf(shape).batches;
+    this.#all = (1 << shape.batchSize) - 1;
+    this.#taker = (holds.thread + 1) << TAKER_SHIFT;
+    // Threads begin apart, so as to meet seldom.
+    this.#next = Math.floor(shape.batchCount * holds.thread / shape.threads);
+  }
+
+  /** The batch of a buffer. */
+  batchOf(buffer: number): number {
+    return Math.floor(buffer / this.size);
+  }
+
+  /** The taken bit of a buffer in the word of its batch. */
+  takenBit(buffer: number): number {
+    return 1 << buffer % this.size;
+  }
+
+  /**
+   * Takes all buffers that are free in some batch: this thread is their holder.
+   *
+   * @param into Where to write their numbers.
+   * @param at Where in it to begin.
+   * @param isLookSure Whether to look with atomic loads, so that nothing is overlooked that was
+   * given back before, even if nothing else tells that it was.
+   * @returns How many there are; 0 if no batch has any.
+   */
+  take(into: Int32Array, at: number, isLookSure: boolean): number {
+    for (let i = 0; i < this.count; i++) {
+      const batch = this.#next;
+      this.#next = batch + 1 === this.count ? 0 : batch + 1;
+      const index = this.#start + batch;
+      const word = isLookSure ? Atomics.load(this.#words, index) : glanceAt(this.#words, index);
+      const count = this.#takeFrom(batch, word, into, at);
+      if (count > 0) return count;
+    }
+    return 0;
+  }
+
+  /** Makes buffers of a batch free, all of which only this thread has. */
+  giveBack(batch: number, takenBits: number): void {
+    // Publishes what we did with them to who takes them next.
+    Atomics.and(this.#words, this.#start + batch, ~takenBits);
+  }
+
+  /** Makes a buffer free that only this thread has. */
+  giveBackOne(buffer: number): void {
+    this.giveBack(this.batchOf(buffer), this.takenBit(buffer));
+  }
+
+  /** How many buffers are free, as far as one can look at them one after the other. */
+  countFree(): number {
+    let free = this.count * this.size;
+    for (let batch = 0; batch < this.count; batch++) {
+      free -= countBits(Atomics.load(this.#words, this.#start + batch) & this.#all);
+    }
+    return free;
+  }
+
+  /**
+   * Takes back what a dead thread has of a batch, and what is offered in it.
+   *
+   * @param reclaimsSent Whether to take back, too, what the dead thread has handed over and nobody
+   * has received.
+   * @returns How many buffers became free.
+   * @throws {Error} If another thread is about to take, and does not get done with it.
+   */
+  reclaim(batch: number, dead: number, reclaimsSent: boolean): number {
+    let freed = 0;
+    let isStale = false;
+    const index = this.#start + batch;
+    const first = batch * this.size;
+    for (let bits = this.#bar(batch, dead); bits !== 0; bits &= bits - 1) {
+      const bit = bits & -bits;
+      const before = this.#holds.reclaim(first + 31 - Math.clz32(bit), dead, reclaimsSent);
+      if (before === 0) continue;
+      freed |= bit;
+      // Who was on the way with its number finds that it comes too late.
+      if (before < 0) isStale = true;
+    }
+    // Before they are free: pairs with who takes them next.
+    if (isStale) Atomics.or(this.#words, index, STALE);
+    // Publishes what we know of them to who takes them next; and we are no longer the taker.
+    Atomics.and(this.#words, index, ~(freed | TAKER_MASK));
+    return countBits(freed);
+  }
+
+  /**
+   * Becomes the taker of a batch, so that its free buffers stay as they are and nobody writes their
+   * holds.
+   *
+   * @returns Which of them are taken.
+   */
+  #bar(batch: number, dead: number): number {
+    const index = this.#start + batch;
+    for (let looks = 0; looks < MOST_LOOKS; looks++) {
+      const word = Atomics.load(this.#words, index);
+      const taker = takerOf(word);
+      if (taker !== NOBODY && taker !== this.#holds.thread && !this.#isDying(taker)) {
+        Atomics.pause();
+        continue;
+      }
+      const barred = (word & ~TAKER_MASK) | this.#taker;
+      // What a dead thread was about to take it has not taken.
+      if (Atomics.compareExchange(this.#words, index, word, barred) === word) {
+        return word & this.#all;
+      }
+    }
+    const taker = takerOf(Atomics.load(this.#words, index));
+    throw new Error(
+      `Cannot reclaim thread ${dead} as thread ${taker} does not get done with a batch: if that has died, too, reclaim it first`,
+    );
+  }
+
+  #isDying(thread: number): boolean {
+    return (Atomics.load(this.#words, threadLine(thread) + STATE) & STATE_MASK) === DYING;
+  }
+
+  /** Takes what is free of one batch, whose word was seen to be `word`. */
+  #takeFrom(batch: number, word: number, into: Int32Array, at: number): number {
+    const index = this.#start + batch;
+    const all = this.#all;
+    for (;;) {
+      if ((word & TAKER_MASK) !== 0 || (word & all) === all) return 0;
+      // From here on nobody else takes. Pairs with whoever gave back: what they did is done.
+      const found = Atomics.compareExchange(this.#words, index, word, word | this.#taker);
+      if (found === word) break;
+      word = found;
+    }
+    const free = ~word & all;
+    const isStale = (word & STALE) !== 0;
+    const first = batch * this.size;
+    let end = at;
+    for (let bits = free; bits !== 0; bits &= bits - 1) {
+      const buffer = first + 31 - Math.clz32(bits & -bits);
+      this.#holds.own(buffer, isStale);
+      into[end++] = buffer;
+    }
+    // Publishes the holds, with the taken bits. Those were 0, and the taker was us.
+    Atomics.xor(this.#words, index, free | this.#taker);
+    return end - at;
+  }
+}
+
+/** The taker of a batch with this word, or {@link NOBODY}. */
+function takerOf(word: number): number {
+  return ((word & TAKER_MASK) >>> TAKER_SHIFT) - 1;
+}
+
+/** How many bits are set. */
+function countBits(bits: number): number {
+  let count = 0;
+  for (; bits !== 0; bits &= bits - 1) count++;
+  return count;
+}
