@@ -5,8 +5,12 @@
  * One iteration is a burst: from telling the workers to begin until the last receiver has every
  * message. All messages are counted and summed up, and a wrong sum fails the bench. A sender keeps
  * less than half a ring ahead of its slowest receiver, so that nothing is lost, and one of a port
- * or a channel to a window. A receiver of the ring polls, and sleeps once it has found nothing for a
- * while, so that three of them and a writer make do with two cores.
+ * or a channel to a window. Two ends have a core each, and spin; three receivers sleep once they
+ * have found nothing for a while, so that they and a writer make do with two cores.
+ *
+ * Messages are published by 64, or one by one where that is said. `read` goes through batches that
+ * the reader took, `bulk` through windows that were copied out raw, `receive` copies each message
+ * once more. The *bound* is what the same copies cost by themselves: plain memory and a counter.
  *
  * Deno's own table takes one row after the other. After it rounds alternate between the rows, so
  * that a slow spell of the machine meets all of them, and the medians are printed. `bcast` is the
@@ -46,18 +50,18 @@ interface Way {
 
 const RING_WAYS: Way[] = [
   { name: "ring: append, read", sender: "append", receiver: "read" },
-  {
-    name: "ring: append, read, published one by one",
-    sender: "append",
-    receiver: "read",
-    batch: 1,
-  },
-  { name: "ring: claim in place, read", sender: "claim", receiver: "read" },
-  { name: "ring: appendEqual, read", sender: "appendEqual", receiver: "read" },
-  { name: "ring: append, receive", sender: "append", receiver: "receive" },
+  { name: "ring: append, read, one by one", sender: "append", receiver: "read", batch: 1 },
   { name: "ring: append, bulk", sender: "append", receiver: "bulk" },
+  { name: "ring: append, bulk, one by one", sender: "append", receiver: "bulk", batch: 1 },
+  { name: "ring: append, receive", sender: "append", receiver: "receive" },
+  { name: "ring: appendEqual, read", sender: "appendEqual", receiver: "read" },
+  { name: "ring: appendEqual, bulk", sender: "appendEqual", receiver: "bulk" },
+  { name: "ring: claim in place, read", sender: "claim", receiver: "read" },
   { name: "ring: claim in place, bulk", sender: "claim", receiver: "bulk" },
   { name: "ring: append, read by three", sender: "append", receiver: "read", receivers: 3 },
+  { name: "ring: claim, bulk by three", sender: "claim", receiver: "bulk", receivers: 3 },
+  { name: "bound: set, and set in bulk", sender: "plainCopy", receiver: "plainTake" },
+  { name: "bound: two bytes, and set in bulk", sender: "plainTouch", receiver: "plainTake" },
 ];
 
 const OTHER_WAYS: Way[] = [
@@ -74,7 +78,7 @@ const OTHER_WAYS: Way[] = [
 ];
 
 /** The messages of a burst over the ring, by the bytes of a message: some 10 ms. */
-const MESSAGES = new Map([[64, 400_000], [8, 800_000], [256, 240_000], [1024, 100_032]]);
+const MESSAGES = new Map([[64, 1_600_000], [8, 3_200_000], [256, 640_000], [1024, 192_000]]);
 
 /** Millions of messages a second over bcast, read in batches, and in bulk. */
 const NATIVE = new Map([[64, "29"], [8, "171"], [256, "33, in bulk 96"], [1024, "37, in bulk 31"]]);
@@ -82,6 +86,7 @@ const NATIVE = new Map([[64, "29"], [8, "171"], [256, "33, in bulk 96"], [1024, 
 const team = new Team();
 // Where positions no longer fit small integers.
 const ring = Broadcast.create({ capacityBytes: CAPACITY_BYTES, startPosition: 2 ** 40 });
+const plain = new SharedArrayBuffer(CAPACITY_BYTES);
 const queue = RingBuffer.getStorageForCapacity(CAPACITY_BYTES, Uint8Array);
 
 /** Sends a burst, and verifies it; returns the messages a second, in millions. */
@@ -101,8 +106,18 @@ async function send(way: Way, messageBytes: number): Promise<number> {
     ahead = CHANNEL_AHEAD;
   } else if (receiver === "pop") {
     via = queue;
+  } else if (receiver === "plainTake") {
+    via = plain;
   }
-  const burst: Burst = { via, messageBytes, messages, batch, ahead, receivers, spins: false };
+  const burst: Burst = {
+    via,
+    messageBytes,
+    messages,
+    batch,
+    ahead,
+    receivers,
+    spins: receivers === 1,
+  };
   const { seconds, control } = await team.run(burst, roles, transfers);
   for (let i = 0; i < receivers; i++) {
     const [count, sum] = control.subarray(receiverLine(i));
@@ -138,7 +153,7 @@ async function compare(messageBytes: number): Promise<string[]> {
 }
 
 function row(name: string, ...cells: string[]): string {
-  return `  ${name.padEnd(42)}${cells.map((cell) => cell.padStart(9)).join("")}`;
+  return `  ${name.padEnd(36)}${cells.map((cell) => cell.padStart(9)).join("")}`;
 }
 
 for (const messageBytes of MESSAGES.keys()) {

@@ -2,9 +2,10 @@
  * How long a message takes from one worker to another and back: over two broadcast rings, spinning
  * and blocking, and over a port.
  *
- * One iteration is one round trip of a message of 8 bytes. Where the ends block, the first one waits
- * a little before each, so that the other has fallen asleep; how often both really were asleep is
- * counted. The ends need a core each.
+ * Messages have 8 bytes. Where the ends block, each waits until the other has fallen asleep, before
+ * the message and before the answer: so one trip is two wake-ups. The time for which the answer is
+ * held back for that is not part of it. How often both ends really were asleep is counted; a port
+ * does not say, so its ends wait for a tenth of a millisecond. The ends need a core each.
  *
  * @module
  */
@@ -28,8 +29,8 @@ interface Way {
 const WAYS: Way[] = [
   { name: "ring, spinning", roles: ["ping", "pong"], spins: true },
   { name: "ring, blocking", roles: ["ping", "pong"], spins: false },
-  { name: "postMessage, at once", roles: ["portPing", "portPong"], spins: true },
-  { name: "postMessage, after a while", roles: ["portPing", "portPong"], spins: false },
+  { name: "postMessage", roles: ["portPing", "portPong"], spins: true },
+  { name: "postMessage, asleep", roles: ["portPing", "portPong"], spins: false },
 ];
 
 const team = new Team();

@@ -27,17 +27,22 @@ export const CONTROL = {
   done: 32,
   /** Never changes: to sleep on. */
   idle: 48,
+  /** How many messages are published in plain memory. */
+  plain: 64,
   /** From here on, a line for each receiver: how many messages it has, and their sum. */
-  receivers: 64,
+  receivers: 80,
   /** The size of the block. */
-  words: 64 + 4 * 16,
+  words: 80 + 4 * 16,
 } as const;
 
 /** How often an end looks again before it gives its core up to whoever else wants it. */
 const SPINS = 1000;
 
 /** The bytes that a bulk read takes at most. */
-const BULK_BYTES = 64 * 1024;
+const BULK_BYTES = 256 * 1024;
+
+/** How many messages go between two looks at the heap, which allocate a little themselves. */
+const HEAP_STEP = 1_000_000;
 
 /** What one end of a stream is told. */
 export interface Job {
@@ -63,6 +68,8 @@ export interface Job {
   receiver: number;
   /** Whether an end that has nothing to do spins, rather than to block after a while. */
   spins: boolean;
+  /** Whether a receiver lets messages gather for a moment after each batch. */
+  gathers?: boolean;
 }
 
 /** What the messages of a job sum up to. */
@@ -92,29 +99,53 @@ function end({ control }: Job): void {
 }
 
 /** Waits until no receiver has less than so many messages; returns how many the slowest has. */
-function untilReceived({ control, receivers }: Job, count: number): number {
+function untilReceived({ control, receivers, spins: isSpinning }: Job, count: number): number {
   for (let spins = 0;; spins++) {
     let slowest = Infinity;
     for (let i = 0; i < receivers; i++) {
       slowest = Math.min(slowest, Atomics.load(control, receiverLine(i)));
     }
     if (slowest >= count) return slowest;
-    if (spins < SPINS) Atomics.pause();
+    if (isSpinning || spins < SPINS) Atomics.pause();
     else Atomics.wait(control, CONTROL.idle, 0, 0.1);
   }
 }
 
-/** Calls `send` for each batch of messages, as soon as the receivers are near enough. */
-function sendBatches(job: Job, send: (from: number, to: number) => void): void {
+/** Keeps count of what is allocated, whatever is collected meanwhile. */
+class HeapCount {
+  #used = Deno.memoryUsage().heapUsed;
+  #next = HEAP_STEP;
+  /** By how many bytes the heap grew, where it did. */
+  growth = 0;
+
+  /** Looks, once in a while. */
+  at(messages: number): void {
+    if (messages < this.#next) return;
+    this.#next += HEAP_STEP;
+    const used = Deno.memoryUsage().heapUsed;
+    this.growth += Math.max(0, used - this.#used);
+    this.#used = used;
+  }
+}
+
+/**
+ * Calls `send` for each batch of messages, as soon as the receivers are near enough.
+ *
+ * @returns How much the heap grew.
+ */
+function sendBatches(job: Job, send: (from: number, to: number) => void): number {
   const { messages, batch, ahead } = job;
   let allowed = ahead;
   begin(job);
+  const heap = new HeapCount();
   for (let from = 0; from < messages; from += batch) {
     const to = Math.min(from + batch, messages);
     if (to > allowed) allowed = ahead + untilReceived(job, to - ahead);
     send(from, to);
+    heap.at(to);
   }
   end(job);
+  return heap.growth;
 }
 
 /** What a receiver has got. */
@@ -123,17 +154,23 @@ interface Got {
   sum: number;
 }
 
-/** Calls `take`, which adds to what was got, until that is everything. */
-function takeAll(job: Job, take: (got: Got) => boolean, sleep: () => void): void {
+/**
+ * Calls `take`, which adds to what was got, until that is everything.
+ *
+ * @returns How much the heap grew.
+ */
+function takeAll(job: Job, take: (got: Got) => boolean, sleep: () => void): number {
   const { control, messages, spins } = job;
   const line = receiverLine(job.receiver);
   const got = { count: 0, sum: 0 };
   let idle = 0;
   begin(job);
+  const heap = new HeapCount();
   while (got.count < messages) {
     if (take(got)) {
       idle = 0;
       Atomics.store(control, line, got.count);
+      heap.at(got.count);
     } else if (spins || ++idle < SPINS) {
       Atomics.pause();
     } else {
@@ -142,6 +179,7 @@ function takeAll(job: Job, take: (got: Got) => boolean, sleep: () => void): void
   }
   control[line + 1] = got.sum;
   end(job);
+  return heap.growth;
 }
 
 function writerOf({ via }: Job): BroadcastWriter {
@@ -168,14 +206,64 @@ function onEvents(job: Job, finish: () => void): (event: MessageEvent<Uint8Array
   };
 }
 
+/**
+ * Messages of one size in plain memory, published by a counter: without a reader's place to find, a
+ * writer to notice, sleepers, or overruns. It says what copies and the way between two cores cost.
+ */
+class PlainRing {
+  readonly bytes: Uint8Array;
+  readonly #counter: Int32Array;
+  readonly #frames: Int32Array;
+  readonly #frameBytes: number;
+  readonly #lapBytes: number;
+  #offset = 0;
+  #taken = 0;
+
+  constructor({ via, messageBytes, control }: Job) {
+    this.bytes = new Uint8Array(via as SharedArrayBuffer);
+    this.#frames = new Int32Array(via as SharedArrayBuffer);
+    this.#counter = control;
+    this.#frameBytes = messageBytes + 8;
+    this.#lapBytes = this.bytes.length - this.bytes.length % this.#frameBytes;
+  }
+
+  /** Writes the header of the next frame; returns where its payload goes. */
+  begin(): number {
+    const offset = this.#offset;
+    const end = offset + this.#frameBytes;
+    this.#frames[offset >> 2] = this.#frameBytes;
+    this.#frames[(offset >> 2) + 1] = 0;
+    this.#offset = end === this.#lapBytes ? 0 : end;
+    return offset + 8;
+  }
+
+  publish(count: number): void {
+    Atomics.store(this.#counter, CONTROL.plain, count);
+  }
+
+  /** Copies what is published, up to the end of the lap; returns how many bytes. */
+  take(target: Uint8Array): number {
+    const available = Atomics.load(this.#counter, CONTROL.plain) - this.#taken;
+    const frame = this.#frameBytes;
+    const rest = (this.#lapBytes - this.#offset) / frame;
+    const count = Math.min(available, Math.floor(target.length / frame), rest);
+    if (count === 0) return 0;
+    const end = this.#offset + count * frame;
+    target.set(this.bytes.subarray(this.#offset, end));
+    this.#offset = end === this.#lapBytes ? 0 : end;
+    this.#taken += count;
+    return count * frame;
+  }
+}
+
 // --- the ends ---------------------------------------------------------------------------------
 
 const senders = {
   /** Copies each message in. */
-  append(job: Job): void {
+  append(job: Job): number {
     using writer = writerOf(job);
     const payload = new Uint8Array(job.messageBytes);
-    sendBatches(job, (from, to) => {
+    return sendBatches(job, (from, to) => {
       for (let i = from; i < to; i++) {
         payload[0] = i;
         payload[1] = i >> 8;
@@ -186,11 +274,11 @@ const senders = {
   },
 
   /** Claims room for each message, and writes just two bytes there. */
-  claim(job: Job): void {
+  claim(job: Job): number {
     using writer = writerOf(job);
     const { bytes } = writer;
     const { messageBytes } = job;
-    sendBatches(job, (from, to) => {
+    return sendBatches(job, (from, to) => {
       for (let i = from; i < to; i++) {
         const offset = writer.claim(messageBytes);
         bytes[offset] = i;
@@ -202,17 +290,45 @@ const senders = {
   },
 
   /** Collects a batch of messages in an array, and copies that in. */
-  appendEqual(job: Job): void {
+  appendEqual(job: Job): number {
     using writer = writerOf(job);
     const { messageBytes, batch } = job;
     const payloads = new Uint8Array(messageBytes * batch);
-    sendBatches(job, (from, to) => {
+    return sendBatches(job, (from, to) => {
       for (let i = from, at = 0; i < to; i++, at += messageBytes) {
         payloads[at] = i;
         payloads[at + 1] = i >> 8;
       }
       writer.appendEqual(payloads, messageBytes);
       writer.publish();
+    });
+  },
+
+  /** What no ring can surpass: copies each message into plain memory. */
+  plainCopy(job: Job): void {
+    const plain = new PlainRing(job);
+    const payload = new Uint8Array(job.messageBytes);
+    sendBatches(job, (from, to) => {
+      for (let i = from; i < to; i++) {
+        payload[0] = i;
+        payload[1] = i >> 8;
+        plain.bytes.set(payload, plain.begin());
+      }
+      plain.publish(to);
+    });
+  },
+
+  /** The same, with just two bytes of each message. */
+  plainTouch(job: Job): void {
+    const plain = new PlainRing(job);
+    const { bytes } = plain;
+    sendBatches(job, (from, to) => {
+      for (let i = from; i < to; i++) {
+        const offset = plain.begin();
+        bytes[offset] = i;
+        bytes[offset + 1] = i >> 8;
+      }
+      plain.publish(to);
     });
   },
 
@@ -273,9 +389,9 @@ const senders = {
 
 const receivers = {
   /** Looks at each message in the batch that the reader took. */
-  read(job: Job): void {
+  read(job: Job): number {
     const reader = readerOf(job);
-    takeAll(job, (got) => {
+    return takeAll(job, (got) => {
       if (!reader.poll()) return false;
       const { bytes } = reader;
       let { count, sum } = got;
@@ -291,10 +407,10 @@ const receivers = {
   },
 
   /** Copies each message to an array. */
-  receive(job: Job): void {
+  receive(job: Job): number {
     const reader = readerOf(job);
     const target = new Uint8Array(job.messageBytes);
-    takeAll(job, (got) => {
+    return takeAll(job, (got) => {
       if (!reader.poll()) return false;
       while (reader.next()) {
         reader.receive(target);
@@ -306,10 +422,10 @@ const receivers = {
   },
 
   /** Copies the frames out in bulk, and goes through them there. */
-  bulk(job: Job): void {
+  bulk(job: Job): number {
     const reader = readerOf(job);
     const window = new Uint8Array(BULK_BYTES);
-    takeAll(job, (got) => {
+    return takeAll(job, (got) => {
       const length = reader.readBulk(window);
       if (length === 0) return false;
       const frames = new FrameCursor(window.subarray(0, length));
@@ -323,6 +439,23 @@ const receivers = {
       got.sum = sum;
       return true;
     }, () => reader.wait());
+  },
+
+  /** Copies out of plain memory as much as there is. */
+  plainTake(job: Job): void {
+    const plain = new PlainRing(job);
+    const window = new Uint8Array(BULK_BYTES);
+    const frame = job.messageBytes + 8;
+    takeAll(job, (got) => {
+      const length = plain.take(window);
+      let { sum } = got;
+      for (let at = 8; at < length; at += frame) {
+        sum = (sum + window[at]! + (window[at + 1]! << 8)) | 0;
+      }
+      got.sum = sum;
+      got.count += length / frame;
+      return length > 0;
+    }, () => {});
   },
 
   /** Receives from a port. */
@@ -371,6 +504,35 @@ function isAsleep(ring: Broadcast): () => boolean {
   return () => (Atomics.load(words, POSITION) & SLEEPING) !== 0;
 }
 
+/** For how long an end gives the other one time to fall asleep. */
+const DROWSY_MS = 1;
+/** From being about to sleep until asleep. */
+const NODDING_MS = 0.02;
+/** After this time the other end of a port should be asleep, of which it says nothing. */
+const PORT_NODDING_MS = 0.1;
+
+/** For how long an answer was held back. */
+function heldFor(answer: Uint8Array): number {
+  return new Float64Array(answer.slice().buffer)[0]!;
+}
+
+/** Spins until the other end is asleep; says whether it is. */
+function untilAsleep(otherIsAsleep: () => boolean): boolean {
+  const start = performance.now();
+  while (!otherIsAsleep()) {
+    if (performance.now() - start > DROWSY_MS) return false;
+    Atomics.pause();
+  }
+  spinFor(NODDING_MS);
+  return true;
+}
+
+/** Spins for so long. */
+function spinFor(milliseconds: number): void {
+  const start = performance.now();
+  while (performance.now() - start < milliseconds) Atomics.pause();
+}
+
 const trips = {
   /** Sends a message, and awaits it on the other ring. */
   ping(job: Job): Trips {
@@ -384,31 +546,36 @@ const trips = {
     let parked = 0;
     begin(job);
     for (let i = 0; i < job.messages; i++) {
-      // Late, so that the other end has fallen asleep.
-      if (!job.spins) Atomics.wait(job.control, CONTROL.idle, 0, 0.2);
-      const wasAsleep = otherIsAsleep();
+      const wasAsleep = !job.spins && untilAsleep(otherIsAsleep);
       const start = performance.now();
       writer.send(payload);
       receiveOne(reader, job.spins);
-      microseconds.push((performance.now() - start) * 1000);
+      const end = performance.now();
+      microseconds.push((end - start - heldFor(reader.message())) * 1000);
       if (wasAsleep && reader.userValue === 1) parked++;
     }
     end(job);
     return { microseconds, parked };
   },
 
-  /** Sends back what comes, with 1 if the other end was asleep then. */
+  /** Answers with how long it held the answer back, and with 1 if the other end was asleep then. */
   pong(job: Job): void {
     const back = Broadcast.attach(job.back!);
     const reader = readerOf(job);
     using writer = back.writer();
     const otherIsAsleep = isAsleep(back);
     const options = { userValue: 0 };
+    const held = new Float64Array(1);
+    const payload = new Uint8Array(held.buffer);
     begin(job);
     for (let i = 0; i < job.messages; i++) {
       receiveOne(reader, job.spins);
-      options.userValue = otherIsAsleep() ? 1 : 0;
-      writer.send(reader.message(), options);
+      if (!job.spins) {
+        const received = performance.now();
+        options.userValue = untilAsleep(otherIsAsleep) ? 1 : 0;
+        held[0] = performance.now() - received;
+      }
+      writer.send(payload, options);
     }
     end(job);
   },
@@ -418,28 +585,35 @@ const trips = {
     const port = job.via as MessagePort;
     const payload = new Uint8Array(job.messageBytes);
     const microseconds: number[] = [];
-    let returned = Promise.withResolvers<void>();
-    port.onmessage = () => returned.resolve();
+    let returned = Promise.withResolvers<Uint8Array>();
+    port.onmessage = ({ data }) => returned.resolve(data);
     begin(job);
     for (let i = 0; i < job.messages; i++) {
-      if (!job.spins) Atomics.wait(job.control, CONTROL.idle, 0, 0.2);
-      returned = Promise.withResolvers<void>();
+      if (!job.spins) spinFor(PORT_NODDING_MS);
+      returned = Promise.withResolvers<Uint8Array>();
       const start = performance.now();
       port.postMessage(payload);
-      await returned.promise;
-      microseconds.push((performance.now() - start) * 1000);
+      const answer = await returned.promise;
+      microseconds.push((performance.now() - start - heldFor(answer)) * 1000);
     }
     end(job);
     port.close();
     return { microseconds, parked: 0 };
   },
 
-  /** Posts back what comes. */
+  /** Posts back for how long it held that back. */
   portPong(job: Job): void {
     const port = job.via as MessagePort;
+    const held = new Float64Array(1);
+    const payload = new Uint8Array(held.buffer);
     let count = 0;
-    port.onmessage = ({ data }) => {
-      port.postMessage(data);
+    port.onmessage = () => {
+      if (!job.spins) {
+        const received = performance.now();
+        spinFor(PORT_NODDING_MS);
+        held[0] = performance.now() - received;
+      }
+      port.postMessage(payload);
       if (++count < job.messages) return;
       port.close();
       end(job);
@@ -456,12 +630,13 @@ function receiveOne(reader: BroadcastReader, spins: boolean): void {
   reader.next();
 }
 
+/** For how long a reader lets messages gather: about a microsecond. */
+const GATHERING_PAUSES = 32;
+
 /** What a writer that never waits has measured. */
 export interface WriterCost {
   /** Nanoseconds a message, of each chunk. */
   nanoseconds: number[];
-  /** By how much the heap grew, in bytes a message. */
-  heapBytes: number;
 }
 
 const costs = {
@@ -473,7 +648,6 @@ const costs = {
     const chunk = 200 * batch;
     const nanoseconds = new Array<number>(Math.floor(messages / chunk)).fill(0);
     begin(job);
-    const heap = Deno.memoryUsage().heapUsed;
     for (let n = 0; n < nanoseconds.length; n++) {
       const start = performance.now();
       for (let i = 0; i < chunk; i += batch) {
@@ -485,32 +659,30 @@ const costs = {
       }
       nanoseconds[n] = (performance.now() - start) * 1e6 / chunk;
     }
-    const heapBytes = (Deno.memoryUsage().heapUsed - heap) / messages;
     Atomics.store(job.control, CONTROL.go, 2);
     writer.heartbeat();
     end(job);
-    return { nanoseconds, heapBytes };
+    return { nanoseconds };
   },
 
-  /** Reads what it can until the writer has ended; returns how many messages, and bytes of heap. */
-  readFreely(job: Job): { messages: number; lost: number; heapBytes: number } {
+  /** Reads what it can until the writer has ended. */
+  readFreely(job: Job): { messages: number; lost: number } {
     const reader = Broadcast.attach(job.via as BroadcastHandle).reader({ onOverrun: "continue" });
     let messages = 0;
     let idle = 0;
     begin(job);
-    const heap = Deno.memoryUsage().heapUsed;
     for (;;) {
       const isOver = Atomics.load(job.control, CONTROL.go) === 2;
       if (reader.poll()) {
         idle = 0;
         while (reader.next()) messages++;
+        if (job.gathers === true) { for (let i = 0; i < GATHERING_PAUSES; i++) Atomics.pause(); }
       } else if (isOver) break;
       else if (job.spins || ++idle < SPINS) Atomics.pause();
       else reader.wait(10);
     }
-    const heapBytes = (Deno.memoryUsage().heapUsed - heap) / Math.max(1, messages);
     end(job);
-    return { messages, lost: reader.lostMessages, heapBytes };
+    return { messages, lost: reader.lostMessages };
   },
 };
 
