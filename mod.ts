@@ -35,13 +35,12 @@ export {
   type BroadcastSize,
 } from "./src/broadcast/broadcast.ts";
 export type { MessageFilter } from "./src/broadcast/copy_out.ts";
+export { Reassembler, type ReassemblerOptions } from "./src/broadcast/fragments.ts";
 export { FrameCursor, type FrameCursorOptions } from "./src/broadcast/frame_cursor.ts";
 export { InsufficientBufferSizeError } from "./src/broadcast/insufficient_buffer_size_error.ts";
-export type { ReaderLosses } from "./src/broadcast/losses.ts";
-export { OverrunError } from "./src/broadcast/overrun_error.ts";
+export { OverrunError, type ReaderLosses } from "./src/broadcast/overrun.ts";
 export type { ReaderBeginning } from "./src/broadcast/place.ts";
 export { BroadcastReader, type ReaderOptions } from "./src/broadcast/reader.ts";
-export { Reassembler, type ReassemblerOptions } from "./src/broadcast/reassembler.ts";
 export {
   BroadcastWriter,
   type FragmentOptions,

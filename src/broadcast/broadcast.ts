@@ -12,14 +12,14 @@
  *     position       what is published, and whether somebody may sleep or takes over.
  *                    compareExchange by the writer; by readers, who set a bit before they sleep
  *     position high  the position / 2^31: raised by the writer before the position
- *     epoch[s]       in lap L (from 0) it is 8 L before the writer enters segment s, and 8 (L + 1)
+ *     epoch[s]       in lap L (from 0) it is 16 L before the writer enters segment s, and 16 (L + 1)
  *                    after. compareExchange by the writer; readers add 0
  *     mark[s]        where in segment s the first frame begins, and the number of messages before:
  *                    written by the writer in segments that it has entered, before it publishes
  *                    anything past the segment's start
  *     data           written by the writer, in segments that it has entered, past the position
  *
- * **Writing.** Before the first byte that goes into a segment in a lap, the writer adds 8 to its
+ * **Writing.** Before the first byte that goes into a segment in a lap, the writer adds 16 to its
  * epoch, segment by segment in order, also for a frame that straddles several and for the padding at
  * the end of the ring. It knows up to where it has entered, so a frame costs one comparison.
  *
@@ -38,7 +38,7 @@
  * enters later still. So no kept read races with a write, and by the language's guarantee for
  * race-free programs it saw the frames as they were published, on every engine and processor. A load
  * of the epoch instead would order nothing before the writer's change, and the copy could be torn
- * unnoticed.
+ * unnoticed. README.md beside this file has the argument in full, step by step, with the tests.
  *
  * **Numbers.** Messages are counted where they end. The writer counts them in private, and leaves
  * the number in each mark; a reader counts those that it passes. So what an overrun cost is the
@@ -46,11 +46,12 @@
  *
  * **Sleeping** is described in `waiting.ts`, how one writer follows another in `succession.ts`.
  *
- * **Limits.** A reader that makes no call while the writer goes on for a whole multiple of 2^29 laps
- * does not notice it; nor does a writer that makes none while six others take over. A ring carries
- * 2^53 bytes in its life.
+ * **Limits.** A reader that makes no call while the writer goes on for a whole multiple of 2^28 laps
+ * does not notice it; nor does one that takes over, and makes no call while three others do so. A
+ * ring carries 2^53 bytes in its life.
  *
- * Proven by: tests/broadcast/broadcast_model_test.ts, which says what was explored.
+ * Proven by: tests/broadcast/lapping_model_test.ts, reading_model_test.ts, sleeping_model_test.ts and
+ * succession_model_test.ts, which say what was explored.
  *
  * @module
  */

@@ -5,7 +5,15 @@
  * @module
  */
 
-import { FRAME_HEADER_BYTES, frameByteLength, HEARTBEAT, LENGTH_MASK, PADDING } from "./frame.ts";
+import {
+  FRAME_ALIGNMENT,
+  FRAME_HEADER_BYTES,
+  frameByteLength,
+  HEARTBEAT,
+  LENGTH_MASK,
+  PADDING,
+} from "./frame.ts";
+import { readMark } from "./place.ts";
 import type { Ring } from "./ring.ts";
 
 /** Says by its user value whether a message is wanted. */
@@ -49,10 +57,17 @@ export class BatchCopy implements CopyOut {
   }
 }
 
-/** Copies everything, into memory of any alignment. */
+/**
+ * Copies everything, into memory of any alignment. It also looks at the mark of the last segment that
+ * begins in what it copies, so that who looks for the last whole frame need not go through them all.
+ */
 export class BulkCopy implements CopyOut {
   readonly #ring: Ring;
   readonly #target: Uint8Array;
+  /** After how many of the copied bytes a frame begins; 0 if there was no mark. */
+  markedBytes = 0;
+  /** How many messages end before that frame; of no meaning if there was no mark. */
+  markedSequence = 0;
 
   /** Copies to the beginning of `target`. */
   constructor(ring: Ring, target: Uint8Array) {
@@ -62,7 +77,17 @@ export class BulkCopy implements CopyOut {
 
   /** Copies `size` bytes. */
   copy(from: number, size: number): void {
-    this.#target.set(this.#ring.bytes.subarray(from, from + size));
+    const ring = this.#ring;
+    this.#target.set(ring.bytes.subarray(from, from + size));
+    this.markedBytes = 0;
+    const start = ring.segmentStart(from + size - FRAME_ALIGNMENT);
+    if (start <= from) return;
+    // Something beyond its start is published, so it is there; and it is overwritten only after the
+    // segment that the copy begins in was entered anew, by which the copy is judged.
+    const { position, sequence } = readMark(ring, start);
+    if (position > from + size) return;
+    this.markedBytes = position - from;
+    this.markedSequence = sequence;
   }
 }
 

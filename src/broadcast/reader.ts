@@ -20,13 +20,11 @@ import {
 } from "./frame.ts";
 import { FrameCursor, type FrameCursorOptions } from "./frame_cursor.ts";
 import { InsufficientBufferSizeError } from "./insufficient_buffer_size_error.ts";
-import { iterate } from "./iteration.ts";
-import { LossCount, type ReaderLosses } from "./losses.ts";
-import { OverrunError } from "./overrun_error.ts";
+import { LossCount, OverrunError, type ReaderLosses } from "./overrun.ts";
 import { findBeginning, type ReaderBeginning } from "./place.ts";
 import { Ring } from "./ring.ts";
 import { LAPPED, NOTHING, Tap } from "./tap.ts";
-import { Arrivals } from "./waiting.ts";
+import { Arrivals, iterate } from "./waiting.ts";
 
 /** Options of {@link Broadcast.reader}. */
 export interface ReaderOptions extends FrameCursorOptions {
@@ -207,7 +205,7 @@ export class BroadcastReader extends FrameCursor implements AsyncIterable<Uint8A
    * Copies the next frames to `target`, as they are: to be looked at with a {@link FrameCursor}, here
    * or elsewhere. Heartbeats and what a filter would leave out are among them, and so may be padding.
    *
-   * @param target As many bytes as are wanted at most.
+   * @param target As many bytes as are wanted at most. Several segments at once are the fastest.
    * @returns How many bytes the frames take, which are whole; 0 if nothing is published.
    * @throws {InsufficientBufferSizeError} If the next frame alone takes more than that.
    * @throws {OverrunError} As {@link BroadcastReader.poll}.
@@ -224,7 +222,7 @@ export class BroadcastReader extends FrameCursor implements AsyncIterable<Uint8A
         this.#recover();
         continue;
       }
-      let { bytes, messages } = wholeFrames(words, taken);
+      let { bytes, messages } = wholeFrames(words, taken, out, this.#tap.sequence);
       if (bytes === 0) {
         const header = words[0]!;
         bytes = frameByteLength(header & LENGTH_MASK);
@@ -327,10 +325,20 @@ export class BroadcastReader extends FrameCursor implements AsyncIterable<Uint8A
   }
 }
 
-/** The frames that are whole in the first `size` bytes: how many bytes, how many messages. */
-function wholeFrames(words: Int32Array, size: number): { bytes: number; messages: number } {
-  let bytes = 0;
-  let messages = 0;
+/**
+ * The frames that are whole in the first `size` bytes: how many bytes, how many messages. Those
+ * before a mark need not be gone through.
+ *
+ * @param sequence How many messages ended before the first of them.
+ */
+function wholeFrames(
+  words: Int32Array,
+  size: number,
+  { markedBytes, markedSequence }: BulkCopy,
+  sequence: number,
+): { bytes: number; messages: number } {
+  let bytes = markedBytes;
+  let messages = bytes > 0 ? markedSequence - sequence : 0;
   while (bytes < size) {
     const header = words[bytes >> 2]!;
     const end = bytes + frameByteLength(header & LENGTH_MASK);

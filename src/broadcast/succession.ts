@@ -18,8 +18,16 @@
  * still writes, nobody reads it: until its successor has gone once around the ring. It learns of
  * its fate when it publishes, or enters a segment, and throws.
  *
- * Another who takes over meanwhile does the same again with the next tag, and who finds a tag that
- * comes after its own gives up. A taker-over that dies halfway is replaced like any other writer.
+ * Another who takes over meanwhile does the same again with the next tag, and who finds that the word
+ * is no longer its own gives up. A taker-over that dies halfway is replaced like any other writer.
+ *
+ * **Whether the old writer is alive** nobody can tell: a worker that was terminated goes on until it
+ * next awaits, which may be never, and no store of one that is merely late can be held back. So it
+ * is asked for: without `takeOver` a ring that has a writer is refused. What the late one may do is
+ * limited instead. It can finish what it was writing in segments that it had entered, and learns of
+ * its fate at its next publication or segment. That does harm only if the system keeps it off its
+ * processor, between two stores of one message, for as long as its successor takes to write a whole
+ * ring; or if it fills a claim of before. So do not hold a claim across an `await`.
  *
  * @module
  */
@@ -41,7 +49,7 @@ import {
   WRITER_GONE,
   WRITER_TAG_SHIFT,
 } from "./layout.ts";
-import { sequenceAt } from "./mark.ts";
+import { sequenceAt } from "./place.ts";
 import { loadPosition, raiseHigh } from "./position.ts";
 import type { Ring } from "./ring.ts";
 
@@ -121,7 +129,7 @@ function replace(ring: Ring, writer: number, tag: number): Seat {
   tagPosition(ring.words, writer, tag);
   const settled = loadPosition(ring.words);
   const sequence = knownSequence(ring, settled);
-  const position = tagEpochs(ring, settled, tag);
+  const position = tagEpochs(ring, settled, writer, tag);
   publishSeam(ring, settled, position, tag);
   return { writer, tag, position, sequence, frontier: position };
 }
@@ -144,12 +152,6 @@ function withTag(writer: number, tag: number): number {
 /** A tag as the position has it. */
 function positionTag(tag: number): number {
   return (1 + tag % 3) << POSITION_TAG_SHIFT;
-}
-
-/** Whether a tag is one of those that come after another. */
-function isLater(tag: number, other: number): boolean {
-  const ahead = (tag - other + TAGS) % TAGS;
-  return tag !== 0 && ahead > 0 && ahead < TAGS / 2;
 }
 
 /** The sequence at the published position, which the ring retains. */
@@ -188,7 +190,7 @@ function tagPosition(words: Int32Array, writer: number, tag: number): void {
  * @param settled The published position.
  * @returns The start of the first segment that the old writer has not entered, and never will.
  */
-function tagEpochs(ring: Ring, settled: number, tag: number): number {
+function tagEpochs(ring: Ring, settled: number, writer: number, tag: number): number {
   const { words, segmentBytes, capacityBytes } = ring;
   const first = ring.segmentStart(settled);
   let seam = -1;
@@ -196,7 +198,9 @@ function tagEpochs(ring: Ring, settled: number, tag: number): number {
     const line = ring.line(start);
     const before = Atomics.load(words, line + CUT);
     const epoch = Atomics.load(words, line + EPOCH);
-    if (isLater((epoch >> EPOCH_TAG_SHIFT) & TAG_MASK, tag)) throw replacedError(TAKE_OVER);
+    // Another who took over from us leaves its tags after this, and we fail below; or has begun to,
+    // and we must leave them alone.
+    if (Atomics.load(words, WRITER) !== writer) throw replacedError(TAKE_OVER);
     const entered = epoch & EPOCH_MASK & ~EPOCH_CUT;
     const isOld = seam < 0 && entered === ring.enteredEpoch(start);
     // One that is cut stays as it is: it was before what is published, or by who took over just

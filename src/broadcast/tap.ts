@@ -16,7 +16,7 @@ import {
   SEGMENT_LINES,
   segmentLine,
 } from "./layout.ts";
-import { findPlace, type Place, validate } from "./mark.ts";
+import { findPlace, type Place, validate } from "./place.ts";
 import type { Ring } from "./ring.ts";
 
 /** What {@link Tap.take} returns if nothing is published. */

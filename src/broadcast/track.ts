@@ -8,7 +8,7 @@
 
 import { FRAME_HEADER_BYTES, PADDING } from "./frame.ts";
 import { EPOCH, EPOCH_CUT, EPOCH_STEP, EPOCH_TAG_SHIFT } from "./layout.ts";
-import { writeMark } from "./mark.ts";
+import { writeMark } from "./place.ts";
 import type { Ring } from "./ring.ts";
 import { replacedError, type Seat } from "./succession.ts";
 

@@ -8,17 +8,18 @@
 
 import { checkInteger, describe } from "../memory/layout.ts";
 import type { Broadcast } from "./broadcast.ts";
+import { CopyIn } from "./copy_in.ts";
 import { appendFragments, type FragmentOptions } from "./fragments.ts";
 import {
   FINAL,
   FINAL_SHIFT,
   FRAME_HEADER_BYTES,
   frameByteLength,
+  frameFlags,
+  type FrameOptions,
   largestMessage,
   LENGTH_MASK,
 } from "./frame.ts";
-import { frameFlags, type FrameOptions } from "./frame_options.ts";
-import { PayloadCopy } from "./payload_copy.ts";
 import { Publication } from "./publication.ts";
 import { Ring } from "./ring.ts";
 import { giveUp, replacedError, succeed, takeOver } from "./succession.ts";
@@ -33,8 +34,9 @@ export interface WriterOptions {
    * without disposing of it, or is about to end; false by default.
    *
    * What the old writer published stays, what it did not publish is dropped, and up to half the ring
-   * is left empty. Should it still write, that harms nobody until the new writer has gone once
-   * around the ring, and it throws as soon as it publishes or comes to the next segment.
+   * is left empty. Should it still write, as a terminated worker does until it next awaits, that
+   * harms nobody until the new writer has gone once around the ring, and it throws as soon as it
+   * publishes or comes to the next segment. So let no writer hold a claim across an `await`.
    */
   takeOver?: boolean;
 }
@@ -90,7 +92,7 @@ export class BroadcastWriter implements Disposable {
   /** Who we are, by which we give the ring up. */
   readonly #writer: number;
   readonly #track: Track;
-  readonly #payloads: PayloadCopy;
+  readonly #payloads: CopyIn;
   readonly #publication: Publication;
   /** The bytes of the claimed frame, and {@link ENDS_MESSAGE}, or one of the constants above. */
   #claimed = NOTHING;
@@ -108,7 +110,7 @@ export class BroadcastWriter implements Disposable {
     this.#largest = largestMessage(ring.capacityBytes);
     this.#writer = seat.writer;
     this.#track = new Track(ring, seat);
-    this.#payloads = new PayloadCopy(ring);
+    this.#payloads = new CopyIn(ring);
     this.#publication = new Publication(ring, this.#track);
     // So that its own segment has a mark by which others find their place.
     if (options.takeOver === true) this.heartbeat();

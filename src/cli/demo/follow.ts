@@ -4,7 +4,7 @@
  * @module
  */
 
-import { OverrunError } from "../../broadcast/overrun_error.ts";
+import { OverrunError } from "../../broadcast/overrun.ts";
 import type { BroadcastReader } from "../../broadcast/reader.ts";
 import type { Follower } from "./pace.ts";
 import type { Task, TaskResult } from "./task.ts";

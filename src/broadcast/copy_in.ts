@@ -16,7 +16,7 @@ import type { Ring } from "./ring.ts";
 const MAX_LOOP_BYTES = 128;
 
 /** Copies into one ring. */
-export class PayloadCopy {
+export class CopyIn {
   readonly #bytes: Uint8Array;
   readonly #longs: BigInt64Array;
   /** The array that has a view, if that could be made. */
@@ -25,6 +25,8 @@ export class PayloadCopy {
   #sourceLongs: BigInt64Array = new BigInt64Array(0);
   /** Payloads of that array up to this length are copied word by word; -1 if there is no view. */
   #loopBytes = -1;
+  /** Parts of that array, of one length each. */
+  #parts: Uint8Array[] = [];
   /** The array that was copied last. */
   #last: Uint8Array | undefined;
 
@@ -62,7 +64,7 @@ export class PayloadCopy {
     count: number,
   ): void {
     if (payloads !== this.#source) this.#view(payloads);
-    const isLoop = this.#loopBytes >= 0 && (length & 7) === 0;
+    const isLoop = length <= this.#loopBytes && (length & 7) === 0;
     const source = this.#sourceLongs;
     const target = this.#longs;
     const header = offset >> 3;
@@ -78,14 +80,23 @@ export class PayloadCopy {
     if (isLoop) return;
     const size = frameByteLength(length);
     for (let to = offset + FRAME_HEADER_BYTES; count > 0; count--, to += size, from += length) {
-      this.#bytes.set(payloads.subarray(from, from + length), to);
+      this.#bytes.set(this.#part(payloads, from, length), to);
     }
+  }
+
+  /** A part of the array that has a view: those of the first payload's length are kept. */
+  #part(payloads: Uint8Array, from: number, length: number): Uint8Array {
+    const index = from / length;
+    const part = this.#parts[index];
+    if (part?.length === length) return part;
+    return this.#parts[index] = payloads.subarray(from, from + length);
   }
 
   /** Makes a view of an array, if it is aligned and its memory stays where it is. */
   #view(array: Uint8Array): void {
     const { buffer, byteOffset, length, BYTES_PER_ELEMENT } = array;
     this.#source = array;
+    this.#parts = [];
     this.#loopBytes = -1;
     if (BYTES_PER_ELEMENT !== 1 || (byteOffset & 7) !== 0) return;
     if (buffer instanceof ArrayBuffer && buffer.resizable) return;

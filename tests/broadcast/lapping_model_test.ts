@@ -1,0 +1,320 @@
+/**
+ * A writer that laps its readers, and readers that join meanwhile, under every schedule that matters;
+ * and broken twins of them. `models.ts` says what the rings are like.
+ */
+
+import { assert, assertEquals } from "@std/assert";
+import { Broadcast, OverrunError } from "@busbar/busbar";
+import { tampered } from "../tamper.ts";
+import {
+  FIRST,
+  POSITION,
+  segmentLine,
+  SEQUENCE_HIGH,
+  SEQUENCE_LOW,
+} from "../../src/broadcast/layout.ts";
+import {
+  append,
+  CAPACITY,
+  type Cas,
+  checkOrder,
+  fails,
+  FRAME,
+  inTwoSteps,
+  isEntering,
+  numbered,
+  omitted,
+  passes,
+  read,
+  ring,
+  type State,
+  take,
+  withCas,
+  write,
+} from "./models.ts";
+
+Deno.test("broadcast: two readers and a writer that laps them see only true messages", async () => {
+  const outcomes = new Set<string>();
+  await passes({
+    setup: ring(),
+    threads: { writer: write(5), first: read(1), second: read(1) },
+    check: (_, { first, second }) => {
+      checkOrder(first, second);
+      outcomes.add(first.join());
+    },
+  });
+  assert(
+    outcomes.has("-1") && outcomes.has("") && outcomes.has("1,2,3,4"),
+    [...outcomes].join(";"),
+  );
+});
+
+Deno.test("broadcast: a reader that was overrun goes on at a retained segment", async () => {
+  const outcomes = new Set<string>();
+  await passes({
+    setup: ring(),
+    threads: { writer: write(7), reader: read(3) },
+    check: (_, { reader }) => {
+      checkOrder(reader);
+      outcomes.add(reader.join());
+    },
+  });
+  // Half the ring behind what was published, with a batch that is retained whatever comes after.
+  assert(outcomes.has("-1,6,7") && outcomes.has("-1,4,5,6,7"), [...outcomes].join(";"));
+});
+
+Deno.test("broadcast: batches of one frame across the end of the ring", async () => {
+  await passes({
+    setup: ring(),
+    threads: { writer: write(6, 2), reader: read(4, { batchBytes: FRAME }) },
+    check: (_, { reader }) => checkOrder(reader),
+  });
+});
+
+for (
+  const [what, start] of [
+    ["the sign of the 32-bit position", 2 ** 31 - 32],
+    ["the 32-bit wrap of the position", 2 ** 32 - 32],
+    ["the sign of the 32-bit epochs", 2 ** 27 * CAPACITY - 32],
+    ["the 32-bit wrap of the epochs", 2 ** 28 * CAPACITY - 32],
+  ] as const
+) {
+  Deno.test(`broadcast: a writer and a reader across ${what}`, async () => {
+    await passes({
+      setup: ring(start),
+      threads: { writer: write(6), reader: read(2) },
+      check: (_, { reader }) => checkOrder(reader),
+    });
+  });
+}
+
+Deno.test("broadcast: a writer and a reader across the 32-bit wrap of the number of messages", async () => {
+  const first = 2 ** 32 - 2;
+  await passes({
+    setup() {
+      const state = ring()();
+      const broadcast = Broadcast.attach(state.handle);
+      broadcast.writer()[Symbol.dispose]();
+      {
+        using writer = broadcast.writer();
+        append(writer, first);
+      }
+      // As if so many had gone before.
+      const words = new Int32Array(broadcast.memory.buffer);
+      words[segmentLine(0) + SEQUENCE_LOW] = first - 1;
+      words[segmentLine(0) + SEQUENCE_HIGH] = 0;
+      return state;
+    },
+    threads: {
+      writer({ handle }: State) {
+        const writer = Broadcast.attach(handle).writer();
+        for (let number = first + 1; number < first + 6; number++) {
+          writer.append(numbered(number), { userValue: number >>> 0 });
+          writer.publish();
+        }
+      },
+      reader({ handle }: State) {
+        const reader = Broadcast.attach(handle).reader({ from: "oldest" });
+        for (let i = 0; i < 2; i++) {
+          const { sequence } = reader;
+          try {
+            reader.poll();
+            while (reader.next()) assertEquals(reader.userValue, reader.sequence % 2 ** 32);
+          } catch (error) {
+            if (!(error instanceof OverrunError)) throw error;
+            assertEquals(reader.sequence, sequence + error.lostMessages);
+          }
+        }
+      },
+    },
+  });
+});
+
+Deno.test("broadcast: frames of different sizes across the padding at the end", async () => {
+  await passes({
+    setup: () => ({ handle: Broadcast.create({ capacityBytes: 128, segments: 4 }).handle }),
+    threads: {
+      writer({ handle }: State) {
+        const writer = Broadcast.attach(handle).writer();
+        [20, 24, 24, 20, 4].forEach((length, i) => {
+          writer.send(new Uint8Array(length).fill(length), { userValue: i + 1 });
+        });
+      },
+      reader({ handle }: State) {
+        const reader = Broadcast.attach(handle).reader({ from: 0 });
+        for (let i = 0; i < 3; i++) {
+          try {
+            reader.poll();
+            while (reader.next()) {
+              assert(reader.message().every((byte) => byte === reader.length));
+              assertEquals(reader.userValue, reader.sequence);
+            }
+          } catch (error) {
+            if (!(error instanceof OverrunError)) throw error;
+          }
+        }
+      },
+    },
+  });
+});
+
+Deno.test("broadcast: an abandoned claim is never seen", async () => {
+  await passes({
+    setup: ring(),
+    threads: {
+      writer({ handle }: State) {
+        const writer = Broadcast.attach(handle).writer();
+        for (let number = 1; number <= 5; number++) {
+          const offset = writer.claim(8);
+          writer.bytes.fill(0xff, offset, offset + 8);
+          writer.abort();
+          append(writer, number);
+          writer.publish();
+        }
+      },
+      reader: read(2),
+    },
+    check: (_, { reader }) => checkOrder(reader),
+  });
+});
+
+for (const from of ["latest", "oldest"] as const) {
+  Deno.test(`broadcast: a reader that joins at the ${from} while the writer laps`, async () => {
+    await passes({
+      setup: ring(),
+      threads: { writer: write(6), reader: read(1, { from }) },
+      check: (_, { reader }) => checkOrder(reader),
+    });
+  });
+}
+
+Deno.test("broadcast: a reader that joins at a position, or is told that it is overwritten", async () => {
+  const outcomes = new Set<string>();
+  await passes({
+    setup() {
+      const state = ring()();
+      using writer = Broadcast.attach(state.handle).writer();
+      for (let number = 1; number <= 3; number++) append(writer, number);
+      return state;
+    },
+    threads: {
+      writer: write(4, 1, 4),
+      reader(state: State): string {
+        try {
+          return read(1, { from: FRAME })(state).join();
+        } catch (error) {
+          if (!(error instanceof RangeError)) throw error;
+          return error.message;
+        }
+      },
+    },
+    check(_, { reader }) {
+      outcomes.add(reader);
+    },
+  });
+  assert(outcomes.has("2,3"), [...outcomes].join(";"));
+  assert([...outcomes].some((outcome) => outcome.includes("is overwritten")));
+});
+
+Deno.test("broadcast: a reader that is reset while the writer laps", async () => {
+  await passes({
+    setup: ring(),
+    threads: {
+      writer: write(6),
+      reader({ handle }: State) {
+        const reader = Broadcast.attach(handle).reader({ from: 0 });
+        const seen: number[] = [];
+        take(reader, seen);
+        reader.reset();
+        take(reader, seen);
+      },
+    },
+  });
+});
+
+// --- broken twins -----------------------------------------------------------------------------
+
+Deno.test("broken twin: a position that is stored before the payload is a race", async () => {
+  const error = await fails("data race", {
+    setup: ring(),
+    threads: {
+      writer({ handle }: State) {
+        const writer = Broadcast.attach(handle).writer();
+        const offset = writer.claim(8);
+        writer.commit();
+        writer.publish();
+        writer.bytes.fill(1, offset, offset + 8);
+      },
+      reader: read(1),
+    },
+  });
+  assert(error.message.includes("broadcast.data"), error.message);
+});
+
+Deno.test("broken twin: a position that is published plainly is a race", async () => {
+  await fails("data race", {
+    setup: ring(),
+    threads: {
+      writer: withCas(
+        write(1),
+        (index) => index === POSITION,
+        () =>
+          ((view: Int32Array, index: number, _expected: number, replacement: number) => {
+            const before = view[index];
+            view[index] = replacement;
+            return before;
+          }) as unknown as Cas,
+      ),
+      reader: read(1),
+    },
+  });
+});
+
+Deno.test("broken twin: validation by a load instead of a read-modify-write is a race", async () => {
+  await fails("data race", {
+    setup: ring(),
+    threads: {
+      writer: write(6),
+      reader: tampered(read(1), (proper) => ({
+        add: (view: Int32Array, index: number) => proper.load(view, index),
+      })),
+    },
+  });
+});
+
+Deno.test("broken twin: a segment that is entered without a sign is a race", async () => {
+  await fails("data race", {
+    setup: ring(),
+    threads: {
+      writer: withCas(
+        write(6),
+        // In the first lap as it should be.
+        (index, expected, replacement) => isEntering(index, expected, replacement) && expected > 0,
+        omitted,
+      ),
+      reader: read(1),
+    },
+  });
+});
+
+Deno.test("broken twin: a segment that is entered by a store is a race", async () => {
+  await fails("data race", {
+    setup: ring(),
+    threads: { writer: withCas(write(6), isEntering, inTwoSteps), reader: read(1) },
+  });
+});
+
+Deno.test("broken twin: a mark that is written after the publication is a race", async () => {
+  const error = await fails("data race", {
+    setup: ring(),
+    threads: {
+      writer(state: State) {
+        write(5)(state);
+        const { memory, byteOffset } = Broadcast.attach(state.handle);
+        new Int32Array(memory.buffer, byteOffset)[segmentLine(2) + FIRST] = 0;
+      },
+      reader: read(1),
+    },
+  });
+  assert(error.message.includes("broadcast.first[2]"), error.message);
+});

@@ -1,0 +1,187 @@
+/**
+ * What the models of the broadcast ring have in common: rings, writers and readers, and how some of
+ * their operations are made to go wrong.
+ *
+ * The rings are as small as they can be, so that a writer laps its readers within a few messages:
+ * 64 bytes of data in 4 segments, each one frame with a payload of two equal words. Every message
+ * carries its number, so a reader knows whether it got the one that belongs where it is, and
+ * whether what it was told of a loss is true.
+ *
+ * Readers check what they read where they read it; a model's `check` is for what several threads
+ * saw.
+ *
+ * @module
+ */
+
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import {
+  Broadcast,
+  type BroadcastHandle,
+  type BroadcastReader,
+  type BroadcastWriter,
+  OverrunError,
+  type ReaderOptions,
+} from "@busbar/busbar";
+import { ExplorationError, explore, type ExploreOptions, type Threads } from "@busbar/busbar/model";
+import { tampered } from "../tamper.ts";
+import { EPOCH_STEP, POSITION } from "../../src/broadcast/layout.ts";
+
+export interface State {
+  readonly handle: BroadcastHandle;
+}
+
+/** The bytes of a frame with a number. */
+export const FRAME = 16;
+export const CAPACITY = 64;
+
+export function ring(startPosition = 0): () => State {
+  return () => ({
+    handle: Broadcast.create({ capacityBytes: CAPACITY, segments: 4, startPosition }).handle,
+  });
+}
+
+/** A payload that says its number twice. */
+export function numbered(number: number): Uint8Array {
+  return new Uint8Array(new Uint32Array([number, number]).buffer);
+}
+
+export function append(writer: BroadcastWriter, number: number): void {
+  writer.append(numbered(number), { userValue: number });
+}
+
+/** A writer that sends messages numbered from `first`, `each` at a time. */
+export function write(count: number, each = 1, first = 1) {
+  return ({ handle }: State) => {
+    const writer = Broadcast.attach(handle).writer();
+    for (let i = 0; i < count; i++) {
+      append(writer, first + i);
+      if ((i + 1) % each === 0) writer.publish();
+    }
+  };
+}
+
+/** What a reader saw: the numbers of messages, and -1 where it was overrun. */
+export type Seen = readonly number[];
+
+/** The number of the present message, which must be whole, and the one that belongs there. */
+function numberOf(reader: BroadcastReader): number {
+  const [first, second] = new Uint32Array(reader.message().slice().buffer);
+  assertEquals(first, second, "a torn message was accepted");
+  assertEquals(reader.userValue, first, "a header of another message");
+  assertEquals(reader.sequence, first, "a message in the wrong place");
+  return first!;
+}
+
+/** Takes one batch; returns whether there was one, or an overrun. */
+export function take(reader: BroadcastReader, seen: number[]): boolean {
+  const { sequence } = reader;
+  try {
+    const found = reader.poll();
+    while (reader.next()) seen.push(numberOf(reader));
+    return found;
+  } catch (error) {
+    if (!(error instanceof OverrunError)) throw error;
+    assertEquals(reader.sequence, sequence + error.lostMessages, "a false report of a loss");
+    assert(error.resumedAt > error.position);
+    seen.push(-1);
+    return true;
+  }
+}
+
+/** A reader that looks `polls` times, from the ring's beginning if not said otherwise. */
+export function read(polls: number, options: ReaderOptions = {}) {
+  return ({ handle }: State): Seen => {
+    const ring = Broadcast.attach(handle);
+    const reader = ring.reader({ from: ring.startPosition, ...options });
+    const seen: number[] = [];
+    for (let i = 0; i < polls; i++) take(reader, seen);
+    return seen;
+  };
+}
+
+/** A reader that sleeps until there is a message, then takes it, until it has seen the last. */
+export function readUntil(last: number) {
+  return ({ handle }: State): Seen => {
+    const ring = Broadcast.attach(handle);
+    const reader = ring.reader({ from: ring.startPosition });
+    const seen: number[] = [];
+    while (seen.at(-1) !== last) {
+      reader.wait();
+      take(reader, seen);
+    }
+    return seen;
+  };
+}
+
+/** Messages come in order, and none is missing but where an overrun was reported. */
+export function checkOrder(...readers: Seen[]): void {
+  for (const seen of readers) {
+    seen.forEach((number, i) => {
+      const before = seen[i - 1];
+      if (number < 0 || before === undefined || before < 0) return;
+      assertEquals(number, before + 1, `a gap without an overrun: ${seen}`);
+    });
+  }
+}
+
+/** Whether to exhaust what takes minutes: `deno test -P tests/broadcast -- --exhaustive`. */
+export const isExhaustive = Deno.args.includes("--exhaustive");
+/** Whether to say how much was explored. */
+const isCounted = Deno.args.includes("--counts");
+
+export async function passes<S, T extends Threads<S>>(
+  options: ExploreOptions<S, T>,
+): Promise<void> {
+  const report = await explore(options);
+  assert(report.complete || options.allowIncomplete);
+  assert(report.executions > 1, "one execution proves nothing");
+  if (isCounted) console.log(`${report.executions} executions, ${Math.round(report.elapsedMs)} ms`);
+}
+
+export async function fails<S, T extends Threads<S>>(
+  kind: string,
+  options: ExploreOptions<S, T>,
+): Promise<ExplorationError> {
+  const error = await assertRejects(() => explore(options), ExplorationError);
+  assertEquals(error.failure.kind, kind, error.message);
+  return error;
+}
+
+/** compareExchange, as the ring calls it. */
+export type Cas = (
+  view: Int32Array,
+  index: number,
+  expected: number,
+  replacement: number,
+) => number;
+
+/** A thread whose compareExchange on some words goes wrong. */
+export function withCas<Argument, Result>(
+  body: (argument: Argument) => Result,
+  isWrong: (index: number, expected: number, replacement: number) => boolean,
+  wrong: (proper: Pick<typeof Atomics, "load" | "store" | "exchange">) => Cas,
+): (argument: Argument) => Result {
+  return tampered(body, (proper) => {
+    const wrongly = wrong(proper);
+    const compareExchange: Cas = (view, index, expected, replacement) =>
+      isWrong(index, expected, replacement)
+        ? wrongly(view, index, expected, replacement)
+        : proper.compareExchange(view, index, expected, replacement);
+    return { compareExchange };
+  });
+}
+
+/** Does nothing, as if it had succeeded. */
+export const omitted = (): Cas => (_view, _index, expected) => expected;
+
+export const isEntering = (index: number, expected: number, replacement: number) =>
+  index !== POSITION && replacement === expected + EPOCH_STEP;
+
+/** The same by a load and a store. */
+export const inTwoSteps =
+  ({ load, store }: Pick<typeof Atomics, "load" | "store">): Cas =>
+  (view, index, expected, replacement) => {
+    const found = load(view, index);
+    if (found === expected) store(view, index, replacement);
+    return found;
+  };

@@ -1,0 +1,250 @@
+/**
+ * One writer after the other, with and without the consent of the first, under every schedule that
+ * matters; and broken twins of them. `models.ts` says what the rings are like.
+ */
+
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import { Broadcast, type BroadcastHandle } from "@busbar/busbar";
+import { ExplorationError, explore } from "@busbar/busbar/model";
+import { dataByteOffset, EPOCH_STEP, POSITION, segmentLine } from "../../src/broadcast/layout.ts";
+import {
+  append,
+  checkOrder,
+  fails,
+  FRAME,
+  isExhaustive,
+  numbered,
+  omitted,
+  passes,
+  read,
+  ring,
+  type State,
+  withCas,
+} from "./models.ts";
+
+Deno.test("broadcast: of two writers at once the later is refused", async () => {
+  const become = ({ handle }: State) => {
+    try {
+      using writer = Broadcast.attach(handle).writer();
+      writer.send(new Uint8Array(8));
+      return writer.position;
+    } catch (error) {
+      return (error as Error).message;
+    }
+  };
+  await passes({
+    setup: ring(),
+    threads: { first: become, second: become },
+    check(_, { first, second }) {
+      const refused = [first, second].filter((result) => typeof result === "string");
+      assert(refused.every((message) => message.includes("has one")), refused.join());
+      const positions = [first, second].filter((result) => typeof result === "number");
+      assertEquals(Math.max(...positions), positions.length * FRAME);
+    },
+  });
+});
+
+/** The data of a ring. */
+function dataOf(handle: BroadcastHandle): Uint8Array {
+  const { memory, byteOffset, segments, capacityBytes } = Broadcast.attach(handle);
+  const shape = { capacityBytes, segments, startPosition: 0, metadataBytes: 0 };
+  return new Uint8Array(memory.buffer, byteOffset + dataByteOffset(shape), capacityBytes);
+}
+
+/** Messages of the old writer have small numbers, those of the new one begin here. */
+const NEW = 100;
+
+/** A writer that goes on as long as it may; returns how many messages it published. */
+function writeUntilReplaced(count: number) {
+  return ({ handle }: State): number => {
+    let published = 0;
+    try {
+      const writer = Broadcast.attach(handle).writer();
+      for (let number = 1; number <= count; number++) {
+        writer.append(numbered(number), { userValue: number });
+        writer.publish();
+        published++;
+      }
+    } catch (error) {
+      // The second if it begins after the other one.
+      assert(/another writer has taken over|has one/.test((error as Error).message), `${error}`);
+    }
+    return published;
+  };
+}
+
+/** One that takes over from it. */
+function takeOver(count: number, first = NEW) {
+  return ({ handle }: State): number => {
+    const writer = Broadcast.attach(handle).writer({ takeOver: true });
+    for (let i = 0; i < count; i++) {
+      writer.append(numbered(first + i), { userValue: first + i });
+      writer.publish();
+    }
+    return count;
+  };
+}
+
+/** A reader of both, which returns the numbers of the messages, and -1 for each that was lost. */
+function readBoth(polls: number) {
+  return ({ handle }: State): number[] => {
+    const reader = Broadcast.attach(handle).reader({ from: 0, onOverrun: "continue" });
+    const numbers: number[] = [];
+    for (let i = 0; i < polls; i++) {
+      reader.poll();
+      for (let lost = reader.takeLosses().messages; lost > 0; lost--) numbers.push(-1);
+      while (reader.next()) {
+        const [first, second] = new Uint32Array(reader.message().slice().buffer);
+        assertEquals(first, second, "a torn message was accepted");
+        numbers.push(first!);
+      }
+    }
+    return numbers;
+  };
+}
+
+/** Everything that the old writer published comes first, then what the new one did. */
+function checkBoth(numbers: number[], old: number): void {
+  numbers.forEach((number, i) => {
+    if (number > 0) assertEquals(number, i < old ? i + 1 : NEW + i - old, numbers.join());
+  });
+}
+
+Deno.test("broadcast: a new writer goes on where the old one gave up", async () => {
+  const writeNext = ({ handle }: State) => {
+    try {
+      using writer = Broadcast.attach(handle).writer();
+      append(writer, 1 + writer.position / FRAME);
+      // Enters a segment for nothing.
+      writer.claim(8);
+    } catch (error) {
+      assert((error as Error).message.includes("has one"), `${error}`);
+    }
+  };
+  await passes({
+    setup: ring(),
+    threads: { first: writeNext, second: writeNext, reader: read(2) },
+    check: (_, { reader }) => checkOrder(reader),
+  });
+});
+
+Deno.test("broadcast: a new writer takes over from one that goes on, and readers lose nothing", async () => {
+  const outcomes = new Set<string>();
+  await passes({
+    setup: ring(),
+    threads: { old: writeUntilReplaced(2), new: takeOver(1), reader: readBoth(2) },
+    check(_, { old, reader }) {
+      assert(!reader.includes(-1), "a loss without a lap");
+      checkBoth(reader, old);
+      outcomes.add(reader.join());
+    },
+  });
+  for (const outcome of ["100", "1,100", "1,2,100", "1", "1,2", ""]) {
+    assert(outcomes.has(outcome), `${outcome} in ${[...outcomes].join(";")}`);
+  }
+});
+
+// The old writer began its second message; the new one finds that its segment was entered.
+Deno.test("broadcast: a new writer leaves out what the old one may yet write", async () => {
+  await passes({
+    setup() {
+      const state = ring()();
+      const writer = Broadcast.attach(state.handle).writer();
+      writer.send(numbered(1), { userValue: 1 });
+      writer.claim(8);
+      return state;
+    },
+    threads: {
+      // Fills what it has claimed, header and all, whatever has happened since.
+      old: ({ handle }: State) => dataOf(handle).fill(0xff, FRAME, 2 * FRAME),
+      new: takeOver(1),
+      reader: readBoth(3),
+    },
+    check: (_, { reader }) => checkBoth(reader, 1),
+  });
+});
+
+Deno.test("broadcast: a reader that sleeps is woken by a writer that takes over", async () => {
+  await passes({
+    setup() {
+      const state = ring()();
+      Broadcast.attach(state.handle).writer();
+      return state;
+    },
+    threads: {
+      new: takeOver(1),
+      reader({ handle }: State) {
+        const reader = Broadcast.attach(handle).reader({ from: 0 });
+        do assert(reader.wait()); while (!reader.poll());
+        assert(reader.next());
+        assertEquals(reader.message(), numbered(NEW));
+      },
+    },
+  });
+});
+
+Deno.test("broadcast: of two that take over at once one stays, in up to two preemptions", async () => {
+  const tryToTakeOver = ({ handle }: State): boolean => {
+    try {
+      Broadcast.attach(handle).writer({ takeOver: true });
+      return true;
+    } catch (error) {
+      assert((error as Error).message.includes("another writer has taken over"), `${error}`);
+      return false;
+    }
+  };
+  await passes({
+    setup() {
+      const state = ring()();
+      const writer = Broadcast.attach(state.handle).writer();
+      writer.send(numbered(1), { userValue: 1 });
+      writer.claim(8);
+      return state;
+    },
+    threads: { first: tryToTakeOver, second: tryToTakeOver },
+    // All of them are 554,160 executions, in some three minutes.
+    ...(isExhaustive ? {} : { preemptions: 2, allowIncomplete: true }),
+    check(state, { first, second }) {
+      assert(first || second, "nobody stayed");
+      takeOver(1)(state);
+      checkBoth(readBoth(2)(state), 1);
+    },
+  });
+});
+
+// --- broken twins -----------------------------------------------------------------------------
+
+Deno.test("broken twin: a writer that takes over without a sign in the epochs is a race", async () => {
+  await fails("data race", {
+    setup: ring(),
+    threads: {
+      old: writeUntilReplaced(2),
+      new: withCas(
+        takeOver(1),
+        (index, expected, replacement) =>
+          index >= segmentLine(0) && replacement < expected + EPOCH_STEP,
+        omitted,
+      ),
+      reader: readBoth(2),
+    },
+  });
+});
+
+Deno.test("broken twin: a writer that was replaced, and publishes all the same, is seen", async () => {
+  const error = await assertRejects(() =>
+    explore({
+      setup: ring(),
+      threads: {
+        old: withCas(writeUntilReplaced(2), (index) =>
+          index === POSITION, ({ exchange }) => (view, index, expected, replacement) => {
+          exchange(view, index, replacement);
+          return expected;
+        }),
+        new: takeOver(1),
+        reader: readBoth(2),
+      },
+      check: (_, { old, reader }) =>
+        checkBoth(reader, old),
+    }), ExplorationError);
+  assert(["data race", "assertion", "exception"].includes(error.failure.kind), error.message);
+});
