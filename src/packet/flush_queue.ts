@@ -80,7 +80,6 @@ import { checkInteger, describe } from "../memory/layout.ts";
 import type { Memory } from "../memory/memory.ts";
 import { Region, type RegionHandle } from "../memory/region.ts";
 import type { BufferPool } from "../pool/buffer_pool.ts";
-import { FlushList } from "./flush_list.ts";
 import {
   BUFFER_COUNT,
   BUFFER_SIZE,
@@ -88,23 +87,24 @@ import {
   CONSUMED,
   CURRENT,
   FLUSH_QUEUE,
+  FLUSHED,
   FLUSHER,
   FREE,
-  HEAD,
   largestMessageCount,
-  LOCAL,
   MESSAGE_COUNT,
-  NEXT,
-  QUEUED,
+  MOST_WRITERS,
+  NO_TICKET,
+  RECEIVED,
   RESERVED,
   SEGMENT_WORDS,
-  SEGMENTS,
   Shape,
   SHARED,
+  TICKET,
   USE,
   WRITER_COUNT,
   WRITERS,
 } from "./flush_queue_layout.ts";
+import { QueueEnd } from "./queue_end.ts";
 import { LocalWriter } from "./writer_local.ts";
 import { SharedWriter } from "./writer_shared.ts";
 import { WriteFlusher } from "./write_flusher.ts";
@@ -117,7 +117,7 @@ export type FlushQueueHandle = RegionHandle<"busbar.flushQueue">;
 export interface FlushQueueOptions {
   /** Where the writers' buffers come from. */
   pool: BufferPool;
-  /** How many writers there may be at a time, from 1 to 1024; 8 by default. */
+  /** How many writers there may be at a time, from 1 to 30; 8 by default. */
   writers?: number;
   /**
    * How many messages one buffer may hold; by default one for every 32 bytes, but at least 16.
@@ -137,7 +137,7 @@ export interface QueueWriterOptions {
 }
 
 const DEFAULT_WRITERS = 8;
-const MAX_WRITERS = 1024;
+const MAX_WRITERS = MOST_WRITERS;
 const DEFAULT_BYTES_PER_MESSAGE = 32;
 const DEFAULT_LEAST_MESSAGES = 16;
 const MAX_BUFFER_SIZE = 2 ** 26;
@@ -176,13 +176,13 @@ export class FlushQueue {
   readonly #region: Region<"busbar.flushQueue">;
   readonly #pool: BufferPool;
   readonly #shape: Shape;
-  readonly #list: FlushList;
+  readonly #end: QueueEnd;
 
   private constructor(region: Region<"busbar.flushQueue">, shape: Shape, pool: BufferPool) {
     this.#region = region;
     this.#shape = shape;
     this.#pool = pool;
-    this.#list = new FlushList(region.memory, region.words, shape, pool);
+    this.#end = new QueueEnd(region.memory, region.words, shape, pool);
     labelRegion(region, shape);
   }
 
@@ -259,14 +259,14 @@ export class FlushQueue {
     const { isShared = false } = options;
     const { words } = this.#region;
     if (options.id !== undefined) checkInteger("create writer", "id", options.id, 0, MAX_ID);
-    const use = isShared ? SHARED + 1 : LOCAL;
+    const use = isShared ? SHARED + 1 : 1 + this.#pool.thread;
     for (let index = 0; index < this.#shape.writerCount; index++) {
       const base = this.#shape.writer(index);
       // Pairs with the store of who had the place before.
       if (Atomics.compareExchange(words, base + USE, FREE, use) !== FREE) continue;
       const id = options.id ?? index;
-      if (!isShared) return new LocalWriter(this.#list, index, id);
-      return new SharedWriter(this.#list, index, id);
+      if (!isShared) return new LocalWriter(this.#end, index, id);
+      return new SharedWriter(this.#end, index, id);
     }
     throw new Error(
       `Cannot create writer as all ${this.#shape.writerCount} places are taken: dispose of one first`,
@@ -292,7 +292,7 @@ export class FlushQueue {
       );
     }
     Atomics.add(words, use, 1);
-    return new SharedWriter(this.#list, index, id);
+    return new SharedWriter(this.#end, index, id);
   }
 
   /**
@@ -301,7 +301,7 @@ export class FlushQueue {
    * @throws {Error} If the queue has one.
    */
   flusher(): WriteFlusher {
-    return new WriteFlusher(this.#list);
+    return new WriteFlusher(this.#end);
   }
 }
 
@@ -316,7 +316,9 @@ function initialize(words: Int32Array, shape: Shape): void {
     // Segment 0 counts as consumed, and like all places of the ring as closed and without messages.
     words[base + CONSUMED] = 1;
     for (let place = 0; place < shape.segmentCount; place++) {
-      words[base + SEGMENTS + place * SEGMENT_WORDS + RESERVED] = CLOSED;
+      const segment = shape.segment(base, place);
+      words[segment + RESERVED] = CLOSED;
+      words[segment + TICKET] = NO_TICKET;
     }
   }
 }
@@ -343,17 +345,16 @@ function readShape(words: Int32Array): Shape {
 /** Names the words for an observer's reports. */
 function labelRegion(region: Region<"busbar.flushQueue">, shape: Shape): void {
   region.label("flusher", FLUSHER);
-  region.label("head", HEAD);
+  region.label("flushed", FLUSHED);
   for (let index = 0; index < shape.writerCount; index++) {
     const base = shape.writer(index);
     const name = `writer${index}`;
     region.label(`${name}.use`, base + USE);
-    region.label(`${name}.queued`, base + QUEUED);
-    region.label(`${name}.next`, base + NEXT);
     region.label(`${name}.current`, base + CURRENT);
     region.label(`${name}.consumed`, base + CONSUMED);
+    region.label(`${name}.received`, base + RECEIVED, 2);
     for (let place = 0; place < shape.segmentCount; place++) {
-      const segment = base + SEGMENTS + place * SEGMENT_WORDS;
+      const segment = shape.segment(base, place);
       region.label(`${name}.reserved${place}`, segment + RESERVED);
       region.label(`${name}.segment${place}`, segment + RESERVED + 1, SEGMENT_WORDS - 1);
     }
@@ -361,6 +362,6 @@ function labelRegion(region: Region<"busbar.flushQueue">, shape: Shape): void {
   for (let buffer = 0; buffer < shape.bufferCount; buffer++) {
     const table = shape.table(buffer);
     region.label(`marks${buffer}`, table, shape.marksWords);
-    region.label(`messages${buffer}`, table + shape.marksWords, 2 * shape.messageCount);
+    region.label(`messages${buffer}`, table + shape.marksWords, 3 * shape.messageCount);
   }
 }

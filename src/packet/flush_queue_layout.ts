@@ -5,21 +5,23 @@
  *
  *     word  0 | magic | version | buffer size | buffers | writers | messages a buffer |
  *     word 16 | flusher |              who receives
- *     word 32 | head |                 the list of writers that have flushed
+ *     word 32 | flushed |              which writers have flushed
  *     word 48 | writer 0 ...           `writers` of these
  *             | table of buffer 0 ...  `buffers` of these
  *
  * A writer:
  *
- *     word  0 | use |                  whether somebody has it
- *     word 16 | queued | next |        its place in the list
- *     word 32 | current |              the number of its latest segment
- *     word 48 | consumed | received |  what is received next: segment, and message of it
- *     word 64 | segment 0: reserved, buffer, id, is shared, ticket | segment 1 ...
+ *     word  0 | use |                            who has it
+ *     word 16 | current |                        the number of its latest segment
+ *     word 32 | consumed | received | received | the segment that is received next, and how much of it
+ *     word 48 | segment 0: reserved, buffer, id, is shared, ticket | segment 1 ...
  *
  * A buffer's table, which belongs to whoever the buffer belongs to:
  *
- *     | marks: 16 messages a word | offset and length of message 0 | of message 1 ...
+ *     | marks: 16 messages a word | offset and length of message 0 | ... | count of message 0 | ...
+ *
+ * A local writer puts messages that lie end to end, and have ended in order, into one place of the
+ * table; its count says how many. For a shared writer each has a place for itself, and no count.
  *
  * @module
  */
@@ -30,7 +32,7 @@ import { FIRST_WORD, type RegionKind } from "../memory/region.ts";
 /** By what flush queues are known. */
 export const FLUSH_QUEUE: RegionKind<"busbar.flushQueue"> = {
   kind: "busbar.flushQueue",
-  version: 1,
+  version: 2,
   magic: 0x666c7368, // "flsh"
 };
 
@@ -42,45 +44,57 @@ export const BUFFER_COUNT: number = FIRST_WORD + 1;
 export const WRITER_COUNT: number = FIRST_WORD + 2;
 /** How many messages a buffer may hold. */
 export const MESSAGE_COUNT: number = FIRST_WORD + 3;
-/** 0: nobody receives. 1: somebody does. Taken by compareExchange, given back by its holder. */
+/**
+ * {@link NOBODY}, {@link DIED}, or 1 + the thread of the pool that receives. Taken by compareExchange,
+ * given back by its holder, or by who reclaims that.
+ */
 export const FLUSHER = 16;
 /**
- * {@link EMPTY}, {@link SLEEPING}, or 1 + the writer at the head of the list. Linked to by
- * compareExchange by who flushes; taken whole by exchange by the flusher.
+ * A bit for each writer that has flushed, {@link ABANDONING} and {@link SLEEPING}. Or-ed to by who
+ * flushes or reclaims; taken whole by exchange by the flusher.
  */
-export const HEAD = 32;
+export const FLUSHED = 32;
 /** The words of the region before its writers. */
 export const WRITERS = 48;
 
-/** {@link HEAD}: the list has no writer. */
-export const EMPTY = 0;
-/** {@link HEAD}: the list has no writer and the flusher may sleep. */
-export const SLEEPING: number = -1;
+/** {@link FLUSHER}: nobody receives. */
+export const NOBODY = 0;
+/** {@link FLUSHER}: nobody receives, and who did so last has died. */
+export const DIED: number = -1;
 
-/** {@link FREE}, {@link LOCAL}, or {@link SHARED} plus how many threads have attached. */
+/** How many writers {@link FLUSHED} has bits for. */
+export const MOST_WRITERS = 30;
+/** {@link FLUSHED}: the writers of a thread that died are to be settled. */
+export const ABANDONING: number = 1 << 30;
+/** {@link FLUSHED}: nothing was flushed, and the flusher may sleep. */
+export const SLEEPING: number = 1 << 31;
+
+/**
+ * {@link FREE}, 1 + the thread of the pool that has it for itself, {@link SHARED} plus how many have
+ * attached, or {@link ABANDONED}.
+ */
 export const USE = 0;
-/** 0: not in the list. 1: in it, or about to be. Exchanged by who flushes; cleared by the flusher. */
-export const QUEUED = 16;
-/** The next in the list, as {@link HEAD}; written by who set {@link QUEUED}, before it links. */
-export const NEXT = 17;
 /**
  * The number of the latest segment, shifted by {@link CURRENT_SHIFT}, with {@link SWITCHING} and
  * {@link WAITING}. Changed by read-modify-writes of the threads that write.
  */
-export const CURRENT = 32;
+export const CURRENT = 16;
 /** The number of the segment that is received next; stored by the flusher. */
-export const CONSUMED = 48;
-/** How many messages of that segment were received, whenever nobody is the flusher. */
-export const RECEIVED = 49;
+export const CONSUMED = 32;
+/**
+ * How many messages of that segment were received: the first of two words if its number is even, the second
+ * if it is odd. Read and written plainly, by the flusher alone.
+ */
+export const RECEIVED = 33;
 /** The words of a writer before its segments. */
-export const SEGMENTS = 64;
+export const SEGMENTS = 48;
 
 /** {@link USE}: nobody has this writer. */
 export const FREE = 0;
-/** {@link USE}: one thread has it. */
-export const LOCAL = 1;
 /** {@link USE}: threads may share it; the low bits count them. */
 export const SHARED: number = 1 << 30;
+/** {@link USE}: who had it has died; the flusher makes it free once all has arrived. */
+export const ABANDONED: number = -1;
 
 /** {@link CURRENT}: a thread is about to open the next segment. */
 export const SWITCHING = 1;
@@ -88,6 +102,8 @@ export const SWITCHING = 1;
 export const WAITING = 2;
 /** {@link CURRENT}: how far the number of the segment is shifted. */
 export const CURRENT_SHIFT = 2;
+/** The bits of a segment's number, which wraps. */
+export const SEQUENCE_MASK: number = -1 >>> CURRENT_SHIFT;
 
 /**
  * The bytes and the messages reserved in the segment, packed as {@link Shape} says, and
@@ -100,8 +116,10 @@ export const BUFFER = 1;
 export const ID = 2;
 /** 1 if threads share the writer; likewise. */
 export const IS_SHARED = 3;
-/** What lets the flusher take the buffer over from who opened the segment; likewise. */
+/** What lets the flusher take the buffer over: written by who opens the segment, then the flusher's. */
 export const TICKET = 4;
+/** {@link TICKET}: of no buffer. */
+export const NO_TICKET: number = -1;
 /** The words of a segment. */
 export const SEGMENT_WORDS = 8;
 
@@ -112,6 +130,8 @@ export const CLOSED: number = 1 << 31;
 export const MARKS_SHIFT = 4;
 /** The messages of a word of marks, less one. */
 export const MARKS_MASK = 15;
+/** All marks of a word. */
+export const MARKS: number = (1 << MARKS_MASK + 1) - 1;
 /** In a word of marks: who ends a message here must flush it, since others wait behind it. */
 export const STALLED: number = 1 << 16;
 
@@ -140,7 +160,7 @@ export class Shape {
     const line = CACHE_LINE_WORDS;
     this.#writerWords = alignUp(SEGMENTS + this.segmentCount * SEGMENT_WORDS, line);
     this.#marksWords = (messageCount + MARKS_MASK) >> MARKS_SHIFT;
-    this.#tableWords = alignUp(this.#marksWords + 2 * messageCount, line);
+    this.#tableWords = alignUp(this.#marksWords + 3 * messageCount, line);
   }
 
   /** The size of the region. */
@@ -156,6 +176,11 @@ export class Shape {
     return this.table(buffer) + this.#marksWords;
   }
 
+  /** From where in a table offset and length of a message are to where its count is, less the message. */
+  get countsOffset(): number {
+    return this.#marksWords + 2 * this.messageCount;
+  }
+
   /** The words of marks that a buffer has. */
   get marksWords(): number {
     return this.#marksWords;
@@ -164,6 +189,11 @@ export class Shape {
   /** Where the words of a writer begin. */
   writer(index: number): number {
     return WRITERS + index * this.#writerWords;
+  }
+
+  /** Where the words of a segment begin, of the writer whose words begin at `base`. */
+  segment(base: number, sequence: number): number {
+    return base + SEGMENTS + (sequence & (this.segmentCount - 1)) * SEGMENT_WORDS;
   }
 
   /** Where the table of a buffer begins, which is where its marks do. */

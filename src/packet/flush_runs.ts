@@ -1,39 +1,45 @@
 /**
- * What the flusher does with the shared words: takes the list of writers, and goes through their
- * segments and messages, run by run.
+ * What the flusher does with the shared words: takes the writers that have flushed, and goes through
+ * their segments and messages, run by run.
+ *
+ * It has a buffer for itself only from the end of its segment on. Until then the segment keeps the
+ * ticket, so that the buffer outlives a flusher that dies.
  *
  * The protocol is described at the head of `flush_queue.ts`.
  *
  * @module
  */
 
-import type { Buffers } from "./buffers.ts";
-import type { FlushList } from "./flush_list.ts";
+import type { BufferPool } from "../pool/buffer_pool.ts";
 import {
+  ABANDONED,
+  ABANDONING,
   BUFFER,
   CLOSED,
   CONSUMED,
   CURRENT,
   CURRENT_SHIFT,
-  EMPTY,
+  DIED,
+  FLUSHED,
   FLUSHER,
-  HEAD,
+  FREE,
   ID,
   IS_SHARED,
+  MARKS,
   MARKS_MASK,
   MARKS_SHIFT,
-  NEXT,
-  QUEUED,
+  NOBODY,
   RECEIVED,
   RESERVED,
-  SEGMENT_WORDS,
-  SEGMENTS,
+  SEQUENCE_MASK,
   type Shape,
   SLEEPING,
   STALLED,
   TICKET,
+  USE,
 } from "./flush_queue_layout.ts";
 import { NO_BUFFER } from "./open_reservations.ts";
+import type { QueueEnd } from "./queue_end.ts";
 
 // The hot path's own names, since an imported binding is loaded anew at each use.
 const SHIFT = MARKS_SHIFT;
@@ -55,60 +61,69 @@ export class FlushRuns {
   /** The user's number of its writer. */
   writerId = 0;
 
-  readonly #flushList: FlushList;
+  readonly #end: QueueEnd;
   readonly #words: Int32Array;
   readonly #shape: Shape;
-  readonly #pool: Buffers;
+  readonly #pool: BufferPool;
+  readonly #countsOffset: number;
   /** By writer: the segment that is received next. */
   readonly #sequences: Int32Array;
-  /** By writer: the message of it that is received next. */
-  readonly #slots: Int32Array;
-  /** By writer: the buffer of that segment, if it has become ours, or {@link NO_BUFFER}. */
-  readonly #held: Int32Array;
+  /** By writer: the latest segment that is known of. */
+  readonly #latest: Int32Array;
+  /** Whether the flusher before has died: it may have taken what comes next. */
+  readonly #followsDead: boolean;
+  /** A bit for each writer whose thread has died. */
+  #abandoned = 0;
 
-  /** 1 + the next writer of the list that was taken, or {@link EMPTY}. */
-  #list = EMPTY;
+  /** A bit for each writer that is yet to be gone through. */
+  #writers = 0;
   /** The writer that is being gone through. */
   #writer = NO_WRITER;
-  /** The latest segment of the writer. */
-  #last = 0;
-  /** The buffer of the present run, if that is all that it is for: to be given back. */
-  #owned = NO_BUFFER;
+  /** Where the words of the segment begin that the present run is of. */
+  #segment = 0;
+  /** Where it stands how many messages of it were received. */
+  #received = 0;
+  /** How many were, once the present run is. */
+  #slot = 0;
+  /** What was reserved in it at the last look. */
+  #reserved = 0;
+  /** Whether the last look has found the end of what had ended. */
+  #isExhausted = false;
+  /** Whether the present run has a buffer for its own. */
+  #isOwned = false;
 
   /**
    * Becomes the flusher of a queue.
    *
    * @throws {Error} If the queue has one.
    */
-  constructor(list: FlushList) {
-    const { words, shape, pool } = list;
-    // Pairs with the store in dispose: we see all that the flusher before us did.
-    if (Atomics.compareExchange(words, FLUSHER, 0, 1) !== 0) {
-      throw new Error(
-        "Cannot become the flusher of the queue as it has one: dispose of that one first",
-      );
-    }
-    this.#flushList = list;
+  constructor(end: QueueEnd) {
+    const { words, shape, pool } = end;
+    this.#followsDead = becomeFlusher(words, pool.thread);
+    this.#end = end;
     this.#words = words;
     this.#shape = shape;
     this.#pool = pool;
+    this.#countsOffset = shape.countsOffset;
     this.#sequences = new Int32Array(shape.writerCount);
-    this.#slots = new Int32Array(shape.writerCount);
-    this.#held = new Int32Array(shape.writerCount).fill(NO_BUFFER);
+    this.#latest = new Int32Array(shape.writerCount);
     for (let writer = 0; writer < shape.writerCount; writer++) {
-      const base = shape.writer(writer);
-      this.#sequences[writer] = Atomics.load(words, base + CONSUMED);
-      this.#slots[writer] = Atomics.load(words, base + RECEIVED);
+      const sequence = Atomics.load(words, shape.writer(writer) + CONSUMED);
+      this.#sequences[writer] = sequence;
+      this.#latest[writer] = (sequence - 1) & SEQUENCE_MASK;
     }
   }
 
-  /** Takes the list of writers that have flushed; says whether there is something to go through. */
+  /** Takes the writers that have flushed; says whether there are any to go through. */
   poll(): boolean {
-    if (this.#writer !== NO_WRITER || this.#list !== EMPTY) return true;
-    // Takes the whole list: pairs with the compareExchange of those that linked to it.
-    const head = Atomics.exchange(this.#words, HEAD, EMPTY);
-    this.#list = head > EMPTY ? head : EMPTY;
-    if (this.#list !== EMPTY) return true;
+    if (this.#writer !== NO_WRITER || this.#writers !== 0) return true;
+    // Takes all: pairs with the `or` of those that have flushed.
+    const flushed = Atomics.exchange(this.#words, FLUSHED, 0) & ~SLEEPING;
+    if (flushed !== 0) {
+      if ((flushed & ABANDONING) !== 0) this.#findAbandoned();
+      this.#writers = flushed & ~ABANDONING;
+      return this.#writers !== 0;
+    }
     // Writers may wait for the buffers that this thread has given back, and keeps for itself.
     this.#pool.flush();
     return false;
@@ -117,55 +132,83 @@ export class FlushRuns {
   /** As {@link FlushRuns.poll}; if there is nothing, says that the flusher may sleep. */
   pollOrMark(): boolean {
     if (this.poll()) return true;
-    // Pairs with the compareExchange of who links: it finds our mark, or we find its list.
-    return Atomics.compareExchange(this.#words, HEAD, EMPTY, SLEEPING) > EMPTY && this.poll();
+    // Pairs with the `or` of who flushes: it finds our mark, or we find its bits.
+    return Atomics.compareExchange(this.#words, FLUSHED, 0, SLEEPING) > 0 && this.poll();
   }
 
   /** Goes on to the next run of what was taken, and gives back what the present one held. */
   next(): boolean {
-    if (this.#owned !== NO_BUFFER) this.#giveOwnedBack();
+    if (this.buffer !== NO_BUFFER) this.#settle();
     for (;;) {
-      if (this.#writer === NO_WRITER && !this.#visitNext()) {
-        this.buffer = NO_BUFFER;
-        return false;
+      if (this.#writer === NO_WRITER) {
+        const writers = this.#writers;
+        if (writers === 0) return false;
+        this.#writer = 31 - Math.clz32(writers & -writers);
+        this.#writers = writers & (writers - 1);
+        this.#isExhausted = false;
       }
       if (this.#findRun()) return true;
       this.#writer = NO_WRITER;
     }
   }
 
-  /** Lets another become the flusher, who goes on where this one is. */
-  dispose(): void {
-    if (this.#owned !== NO_BUFFER) this.#giveOwnedBack();
-    this.buffer = NO_BUFFER;
-    const { writerCount } = this.#shape;
-    for (let writer = 0; writer < writerCount; writer++) {
-      const buffer = this.#held[writer]!;
-      // The next flusher takes it over.
-      if (buffer !== NO_BUFFER) {
-        this.#words[this.#segmentAt(writer) + TICKET] = this.#pool.sendBuffer(buffer);
-      }
-      Atomics.store(this.#words, this.#shape.writer(writer) + RECEIVED, this.#slots[writer]!);
+  /** Takes a reference to the present run's buffer, which this thread is to release. */
+  retain(): void {
+    if (this.buffer === NO_BUFFER) {
+      throw new Error("Cannot make a packet as there is no present run");
     }
-    this.#returnList();
-    // Pairs with the compareExchange of the next flusher.
-    Atomics.store(this.#words, FLUSHER, 0);
+    const ticket = this.#isOwned ? this.#shape.ownedTicket(this.buffer) : this.#segment + TICKET;
+    this.#pool.receiveBuffer(this.buffer, this.#words[ticket]!);
+    this.#pool.retain(this.buffer);
+    this.#words[ticket] = this.#pool.sendBuffer(this.buffer);
   }
 
-  /** Begins with the next writer of the list. */
-  #visitNext(): boolean {
-    if (this.#list === EMPTY) return false;
-    const words = this.#words;
-    const writer = this.#list - 1;
-    const base = this.#shape.writer(writer);
-    this.#writer = writer;
-    this.#list = words[base + NEXT]!;
-    // Before we look at the marks. Whoever ends a message from here on, and flushes it, queues the
-    // writer again; pairs with its exchange, after which it overwrites the link.
-    Atomics.store(words, base + QUEUED, 0);
-    // Pairs with the opening of the segments: their words are readable.
-    this.#last = Atomics.load(words, base + CURRENT) >>> CURRENT_SHIFT;
-    return true;
+  /** Lets another become the flusher, who goes on where this one is. */
+  dispose(): void {
+    if (this.buffer !== NO_BUFFER) this.#settle();
+    const present = this.#writer === NO_WRITER ? 0 : 1 << this.#writer;
+    const rest = this.#writers | present | (this.#abandoned === 0 ? 0 : ABANDONING);
+    if (rest !== 0) Atomics.or(this.#words, FLUSHED, rest);
+    this.#writer = NO_WRITER;
+    this.#writers = 0;
+    // Pairs with the compareExchange of the next flusher.
+    Atomics.store(this.#words, FLUSHER, this.#followsDead ? DIED : NOBODY);
+  }
+
+  /** Notes which writers were abandoned. */
+  #findAbandoned(): void {
+    for (let writer = 0; writer < this.#shape.writerCount; writer++) {
+      // Pairs with the compareExchange of who has abandoned it.
+      const use = Atomics.load(this.#words, this.#shape.writer(writer) + USE);
+      if (use === ABANDONED) this.#abandoned |= 1 << writer;
+    }
+  }
+
+  /** The present run was received. */
+  #settle(): void {
+    const { buffer } = this;
+    this.buffer = NO_BUFFER;
+    if (!this.#isOwned) {
+      this.#words[this.#received] = this.#slot;
+      return;
+    }
+    const isOurs = this.#receive(buffer, this.#words[this.#shape.ownedTicket(buffer)]!);
+    this.#words[this.#received] = this.#slot;
+    if (isOurs) this.#pool.release(buffer);
+  }
+
+  /** Takes a buffer over; says whether it was there to be taken. */
+  #receive(buffer: number, ticket: number): boolean {
+    if (!this.#followsDead) {
+      this.#pool.receiveBuffer(buffer, ticket);
+      return true;
+    }
+    try {
+      this.#pool.receiveBuffer(buffer, ticket);
+      return true;
+    } catch {
+      return false; // The flusher that died has taken it, and it is taken back from that one.
+    }
   }
 
   /** Finds the next run of the present writer. */
@@ -173,95 +216,139 @@ export class FlushRuns {
     const words = this.#words;
     const shape = this.#shape;
     const writer = this.#writer;
+    const base = shape.writer(writer);
     for (;;) {
       const sequence = this.#sequences[writer]!;
-      // Numbers of segments wrap.
-      if ((this.#last - sequence) << CURRENT_SHIFT < 0) return false;
-      const segment = this.#segmentAt(writer);
-      const buffer = words[segment + BUFFER]!;
-      if (this.#held[writer] === NO_BUFFER) this.#hold(writer, buffer, words[segment + TICKET]!);
-      if (this.#gather(writer, buffer)) {
-        this.writerId = words[segment + ID]!;
-        return true;
-      }
-      const slot = this.#slots[writer]!;
-      const reserved = Atomics.load(words, segment + RESERVED);
-      const count = (reserved & ~CLOSED) >>> shape.bytesBits;
-      if (reserved < 0 && slot === count) this.#consume(writer, sequence, buffer, count);
-      else if (words[segment + IS_SHARED] === 0 || !this.#stall(buffer, slot, count, reserved)) {
+      if (!this.#isOpened(writer, base, sequence)) {
+        if ((this.#abandoned & 1 << writer) !== 0) this.#free(writer, base, sequence);
         return false;
       }
+      const segment = shape.segment(base, sequence);
+      const buffer = words[segment + BUFFER]!;
+      this.#received = base + RECEIVED + (sequence & 1);
+      this.#segment = segment;
+      if (!this.#isExhausted) {
+        // Pairs with who has closed the segment.
+        this.#reserved = Atomics.load(words, segment + RESERVED);
+        if (this.#gather(writer, buffer, this.#countOf(writer, segment))) {
+          this.writerId = words[segment + ID]!;
+          return true;
+        }
+      }
+      this.#isExhausted = false;
+      const isLast = this.#reserved >= 0 && (this.#abandoned & 1 << writer) === 0;
+      const slot = words[this.#received]!;
+      const count = this.#countOf(writer, segment);
+      if (!isLast && slot === count) this.#consume(writer, base, sequence, buffer);
+      else if (words[segment + IS_SHARED] === 0 || !this.#stall(buffer, slot, count)) return false;
     }
   }
 
-  /** Makes a run of the messages that have ended and lie one after the other. */
-  #gather(writer: number, buffer: number): boolean {
+  /** Whether the segment `sequence` of a writer was opened. */
+  #isOpened(writer: number, base: number, sequence: number): boolean {
+    // Numbers of segments wrap.
+    if ((this.#latest[writer]! - sequence) << CURRENT_SHIFT >= 0) return true;
+    // Pairs with the opening of the segments: their words are readable.
+    const latest = Atomics.load(this.#words, base + CURRENT) >>> CURRENT_SHIFT;
+    this.#latest[writer] = latest;
+    return (latest - sequence) << CURRENT_SHIFT >= 0;
+  }
+
+  /** How many messages the segment has, or may have. */
+  #countOf(writer: number, segment: number): number {
+    const reserved = this.#reserved;
+    const isShared = this.#words[segment + IS_SHARED] !== 0;
+    // What a local writer has reserved in an open segment it alone knows.
+    return reserved < 0 || isShared
+      ? (reserved & ~CLOSED) >>> this.#shape.bytesBits
+      : this.#shape.messageCount;
+  }
+
+  /** Makes a run of the messages that have ended and lie end to end, among the first `count`. */
+  #gather(writer: number, buffer: number, count: number): boolean {
     const words = this.#words;
     const table = this.#shape.table(buffer);
-    const slots = table + this.#shape.marksWords;
-    const limit = this.#shape.messageCount;
-    let slot = this.#slots[writer]!;
+    const entries = table + this.#shape.marksWords;
+    const counts = words[this.#segment + IS_SHARED] === 0 ? table + this.#countsOffset : 0;
+    const skipsOpen = (this.#abandoned & 1 << writer) !== 0;
+    const first = words[this.#received]!;
+    let slot = first;
     let marks = 0;
-    let isLoaded = false;
-    let begin = 0;
-    let end = 0;
+    let begin = -1;
+    let end = -1;
     let messages = 0;
-    for (; slot < limit; slot++) {
-      if (!isLoaded || (slot & MASK) === 0) {
-        // Pairs with who ended the messages that are marked.
+    this.#isOwned = false;
+    this.#isExhausted = true;
+    for (; slot < count; slot++) {
+      // Pairs with who ended the messages that are marked.
+      if (slot === first || (slot & MASK) === 0) {
         marks = Atomics.load(words, table + (slot >> SHIFT));
-        isLoaded = true;
       }
-      if ((marks & 1 << (slot & MASK)) === 0) break;
-      const length = words[slots + 2 * slot + 1]!;
-      if (length < 0) continue;
-      const offset = words[slots + 2 * slot]!;
-      if (messages === 0) {
-        begin = end = offset;
-      } else if (offset !== end) {
+      if ((marks & 1 << (slot & MASK)) === 0) {
+        if (skipsOpen) continue;
         break;
       }
-      messages++;
-      if (offset < 0) {
-        this.#slots[writer] = slot + 1;
-        this.#owned = -1 - offset;
-        this.#pool.receiveBuffer(this.#owned, words[this.#shape.ownedTicket(this.#owned)]!);
-        this.#show(this.#owned, 0, length, 1);
-        return true;
+      const length = words[entries + 2 * slot + 1]!;
+      if (length < 0) continue;
+      const offset = words[entries + 2 * slot]!;
+      if (messages === 0) begin = end = offset;
+      else if (offset !== end) {
+        this.#isExhausted = false;
+        break;
       }
       end += length;
+      messages += counts === 0 ? 1 : words[counts + slot]!;
+      if (offset < 0) {
+        this.#isExhausted = false;
+        this.#isOwned = true;
+        slot++;
+        break;
+      }
     }
-    this.#slots[writer] = slot;
-    if (messages === 0) return false;
-    this.#show(buffer, begin, end - begin, messages);
+    if (messages === 0) {
+      words[this.#received] = slot;
+      return false;
+    }
+    this.#slot = slot;
+    this.messageCount = messages;
+    this.length = end - begin;
+    this.buffer = this.#isOwned ? -1 - begin : buffer;
+    this.offset = this.#pool.offsetOf(this.buffer) + (this.#isOwned ? 0 : begin);
     return true;
   }
 
-  #show(buffer: number, offset: number, length: number, messages: number): void {
-    this.buffer = buffer;
-    this.offset = this.#pool.offsetOf(buffer) + offset;
-    this.length = length;
-    this.messageCount = messages;
-  }
-
   /** All messages of a closed segment were received: gives its buffer back. */
-  #consume(writer: number, sequence: number, buffer: number, count: number): void {
+  #consume(writer: number, base: number, sequence: number, buffer: number): void {
     const words = this.#words;
-    const table = this.#shape.table(buffer);
-    words.fill(0, table, table + ((count + MASK) >> SHIFT));
-    const following = (sequence + 1) & (-1 >>> CURRENT_SHIFT);
+    const following = (sequence + 1) & SEQUENCE_MASK;
+    const isOurs = this.#receive(buffer, words[this.#segment + TICKET]!);
+    if ((this.#abandoned & 1 << writer) !== 0) {
+      // Whoever has the place next finds it so.
+      Atomics.store(words, this.#segment + RESERVED, CLOSED);
+    }
+    words[base + RECEIVED + (following & 1)] = 0;
     this.#sequences[writer] = following;
-    this.#slots[writer] = 0;
     // After our last look at the segment; pairs with the load of who opens one in its place.
-    Atomics.store(words, this.#shape.writer(writer) + CONSUMED, following);
-    this.#held[writer] = NO_BUFFER;
-    this.#pool.release(buffer);
+    Atomics.store(words, base + CONSUMED, following);
+    if (isOurs) this.#pool.release(buffer);
   }
 
-  /** The buffer of the writer's segment becomes ours. */
-  #hold(writer: number, buffer: number, ticket: number): void {
-    this.#pool.receiveBuffer(buffer, ticket);
-    this.#held[writer] = buffer;
+  /** All that an abandoned writer has left was received: makes its place free. */
+  #free(writer: number, base: number, following: number): void {
+    const words = this.#words;
+    const segment = this.#shape.segment(base, following);
+    try {
+      // It may have died with a segment almost opened.
+      this.#pool.receiveBuffer(words[segment + BUFFER]!, words[segment + TICKET]!);
+      this.#pool.release(words[segment + BUFFER]!);
+    } catch {
+      // It has not: these are of a segment before.
+    }
+    Atomics.store(words, segment + RESERVED, CLOSED);
+    Atomics.store(words, base + CURRENT, this.#latest[writer]! << CURRENT_SHIFT);
+    this.#abandoned &= ~(1 << writer);
+    // Pairs with the compareExchange of who takes the place next.
+    Atomics.store(words, base + USE, FREE);
   }
 
   /**
@@ -270,48 +357,36 @@ export class FlushRuns {
    *
    * @returns Whether it has ended meanwhile.
    */
-  #stall(buffer: number, slot: number, count: number, reserved: number): boolean {
+  #stall(buffer: number, slot: number, count: number): boolean {
     const words = this.#words;
     const table = this.#shape.table(buffer);
-    const word = table + (slot >> SHIFT);
-    if (slot >= count || (reserved >= 0 && !this.#hasEndedBehind(table, slot, count))) return false;
+    if (slot >= count) return false;
+    if (this.#reserved >= 0 && !this.#hasEndedBehind(table, slot, count)) return false;
     // Pairs with the `or` of who ends the message: either it finds this, or we find its mark.
-    return (Atomics.or(words, word, STALLED) & 1 << (slot & MASK)) !== 0;
+    const marks = Atomics.or(words, table + (slot >> SHIFT), STALLED);
+    return (marks & 1 << (slot & MASK)) !== 0;
   }
 
   /** Whether any message after `slot` has ended. */
   #hasEndedBehind(table: number, slot: number, count: number): boolean {
     for (let first = slot & ~MASK; first < count; first += MASK + 1) {
-      const marks = Atomics.load(this.#words, table + (first >> SHIFT)) & (STALLED - 1);
+      const marks = Atomics.load(this.#words, table + (first >> SHIFT)) & MARKS;
       const behind = first > slot ? marks : marks >> ((slot & MASK) + 1);
       if (behind !== 0) return true;
     }
     return false;
   }
+}
 
-  /** Where the words of the writer's segment are that is received next. */
-  #segmentAt(writer: number): number {
-    const place = this.#sequences[writer]! & (this.#shape.segmentCount - 1);
-    return this.#shape.writer(writer) + SEGMENTS + place * SEGMENT_WORDS;
+/** Becomes the flusher; says whether the one before has died. */
+function becomeFlusher(words: Int32Array, thread: number): boolean {
+  // Pairs with the store of the one before: we see all that it did.
+  const before = Atomics.compareExchange(words, FLUSHER, NOBODY, 1 + thread);
+  if (before === NOBODY) return false;
+  if (before === DIED && Atomics.compareExchange(words, FLUSHER, DIED, 1 + thread) === DIED) {
+    return true;
   }
-
-  #giveOwnedBack(): void {
-    this.#pool.release(this.#owned);
-    this.#owned = NO_BUFFER;
-  }
-
-  /** Puts writers that were taken but not gone through back into the list. */
-  #returnList(): void {
-    if (this.#writer !== NO_WRITER) {
-      const base = this.#shape.writer(this.#writer);
-      // The link is ours unless the writer has been queued again.
-      if (Atomics.exchange(this.#words, base + QUEUED, 1) === 0) this.#flushList.link(this.#writer);
-    }
-    while (this.#list !== EMPTY) {
-      const writer = this.#list - 1;
-      this.#list = this.#words[this.#shape.writer(writer) + NEXT]!;
-      this.#flushList.link(writer);
-    }
-    this.#writer = NO_WRITER;
-  }
+  throw new Error(
+    "Cannot become the flusher of the queue as it has one: dispose of that one first",
+  );
 }

@@ -6,18 +6,18 @@
  */
 
 import { remainingMs, type WaitOptions } from "../memory/sleep.ts";
-import type { Buffers } from "./buffers.ts";
+import type { BufferPool } from "../pool/buffer_pool.ts";
 
 /** There may be room without a buffer. */
 export const REOPENED = -2;
 
 /** The tasks of a thread that wait for room in one writer. */
 export class Reopening {
-  readonly #pool: Buffers;
+  readonly #pool: BufferPool;
   #opened: AbortController | undefined;
 
   /** Nobody waits. */
-  constructor(pool: Buffers) {
+  constructor(pool: BufferPool) {
     this.#pool = pool;
   }
 

@@ -7,11 +7,11 @@
  */
 
 import { SleepWord, type WaitOptions } from "../memory/sleep.ts";
+import type { BufferPool } from "../pool/buffer_pool.ts";
 import type { Packet } from "../pool/packet.ts";
-import type { Buffers } from "./buffers.ts";
-import type { FlushList } from "./flush_list.ts";
-import { HEAD, SLEEPING } from "./flush_queue_layout.ts";
+import { FLUSHED, SLEEPING } from "./flush_queue_layout.ts";
 import { FlushRuns } from "./flush_runs.ts";
+import type { QueueEnd } from "./queue_end.ts";
 import { type ByteSink, Drain, type Runs } from "./write_drain.ts";
 
 /**
@@ -68,9 +68,9 @@ import { type ByteSink, Drain, type Runs } from "./write_drain.ts";
  */
 export class WriteFlusher implements Disposable {
   readonly #runs: FlushRuns;
-  readonly #pool: Buffers;
+  readonly #pool: BufferPool;
   readonly #bytes: Uint8Array;
-  readonly #head: SleepWord;
+  readonly #flushed: SleepWord;
   readonly #drain = new Drain();
   /** The runs, as a drain takes them. */
   readonly #toDrain: Runs = {
@@ -81,7 +81,7 @@ export class WriteFlusher implements Disposable {
       return this.take();
     },
   };
-  /** Whether there is something to poll; if not, at which value of {@link HEAD} to sleep. */
+  /** Whether there is something to poll; if not, at which value of {@link FLUSHED} to sleep. */
   readonly #attempt = (): number | undefined =>
     this.#isPending || this.#runs.pollOrMark() ? undefined : SLEEPING;
   /** Whether the present run was neither visited nor drained yet. */
@@ -93,11 +93,11 @@ export class WriteFlusher implements Disposable {
    *
    * @throws {Error} If the queue has one.
    */
-  constructor(list: FlushList) {
-    this.#runs = new FlushRuns(list);
-    this.#pool = list.pool;
-    this.#bytes = list.pool.bytes;
-    this.#head = new SleepWord(list.memory, list.words, HEAD);
+  constructor(end: QueueEnd) {
+    this.#runs = new FlushRuns(end);
+    this.#pool = end.pool;
+    this.#bytes = end.pool.bytes;
+    this.#flushed = new SleepWord(end.memory, end.words, FLUSHED);
   }
 
   /** The bytes of the pool. The present run is `length` bytes from `offset` on. */
@@ -159,9 +159,8 @@ export class WriteFlusher implements Disposable {
    * @throws {Error} If there is no present run.
    */
   takePacket(): Packet {
+    this.#runs.retain();
     const { buffer, offset, length } = this.#runs;
-    if (buffer < 0) throw new Error("Cannot make a packet as there is no present run");
-    this.#pool.retain(buffer);
     return this.#pool.packet(buffer, offset - this.#pool.offsetOf(buffer), length);
   }
 
@@ -173,7 +172,7 @@ export class WriteFlusher implements Disposable {
    * @throws {RangeError} If `timeoutMs` is negative.
    */
   wait(timeoutMs: number = Infinity): boolean {
-    return this.#head.sleepUntil(this.#attempt, timeoutMs);
+    return this.#flushed.sleepUntil(this.#attempt, timeoutMs);
   }
 
   /**
@@ -183,7 +182,7 @@ export class WriteFlusher implements Disposable {
    * @throws The signal's reason, if it is aborted.
    */
   waitAsync(options: WaitOptions = {}): Promise<boolean> {
-    return this.#head.sleepUntilAsync(this.#attempt, options);
+    return this.#flushed.sleepUntilAsync(this.#attempt, options);
   }
 
   /**

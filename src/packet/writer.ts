@@ -17,6 +17,7 @@
 import type { Handle } from "../memory/handle.ts";
 import { checkInteger, describe } from "../memory/layout.ts";
 import type { WaitOptions } from "../memory/sleep.ts";
+import type { BufferPool } from "../pool/buffer_pool.ts";
 import type { Packet } from "../pool/packet.ts";
 
 /** The kind that handles of a shared writer name. */
@@ -65,10 +66,15 @@ export interface WriterHandle extends Handle {
  */
 export abstract class Writer implements Disposable {
   /** The bytes of the pool; messages are written here at the offsets that reserve returns. */
-  abstract get bytes(): Uint8Array;
-
+  readonly bytes: Uint8Array;
   /** The bytes of the longest message: a whole buffer. */
-  abstract get largestMessage(): number;
+  readonly largestMessage: number;
+
+  /** Writes into buffers of this pool. */
+  constructor(pool: BufferPool) {
+    this.bytes = pool.bytes;
+    this.largestMessage = pool.bufferSize;
+  }
 
   /**
    * A plain object that survives structured clone and opens a shared writer in another thread.

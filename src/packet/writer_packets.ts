@@ -4,20 +4,20 @@
  * @module
  */
 
+import type { BufferPool } from "../pool/buffer_pool.ts";
 import type { Packet } from "../pool/packet.ts";
-import type { Buffers } from "./buffers.ts";
 
 const NO_BUFFER = -1;
 
 /** Makes packets of copies, as many to a buffer as fit. */
 export class PacketCopies implements Disposable {
-  readonly #pool: Buffers;
+  readonly #pool: BufferPool;
   #buffer = NO_BUFFER;
   /** How many bytes of the buffer are used. */
   #used = 0;
 
   /** Begins without a buffer. */
-  constructor(pool: Buffers) {
+  constructor(pool: BufferPool) {
     this.#pool = pool;
   }
 

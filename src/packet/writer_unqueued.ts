@@ -9,7 +9,6 @@
 import { deadlineAfter, type WaitOptions } from "../memory/sleep.ts";
 import type { BufferPool } from "../pool/buffer_pool.ts";
 import type { Packet } from "../pool/packet.ts";
-import type { Buffers } from "./buffers.ts";
 import { NO_BUFFER, OpenReservations } from "./open_reservations.ts";
 import { Reopening } from "./reopening.ts";
 import {
@@ -45,7 +44,7 @@ export function createWriter(pool: BufferPool): Writer {
 }
 
 class UnqueuedWriter extends Writer {
-  readonly #pool: Buffers;
+  readonly #pool: BufferPool;
   readonly #open = new OpenReservations();
   readonly #half: number;
   readonly #reopening: Reopening;
@@ -56,19 +55,11 @@ class UnqueuedWriter extends Writer {
   #limit = 0;
   #isDisposed = false;
 
-  constructor(pool: Buffers) {
-    super();
+  constructor(pool: BufferPool) {
+    super(pool);
     this.#pool = pool;
     this.#reopening = new Reopening(pool);
     this.#half = pool.bufferSize >> 1;
-  }
-
-  override get bytes(): Uint8Array {
-    return this.#pool.bytes;
-  }
-
-  override get largestMessage(): number {
-    return this.#pool.bufferSize;
   }
 
   override get handle(): WriterHandle {

@@ -25,6 +25,8 @@ const DATA = 64;
 export class PlainPool {
   readonly bufferSize: number;
   readonly totalBufferCount: number;
+  /** Nothing comes of which thread it is. */
+  readonly thread = 0;
   readonly bytes: Uint8Array;
   readonly #memory: Memory;
   readonly #words: Int32Array;

@@ -88,7 +88,8 @@ for (const isShared of [false, true]) {
     writer.commit(offset, 2);
     writer.send(text.encode("d"));
     writer.flush();
-    assertEquals(drain(flusher), ["a", "bc", "d"]);
+    // A local writer takes the bytes back, so there is no gap.
+    assertEquals(drain(flusher), isShared ? ["a", "bc", "d"] : ["abcd"]);
   });
 
   Deno.test(`${kind} keeps the order of long messages, which have buffers of their own`, () => {
@@ -110,7 +111,11 @@ for (const isShared of [false, true]) {
     const { pool, queue } = make({ messagesPerBuffer: 3, buffers: 12 });
     const writer = queue.writer({ isShared });
     using flusher = queue.flusher();
-    for (let i = 0; i < 10; i++) writer.send(text.encode(String(i)));
+    for (let i = 0; i < 10; i++) {
+      writer.send(text.encode(String(i)));
+      // A local writer needs a place in the table only for what it flushes together.
+      if (!isShared) writer.flush();
+    }
     for (let i = 0; i < 5; i++) writer.send(text.encode("x".repeat(30)));
     writer.flush();
     const runs = drain(flusher);
@@ -422,7 +427,7 @@ Deno.test("a queue refuses options and handles that are not right", () => {
     assertThrows(() => FlushQueue.create({ pool, ...options }), RangeError, message);
   refuse(
     { writers: 0 },
-    "Cannot create flush queue as 'writers' must be a whole number from 1 to 1024",
+    "Cannot create flush queue as 'writers' must be a whole number from 1 to 30",
   );
   refuse({ messagesPerBuffer: 0 }, "'messagesPerBuffer' must be a whole number from 1 to");
   const other = BufferPool.create({ bufferSize: 32, batchCount: 8, batchSize: 1 });
