@@ -1,30 +1,29 @@
 /**
- * Writers and their flusher beside `postMessage`: messages of 60 bytes.
+ * Writers and their flusher beside `postMessage`, and beside no more than a copy: messages of 60 bytes.
  *
- * On one thread: messages are reserved, copied in, committed and flushed, and the flusher sums them
- * up; one iteration is 100,000 of them. From threads to a thread: one or several writers and the
- * flusher are on workers of their own, and one iteration is a burst, wake-ups included; a wrong sum
- * fails the bench.
+ * Each end is on a worker of its own. On one thread: messages are reserved, copied in, committed and
+ * flushed, and the flusher sums them up. From threads to a thread: one or several writers, and the
+ * flusher. One iteration is a burst, wake-ups included; a wrong sum fails the bench.
  *
  * After Deno's own table rounds alternate between the rows, so that a slow spell of the machine meets
- * all of them, and nanoseconds a message are printed; then how much the heap grows over
- * ten million messages.
+ * all of them, and nanoseconds a message are printed, beside those of the native library that does
+ * the same; then how much the heap of the writing thread grows over ten million messages.
  *
  * @module
  */
 
-import { BufferPool, FlushQueue, type WriteFlusher, type Writer } from "../mod.ts";
+import { BufferPool, FlushQueue } from "../mod.ts";
 import {
+  type Bound,
   CONTROL,
   expectedSum,
-  MESSAGE_BYTES,
+  HEAP_ROUNDS,
   type PortEnd,
   type QueueEnd,
-  sumOf,
 } from "./writer_worker.ts";
 
-/** Messages of an iteration. */
-const MESSAGES = 100_000;
+/** Messages of an iteration; for `postMessage`, a tenth. */
+const MESSAGES = 1_000_000;
 /** Alternating rounds for the medians. */
 const ROUNDS = 15;
 /** For how many messages the growth of the heap is measured. */
@@ -32,64 +31,23 @@ const HEAP_MESSAGES = 10_000_000;
 
 const SIZE = { bufferSize: 16 * 1024, batchCount: 16, batchSize: 16 };
 
-interface Way {
-  readonly name: string;
-  /** Brings so many messages across, in all. */
-  readonly messages: number;
-  burst(): void;
-}
-
-/** A writer and a flusher on this thread. */
-class OneThread implements Way {
-  readonly messages = MESSAGES;
-  readonly #writer: Writer;
-  readonly #flusher: WriteFlusher;
-  readonly #payload = new Uint8Array(MESSAGE_BYTES);
-
-  constructor(readonly name: string, isShared: boolean, readonly each: number) {
-    const queue = FlushQueue.create({ pool: BufferPool.create(SIZE) });
-    this.#writer = queue.writer({ isShared });
-    this.#flusher = queue.flusher();
-  }
-
-  burst(): void {
-    this.run(MESSAGES);
-  }
-
-  run(messages: number): void {
-    const writer = this.#writer;
-    const flusher = this.#flusher;
-    const payload = this.#payload;
-    const { bytes } = writer;
-    let sum = 0;
-    for (let i = 0; i < messages;) {
-      for (let k = 0; k < this.each; k++, i++) {
-        payload[0] = i;
-        payload[1] = i >> 8;
-        const at = writer.reserve(MESSAGE_BYTES);
-        bytes.set(payload, at);
-        writer.commit(at);
-      }
-      writer.flush();
-      while (flusher.poll()) {
-        while (flusher.next()) sum = (sum + sumOf(bytes, flusher.offset, flusher.length)) | 0;
-      }
-    }
-    verify(this.name, sum, expectedSum(messages));
-  }
-}
-
 /** Workers that meet at a control block. */
-abstract class Workers implements Way {
-  readonly #control = new Int32Array(new SharedArrayBuffer(CONTROL.words * 4));
+abstract class Way {
+  readonly control = new Int32Array(new SharedArrayBuffer(CONTROL.words * 4));
   #round = 0;
 
-  constructor(readonly name: string, readonly messages: number, readonly sum: number) {}
+  /** Brings `messages` across in each burst; the native library takes `native` nanoseconds for one. */
+  constructor(
+    readonly name: string,
+    readonly messages: number,
+    readonly sum: number,
+    readonly native?: number,
+  ) {}
 
   protected abstract start(control: Int32Array): number;
 
   burst(): void {
-    const control = this.#control;
+    const { control } = this;
     if (this.#round === 0) {
       const ends = this.start(control);
       for (let ready; (ready = Atomics.load(control, CONTROL.ready)) < ends;) {
@@ -102,63 +60,86 @@ abstract class Workers implements Way {
     while (Atomics.load(control, CONTROL.received) < round) {
       Atomics.wait(control, CONTROL.received, round - 1);
     }
-    verify(this.name, control[CONTROL.sum]!, this.sum);
+    const sum = control[CONTROL.sum]!;
+    if (sum !== this.sum) {
+      throw new Error(`${this.name}: expected the sum ${this.sum}, received ${sum}`);
+    }
+  }
+
+  /** Runs so many messages, and at least until the heap was looked at; by how much it has grown. */
+  heapGrowth(messages: number): number {
+    for (let i = 0; i < messages; i += this.messages) this.burst();
+    while (this.#round % HEAP_ROUNDS !== 0) this.burst();
+    return Atomics.load(this.control, CONTROL.heapGrowth);
   }
 }
 
-/** Writers on workers, and the flusher on another. */
-class Threads extends Workers {
-  readonly #writers: number;
-  readonly #isShared: boolean;
-  readonly #each: number;
+/** Options of {@link Queue}. */
+interface QueueWay {
+  /** How many threads write; 0 if the flusher does so itself. */
+  writers: number;
+  each: number;
+  isShared?: boolean;
+  usesSet?: boolean;
+  native?: number;
+}
 
-  constructor(name: string, writers: number, isShared: boolean, each: number) {
-    const messages = MESSAGES * 10 / writers;
-    super(name, messages * writers, (expectedSum(messages) * writers) | 0);
-    this.#writers = writers;
-    this.#isShared = isShared;
-    this.#each = each;
+/** Writers and the flusher. */
+class Queue extends Way {
+  readonly #options: QueueWay;
+
+  constructor(name: string, options: QueueWay) {
+    const messages = MESSAGES / Math.max(1, options.writers);
+    const sum = expectedSum(messages) * Math.max(1, options.writers);
+    super(name, MESSAGES, sum | 0, options.native);
+    this.#options = options;
   }
 
   protected override start(control: Int32Array): number {
+    const { writers, each, isShared = false, usesSet = false } = this.#options;
     const pool = BufferPool.create(SIZE);
     const queue = FlushQueue.create({ pool });
-    const shared = this.#isShared ? queue.writer({ isShared: true }).handle : undefined;
-    const job = {
-      control,
-      pool: pool.handle,
-      queue: queue.handle,
-      shared,
-      each: this.#each,
-    };
-    const messages = this.messages / this.#writers;
-    startWorker({ end: "flusher", ...job, messages: this.messages });
-    for (let i = 0; i < this.#writers; i++) startWorker({ end: "writer", ...job, messages });
-    return this.#writers + 1;
+    const shared = isShared ? queue.writer({ isShared }).handle : undefined;
+    pool.flush();
+    const job = { control, pool: pool.handle, queue: queue.handle, shared, each, usesSet };
+    startWorker({ end: writers === 0 ? "both" : "flusher", ...job, messages: MESSAGES });
+    for (let i = 0; i < writers; i++) {
+      startWorker({ end: "writer", ...job, messages: MESSAGES / writers });
+    }
+    return writers + 1;
+  }
+}
+
+/** Copies into an array, on one thread. */
+class Copies extends Way {
+  constructor() {
+    super("no more than the copy", MESSAGES, expectedSum(MESSAGES));
+  }
+
+  protected override start(control: Int32Array): number {
+    startWorker({ end: "bound", control, messages: MESSAGES });
+    return 1;
   }
 }
 
 /** A port from a worker to another. */
-class Port extends Workers {
-  constructor(readonly count: number) {
-    super("postMessage", count, expectedSum(count));
+class Port extends Way {
+  constructor() {
+    super("postMessage", MESSAGES / 10, expectedSum(MESSAGES / 10));
   }
 
   protected override start(control: Int32Array): number {
     const { port1, port2 } = new MessageChannel();
-    startWorker({ end: "receiver", control, port: port1, messages: this.count }, [port1]);
-    startWorker({ end: "sender", control, port: port2, messages: this.count }, [port2]);
+    const { messages } = this;
+    startWorker({ end: "receiver", control, port: port1, messages }, [port1]);
+    startWorker({ end: "sender", control, port: port2, messages }, [port2]);
     return 2;
   }
 }
 
-function startWorker(end: QueueEnd | PortEnd, transfer: Transferable[] = []): void {
+function startWorker(end: QueueEnd | PortEnd | Bound, transfer: Transferable[] = []): void {
   const worker = new Worker(import.meta.resolve("./writer_worker.ts"), { type: "module" });
   worker.postMessage(end, transfer);
-}
-
-function verify(name: string, sum: number, expected: number): void {
-  if (sum !== expected) throw new Error(`${name}: expected the sum ${expected}, received ${sum}`);
 }
 
 function median(samples: number[]): number {
@@ -178,60 +159,67 @@ function compare(ways: readonly Way[]): [number, number][] {
   return costs.map((samples) => [Math.min(...samples), median(samples)]);
 }
 
-const local = new OneThread("local, flushed per 1000", false, 1000);
-const shared = new OneThread("shared, flushed per 1000", true, 1000);
-
 const groups: { name: string; ways: Way[] }[] = [
   {
     name: "one thread, 60 B",
     ways: [
-      local,
-      new OneThread("local, flushed one by one", false, 1),
-      shared,
-      new OneThread("shared, flushed one by one", true, 1),
+      new Queue("local, flushed per 1000", { writers: 0, each: 1000, native: 23 }),
+      new Queue("local, per 1000, copied by set", { writers: 0, each: 1000, usesSet: true }),
+      new Queue("local, flushed one by one", { writers: 0, each: 1 }),
+      new Queue("shared, flushed per 1000", {
+        writers: 0,
+        each: 1000,
+        isShared: true,
+        native: 30,
+      }),
+      new Queue("shared, flushed one by one", { writers: 0, each: 1, isShared: true }),
+      new Copies(),
     ],
   },
   {
     name: "threads to a thread, 60 B",
     ways: [
-      new Threads("1 local writer, per 1000", 1, false, 1000),
-      new Threads("1 local writer, one by one", 1, false, 1),
-      new Threads("1 shared writer, per 1000", 1, true, 1000),
-      new Threads("2 local writers, per 1000", 2, false, 1000),
-      new Threads("2 threads share one, per 1000", 2, true, 1000),
-      new Threads("4 local writers, per 1000", 4, false, 1000),
-      new Threads("4 threads share one, per 1000", 4, true, 1000),
-      new Port(MESSAGES),
+      new Queue("1 local writer, per 1000", { writers: 1, each: 1000, native: 28 }),
+      new Queue("1 local writer, one by one", { writers: 1, each: 1 }),
+      new Queue("1 shared writer, per 1000", {
+        writers: 1,
+        each: 1000,
+        isShared: true,
+        native: 34,
+      }),
+      new Queue("2 local writers, per 1000", { writers: 2, each: 1000 }),
+      new Queue("2 threads share one, per 1000", { writers: 2, each: 1000, isShared: true }),
+      new Queue("4 local writers, per 1000", { writers: 4, each: 1000 }),
+      new Queue("4 threads share one, per 1000", { writers: 4, each: 1000, isShared: true }),
+      new Port(),
     ],
   },
 ];
 
 for (const { name: group, ways } of groups) {
   for (const [i, way] of ways.entries()) {
-    Deno.bench(way.name, { group, baseline: i === 0, warmup: 20, n: 10 }, () => way.burst());
+    Deno.bench(way.name, { group, baseline: i === 0, warmup: 3, n: 10 }, () => way.burst());
   }
 }
 
 globalThis.addEventListener("unload", () => {
-  console.log(
-    `\nnanoseconds a message, ${ROUNDS} alternating rounds: least, median; M/s at the least`,
-  );
+  console.log(`\nnanoseconds a message, ${ROUNDS} alternating rounds`);
   for (const { name, ways } of groups) {
-    console.log(`\n${name}`);
+    const heads = ["least", "median", "M/s", "native", "ratio"].map((head) => head.padStart(9));
+    console.log(`\n${name.padEnd(34)}${heads.join("")}`);
     const costs = compare(ways);
     ways.forEach((way, i) => {
       const [least, middle] = costs[i]!;
-      const columns = [least, middle].map((cost) => cost.toFixed(1).padStart(9)).join("");
-      const rate = (1000 / least).toFixed(least < 100 ? 1 : 2).padStart(7);
-      console.log(`  ${way.name.padEnd(32)}${columns}${rate}`);
+      const native = way.native === undefined
+        ? []
+        : [way.native.toFixed(0), (middle / way.native).toFixed(2)];
+      const columns = [least.toFixed(1), middle.toFixed(1), (1000 / middle).toFixed(1), ...native];
+      console.log(`  ${way.name.padEnd(32)}${columns.map((x) => x.padStart(9)).join("")}`);
     });
   }
   console.log(`\ngrowth of the heap over ${HEAP_MESSAGES.toLocaleString("en")} messages`);
-  for (const way of [local, shared]) {
-    way.run(HEAP_MESSAGES / 10);
-    const before = Deno.memoryUsage().heapUsed;
-    way.run(HEAP_MESSAGES);
-    const growth = Deno.memoryUsage().heapUsed - before;
-    console.log(`  ${way.name.padEnd(32)} ${growth.toLocaleString("en")} bytes`);
+  for (const way of groups.flatMap(({ ways }) => ways).filter((way) => way instanceof Queue)) {
+    const growth = way.heapGrowth(HEAP_MESSAGES).toLocaleString("en");
+    console.log(`  ${way.name.padEnd(32)} ${growth.padStart(8)} bytes`);
   }
 });

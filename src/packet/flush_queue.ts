@@ -9,16 +9,20 @@
  * are drawn in `flush_queue_layout.ts`; this is who changes them:
  *
  *     word          its value, and who changes it
+ *     use           who has the writer: taken by compareExchange; given back by its holder, or, once
+ *                   it is reclaimed, by the flusher
  *     reserved[s]   messages and bytes reserved in segment s, and CLOSED. Stored by who opens the
  *                   segment; added to by compareExchange by who reserves; closed by `or` or store
- *     marks[b]      16 messages a word, and STALLED. Or-ed to by who ends a message (a local writer,
- *                   which knows its marks, stores them); by the flusher, which clears them plainly at
- *                   the end of the segment, when all its messages have ended
- *     messages[b]   offset and length: written plainly by who ends the message, before its mark
+ *     marks[b]      16 messages a word, and STALLED. Cleared plainly by who opens a segment in the
+ *                   buffer; or-ed to by who ends a message (a local writer, which knows its marks,
+ *                   stores them), and by the flusher
+ *     messages[b]   offset, length and count: written plainly by who ends the message, before its mark
+ *     ticket[s]     of the buffer: written by who opens the segment; from there on the flusher's
  *     current       the number of the latest segment, SWITCHING, WAITING: see below
  *     consumed      the segment that is received next: stored by the flusher
- *     queued, next  the writer's place in the list: see below
- *     head          the list: see below
+ *     received      how many messages of it were: read and written plainly, by the flusher alone
+ *     flushed       a bit for each writer that has flushed, SLEEPING, ABANDONING: see below
+ *     flusher       which thread receives: as `use`
  *
  * **Reserving** takes bytes and a place in the order at once, by one compareExchange of `reserved`.
  * A thread remembers the value that it saw last and begins with that, so alone it succeeds at once.
@@ -40,14 +44,14 @@
  * the segment and flushes *before* it waits: the buffer that it waits for may be that very segment's.
  *
  * **Ending** in any order: each thread marks its own message by one `or`, which publishes it, and
- * waits for nobody. An aborted message has a mark, too, and the length ABORTED.
+ * waits for nobody. An aborted message has a mark, too, and the length ABORTED. A local writer joins
+ * messages that end in order, and marks them as one when it flushes.
  *
  * **Flushing.** A thread notes in private which writers it has ended messages of. To flush it sets
- * `queued` of each by exchange; those where it was 0 it links into a chain and the chain to `head`,
- * in one step by compareExchange, and if it found SLEEPING there it notifies. The flusher takes the
- * whole list by exchange, and for each writer reads `next`, clears `queued`, and then looks at the
- * marks. So a flush either finds `queued` 0 and brings the writer to the flusher, or the flusher has
- * yet to clear it, and looks at the marks after that.
+ * the bits of all of them in `flushed`, by one `or`, and if it found SLEEPING there and no bit it
+ * notifies. The flusher takes all bits by exchange, and looks at the marks of those writers *then*. So
+ * either the exchange comes after the `or`, and the flusher finds the messages, or before, and it
+ * finds the bits the next time. To sleep it changes `flushed` from 0 to SLEEPING by compareExchange.
  *
  * **Messages behind an open one** that are flushed wait for it. The flusher that finds such sets
  * STALLED in the word of marks of the open one, by `or`, which tells it whether the message has
@@ -55,22 +59,35 @@
  * once. So a flushed message is received as soon as all before it have ended, whoever flushes when.
  * A local writer knows by itself.
  *
- * **Consuming.** When all messages of a closed segment are received, the flusher clears the marks,
- * stores `consumed`, and gives the buffer back to the pool: whoever gets it next finds a clear table.
+ * **Consuming.** When all messages of a closed segment are received, the flusher takes the buffer
+ * over by its ticket, stores `consumed`, and gives the buffer back to the pool. Until then the pool
+ * has the buffer in flight, so reclaiming the thread of a dead writer or flusher does not free it.
  *
- * **Why nothing races.** A message's bytes, offset and length are written before its mark, by an
- * atomic write which the flusher reads from, directly or through a chain of read-modify-writes. The
- * buffer of a segment is written before `reserved` and `current`, one of which all who read it have
- * read. A place in the ring of segments is rewritten after `consumed` was read, which the flusher
- * stores after its last look at it. `next` belongs to who has set `queued`, until the flusher clears
- * it. Table and bytes of a buffer go with the buffer, through the pool.
+ * **Dying.** Whatever a thread does for others is one operation: the `or` that flushes, the mark, the
+ * opening of a segment. So one that dies leaves nobody else waiting, but for those that share its
+ * writer, and messages behind what it had open. Who reclaims it makes `use` ABANDONED and sets
+ * ABANDONING beside the writer's bit; the flusher then leaves out what is open of that writer,
+ * closes its last segment, and makes it free. A flusher that dies may have taken any bits, so all are
+ * set for the one that follows; which begins with what is not `received`. The dead one may have taken a buffer over
+ * and not have stored `consumed`: then its ticket is void, the one that follows leaves it at that,
+ * and the pool frees the buffer as one that the dead one had.
  *
- * **Limits.** A thread that dies with a reservation open, or while it switches, leaves its writer
- * stuck at that message; a flusher that dies undisposed leaves the queue taken. A writer holds the buffer of its latest segment until it is disposed of, so
- * a pool needs more buffers than a queue has writers.
+ * **Why nothing races.** A message's bytes, offset, length and count are written before its mark, by
+ * an atomic write which the flusher reads from, directly or through a chain of read-modify-writes.
+ * The words of a segment are written before `reserved` and `current`, one of which all who read them
+ * have read. A place in the ring of segments is rewritten after `consumed` was read, which the
+ * flusher stores after its last look at it. Table and bytes of a buffer go with the buffer, through
+ * the pool. The words of the flusher go from one to the next through `flusher`, and those of a dead
+ * thread to who knows that it has died.
+ *
+ * **Limits.** Threads that share a writer with one that dies, while that switches or has something
+ * open, may wait for it until their time is over; the writer is to be given up as a whole. A writer
+ * holds the buffer of its latest segment until it is disposed of, so a pool needs more buffers than
+ * a queue has writers.
  *
  * Proven by: tests/packet/writer_model_test.ts, for two writing threads and a flusher with buffers of
- * a plain pool, and tests/packet/writer_pool_model_test.ts, with those of a real one.
+ * a plain pool; tests/packet/writer_pool_model_test.ts, with those of a real one; and
+ * tests/packet/writer_death_model_test.ts, for threads that die at each instruction.
  *
  * @module
  */
@@ -81,11 +98,14 @@ import type { Memory } from "../memory/memory.ts";
 import { Region, type RegionHandle } from "../memory/region.ts";
 import type { BufferPool } from "../pool/buffer_pool.ts";
 import {
+  ABANDONED,
+  ABANDONING,
   BUFFER_COUNT,
   BUFFER_SIZE,
   CLOSED,
   CONSUMED,
   CURRENT,
+  DIED,
   FLUSH_QUEUE,
   FLUSHED,
   FLUSHER,
@@ -279,20 +299,8 @@ export class FlushQueue {
    * @throws {TypeError} If it is not a handle of a shared writer of this queue.
    */
   attachWriter(handle: WriterHandle): Writer {
-    checkHandle(handle, WRITER_KIND, WRITER_VERSION);
-    const { index, id } = handle;
-    const { words } = this.#region;
-    const isOne = Number.isSafeInteger(index) && index >= 0 && index < this.#shape.writerCount;
-    const use = isOne ? this.#shape.writer(index) + USE : -1;
-    if (use < 0 || (Atomics.load(words, use) & SHARED) === 0) {
-      throw new TypeError(
-        `Cannot attach as the queue has no shared writer with this index: received ${
-          describe(index)
-        }`,
-      );
-    }
-    Atomics.add(words, use, 1);
-    return new SharedWriter(this.#end, index, id);
+    this.#changeShared("attach", handle, (use) => use + 1);
+    return new SharedWriter(this.#end, handle.index, handle.id);
   }
 
   /**
@@ -302,6 +310,87 @@ export class FlushQueue {
    */
   flusher(): WriteFlusher {
     return new WriteFlusher(this.#end);
+  }
+
+  /**
+   * Takes back what another thread had that has died, by `terminate` say: the writers that it had for
+   * itself, and its part as the flusher. To be called by who knows that it has, and that it executes
+   * nothing more, before {@link BufferPool.reclaim}.
+   *
+   * What it had flushed arrives; what it had committed only, and what it had open, is given up. The
+   * flusher has gone through what they have left. Was it the flusher, then another can take its place at
+   * once, and begins with the run that the dead one was at.
+   *
+   * @example Usage
+   * ```ts
+   * import { BufferPool, FlushQueue } from "@busbar/busbar";
+   *
+   * using pool = BufferPool.create({ bufferSize: 4096, batchCount: 4 });
+   * const queue = FlushQueue.create({ pool });
+   *
+   * // In reality in a worker, which was terminated and had told its number before.
+   * const there = BufferPool.attach(pool.handle);
+   * FlushQueue.attach(queue.handle, there).writer().reserve(8);
+   *
+   * queue.reclaim(there.thread);
+   * pool.reclaim(there.thread);
+   * ```
+   *
+   * @param thread The {@link BufferPool.thread} of the one that died.
+   * @throws {RangeError} If there is no such thread.
+   * @throws {Error} If it is this one.
+   */
+  reclaim(thread: number): void {
+    checkInteger("reclaim", "thread", thread, 0, this.#pool.threads - 1);
+    if (thread === this.#pool.thread) {
+      throw new Error(`Cannot reclaim thread ${thread} as it is this one: dispose of what it has`);
+    }
+    const { words } = this.#region;
+    const { writerCount } = this.#shape;
+    const owner = 1 + thread;
+    let bits = 0;
+    for (let index = 0; index < writerCount; index++) {
+      const use = this.#shape.writer(index) + USE;
+      // Pairs with the load of the flusher, which frees the place.
+      if (Atomics.compareExchange(words, use, owner, ABANDONED) === owner) bits |= 1 << index;
+    }
+    // Pairs with the compareExchange of who becomes the flusher next. What the dead one had taken of
+    // those that have flushed nobody knows, so all are looked at.
+    if (Atomics.compareExchange(words, FLUSHER, owner, DIED) === owner) {
+      bits = (1 << writerCount) - 1;
+    }
+    if (bits !== 0) this.#end.revisit(bits | ABANDONING);
+  }
+
+  /**
+   * As {@link FlushQueue.reclaim}, of a shared writer that no thread uses any more. To be called if
+   * one of its threads has died and all others have disposed of it. They cannot go on with it: what
+   * the dead one had reserved, nobody ends.
+   *
+   * @param handle The {@link Writer.handle}.
+   * @throws {TypeError} If it is not a handle of a shared writer of this queue.
+   */
+  reclaimWriter(handle: WriterHandle): void {
+    this.#changeShared("reclaim", handle, () => ABANDONED);
+    this.#end.revisit(1 << handle.index | ABANDONING);
+  }
+
+  /** Changes who has a shared writer. */
+  #changeShared(action: string, handle: WriterHandle, change: (use: number) => number): void {
+    checkHandle(handle, WRITER_KIND, WRITER_VERSION);
+    const { index } = handle;
+    const { words } = this.#region;
+    const isOne = Number.isSafeInteger(index) && index >= 0 && index < this.#shape.writerCount;
+    for (const at = this.#shape.writer(index) + USE; isOne;) {
+      const use = Atomics.load(words, at);
+      if (use < SHARED) break;
+      if (Atomics.compareExchange(words, at, use, change(use)) === use) return;
+    }
+    throw new TypeError(
+      `Cannot ${action} as the queue has no shared writer with this index: received ${
+        describe(index)
+      }`,
+    );
   }
 }
 

@@ -230,7 +230,7 @@ export class FlushRuns {
       if (!this.#isExhausted) {
         // Pairs with who has closed the segment.
         this.#reserved = Atomics.load(words, segment + RESERVED);
-        if (this.#gather(writer, buffer, this.#countOf(writer, segment))) {
+        if (this.#gather(writer, buffer, this.#countOf(segment))) {
           this.writerId = words[segment + ID]!;
           return true;
         }
@@ -238,7 +238,7 @@ export class FlushRuns {
       this.#isExhausted = false;
       const isLast = this.#reserved >= 0 && (this.#abandoned & 1 << writer) === 0;
       const slot = words[this.#received]!;
-      const count = this.#countOf(writer, segment);
+      const count = this.#countOf(segment);
       if (!isLast && slot === count) this.#consume(writer, base, sequence, buffer);
       else if (words[segment + IS_SHARED] === 0 || !this.#stall(buffer, slot, count)) return false;
     }
@@ -255,7 +255,7 @@ export class FlushRuns {
   }
 
   /** How many messages the segment has, or may have. */
-  #countOf(writer: number, segment: number): number {
+  #countOf(segment: number): number {
     const reserved = this.#reserved;
     const isShared = this.#words[segment + IS_SHARED] !== 0;
     // What a local writer has reserved in an open segment it alone knows.

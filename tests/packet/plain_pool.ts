@@ -16,6 +16,8 @@ export interface PlainPoolHandle {
   memory: MemoryHandle;
   bufferSize: number;
   totalBufferCount: number;
+  /** Whether a buffer can be received only once for each time it was sent. */
+  tracksFlights: boolean;
 }
 
 /** Where the buffers begin. */
@@ -25,37 +27,47 @@ const DATA = 64;
 export class PlainPool {
   readonly bufferSize: number;
   readonly totalBufferCount: number;
-  /** Nothing comes of which thread it is. */
-  readonly thread = 0;
+  readonly threads = 8;
+  readonly thread: number;
+  readonly #tracksFlights: boolean;
   readonly bytes: Uint8Array;
   readonly #memory: Memory;
   readonly #words: Int32Array;
   readonly #free: SleepWord;
 
-  private constructor({ memory, bufferSize, totalBufferCount }: PlainPoolHandle) {
+  private constructor(handle: PlainPoolHandle, thread: number) {
+    const { memory, bufferSize, totalBufferCount, tracksFlights } = handle;
     this.#memory = Memory.attach(memory);
+    this.thread = thread;
+    this.#tracksFlights = tracksFlights;
     const { buffer } = this.#memory;
     this.bufferSize = bufferSize;
     this.totalBufferCount = totalBufferCount;
-    this.#words = new Int32Array(buffer, 0, 1);
+    this.#words = new Int32Array(buffer, 0, DATA / 4);
     this.bytes = new Uint8Array(buffer, DATA);
     this.#free = new SleepWord(this.#memory, this.#words, 0);
   }
 
-  static create(bufferSize: number, totalBufferCount: number): PlainPool {
+  static create(bufferSize: number, totalBufferCount: number, tracksFlights = false): PlainPool {
     const memory = Memory.create({ byteLength: DATA + bufferSize * totalBufferCount });
     new Int32Array(memory.buffer)[0] = (1 << totalBufferCount) - 1;
-    return PlainPool.attach({ memory: memory.handle, bufferSize, totalBufferCount });
+    return PlainPool.attach({
+      memory: memory.handle,
+      bufferSize,
+      totalBufferCount,
+      tracksFlights,
+    });
   }
 
   /** A pool, as what takes a {@link BufferPool} takes it. */
-  static attach(handle: PlainPoolHandle): PlainPool {
-    return new PlainPool(handle);
+  static attach(handle: PlainPoolHandle, thread = 0): PlainPool {
+    return new PlainPool(handle, thread);
   }
 
   get handle(): PlainPoolHandle {
     const { bufferSize, totalBufferCount } = this;
-    return { memory: this.#memory.handle, bufferSize, totalBufferCount };
+    const tracksFlights = this.#tracksFlights;
+    return { memory: this.#memory.handle, bufferSize, totalBufferCount, tracksFlights };
   }
 
   get asPool(): BufferPool {
@@ -96,11 +108,16 @@ export class PlainPool {
 
   flush(): void {}
 
+  /** The ticket is odd, and no other of the buffer is the same. */
   sendBuffer(buffer: number): number {
-    return buffer;
+    return this.#tracksFlights ? Atomics.add(this.#words, 1 + buffer, 1) + 1 : buffer;
   }
 
   receiveBuffer(buffer: number, ticket: number): void {
-    if (ticket !== buffer) throw new Error(`Buffer ${buffer} was received with ticket ${ticket}`);
+    const isSent = this.#tracksFlights
+      ? ticket > 0 &&
+        Atomics.compareExchange(this.#words, 1 + buffer, ticket, ticket + 1) === ticket
+      : ticket === buffer;
+    if (!isSent) throw new Error(`Buffer ${buffer} was not in flight with ticket ${ticket}`);
   }
 }
