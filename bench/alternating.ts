@@ -43,12 +43,14 @@ export function declare(groups: readonly Group[]): void {
   }
 }
 
-/** Alternates between the ways of each group, and prints what one operation of each costs. */
-export function compare(groups: readonly Group[]): void {
-  const head = ["least", "median", "to the first"].map((word) => word.padStart(14)).join("");
-  console.log(`\nnanoseconds an operation, ${ROUNDS} alternating rounds\n${"".padEnd(44)}${head}`);
+/** Alternates between the ways of each group; returns lines that say what one operation of each costs. */
+export function compare(groups: readonly Group[]): string[] {
+  const lines = [
+    `\nnanoseconds an operation, ${ROUNDS} alternating rounds`,
+    row("", ["least", "median", "to the first"]),
+  ];
   for (const { name, ways, note } of groups) {
-    console.log(`\n${name}`);
+    lines.push(`\n${name}`);
     const costs = ways.map((): number[] => []);
     for (let round = 0; round < ROUNDS; round++) {
       ways.forEach((way, i) => costs[i]!.push(costOf(way)));
@@ -57,11 +59,21 @@ export function compare(groups: readonly Group[]): void {
     ways.forEach((way, i) => {
       const middle = quantile(costs[i]!, 0.5);
       const cells = [Math.min(...costs[i]!), middle, middle / first];
-      const row = cells.map((cell) => cell.toFixed(1).padStart(14)).join("");
-      console.log(`  ${way.name.padEnd(42)}${row}`);
+      lines.push(row(way.name, cells.map((cell) => cell.toFixed(1))));
     });
-    if (note !== undefined) console.log(`  ${note}`);
+    if (note !== undefined) lines.push(`  ${note}`);
   }
+  return lines;
+}
+
+/** Prints lines at once, since Deno puts the name of a bench before each thing that is printed. */
+export function print(...parts: readonly string[][]): void {
+  console.log(parts.flat().join("\n"));
+}
+
+/** A line of a table. */
+export function row(name: string, cells: readonly string[]): string {
+  return `  ${name.padEnd(42)}${cells.map((cell) => cell.padStart(14)).join("")}`;
 }
 
 /** The nanoseconds that one operation of a run took. */
@@ -72,12 +84,15 @@ function costOf(way: Way): number {
 }
 
 /**
- * Prints by how much the heap grows over many operations, and how many bytes each of them takes
- * until they are collected.
+ * By how much the heap grows over many operations, and how many bytes each of them takes until they
+ * are collected; returns lines to print.
  */
-export function compareHeap(ways: readonly (Omit<Way, "run"> & HeapUser)[]): void {
+export function compareHeap(ways: readonly (Omit<Way, "run"> & HeapUser)[]): string[] {
   const times = HEAP_OPERATIONS.toLocaleString("en");
-  console.log(`\nbytes of the heap over ${times} operations: growth, taken for each`);
+  const lines = [
+    `\nbytes of the heap over ${times} operations`,
+    row("", ["growth", "for each"]),
+  ];
   const idle = takenBytes({ use: () => {} });
   for (const way of ways) {
     way.use(HEAP_STEP);
@@ -85,10 +100,9 @@ export function compareHeap(ways: readonly (Omit<Way, "run"> & HeapUser)[]): voi
     const taken = takenBytes(way) - idle;
     const growth = Deno.memoryUsage().heapUsed - before;
     const each = Math.max(0, taken / HEAP_OPERATIONS).toFixed(1);
-    console.log(
-      `  ${way.name.padEnd(42)}${growth.toLocaleString("en").padStart(14)}${each.padStart(14)}`,
-    );
+    lines.push(row(way.name, [growth.toLocaleString("en"), each]));
   }
+  return lines;
 }
 
 /** What can be done any number of times. */

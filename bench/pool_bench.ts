@@ -16,16 +16,16 @@ import {
   declare,
   type Group,
   type HeapUser,
+  print,
   type Way,
 } from "./alternating.ts";
 import { Crew, type Duty } from "./crew.ts";
+import { RoundTripGroup, RoundTrips } from "./round_trips.ts";
 import { useArrays, useBuffers } from "./pool_worker.ts";
 
 const BUFFER_SIZE = 1033;
-/** Operations of a run on one thread. */
+/** Operations of a run. */
 const COUNT = 200_000;
-/** The same of what is slow, or waits. */
-const FEW = 4_000;
 
 const SIZE = { bufferSize: BUFFER_SIZE, batchCount: 16 };
 const pool = BufferPool.create(SIZE);
@@ -34,23 +34,23 @@ const { bytes } = pool;
 const words = new Int32Array(PACKET_WORDS);
 
 /** Something that is done on this thread. */
-function here(name: string, use: (count: number) => void, count = COUNT): Way & HeapUser {
-  return { name, count, use, run: () => use(count) };
+function here(name: string, use: (count: number) => void): Way & HeapUser {
+  return { name, count: COUNT, use, run: () => use(COUNT) };
 }
 
 /** Something that so many workers do at once; the cost is that of one operation of one of them. */
-function onWorkers(name: string, count: number, duties: () => Duty[]): Way {
+function onWorkers(name: string, duties: () => Duty[]): Way {
   let crew: Crew | undefined;
   const module = import.meta.resolve("./pool_worker.ts");
-  return { name, count, run: () => (crew ??= new Crew(module, duties())).run() };
+  return { name, count: COUNT, run: () => (crew ??= new Crew(module, duties())).run() };
 }
 
 /** Two threads that use buffers of one pool, each so many at a time. */
-function twoThreads(name: string, count: number, held: number, size = SIZE): Way {
-  return onWorkers(name, count, () => {
+function twoThreads(name: string, held: number): Way {
+  return onWorkers(name, () => {
     const argument = {
-      pool: BufferPool.create(size).handle,
-      count,
+      pool: BufferPool.create(SIZE).handle,
+      count: COUNT,
       held,
       meeting: new Int32Array(new SharedArrayBuffer(4)),
     };
@@ -128,38 +128,32 @@ const groups: Group[] = [
   {
     name: "two threads at once",
     ways: [
-      twoThreads("1 buffer at a time", COUNT, 1),
-      twoThreads("50 buffers at a time: refills and spills", COUNT, 50),
-      onWorkers("1 array at a time", COUNT, () => {
+      twoThreads("1 buffer at a time", 1),
+      twoThreads("50 buffers at a time: refills and spills", 50),
+      onWorkers("1 array at a time", () => {
         const argument = { byteLength: BUFFER_SIZE, count: COUNT, held: 1 };
         return [{ name: "arrays", argument }, { name: "arrays", argument }];
       }),
     ],
   },
-  {
-    name: "two threads, of which one waits",
-    ways: [
-      twoThreads(
-        "1 buffer for both",
-        FEW,
-        1,
-        { ...SIZE, batchCount: 1, batchSize: 1 } as typeof SIZE,
-      ),
-      onWorkers("an array that is transferred to and fro", FEW, () => {
-        const { port1, port2 } = new MessageChannel();
-        return [port1, port2].map((port, i) => ({
-          name: "transfers",
-          argument: { count: FEW, byteLength: BUFFER_SIZE, port, isFirst: i === 0 },
-          transfer: [port],
-        }));
-      }),
-    ],
-  },
 ];
 
-declare(groups);
+const handOver = new RoundTripGroup("there and back, each woken, after 0.2 ms of rest", [
+  new RoundTrips("the only buffer, released and acquired", "pool", () => {
+    using pool = BufferPool.create({ bufferSize: BUFFER_SIZE, batchCount: 1, batchSize: 1 });
+    return [pool.handle, undefined];
+  }),
+  new RoundTrips("an array of 1033 bytes, transferred", "transfer", ports),
+]);
+
+function ports(): [MessagePort, MessagePort] {
+  const { port1, port2 } = new MessageChannel();
+  return [port1, port2];
+}
+
+declare([...groups, handOver]);
 
 globalThis.addEventListener("unload", () => {
-  compare(groups);
-  compareHeap([byNumber, byPacket, sentByNumber, sentByWords]);
+  const users = [byNumber, byPacket, sentByNumber, sentByWords];
+  print(compare(groups), handOver.compare(), compareHeap(users));
 });

@@ -63,36 +63,11 @@ export function buffers({ pool, count, held, meeting }: Job): () => void {
   return () => {
     meet();
     useBuffers(attached, count, held);
-    attached.flush(); // what it keeps might be what the other one waits for
+    attached.flush(); // else the other one might wait for what is kept here
   };
 }
 
 /** A thread that makes arrays. */
 export function arrays({ count, held, byteLength }: Job & { byteLength: number }): () => void {
   return () => useArrays(byteLength, count, held);
-}
-
-/** A thread that hands an array to another, and awaits one: `port` leads to it. */
-export function transfers(
-  { count, byteLength, port, isFirst }: {
-    count: number;
-    byteLength: number;
-    port: MessagePort;
-    isFirst: boolean;
-  },
-): () => Promise<void> {
-  return () => {
-    const { promise, resolve } = Promise.withResolvers<void>();
-    let received = 0;
-    port.onmessage = ({ data }: MessageEvent<Uint8Array<ArrayBuffer>>) => {
-      received++;
-      if (!isFirst || received < count) port.postMessage(data, [data.buffer]);
-      if (received === count) resolve();
-    };
-    if (isFirst) {
-      const array = new Uint8Array(byteLength);
-      port.postMessage(array, [array.buffer]);
-    }
-    return promise;
-  };
 }

@@ -9,9 +9,9 @@
  */
 
 import { EventCount, Mutex, Parker, RwLock, Semaphore, WaiterQueue } from "../mod.ts";
-import { compare, declare, type Group, quantile, type Way } from "./alternating.ts";
+import { compare, declare, type Group, print, type Way } from "./alternating.ts";
 import { Crew, type Duty } from "./crew.ts";
-import type { Kind } from "./sync_worker.ts";
+import { RoundTripGroup, RoundTrips } from "./round_trips.ts";
 
 /** Operations of a run on one thread. */
 const COUNT = 100_000;
@@ -19,10 +19,6 @@ const COUNT = 100_000;
 const EACH = 20_000;
 /** The same of what takes microseconds. */
 const FEW = 500;
-/** Round trips of a run. */
-const TRIPS = 500;
-/** Runs of those. */
-const ROUNDS = 7;
 
 const module = import.meta.resolve("./sync_worker.ts");
 const words = (count: number) => new Int32Array(new SharedArrayBuffer(4 * count));
@@ -125,55 +121,6 @@ const groups: Group[] = [
   },
 ];
 
-/** Two threads that wake each other. */
-class RoundTrips {
-  readonly #samples = new Float64Array(new SharedArrayBuffer(8 * TRIPS));
-  readonly #woken = words(1);
-  #crew: Crew | undefined;
-  readonly microseconds: number[] = [];
-
-  constructor(
-    readonly name: string,
-    readonly kind: Kind,
-    readonly make: () => [unknown, unknown],
-  ) {}
-
-  run(): void {
-    this.#crew ??= this.#start();
-    this.#crew.run();
-    this.microseconds.push(...this.#samples);
-  }
-
-  /** How many of those that waited were asleep, of all; none is known of a port. */
-  get share(): number {
-    return this.#woken[0]! / 2 / this.microseconds.length;
-  }
-
-  /** Forgets what was measured. */
-  clear(): void {
-    this.microseconds.length = 0;
-    this.#woken[0] = 0;
-  }
-
-  #start(): Crew {
-    const [there, back] = this.make();
-    const isPort = this.kind === "port";
-    const trip = {
-      kind: this.kind,
-      count: TRIPS,
-      samples: this.#samples,
-      woken: this.#woken,
-      idle: words(1),
-    };
-    const duty = (name: string, there: unknown, back: unknown): Duty => ({
-      name,
-      argument: { ...trip, there: isPort ? undefined : there, back },
-      transfer: isPort ? [back as MessagePort] : [],
-    });
-    return new Crew(module, [duty("ping", there, back), duty("pong", back, there)]);
-  }
-}
-
 const signal = () => ({ count: EventCount.create().handle, word: words(1) });
 const parkers = (): [unknown, unknown] => [Parker.create().handle, Parker.create().handle];
 
@@ -192,24 +139,8 @@ const trips = [
   }),
 ];
 
-declare(groups);
-declare([{
-  name: "there and back, each woken, after 0.2 ms of rest",
-  ways: trips.map((trip) => ({ name: trip.name, count: TRIPS, run: () => trip.run() })),
-}]);
+const roundTrips = new RoundTripGroup("there and back, each woken, after 0.2 ms of rest", trips);
 
-globalThis.addEventListener("unload", () => {
-  compare(groups);
-  for (const trip of trips) trip.clear();
-  for (let round = 0; round < ROUNDS; round++) {
-    for (const trip of trips) trip.run();
-  }
-  const cell = (text: string) => text.padStart(14);
-  console.log(`\nmicroseconds there and back, ${ROUNDS} x ${TRIPS} of them`);
-  console.log(`${"".padEnd(44)}${["median", "p99", "were asleep"].map(cell).join("")}`);
-  for (const { name, kind, microseconds, share } of trips) {
-    const cells = [0.5, 0.99].map((part) => quantile(microseconds, part).toFixed(1));
-    cells.push(kind === "port" ? "" : `${(100 * share).toFixed(0)} %`);
-    console.log(`  ${name.padEnd(42)}${cells.map(cell).join("")}`);
-  }
-});
+declare([...groups, roundTrips]);
+
+globalThis.addEventListener("unload", () => print(compare(groups), roundTrips.compare()));
