@@ -82,8 +82,8 @@ Deno.test("pool: refilling races with giving back, within a batch", async () => 
 
 Deno.test("pool: refilling races with spilling, across batches", async () => {
   await passes({
-    setup: poolOf({ batchCount: 4 }),
-    threads: { a: attached(0, burst(4)), b: attached(1, burst(3)) },
+    setup: poolOf({ batchCount: 3 }),
+    threads: { a: attached(0, burst(3)), b: attached(1, burst(2)) },
     check,
   });
 });

@@ -27,8 +27,10 @@ import {
   poolOf,
   post,
   type State,
+  tellBegun,
   tryFetch,
   tryOnce,
+  untilBegun,
   untilReady,
   use,
   waitOnce,
@@ -40,12 +42,16 @@ import {
   IDLE,
   LANDED,
   PHASE_MASK,
+  placesOf,
+  readShape,
+  SENDING,
   STALE,
   STATE,
   STATE_MASK,
   TAKER_MASK,
   TAKER_SHIFT,
   threadLine,
+  TICKET_WORDS,
 } from "../../src/pool/layout.ts";
 
 /** What happens, and to whom. */
@@ -55,8 +61,10 @@ interface Scenario<Prepared> {
   prepare: Body<Prepared>;
   /** What the victim does until it dies. */
   act: (pool: BufferPool, box: Int32Array, prepared: Prepared) => unknown;
+  /** What the other thread does before the victim begins; what it returns is given to `other`. */
+  before?: Body<number>;
   /** What the other thread does. */
-  other: Body<unknown>;
+  other: (pool: BufferPool, box: Int32Array, before: number) => unknown;
   /** Whether what the victim has sent is reclaimed, too. */
   sent?: boolean;
   /** What the parent does as reclaimer. */
@@ -65,20 +73,23 @@ interface Scenario<Prepared> {
 
 /** The model of a scenario in which the victim lives for so many operations. */
 function model<Prepared>(scenario: Scenario<Prepared>, life: number) {
-  const { setup, prepare, act, other, sent = false } = scenario;
+  const { setup, prepare, act, before, other, sent = false } = scenario;
   const reclaim = scenario.reclaim ?? ((pool) => pool.reclaim(0, { sent }));
   return {
     setup,
     threads: {
       parent(state: State): boolean {
+        if (before !== undefined) untilBegun(state.box);
         const victim = spawn(() => mortal(life, prepare, act)(state), "victim");
         const hasDied = victim.join();
         attached(2, reclaim)(state);
         return hasDied;
       },
       other: attached(1, (pool, box) => {
+        const begun = before === undefined ? -1 : before(pool, box);
+        tellBegun(box);
         untilReady(box);
-        other(pool, box);
+        other(pool, box, begun);
       }),
     },
   };
@@ -114,6 +125,12 @@ const receiver: Body<void> = (pool, box) => {
   const packet = tryFetch(pool, box);
   packet?.release();
   tryOnce(pool);
+};
+
+/** Drops a packet if one is there. */
+const fetchAndFlush: Body<void> = (pool, box) => {
+  tryFetch(pool, box)?.release();
+  pool.flush();
 };
 
 /** A packet of the only buffer, which a reclaimer may keep others from for a moment. */
@@ -192,7 +209,12 @@ Deno.test("reclaim: a thread that waits", async () => {
     setup: poolOf(),
     prepare: nothing,
     act: (pool) => use(pool, pool.acquire()),
-    other: tryOnce,
+    before: (pool) => pool.tryAcquire(),
+    other(pool, _, buffer) {
+      use(pool, buffer);
+      pool.release(buffer);
+      pool.flush();
+    },
   });
 });
 
@@ -251,7 +273,7 @@ Deno.test("reclaim: a thread that sends the last packet of a buffer that another
       } catch (error) {
         assertMatch((error as Error).message, /not in flight/);
       }
-      receiver(pool, box);
+      fetchAndFlush(pool, box);
     },
     sent: true,
   });
@@ -275,10 +297,7 @@ Deno.test("reclaim: a thread that receives a packet of a buffer that another has
   await survives({
     setup: poolOf(),
     prepare: nothing,
-    act(pool, box) {
-      tryFetch(pool, box)?.release();
-      pool.flush();
-    },
+    act: fetchAndFlush,
     other: sendTo(1),
   }, assertAllFreeAtLast);
 });
@@ -312,9 +331,10 @@ function sendAndDrop(pool: BufferPool, box: Int32Array): void {
  * `secondLife`; then both are reclaimed.
  */
 function reclaimTheReclaimer(firstLife: number, secondLife: number) {
-  return (state: State): [boolean, boolean] => {
+  return (state: State): [boolean, boolean, boolean] => {
     const first = spawn(() => mortal(firstLife, nothing, sendAndDrop, 3)(state), "first");
     const hasFirstDied = first.join();
+    const isBetween = isCountedAndNotFlying(state);
     const second = spawn(
       () => mortal(secondLife, nothing, (pool) => pool.reclaim(3, { sent: true }))(state),
       "second",
@@ -325,8 +345,19 @@ function reclaimTheReclaimer(firstLife: number, secondLife: number) {
       const order = isDying(state, 3) ? [0, 3] : [3, 0];
       for (const thread of order) tryToReclaim(pool, thread);
     })(state);
-    return [hasFirstDied, hasSecondDied];
+    return [hasFirstDied, hasSecondDied, isBetween];
   };
+}
+
+/** Whether a thread has counted one of its tickets, and not sent it. */
+function isCountedAndNotFlying({ handle }: State): boolean {
+  const words = new Int32Array(handle.memory.buffer, handle.byteOffset);
+  const shape = readShape(words);
+  const { holds, tickets } = placesOf(shape);
+  const state = Atomics.load(words, tickets + 3 * shape.tickets * TICKET_WORDS);
+  // The flights of a hold are above the holders, a bit for each thread.
+  const flights = [0, 1].map((buffer) => Atomics.load(words, holds + buffer) >> shape.threads);
+  return (state & PHASE_MASK) === SENDING && flights.includes(1);
 }
 
 /** Whether a reclaimer has begun to reclaim a thread. */
@@ -349,7 +380,7 @@ Deno.test("reclaim: a reclaimer that dies, at each instruction of both", async (
   for (let firstLife = 0, hasFirstDied = true; hasFirstDied; firstLife++) {
     for (let secondLife = 0, hasSecondDied = true; hasSecondDied; secondLife++) {
       await explore({
-        setup: poolOf({ batchSize: 2 }),
+        setup: poolOf({ batchSize: 2, tickets: 1 }),
         threads: { parent: reclaimTheReclaimer(firstLife, secondLife) },
         check(state, { parent }) {
           [hasFirstDied, hasSecondDied] = parent;
@@ -362,21 +393,24 @@ Deno.test("reclaim: a reclaimer that dies, at each instruction of both", async (
 
 Deno.test("reclaim: a reclaimer that dies while another receives", async () => {
   // The first dies when its packet is counted, and not yet in flight.
-  const firstLife = 8;
+  const firstLife = 5;
+  let isBetween = false;
   for (let secondLife = 0, hasSecondDied = true; hasSecondDied; secondLife++) {
     hasSecondDied = false;
     await passes({
-      setup: poolOf({ batchSize: 2 }),
+      setup: poolOf({ batchSize: 2, tickets: 1 }),
       threads: {
         parent: reclaimTheReclaimer(firstLife, secondLife),
-        other: attached(1, receiver),
+        other: attached(1, fetchAndFlush),
       },
       check(state, { parent }) {
         hasSecondDied ||= parent[1];
+        isBetween ||= parent[2];
         assertAllFree(state);
       },
     });
   }
+  assert(isBetween);
 });
 
 /** Fails unless the deaths of the victim, one after the other, come to one that fails in this way. */

@@ -96,17 +96,28 @@ export function waitOnce(pool: BufferPool): void {
 }
 
 const READY = 12;
+const BEGUN = 11;
+
+function tell(box: Int32Array, word: number): void {
+  Atomics.store(box, word, 1);
+  Atomics.notify(box, word);
+}
+
+function until(box: Int32Array, word: number): void {
+  while (Atomics.load(box, word) === 0) Atomics.wait(box, word, 0);
+}
 
 /** Tells others that something is prepared. */
-export function tellReady(box: Int32Array): void {
-  Atomics.store(box, READY, 1);
-  Atomics.notify(box, READY);
-}
+export const tellReady = (box: Int32Array): void => tell(box, READY);
 
 /** Waits until another thread has prepared something. */
-export function untilReady(box: Int32Array): void {
-  while (Atomics.load(box, READY) === 0) Atomics.wait(box, READY, 0);
-}
+export const untilReady = (box: Int32Array): void => until(box, READY);
+
+/** Tells others that this thread has begun. */
+export const tellBegun = (box: Int32Array): void => tell(box, BEGUN);
+
+/** Waits until another thread has begun. */
+export const untilBegun = (box: Int32Array): void => until(box, BEGUN);
 
 const SENT = 0;
 /** Where in the box the first packet is. */
@@ -116,13 +127,12 @@ const PACKET_WORDS = 4;
 /** Puts packets into the box, and tells it. */
 export function post(box: Int32Array, ...packets: Packet[]): void {
   packets.forEach((packet, i) => packet.sendInto(box, PACKETS + i * PACKET_WORDS));
-  Atomics.store(box, SENT, 1);
-  Atomics.notify(box, SENT);
+  tell(box, SENT);
 }
 
 /** Waits for the packets, and receives one. */
 export function fetch(pool: BufferPool, box: Int32Array, i = 0): Packet {
-  while (Atomics.load(box, SENT) === 0) Atomics.wait(box, SENT, 0);
+  until(box, SENT);
   return pool.receiveFrom(box, PACKETS + i * PACKET_WORDS);
 }
 
@@ -140,25 +150,15 @@ export function tryFetch(pool: BufferPool, box: Int32Array, i = 0): Packet | und
 /** How a thread dies. */
 class Death extends Error {}
 
-/** All operations of {@linkcode Atomics} that the pool uses. */
-const operations = [
-  "load",
-  "store",
-  "add",
-  "and",
-  "or",
-  "xor",
-  "exchange",
-  "compareExchange",
-  "wait",
-  "notify",
-  "pause",
-] as const;
+/** The operations of {@linkcode Atomics} that the pool uses, and that others notice. */
+const deeds = ["store", "add", "and", "or", "xor", "exchange", "compareExchange", "wait", "notify"];
+/** Those that nobody notices: to die before one is to die after the deed before. */
+const looks = ["load", "pause"];
 
 /**
  * A thread that attaches, prepares something, and then acts until it dies.
  *
- * @param life How many operations of `act` it lives to perform.
+ * @param life How many deeds of `act` it lives to do.
  * @param thread The number under which it attaches.
  * @returns A body, which returns whether it died.
  */
@@ -173,12 +173,13 @@ export function mortal<Prepared>(
     tellReady(box);
     const proper = globalThis.Atomics;
     const last = Object.create(proper);
-    let count = 0;
-    for (const name of operations) {
-      const operation = proper[name] as (...args: unknown[]) => unknown;
-      // Once it is dead it does nothing more, not even in what `finally` holds.
+    let done = 0;
+    for (const name of [...deeds, ...looks]) {
+      const operation = proper[name as "load"] as (...args: unknown[]) => unknown;
+      const isDeed = deeds.includes(name);
       last[name] = (...args: unknown[]) => {
-        if (count++ >= life) throw new Death();
+        // Once it is dead it does nothing more, not even in what `finally` holds.
+        if (done > life || (isDeed && done++ === life)) throw new Death();
         return operation.apply(proper, args);
       };
     }
