@@ -58,8 +58,12 @@ export {
 export { FrameDecoder, type FrameDecoderOptions } from "./src/packet/frame_decoder.ts";
 export { FrameDecoderStream, FrameEncoderStream } from "./src/packet/frame_streams.ts";
 export { Framer } from "./src/packet/framer.ts";
-export type { FrameScanner, Framing, ScanResult } from "./src/packet/framing.ts";
-export { FramingError } from "./src/packet/framing_error.ts";
+export {
+  type FrameScanner,
+  type Framing,
+  FramingError,
+  type ScanResult,
+} from "./src/packet/framing.ts";
 export { lengthPrefixed, type LengthPrefixOptions } from "./src/packet/length_prefixed.ts";
 export { type ByteSink, type ByteWriter, DrainError } from "./src/packet/write_drain.ts";
 export { WriteFlusher } from "./src/packet/write_flusher.ts";

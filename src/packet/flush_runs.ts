@@ -91,6 +91,7 @@ export class FlushRuns {
   #isExhausted = false;
   /** Whether the present run has a buffer for its own. */
   #isOwned = false;
+  #isDisposed = false;
 
   /**
    * Becomes the flusher of a queue.
@@ -114,9 +115,14 @@ export class FlushRuns {
     }
   }
 
-  /** Takes the writers that have flushed; says whether there are any to go through. */
+  /**
+   * Takes the writers that have flushed; says whether there are any to go through.
+   *
+   * @throws {Error} If it was disposed of.
+   */
   poll(): boolean {
     if (this.#writer !== NO_WRITER || this.#writers !== 0) return true;
+    if (this.#isDisposed) throw new Error("Cannot receive as the flusher was disposed of");
     // Takes all: pairs with the `or` of those that have flushed.
     const flushed = Atomics.exchange(this.#words, FLUSHED, 0) & ~SLEEPING;
     if (flushed !== 0) {
@@ -165,6 +171,8 @@ export class FlushRuns {
 
   /** Lets another become the flusher, who goes on where this one is. */
   dispose(): void {
+    if (this.#isDisposed) return;
+    this.#isDisposed = true;
     if (this.buffer !== NO_BUFFER) this.#settle();
     const present = this.#writer === NO_WRITER ? 0 : 1 << this.#writer;
     const rest = this.#writers | present | (this.#abandoned === 0 ? 0 : ABANDONING);
@@ -188,6 +196,7 @@ export class FlushRuns {
   #settle(): void {
     const { buffer } = this;
     this.buffer = NO_BUFFER;
+    this.length = this.messageCount = 0;
     if (!this.#isOwned) {
       this.#words[this.#received] = this.#slot;
       return;

@@ -9,8 +9,7 @@ import type { WaitOptions } from "../memory/sleep.ts";
 import type { BufferPool } from "../pool/buffer_pool.ts";
 import type { Packet } from "../pool/packet.ts";
 import { Framer } from "./framer.ts";
-import type { FrameScanner, Framing } from "./framing.ts";
-import { FramingError } from "./framing_error.ts";
+import { type FrameScanner, type Framing, FramingError } from "./framing.ts";
 
 /** Options of a {@link FrameDecoder}. */
 export interface FrameDecoderOptions {
@@ -155,8 +154,10 @@ export class FrameDecoder implements Disposable {
    * @param chunk The bytes.
    * @param from Where in the chunk to begin; 0 by default.
    * @returns Up to where in the chunk they were taken.
+   * @throws {RangeError} If `from` is not a whole number up to the length of the chunk.
    */
   stage(chunk: Uint8Array, from: number = 0): number {
+    checkInteger("stage a chunk", "from", from, 0, chunk.length);
     const length = Math.min(chunk.length - from, this.remaining);
     if (length <= 0) return from;
     const isWhole = length === chunk.length;

@@ -141,11 +141,13 @@ export class Framer implements Disposable {
    * @param skip How many bytes to leave out before the frame.
    * @param length How many bytes the frame has.
    * @param skipAfter How many bytes to leave out after it; 0 by default.
-   * @throws {RangeError} If that is more than is unfinished.
+   * @throws {RangeError} If these are not whole numbers, or more than is unfinished.
    */
   cut(skip: number, length: number, skipAfter: number = 0): void {
     const end = this.#start + skip + length + skipAfter;
-    if (!(end <= this.#end && length >= 0 && skip >= 0 && skipAfter >= 0)) {
+    const areWhole = skip >>> 0 === skip && length >>> 0 === length &&
+      skipAfter >>> 0 === skipAfter;
+    if (!areWhole || end > this.#end) {
       throw new RangeError(
         `Cannot cut ${skip} + ${length} + ${skipAfter} bytes as ${this.unfinishedLength} are unfinished`,
       );

@@ -72,6 +72,24 @@ export interface Framing {
   scanner(largestFrame: number): FrameScanner;
 }
 
+/** The bytes of a stream are not frames of the expected kind. */
+export class FramingError extends Error {
+  /** How many bytes of the stream come before the frame that is wrong. */
+  readonly streamOffset: number;
+
+  /**
+   * Makes the error.
+   *
+   * @param streamOffset Where in the stream the frame begins, in bytes.
+   * @param reason What is wrong with it, as the rest of a sentence.
+   */
+  constructor(streamOffset: number, reason: string) {
+    super(`Cannot frame the stream at byte ${streamOffset} as ${reason}`);
+    this.name = "FramingError";
+    this.streamOffset = streamOffset;
+  }
+}
+
 /** Refuses a payload that is too long, or whose frame does not fit the target. */
 export function checkRoom(
   framing: Framing,
@@ -80,6 +98,7 @@ export function checkRoom(
   offset: number,
 ): void {
   checkInteger("frame a message", "length", payload.length, 0, framing.maxLength);
+  checkInteger("frame a message", "offset", offset, 0);
   const end = offset + payload.length + framing.overheadBytes;
   if (end > target.length) {
     throw new RangeError(

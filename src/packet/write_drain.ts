@@ -48,6 +48,17 @@ export class DrainError extends Error {
   }
 }
 
+/** The writer of a stream; nothing for what is written to directly. */
+function openSink(sink: ByteSink): WritableStreamDefaultWriter<Uint8Array> | undefined {
+  if (sink instanceof WritableStream) return sink.getWriter();
+  if (typeof sink?.write === "function") return undefined;
+  throw new TypeError(
+    `Cannot drain as the sink must be a WritableStream or have a 'write' method: received ${
+      describe(sink)
+    }`,
+  );
+}
+
 /** How many bytes are put together into one write at most, unless a run is longer. */
 const MOST_BYTES = 64 * 1024;
 
@@ -68,9 +79,9 @@ export class Drain {
   /** Writes all that there is; returns how many bytes. */
   async all(sink: ByteSink, runs: Runs): Promise<number> {
     if (this.#isRunning) throw new Error("Cannot drain as a drain is under way: await it first");
+    const writer = openSink(sink);
     this.#isRunning = true;
     let written = 0;
-    const writer = "getWriter" in sink ? sink.getWriter() : undefined;
     try {
       while (this.#gather(runs)) {
         const before = this.#start;

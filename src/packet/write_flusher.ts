@@ -86,7 +86,6 @@ export class WriteFlusher implements Disposable {
     this.#isPending || this.#runs.pollOrMark() ? undefined : SLEEPING;
   /** Whether the present run was neither visited nor drained yet. */
   #isPending = false;
-  #isDisposed = false;
 
   /**
    * Becomes the flusher of a queue; as {@link FlushQueue.flusher}.
@@ -134,6 +133,7 @@ export class WriteFlusher implements Disposable {
    * Takes all that writers have flushed; {@link WriteFlusher.next} then goes through it.
    *
    * @returns Whether there is something to go through.
+   * @throws {Error} If the flusher was disposed of, as all that waits or flushes.
    */
   poll(): boolean {
     return this.#runs.poll();
@@ -224,8 +224,7 @@ export class WriteFlusher implements Disposable {
    * Doing it again does nothing.
    */
   [Symbol.dispose](): void {
-    if (this.#isDisposed) return;
-    this.#isDisposed = true;
+    this.#isPending = false;
     this.#runs.dispose();
   }
 

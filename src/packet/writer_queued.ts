@@ -102,7 +102,7 @@ export abstract class QueuedWriter extends Writer implements Flushable {
   }
 
   override commit(offset: number, length?: number): void {
-    if (offset === this.lone) {
+    if (offset === this.lone && offset >= 0) {
       const reserved = this.loneLength;
       return this.endLone(length === undefined ? reserved : committedLength(length, reserved));
     }
@@ -111,7 +111,7 @@ export abstract class QueuedWriter extends Writer implements Flushable {
   }
 
   override commitPacket(offset: number, length?: number): Packet {
-    const isLone = offset === this.lone;
+    const isLone = offset === this.lone && offset >= 0;
     const row = isLone ? -1 : this.open.find("commit", offset);
     const size = committedLength(length, isLone ? this.loneLength : this.open.lengths[row]!);
     const packet = this.#packets.copy(offset, size);
@@ -121,7 +121,7 @@ export abstract class QueuedWriter extends Writer implements Flushable {
   }
 
   override abort(offset: number): void {
-    if (offset === this.lone) return this.abortLone();
+    if (offset === this.lone && offset >= 0) return this.abortLone();
     const row = this.open.find("abort", offset);
     const owned = this.open.owned[row]!;
     if (owned !== NO_BUFFER) this.pool.release(owned);

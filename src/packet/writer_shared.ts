@@ -24,6 +24,7 @@ import {
 } from "./flush_queue_layout.ts";
 import { NO_BUFFER } from "./open_reservations.ts";
 import type { QueueEnd } from "./queue_end.ts";
+import { Reopening } from "./reopening.ts";
 import {
   checkLength,
   refuseDisposed,
@@ -44,6 +45,7 @@ const FULL = -1;
 /** One thread's end of a writer that several threads share. */
 export class SharedWriter extends QueuedWriter {
   readonly #current: SleepWord;
+  readonly #reopening: Reopening;
   /** How many bits of {@link RESERVED} count bytes. */
   readonly #bytesBits: number;
   /** The bits of {@link RESERVED} that do. */
@@ -68,6 +70,7 @@ export class SharedWriter extends QueuedWriter {
     this.#bytesBits = end.shape.bytesBits;
     this.#bytesMask = (1 << end.shape.bytesBits) - 1;
     this.#segment = this.base + SEGMENTS;
+    this.#reopening = new Reopening(end.pool);
     this.#current = new SleepWord(end.memory, end.words, this.base + CURRENT);
   }
 
@@ -151,24 +154,19 @@ export class SharedWriter extends QueuedWriter {
       if (offset >= 0) return offset;
       this.#yieldBuffers();
       const sequence = this.#sequence;
-      left.timeoutMs = Math.max(0, remainingMs(deadline));
-      const buffer = await this.#acquireToSwitch(left);
-      // A blocking call of this thread, or its disposal, may have done the switch meanwhile.
+      let buffer = -1;
+      try {
+        buffer = await this.#reopening.acquire(options, deadline);
+      } catch (error) {
+        if (this.#isSwitching) this.#endSwitch(this.#sequence);
+        throw error;
+      }
+      // A blocking call of this thread, or its disposal, may have ended the switch meanwhile.
       if (this.#isSwitching && this.#sequence === sequence) {
         return this.#switchWith(buffer, length);
       }
       if (buffer >= 0) this.pool.release(buffer);
-      else return -1;
-    }
-  }
-
-  /** Acquires a buffer; gives the switch up if that fails. */
-  async #acquireToSwitch(options: WaitOptions): Promise<number> {
-    try {
-      return await this.pool.acquireAsync(options);
-    } catch (error) {
-      if (this.#isSwitching) this.#endSwitch(this.#sequence);
-      throw error;
+      else if (buffer === -1) return -1;
     }
   }
 
@@ -293,6 +291,7 @@ export class SharedWriter extends QueuedWriter {
   /** Ends the switch that this thread began: `sequence` is the latest segment. Wakes who waits. */
   #endSwitch(sequence: number): void {
     this.#isSwitching = false;
+    this.#reopening.announce();
     // Publishes the segment; finds the mark of all that wait, and one that comes later finds this.
     const before = Atomics.exchange(
       this.words,

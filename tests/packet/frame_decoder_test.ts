@@ -227,6 +227,14 @@ Deno.test("a decoder refuses options that are out of range", () => {
     RangeError,
     `'malformed' must be "stop" or "resynchronise": received "x"`,
   );
+  using decoder = new FrameDecoder(pool, delimited({ maxLength: 1 }));
+  for (const from of [-1, 3, 0.5]) {
+    assertThrows(
+      () => decoder.stage(new Uint8Array(2), from),
+      RangeError,
+      `Cannot stage a chunk as 'from' must be a whole number from 0 to 2: received ${from}`,
+    );
+  }
 });
 
 Deno.test("streams: packets of many chunks come through two buffers", async () => {

@@ -99,6 +99,10 @@ Deno.test("a framer refuses what it does not have", () => {
   assertThrows(() => framer.commit(-1), RangeError, "received -1");
   assertThrows(() => framer.finishFrame(1), RangeError, "Cannot cut 0 + 1 + 0 bytes as 0 are");
   assertThrows(() => framer.cut(-1, 1), RangeError, "Cannot cut -1 + 1 + 0 bytes");
+  assertThrows(() => framer.cut(0, NaN), RangeError, "Cannot cut 0 + NaN + 0 bytes");
+  framer.commit(4);
+  assertThrows(() => framer.cut(0.5, 1.5), RangeError, "Cannot cut 0.5 + 1.5 + 0 bytes");
+  framer.discard(4);
   assertThrows(() => framer.discard(1), RangeError, "must be a whole number from 0 to 0");
   framer[Symbol.dispose]();
   assertThrows(() => framer.nextBuffer(), Error, "as the framer was disposed of");

@@ -45,6 +45,11 @@ Deno.test("framings write into a target at an offset", () => {
     RangeError,
     "Cannot frame a message as its frame of 3 bytes does not fit at 4: received a target of 6 bytes",
   );
+  assertThrows(
+    () => delimited({ maxLength: 9 }).encodeInto(bytes("hi"), target, -1),
+    RangeError,
+    "Cannot frame a message as 'offset' must be a whole number not below 0: received -1",
+  );
 });
 
 Deno.test("delimited framing refuses a message that would end early", () => {

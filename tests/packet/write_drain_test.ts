@@ -122,6 +122,24 @@ Deno.test("a sink that says nonsense is refused", async () => {
   }
 });
 
+Deno.test("what is no sink, or a locked one, is refused, and another is drained to", async () => {
+  const { writer, flusher } = make();
+  writer.send(encode("abc"));
+  writer.flush();
+  for (const sink of [undefined, {}, "x"]) {
+    await assertRejects(
+      () => flusher.drainTo(sink as WritableStream<Uint8Array>),
+      TypeError,
+      "Cannot drain as the sink must be a WritableStream or have a 'write' method: received",
+    );
+  }
+  const locked = new WritableStream<Uint8Array>();
+  locked.getWriter();
+  await assertRejects(() => flusher.drainTo(locked), TypeError, "locked");
+  const sink = new Sink();
+  assertEquals(await flusher.drainTo(sink), 3);
+});
+
 Deno.test("a stream is waited for before each write, and let go of afterwards", async () => {
   const { writer, flusher } = make(40_000);
   const events: string[] = [];

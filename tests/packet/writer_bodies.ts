@@ -181,6 +181,28 @@ export function hello(job: Job & { arrived: Int32Array }): void {
   writer.flush();
 }
 
+/** Flushes one message, leaves another open and a third unflushed, and does not tidy up. */
+export function strand(job: Job & { shared?: WriterHandle }): number {
+  const pool = BufferPool.attach(job.pool);
+  const queue = FlushQueue.attach(job.queue, pool);
+  const writer = job.shared === undefined ? queue.writer() : queue.attachWriter(job.shared);
+  writer.send(new Uint8Array([1]));
+  writer.flush();
+  writer.reserve(40);
+  writer.reserve(2);
+  writer.send(new Uint8Array([3]));
+  return pool.thread;
+}
+
+/** Becomes the flusher, takes a run, and does not tidy up. */
+export function strandFlusher(job: Job): number {
+  const pool = BufferPool.attach(job.pool);
+  const flusher = FlushQueue.attach(job.queue, pool).flusher();
+  flusher.wait();
+  flusher.next();
+  return pool.thread;
+}
+
 const framing = lengthPrefixed({ prefixBytes: 2, maxLength: 2000 });
 
 /** Accepts a connection, and sends each framed message back. */

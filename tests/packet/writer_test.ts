@@ -6,6 +6,7 @@ import {
   BufferPool,
   createWriter,
   FlushQueue,
+  type Packet,
   type WriteFlusher,
   type Writer,
 } from "@busbar/busbar";
@@ -185,6 +186,41 @@ for (const isShared of [false, true]) {
     assertEquals(pool.totalBufferCount, 8);
   });
 
+  Deno.test(`packets of the runs of ${kind} keep their buffers, however many there are`, () => {
+    const { pool, queue } = make();
+    const writer = queue.writer({ isShared });
+    using flusher = queue.flusher();
+    const packets: Packet[] = [];
+    for (const length of [5, 40, 6, 64, 7]) {
+      writer.send(new Uint8Array(length).fill(length));
+      writer.flush();
+      while (flusher.poll()) {
+        while (flusher.next()) packets.push(flusher.takePacket(), flusher.takePacket());
+      }
+    }
+    writer[Symbol.dispose]();
+    drain(flusher);
+    assertEquals(freeCount(pool), 5);
+    assertEquals(
+      packets.map((packet) => [packet.length, packet.bytes.at(-1)]),
+      [5, 5, 40, 40, 6, 6, 64, 64, 7, 7].map((length) => [length, length]),
+    );
+    for (const packet of packets) packet.release();
+    assertEquals(freeCount(pool), 8);
+  });
+
+  Deno.test(`${kind} that is disposed of lets go of those that wait for room in it`, async () => {
+    const { queue } = make({ buffers: 2 });
+    const writer = queue.writer({ isShared });
+    while (writer.tryReserve(64) >= 0);
+    const waiting = [writer.reserveAsync(60), writer.reserveAsync(5)].map((promise) =>
+      assertRejects(() => promise, Error, "Cannot reserve as the writer was disposed of")
+    );
+    await new Promise((resolve) => setTimeout(resolve, 1));
+    writer[Symbol.dispose]();
+    await Promise.all(waiting);
+  });
+
   Deno.test(`${kind} refuses what it must`, () => {
     const { queue } = make();
     const writer = queue.writer({ isShared });
@@ -208,6 +244,10 @@ for (const isShared of [false, true]) {
       "Cannot commit as no reservation is open at this offset",
     );
     assertThrows(() => writer.abort(offset), Error, "Cannot abort as no reservation is open");
+    // What a failed try returns.
+    assertThrows(() => writer.commit(-1), Error, "Cannot commit as no reservation is open");
+    assertThrows(() => writer.commitPacket(-1), Error, "Cannot commit as no reservation is open");
+    assertThrows(() => writer.abort(-1), Error, "Cannot abort as no reservation is open");
     const open = writer.message(4);
     writer[Symbol.dispose]();
     writer[Symbol.dispose]();
@@ -385,6 +425,49 @@ Deno.test("a flusher that takes over finds what the one before has left", () => 
   for (const writer of writers) writer[Symbol.dispose]();
   drain(second);
   assertEquals(freeCount(pool), 8);
+});
+
+Deno.test("a flusher that was disposed of takes nothing any more", async () => {
+  const { queue } = make();
+  using writer = queue.writer();
+  writer.send(new Uint8Array(3));
+  writer.flush();
+  const flusher = queue.flusher();
+  assert(flusher.poll() && flusher.next());
+  assertEquals([flusher.take().length, flusher.messageCount], [3, 1]);
+  assertEquals(flusher.next(), false);
+  assertEquals([flusher.take().length, flusher.messageCount], [0, 0]);
+  assertThrows(() => flusher.takePacket(), Error, "as there is no present run");
+  flusher[Symbol.dispose]();
+  const gone = "Cannot receive as the flusher was disposed of";
+  assertThrows(() => flusher.poll(), Error, gone);
+  assertThrows(() => flusher.wait(1), Error, gone);
+  assertThrows(() => flusher.flush(() => {}), Error, gone);
+  await assertRejects(() => flusher.waitAsync(), Error, gone);
+  await assertRejects(() => flusher.drainTo(new WritableStream()), Error, gone);
+  assertEquals(flusher.next(), false);
+});
+
+Deno.test("a queue refuses to reclaim what has not died, and what it does not have", () => {
+  const { pool, queue } = make();
+  assertThrows(
+    () => queue.reclaim(pool.thread),
+    Error,
+    "Cannot reclaim thread 0 as it is this one: dispose of what it has",
+  );
+  assertThrows(
+    () => queue.reclaim(pool.threads),
+    RangeError,
+    "Cannot reclaim as 'thread' must be a whole number from 0 to 7: received 8",
+  );
+  queue.reclaim(1);
+  using local = queue.writer();
+  assertThrows(
+    () => queue.reclaimWriter({ kind: "busbar.writer", version: 1, index: 0, id: 0 }),
+    TypeError,
+    "Cannot reclaim as the queue has no shared writer with this index: received 0",
+  );
+  assertEquals(local.openCount, 0);
 });
 
 Deno.test("a flusher waits no longer than it is told to", async () => {

@@ -3,7 +3,7 @@
  * than two threads are busy: the others sleep until there is a buffer.
  */
 
-import { assertEquals } from "@std/assert";
+import { assertEquals, assertThrows } from "@std/assert";
 import { BufferPool, FlushQueue } from "../../mod.ts";
 import { mayRead, workerTest } from "../permission.ts";
 import { runOnWorker } from "../workers.ts";
@@ -80,6 +80,60 @@ workerTest("hello, world: a writer on a worker and a flusher that awaits", async
   }
   assertEquals(seen, ["hello, world", "!"]);
   await writing;
+});
+
+for (const isShared of [false, true]) {
+  workerTest(
+    `what a terminated worker left in a ${isShared ? "shared" : "local"} writer is taken back`,
+    async () => {
+      using pool = BufferPool.create({ bufferSize: 64, batchCount: 4, batchSize: 1 });
+      const queue = FlushQueue.create({ pool, writers: 1 });
+      const shared = isShared ? queue.writer({ isShared }) : undefined;
+      const thread = await runOnWorker<number>(bodies, "strand", {
+        pool: pool.handle,
+        queue: queue.handle,
+        ...(shared === undefined ? {} : { shared: shared.handle }),
+      });
+      assertThrows(() => queue.writer(), Error, "Cannot create writer as all 1 places are taken");
+      if (shared === undefined) {
+        queue.reclaim(thread);
+      } else {
+        const { handle } = shared;
+        shared[Symbol.dispose]();
+        queue.reclaimWriter(handle);
+      }
+      using flusher = queue.flusher();
+      const seen: number[] = [];
+      while (flusher.poll()) while (flusher.next()) seen.push(...flusher.take());
+      // A shared writer's message is there once it is committed, flushed or not.
+      assertEquals(seen, isShared ? [1, 3] : [1]);
+      pool.reclaim(thread);
+      using writer = queue.writer();
+      writer.send(new Uint8Array([4]));
+      writer.flush();
+      assertEquals(flusher.flush((run) => seen.push(...run.take())), 1);
+      assertEquals([seen.at(-1), pool.usage().inUse], [4, 1]);
+    },
+  );
+}
+
+workerTest("a flusher follows one whose worker was terminated", async () => {
+  using pool = BufferPool.create({ bufferSize: 64, batchCount: 4, batchSize: 1 });
+  const queue = FlushQueue.create({ pool });
+  const writer = queue.writer();
+  for (let i = 0; i < 5; i++) writer.send(new Uint8Array(30).fill(i));
+  writer.flush();
+  const handles = { pool: pool.handle, queue: queue.handle };
+  const thread = await runOnWorker<number>(bodies, "strandFlusher", handles);
+  assertThrows(() => queue.flusher(), Error, "Cannot become the flusher of the queue");
+  queue.reclaim(thread);
+  pool.reclaim(thread);
+  using flusher = queue.flusher();
+  const seen: number[] = [];
+  writer[Symbol.dispose]();
+  while (flusher.poll()) while (flusher.next()) seen.push(...flusher.take());
+  assertEquals(seen, [0, 1, 2, 3, 4].flatMap((i) => new Array(30).fill(i)));
+  assertEquals(pool.usage().inUse, 0);
 });
 
 const mayConnect = mayRead &&
