@@ -48,27 +48,27 @@ export {
   type WriterOptions,
 } from "./src/broadcast/writer.ts";
 
-export { delimited, type DelimiterOptions } from "./src/packet/delimited.ts";
+export { delimited, type DelimiterOptions } from "./src/packet/framing/delimited.ts";
 export {
   FlushQueue,
   type FlushQueueHandle,
   type FlushQueueOptions,
   type QueueWriterOptions,
 } from "./src/packet/flush_queue.ts";
-export { FrameDecoder, type FrameDecoderOptions } from "./src/packet/frame_decoder.ts";
-export { FrameDecoderStream, FrameEncoderStream } from "./src/packet/frame_streams.ts";
-export { Framer } from "./src/packet/framer.ts";
+export { FrameDecoder, type FrameDecoderOptions } from "./src/packet/framing/frame_decoder.ts";
+export { FrameDecoderStream, FrameEncoderStream } from "./src/packet/framing/frame_streams.ts";
+export { Framer } from "./src/packet/framing/framer.ts";
 export {
   type FrameScanner,
   type Framing,
   FramingError,
   type ScanResult,
-} from "./src/packet/framing.ts";
-export { lengthPrefixed, type LengthPrefixOptions } from "./src/packet/length_prefixed.ts";
-export { type ByteSink, type ByteWriter, DrainError } from "./src/packet/write_drain.ts";
-export { WriteFlusher } from "./src/packet/write_flusher.ts";
-export { Reservation, Writer, type WriterHandle } from "./src/packet/writer.ts";
-export { createWriter } from "./src/packet/writer_unqueued.ts";
+} from "./src/packet/framing/framing.ts";
+export { lengthPrefixed, type LengthPrefixOptions } from "./src/packet/framing/length_prefixed.ts";
+export { type ByteSink, type ByteWriter, DrainError } from "./src/packet/flushing/write_drain.ts";
+export { WriteFlusher } from "./src/packet/flushing/write_flusher.ts";
+export { Reservation, Writer, type WriterHandle } from "./src/packet/writing/writer.ts";
+export { createWriter } from "./src/packet/writing/unqueued_writer.ts";
 
 export {
   type AttachOptions,

@@ -6,7 +6,7 @@
  * the order in which they are opened. A buffer has a table beside it: where each message lies, and
  * one bit that marks it as *ended*, committed or aborted. The flusher goes through the segments of a
  * writer in order, and through the messages of each in order, as far as they are marked. The words
- * are drawn in `flush_queue_layout.ts`; this is who changes them:
+ * are drawn in `flushing/flush_queue_layout.ts`; this is who changes them:
  *
  *     word          its value, and who changes it
  *     use           who has the writer: taken by compareExchange; given back by its holder, or, once
@@ -85,9 +85,9 @@
  * holds the buffer of its latest segment until it is disposed of, so a pool needs more buffers than
  * a queue has writers.
  *
- * Proven by: tests/packet/writer_model_test.ts, for two writing threads and a flusher with buffers of
- * a plain pool; tests/packet/writer_pool_model_test.ts, with those of a real one; and
- * tests/packet/writer_death_model_test.ts, for threads that die at each instruction.
+ * Proven by: tests/packet/flush_queue_model_test.ts, for two writing threads and a flusher with buffers of
+ * a plain pool; tests/packet/flush_queue_pool_model_test.ts, with those of a real one; and
+ * tests/packet/flush_queue_death_model_test.ts, for threads that die at each instruction.
  *
  * @module
  */
@@ -100,35 +100,27 @@ import type { BufferPool } from "../pool/buffer_pool.ts";
 import {
   ABANDONED,
   ABANDONING,
-  BUFFER_COUNT,
-  BUFFER_SIZE,
-  CLOSED,
-  CONSUMED,
-  CURRENT,
   DIED,
   FLUSH_QUEUE,
-  FLUSHED,
   FLUSHER,
+  type FlushQueueKind,
   FREE,
+  initialize,
+  labelRegion,
   largestMessageCount,
-  MESSAGE_COUNT,
+  MAX_BUFFER_SIZE,
   MOST_WRITERS,
-  NO_TICKET,
-  RECEIVED,
-  RESERVED,
-  SEGMENT_WORDS,
+  readShape,
   Shape,
   SHARED,
-  TICKET,
   USE,
-  WRITER_COUNT,
   WRITERS,
-} from "./flush_queue_layout.ts";
-import { QueueEnd } from "./queue_end.ts";
-import { LocalWriter } from "./writer_local.ts";
-import { SharedWriter } from "./writer_shared.ts";
-import { WriteFlusher } from "./write_flusher.ts";
-import { type Writer, WRITER_KIND, WRITER_VERSION, type WriterHandle } from "./writer.ts";
+} from "./flushing/flush_queue_layout.ts";
+import { QueueEnd } from "./flushing/queue_end.ts";
+import { LocalWriter } from "./writing/local_writer.ts";
+import { SharedWriter } from "./writing/shared_writer.ts";
+import { WriteFlusher } from "./flushing/write_flusher.ts";
+import { type Writer, WRITER_KIND, WRITER_VERSION, type WriterHandle } from "./writing/writer.ts";
 
 /** Opens a {@link FlushQueue} in another thread. */
 export type FlushQueueHandle = RegionHandle<"busbar.flushQueue">;
@@ -140,8 +132,8 @@ export interface FlushQueueOptions {
   /** How many writers there may be at a time, from 1 to 30; 8 by default. */
   writers?: number;
   /**
-   * How many messages one buffer may hold; by default one for every 32 bytes, but at least 16.
-   * Each takes 8 bytes of memory for every buffer of the pool.
+   * How many messages of a shared writer one buffer may hold, and how many flushes of a local one; by default one
+   * for every 32 bytes, but at least 16. Each takes 12 bytes of memory for every buffer of the pool.
    */
   messagesPerBuffer?: number;
   /** The memory to lay the queue out in; one of its own by default. */
@@ -157,10 +149,8 @@ export interface QueueWriterOptions {
 }
 
 const DEFAULT_WRITERS = 8;
-const MAX_WRITERS = MOST_WRITERS;
 const DEFAULT_BYTES_PER_MESSAGE = 32;
 const DEFAULT_LEAST_MESSAGES = 16;
-const MAX_BUFFER_SIZE = 2 ** 26;
 const MAX_ID = 2 ** 31 - 1;
 
 /**
@@ -193,12 +183,12 @@ const MAX_ID = 2 ** 31 - 1;
  * ```
  */
 export class FlushQueue {
-  readonly #region: Region<"busbar.flushQueue">;
+  readonly #region: Region<FlushQueueKind>;
   readonly #pool: BufferPool;
   readonly #shape: Shape;
   readonly #end: QueueEnd;
 
-  private constructor(region: Region<"busbar.flushQueue">, shape: Shape, pool: BufferPool) {
+  private constructor(region: Region<FlushQueueKind>, shape: Shape, pool: BufferPool) {
     this.#region = region;
     this.#shape = shape;
     this.#pool = pool;
@@ -216,7 +206,7 @@ export class FlushQueue {
     const { pool, writers = DEFAULT_WRITERS } = options;
     const { bufferSize, totalBufferCount } = pool;
     checkInteger(action, "pool.bufferSize", bufferSize, 1, MAX_BUFFER_SIZE);
-    checkInteger(action, "writers", writers, 1, MAX_WRITERS);
+    checkInteger(action, "writers", writers, 1, MOST_WRITERS);
     const most = largestMessageCount(bufferSize);
     const usual = Math.max(DEFAULT_LEAST_MESSAGES, bufferSize / DEFAULT_BYTES_PER_MESSAGE);
     const { messagesPerBuffer = Math.min(most, Math.ceil(usual)) } = options;
@@ -261,7 +251,7 @@ export class FlushQueue {
     return this.#pool;
   }
 
-  /** How many messages one buffer may hold. */
+  /** How many messages of a shared writer one buffer may hold, and how many flushes of a local one. */
   get messagesPerBuffer(): number {
     return this.#shape.messageCount;
   }
@@ -317,9 +307,10 @@ export class FlushQueue {
    * itself, and its part as the flusher. To be called by who knows that it has, and that it executes
    * nothing more, before {@link BufferPool.reclaim}.
    *
-   * What it had flushed arrives; what it had committed only, and what it had open, is given up. The
-   * flusher has gone through what they have left. Was it the flusher, then another can take its place at
-   * once, and begins with the run that the dead one was at.
+   * What it had flushed arrives, what it had open is given up, and what it had committed but not
+   * flushed may be lost. Its writers' places are free once the flusher has gone through what they have
+   * left. If it was the flusher, another can follow at once, and begins with the run that the dead
+   * one was at.
    *
    * @example Usage
    * ```ts
@@ -391,66 +382,5 @@ export class FlushQueue {
         describe(index)
       }`,
     );
-  }
-}
-
-/** Writes the header of a queue of this shape; nobody else has the memory yet. */
-function initialize(words: Int32Array, shape: Shape): void {
-  words[BUFFER_SIZE] = shape.bufferSize;
-  words[BUFFER_COUNT] = shape.bufferCount;
-  words[WRITER_COUNT] = shape.writerCount;
-  words[MESSAGE_COUNT] = shape.messageCount;
-  for (let index = 0; index < shape.writerCount; index++) {
-    const base = shape.writer(index);
-    // Segment 0 counts as consumed, and like all places of the ring as closed and without messages.
-    words[base + CONSUMED] = 1;
-    for (let place = 0; place < shape.segmentCount; place++) {
-      const segment = shape.segment(base, place);
-      words[segment + RESERVED] = CLOSED;
-      words[segment + TICKET] = NO_TICKET;
-    }
-  }
-}
-
-/** The shape that the header says. */
-function readShape(words: Int32Array): Shape {
-  const [bufferSize, buffers, writers, messages] = [
-    words[BUFFER_SIZE]!,
-    words[BUFFER_COUNT]!,
-    words[WRITER_COUNT]!,
-    words[MESSAGE_COUNT]!,
-  ];
-  const isShape = bufferSize > 0 && bufferSize <= MAX_BUFFER_SIZE && buffers > 0 &&
-    writers > 0 && writers <= MAX_WRITERS && messages > 0 &&
-    messages <= largestMessageCount(bufferSize);
-  if (!isShape) {
-    throw new TypeError(
-      `Cannot attach as the queue's header is damaged: found ${buffers} buffers of ${bufferSize} bytes, ${writers} writers, ${messages} messages a buffer`,
-    );
-  }
-  return new Shape(bufferSize, buffers, writers, messages);
-}
-
-/** Names the words for an observer's reports. */
-function labelRegion(region: Region<"busbar.flushQueue">, shape: Shape): void {
-  region.label("flusher", FLUSHER);
-  region.label("flushed", FLUSHED);
-  for (let index = 0; index < shape.writerCount; index++) {
-    const base = shape.writer(index);
-    const name = `writer${index}`;
-    region.label(`${name}.use`, base + USE);
-    region.label(`${name}.current`, base + CURRENT);
-    region.label(`${name}.consumed`, base + CONSUMED);
-    region.label(`${name}.received`, base + RECEIVED, 2);
-    for (let place = 0; place < shape.segmentCount; place++) {
-      const segment = shape.segment(base, place);
-      region.label(`${name}.reserved${place}`, segment + RESERVED);
-      region.label(`${name}.segment${place}`, segment + RESERVED + 1, SEGMENT_WORDS - 1);
-    }
-  }
-  for (let buffer = 0; buffer < shape.bufferCount; buffer++) {
-    const table = shape.table(buffer);
-    region.label(`marks${buffer}`, table, shape.marksWords);
-    region.label(`messages${buffer}`, table + shape.marksWords, 3 * shape.messageCount);
   }
 }

@@ -6,9 +6,9 @@
  * @module
  */
 
-import { deadlineAfter, type WaitOptions } from "../memory/sleep.ts";
-import type { BufferPool } from "../pool/buffer_pool.ts";
-import type { Packet } from "../pool/packet.ts";
+import { deadlineAfter, type WaitOptions } from "../../memory/sleep.ts";
+import type { BufferPool } from "../../pool/buffer_pool.ts";
+import type { Packet } from "../../pool/packet.ts";
 import { NO_BUFFER, OpenReservations } from "./open_reservations.ts";
 import { Reopening } from "./reopening.ts";
 import {

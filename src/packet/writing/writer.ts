@@ -14,11 +14,11 @@
  * @module
  */
 
-import type { Handle } from "../memory/handle.ts";
-import { checkInteger, describe } from "../memory/layout.ts";
-import type { WaitOptions } from "../memory/sleep.ts";
-import type { BufferPool } from "../pool/buffer_pool.ts";
-import type { Packet } from "../pool/packet.ts";
+import type { Handle } from "../../memory/handle.ts";
+import { checkInteger, describe } from "../../memory/layout.ts";
+import type { WaitOptions } from "../../memory/sleep.ts";
+import type { BufferPool } from "../../pool/buffer_pool.ts";
+import type { Packet } from "../../pool/packet.ts";
 
 /** The kind that handles of a shared writer name. */
 export const WRITER_KIND = "busbar.writer";
@@ -35,6 +35,9 @@ export interface WriterHandle extends Handle {
 
 /**
  * Writes messages one after the other into buffers of a pool.
+ *
+ * Messages lie end to end, and buffers begin at multiples of 8. So if the lengths of all messages of a
+ * writer are multiples of 4, so are the offsets, and messages can be written by an `Int32Array`.
  *
  * A message is visible to nobody before it is committed, and to the flusher not before
  * {@link Writer.flush}, which serves all messages that were committed until then at once. The flusher

@@ -11,10 +11,10 @@
  * @module
  */
 
-import { checkInteger } from "../memory/layout.ts";
-import type { WaitOptions } from "../memory/sleep.ts";
-import type { BufferPool } from "../pool/buffer_pool.ts";
-import type { Packet } from "../pool/packet.ts";
+import { checkInteger } from "../../memory/layout.ts";
+import type { WaitOptions } from "../../memory/sleep.ts";
+import type { BufferPool } from "../../pool/buffer_pool.ts";
+import type { Packet } from "../../pool/packet.ts";
 
 const NO_BUFFER = -1;
 

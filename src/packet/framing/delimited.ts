@@ -6,7 +6,7 @@
  * @module
  */
 
-import { checkInteger } from "../memory/layout.ts";
+import { checkInteger } from "../../memory/layout.ts";
 import { checkRoom, type FrameScanner, type Framing, type ScanResult } from "./framing.ts";
 
 /** Options of {@link delimited}. */

@@ -6,7 +6,7 @@
  * @module
  */
 
-import { checkInteger, describe } from "../memory/layout.ts";
+import { checkInteger, describe } from "../../memory/layout.ts";
 import { checkRoom, type FrameScanner, type Framing, type ScanResult } from "./framing.ts";
 
 /** Options of {@link lengthPrefixed}. */

@@ -10,7 +10,12 @@ import {
   type WriteFlusher,
   type Writer,
 } from "@busbar/busbar";
-import { CONSUMED, CURRENT, CURRENT_SHIFT, Shape } from "../../src/packet/flush_queue_layout.ts";
+import {
+  CONSUMED,
+  CURRENT,
+  CURRENT_SHIFT,
+  Shape,
+} from "../../src/packet/flushing/flush_queue_layout.ts";
 
 const text = new TextEncoder();
 

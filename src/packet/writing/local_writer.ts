@@ -15,7 +15,7 @@
  * @module
  */
 
-import { deadlineAfter, type WaitOptions } from "../memory/sleep.ts";
+import { deadlineAfter, type WaitOptions } from "../../memory/sleep.ts";
 import {
   CLOSED,
   CURRENT,
@@ -26,12 +26,12 @@ import {
   RESERVED,
   SEQUENCE_MASK,
   USE,
-} from "./flush_queue_layout.ts";
+} from "../flushing/flush_queue_layout.ts";
 import { NO_BUFFER } from "./open_reservations.ts";
-import type { QueueEnd } from "./queue_end.ts";
+import type { QueueEnd } from "../flushing/queue_end.ts";
 import { Reopening } from "./reopening.ts";
 import { checkLength, refuseDisposed, refuseHandle, type WriterHandle } from "./writer.ts";
-import { QueuedWriter } from "./writer_queued.ts";
+import { QueuedWriter } from "./queued_writer.ts";
 
 /** The most places of a table that a reservation may need: its own, the lone one's, the run's. */
 const MOST_PLACES = 3;

@@ -26,11 +26,14 @@
  * @module
  */
 
-import { alignUp, CACHE_LINE_WORDS } from "../memory/layout.ts";
-import { FIRST_WORD, type RegionKind } from "../memory/region.ts";
+import { alignUp, CACHE_LINE_WORDS } from "../../memory/layout.ts";
+import { FIRST_WORD, type Region, type RegionKind } from "../../memory/region.ts";
+
+/** What flush queues are called. */
+export type FlushQueueKind = "busbar.flushQueue";
 
 /** By what flush queues are known. */
-export const FLUSH_QUEUE: RegionKind<"busbar.flushQueue"> = {
+export const FLUSH_QUEUE: RegionKind<FlushQueueKind> = {
   kind: "busbar.flushQueue",
   version: 2,
   magic: 0x666c7368, // "flsh"
@@ -138,6 +141,9 @@ export const STALLED: number = 1 << 16;
 /** The length of a message that was given up. */
 export const ABORTED: number = -1;
 
+/** The most bytes that a buffer may have. */
+export const MAX_BUFFER_SIZE: number = 2 ** 26;
+
 /** The shape of one queue, and what follows from it. */
 export class Shape {
   /** How many segments a writer's ring has: a power of two, not below the number of buffers. */
@@ -210,4 +216,65 @@ function bytesBits(bufferSize: number): number {
 /** The greatest number of messages that can be counted beside the bytes of a buffer. */
 export function largestMessageCount(bufferSize: number): number {
   return 2 ** (31 - bytesBits(bufferSize)) - 1;
+}
+
+/** Writes the header of a queue of this shape; nobody else has the memory yet. */
+export function initialize(words: Int32Array, shape: Shape): void {
+  words[BUFFER_SIZE] = shape.bufferSize;
+  words[BUFFER_COUNT] = shape.bufferCount;
+  words[WRITER_COUNT] = shape.writerCount;
+  words[MESSAGE_COUNT] = shape.messageCount;
+  for (let index = 0; index < shape.writerCount; index++) {
+    const base = shape.writer(index);
+    // Segment 0 counts as consumed, and like all places of the ring as closed and without messages.
+    words[base + CONSUMED] = 1;
+    for (let place = 0; place < shape.segmentCount; place++) {
+      const segment = shape.segment(base, place);
+      words[segment + RESERVED] = CLOSED;
+      words[segment + TICKET] = NO_TICKET;
+    }
+  }
+}
+
+/** The shape that the header says. */
+export function readShape(words: Int32Array): Shape {
+  const [bufferSize, buffers, writers, messages] = [
+    words[BUFFER_SIZE]!,
+    words[BUFFER_COUNT]!,
+    words[WRITER_COUNT]!,
+    words[MESSAGE_COUNT]!,
+  ];
+  const isShape = bufferSize > 0 && bufferSize <= MAX_BUFFER_SIZE && buffers > 0 &&
+    writers > 0 && writers <= MOST_WRITERS && messages > 0 &&
+    messages <= largestMessageCount(bufferSize);
+  if (!isShape) {
+    throw new TypeError(
+      `Cannot attach as the queue's header is damaged: found ${buffers} buffers of ${bufferSize} bytes, ${writers} writers, ${messages} messages a buffer`,
+    );
+  }
+  return new Shape(bufferSize, buffers, writers, messages);
+}
+
+/** Names the words for an observer's reports. */
+export function labelRegion(region: Region<FlushQueueKind>, shape: Shape): void {
+  region.label("flusher", FLUSHER);
+  region.label("flushed", FLUSHED);
+  for (let index = 0; index < shape.writerCount; index++) {
+    const base = shape.writer(index);
+    const name = `writer${index}`;
+    region.label(`${name}.use`, base + USE);
+    region.label(`${name}.current`, base + CURRENT);
+    region.label(`${name}.consumed`, base + CONSUMED);
+    region.label(`${name}.received`, base + RECEIVED, 2);
+    for (let place = 0; place < shape.segmentCount; place++) {
+      const segment = shape.segment(base, place);
+      region.label(`${name}.reserved${place}`, segment + RESERVED);
+      region.label(`${name}.segment${place}`, segment + RESERVED + 1, SEGMENT_WORDS - 1);
+    }
+  }
+  for (let buffer = 0; buffer < shape.bufferCount; buffer++) {
+    const table = shape.table(buffer);
+    region.label(`marks${buffer}`, table, shape.marksWords);
+    region.label(`messages${buffer}`, table + shape.marksWords, 3 * shape.messageCount);
+  }
 }

@@ -7,9 +7,9 @@ import { assertEquals, assertThrows } from "@std/assert";
 import { BufferPool, FlushQueue } from "../../mod.ts";
 import { mayRead, workerTest } from "../permission.ts";
 import { runOnWorker } from "../workers.ts";
-import type { Sum } from "./writer_bodies.ts";
+import type { Sum } from "./flush_queue_bodies.ts";
 
-const bodies = import.meta.resolve("./writer_bodies.ts");
+const bodies = import.meta.resolve("./flush_queue_bodies.ts");
 
 function total(sums: Sum[]): Sum {
   return sums.reduce((a, b) => ({

@@ -7,8 +7,8 @@
  * @module
  */
 
-import type { BufferPool } from "../pool/buffer_pool.ts";
-import type { Packet } from "../pool/packet.ts";
+import type { BufferPool } from "../../pool/buffer_pool.ts";
+import type { Packet } from "../../pool/packet.ts";
 import {
   ABORTED,
   BUFFER,
@@ -20,11 +20,11 @@ import {
   RESERVED,
   type Shape,
   TICKET,
-} from "./flush_queue_layout.ts";
+} from "../flushing/flush_queue_layout.ts";
 import { NO_BUFFER, OpenReservations } from "./open_reservations.ts";
-import type { Flushable, QueueEnd } from "./queue_end.ts";
+import type { Flushable, QueueEnd } from "../flushing/queue_end.ts";
 import { committedLength, Writer } from "./writer.ts";
-import { PacketCopies } from "./writer_packets.ts";
+import { PacketCopies } from "./packet_copies.ts";
 
 // The hot path's own names, since an imported binding is loaded anew at each use.
 const SHIFT = MARKS_SHIFT;

@@ -16,7 +16,7 @@ import {
   spawn,
   type Threads,
 } from "@busbar/busbar/model";
-import { CURRENT, FLUSHED, Shape } from "../../src/packet/flush_queue_layout.ts";
+import { CURRENT, FLUSHED, Shape } from "../../src/packet/flushing/flush_queue_layout.ts";
 import { tampered } from "../tamper.ts";
 import { PlainPool, type PlainPoolHandle } from "./plain_pool.ts";
 

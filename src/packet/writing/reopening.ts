@@ -5,8 +5,8 @@
  * @module
  */
 
-import { remainingMs, type WaitOptions } from "../memory/sleep.ts";
-import type { BufferPool } from "../pool/buffer_pool.ts";
+import { remainingMs, type WaitOptions } from "../../memory/sleep.ts";
+import type { BufferPool } from "../../pool/buffer_pool.ts";
 
 /** There may be room without a buffer. */
 export const REOPENED = -2;

@@ -1,5 +1,5 @@
 /**
- * What the workers of `writer_worker_test.ts` do.
+ * What the workers of `flush_queue_worker_test.ts` do.
  *
  * Messages are checked whole: length, writer, number, and bytes that follow from these.
  *

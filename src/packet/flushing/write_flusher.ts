@@ -6,9 +6,9 @@
  * @module
  */
 
-import { SleepWord, type WaitOptions } from "../memory/sleep.ts";
-import type { BufferPool } from "../pool/buffer_pool.ts";
-import type { Packet } from "../pool/packet.ts";
+import { SleepWord, type WaitOptions } from "../../memory/sleep.ts";
+import type { BufferPool } from "../../pool/buffer_pool.ts";
+import type { Packet } from "../../pool/packet.ts";
 import { FLUSHED, SLEEPING } from "./flush_queue_layout.ts";
 import { FlushRuns } from "./flush_runs.ts";
 import type { QueueEnd } from "./queue_end.ts";

@@ -10,7 +10,7 @@
  * @module
  */
 
-import type { BufferPool } from "../pool/buffer_pool.ts";
+import type { BufferPool } from "../../pool/buffer_pool.ts";
 import {
   ABANDONED,
   ABANDONING,
@@ -38,7 +38,7 @@ import {
   TICKET,
   USE,
 } from "./flush_queue_layout.ts";
-import { NO_BUFFER } from "./open_reservations.ts";
+import { NO_BUFFER } from "../writing/open_reservations.ts";
 import type { QueueEnd } from "./queue_end.ts";
 
 // The hot path's own names, since an imported binding is loaded anew at each use.

@@ -4,10 +4,10 @@
  * @module
  */
 
-import { checkInteger, describe } from "../memory/layout.ts";
-import type { WaitOptions } from "../memory/sleep.ts";
-import type { BufferPool } from "../pool/buffer_pool.ts";
-import type { Packet } from "../pool/packet.ts";
+import { checkInteger, describe } from "../../memory/layout.ts";
+import type { WaitOptions } from "../../memory/sleep.ts";
+import type { BufferPool } from "../../pool/buffer_pool.ts";
+import type { Packet } from "../../pool/packet.ts";
 import { Framer } from "./framer.ts";
 import { type FrameScanner, type Framing, FramingError } from "./framing.ts";
 

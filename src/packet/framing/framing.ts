@@ -8,7 +8,7 @@
  * @module
  */
 
-import { checkInteger } from "../memory/layout.ts";
+import { checkInteger } from "../../memory/layout.ts";
 
 /**
  * What a scanner says.

@@ -6,7 +6,7 @@
  * @module
  */
 
-import { deadlineAfter, remainingMs, SleepWord, type WaitOptions } from "../memory/sleep.ts";
+import { deadlineAfter, remainingMs, SleepWord, type WaitOptions } from "../../memory/sleep.ts";
 import {
   ABORTED,
   BUFFER,
@@ -21,9 +21,9 @@ import {
   SWITCHING,
   USE,
   WAITING,
-} from "./flush_queue_layout.ts";
+} from "../flushing/flush_queue_layout.ts";
 import { NO_BUFFER } from "./open_reservations.ts";
-import type { QueueEnd } from "./queue_end.ts";
+import type { QueueEnd } from "../flushing/queue_end.ts";
 import { Reopening } from "./reopening.ts";
 import {
   checkLength,
@@ -32,7 +32,7 @@ import {
   WRITER_VERSION,
   type WriterHandle,
 } from "./writer.ts";
-import { QueuedWriter } from "./writer_queued.ts";
+import { QueuedWriter } from "./queued_writer.ts";
 
 // The hot path's own names, since an imported binding is loaded anew at each use.
 const STALL = STALLED;
