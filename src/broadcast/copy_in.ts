@@ -9,6 +9,7 @@
  * @module
  */
 
+import { describe } from "../memory/layout.ts";
 import { FRAME_HEADER_BYTES, frameByteLength } from "./frame.ts";
 import type { Ring } from "./ring.ts";
 
@@ -36,7 +37,11 @@ export class CopyIn {
     this.#longs = ring.longs;
   }
 
-  /** Copies a payload, of this length, to `offset`, a multiple of 8. */
+  /**
+   * Copies a payload, of this length, to `offset`, a multiple of 8.
+   *
+   * @throws {TypeError} If it is not made of bytes.
+   */
   copy(payload: Uint8Array, length: number, offset: number): void {
     if (payload === this.#source && length <= this.#loopBytes && (length & 7) === 0) {
       const source = this.#sourceLongs;
@@ -45,6 +50,11 @@ export class CopyIn {
       const words = length >> 3;
       for (let i = 0; i < words; i++) target[first + i] = source[i]!;
       return;
+    }
+    if (payload.BYTES_PER_ELEMENT !== 1) {
+      throw new TypeError(
+        `Cannot write a message as it must be a Uint8Array: received ${describe(payload)}`,
+      );
     }
     this.#bytes.set(payload, offset);
     // A view pays if the array comes again.

@@ -77,12 +77,7 @@ export class FrameCursor {
    * @throws {RangeError} If `bytes` does not begin at a multiple of 8 in its buffer.
    */
   constructor(bytes: Uint8Array, options: FrameCursorOptions = {}) {
-    const { byteOffset } = bytes;
-    if (byteOffset % FRAME_ALIGNMENT !== 0) {
-      throw new RangeError(
-        `Cannot go through frames as 'byteOffset' must be a multiple of ${FRAME_ALIGNMENT}: received ${byteOffset}`,
-      );
-    }
+    checkAlignment("go through frames", bytes);
     this.#bytes = bytes;
     this.#words = wordsOf(bytes);
     this.#end = bytes.length & -FRAME_ALIGNMENT;
@@ -219,6 +214,14 @@ export class FrameCursor {
   get #header(): number {
     return this.#words[(this.#offset - FRAME_HEADER_BYTES) >> 2]!;
   }
+}
+
+/** Refuses memory in which frames would not be where they should: `Cannot ${action} as ...`. */
+export function checkAlignment(action: string, { byteOffset }: Uint8Array): void {
+  if (byteOffset % FRAME_ALIGNMENT === 0) return;
+  throw new RangeError(
+    `Cannot ${action} as 'byteOffset' must be a multiple of ${FRAME_ALIGNMENT}: received ${byteOffset}`,
+  );
 }
 
 function wordsOf({ buffer, byteOffset, length }: Uint8Array): Int32Array {

@@ -18,7 +18,7 @@ import {
   LENGTH_MASK,
   PADDING,
 } from "./frame.ts";
-import { FrameCursor, type FrameCursorOptions } from "./frame_cursor.ts";
+import { checkAlignment, FrameCursor, type FrameCursorOptions } from "./frame_cursor.ts";
 import { InsufficientBufferSizeError } from "./insufficient_buffer_size_error.ts";
 import { LossCount, OverrunError, type ReaderLosses } from "./overrun.ts";
 import { findBeginning, type ReaderBeginning } from "./place.ts";
@@ -207,10 +207,12 @@ export class BroadcastReader extends FrameCursor implements AsyncIterable<Uint8A
    *
    * @param target As many bytes as are wanted at most. Several segments at once are the fastest.
    * @returns How many bytes the frames take, which are whole; 0 if nothing is published.
+   * @throws {RangeError} If `target` does not begin at a multiple of 8 in its buffer.
    * @throws {InsufficientBufferSizeError} If the next frame alone takes more than that.
    * @throws {OverrunError} As {@link BroadcastReader.poll}.
    */
   readBulk(target: Uint8Array): number {
+    checkAlignment("read in bulk", target);
     if (target.length < FRAME_HEADER_BYTES) refuseBulk(target, FRAME_HEADER_BYTES);
     const out = new BulkCopy(this.#ring, target);
     const words = new Int32Array(target.buffer, target.byteOffset, target.length >> 2);

@@ -179,6 +179,7 @@ export class BroadcastWriter implements Disposable {
   /**
    * Copies a message into the ring: claim, copy and commit. It is visible once published.
    *
+   * @throws {TypeError} If `payload` is not made of bytes.
    * @throws As {@link BroadcastWriter.claim}.
    */
   append(payload: Uint8Array, options?: FrameOptions): void {

@@ -94,6 +94,21 @@ Deno.test("a message whose beginning or middle was lost is left out, and counted
   assertEquals(messages.lostMessages, reader.lostMessages + 1);
 });
 
+Deno.test("a message is left out if only its middle was lost", () => {
+  const { writer, reader, messages } = ends(256, { onOverrun: "continue" });
+  const message = numbered(1, 600);
+  writer.send(message.subarray(0, 20), { final: false });
+  assertEquals(take(messages), []);
+  for (let from = 20; from < message.length; from += 20) {
+    const fragment = message.subarray(from, from + 20);
+    writer.send(fragment, { continuation: true, final: from + 20 === message.length });
+  }
+  assertEquals(take(messages), []);
+  assertEquals([reader.overruns, reader.lostMessages, messages.lostMessages], [1, 0, 1]);
+  writer.send(numbered(2, 8));
+  assertEquals(take(messages), [numbered(2, 8)]);
+});
+
 Deno.test("a reader that begins within a message leaves that one out", () => {
   const { writer } = ends(256);
   const broadcast = Broadcast.create({ capacityBytes: 256 });

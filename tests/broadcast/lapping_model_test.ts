@@ -29,6 +29,7 @@ import {
   ring,
   type State,
   take,
+  unlessExhaustive,
   withCas,
   write,
 } from "./models.ts";
@@ -79,7 +80,24 @@ for (
     ["the 32-bit wrap of the epochs", 2 ** 28 * CAPACITY - 32],
   ] as const
 ) {
-  Deno.test(`broadcast: a writer and a reader across ${what}`, async () => {
+  Deno.test(`broadcast: a writer and two readers across ${what}`, async () => {
+    const outcomes = new Set<string>();
+    await passes({
+      setup: ring(start),
+      threads: { writer: write(5), first: read(1), second: read(1) },
+      ...unlessExhaustive,
+      check: (_, { first, second }) => {
+        checkOrder(first, second);
+        outcomes.add(first.join());
+      },
+    });
+    // Each before and after the wrap, and overrun across it.
+    for (const outcome of ["1", "1,2", "-1"]) {
+      assert(outcomes.has(outcome), [...outcomes].join(";"));
+    }
+  });
+
+  Deno.test(`broadcast: a reader that looks twice across ${what}`, async () => {
     await passes({
       setup: ring(start),
       threads: { writer: write(6), reader: read(2) },
@@ -130,32 +148,80 @@ Deno.test("broadcast: a writer and a reader across the 32-bit wrap of the number
   });
 });
 
-Deno.test("broadcast: frames of different sizes across the padding at the end", async () => {
-  await passes({
-    setup: () => ({ handle: Broadcast.create({ capacityBytes: 128, segments: 4 }).handle }),
-    threads: {
-      writer({ handle }: State) {
-        const writer = Broadcast.attach(handle).writer();
-        [20, 24, 24, 20, 4].forEach((length, i) => {
-          writer.send(new Uint8Array(length).fill(length), { userValue: i + 1 });
-        });
-      },
-      reader({ handle }: State) {
-        const reader = Broadcast.attach(handle).reader({ from: 0 });
-        for (let i = 0; i < 3; i++) {
-          try {
-            reader.poll();
-            while (reader.next()) {
-              assert(reader.message().every((byte) => byte === reader.length));
-              assertEquals(reader.userValue, reader.sequence);
-            }
-          } catch (error) {
-            if (!(error instanceof OverrunError)) throw error;
-          }
+for (
+  // The lap has 128 bytes: the last eight are a header alone, or the last sixteen one with a payload.
+  const [padding, lengths] of [[8, [20, 24, 12, 24, 20, 4]], [16, [24, 20, 20, 4, 24, 12]]] as const
+) {
+  const readSizes = (polls: number) => ({ handle }: State): number => {
+    const reader = Broadcast.attach(handle).reader({ from: 0 });
+    let last = 0;
+    for (let i = 0; i < polls; i++) {
+      try {
+        reader.poll();
+        while (reader.next()) {
+          last = reader.sequence;
+          assertEquals([reader.userValue, reader.length], [last, lengths[last - 1]]);
+          assert(reader.message().every((byte) => byte === reader.length));
         }
+      } catch (error) {
+        if (!(error instanceof OverrunError)) throw error;
+      }
+    }
+    return last;
+  };
+
+  Deno.test(`broadcast: frames of different sizes across ${padding} bytes of padding`, async () => {
+    const seen = new Set<number>();
+    await passes({
+      setup: () => ({ handle: Broadcast.create({ capacityBytes: 128, segments: 4 }).handle }),
+      threads: {
+        writer({ handle }: State) {
+          const writer = Broadcast.attach(handle).writer();
+          lengths.forEach((length, i) => {
+            writer.send(new Uint8Array(length).fill(length), { userValue: i + 1 });
+            if (i === 4) assertEquals(writer.position, 128 + 8 + Math.ceil(length / 8) * 8);
+          });
+        },
+        first: readSizes(3),
+        second: readSizes(1),
       },
+      ...unlessExhaustive,
+      check(_, { first }) {
+        seen.add(first);
+      },
+    });
+    assert(seen.has(lengths.length), [...seen].join());
+  });
+}
+
+Deno.test("broadcast: batches of more than half the ring leave a place to go on at", async () => {
+  const outcomes = new Set<string>();
+  await passes({
+    setup: ring(),
+    threads: { writer: write(8, 4), reader: read(2) },
+    check: (_, { reader }) => {
+      checkOrder(reader);
+      outcomes.add(reader.join());
     },
   });
+  // Published in two parts each, as no reader could keep up with them as a whole.
+  assert(outcomes.has("1,2") && outcomes.has("-1,7,8"), [...outcomes].join(";"));
+});
+
+Deno.test("broadcast: a reader that joins as the position goes on to its next unit", async () => {
+  const start = 2 ** 31 - 32;
+  const positions = new Set<number>();
+  await passes({
+    setup: ring(start),
+    threads: {
+      writer: write(3),
+      reader: ({ handle }: State) => Broadcast.attach(handle).reader().position,
+    },
+    check(_, { reader }) {
+      positions.add(reader - start);
+    },
+  });
+  assertEquals([...positions].toSorted((a, b) => a - b), [0, 16, 32, 48]);
 });
 
 Deno.test("broadcast: an abandoned claim is never seen", async () => {
@@ -182,7 +248,7 @@ for (const from of ["latest", "oldest"] as const) {
   Deno.test(`broadcast: a reader that joins at the ${from} while the writer laps`, async () => {
     await passes({
       setup: ring(),
-      threads: { writer: write(6), reader: read(1, { from }) },
+      threads: { writer: write(9), reader: read(1, { from }) },
       check: (_, { reader }) => checkOrder(reader),
     });
   });

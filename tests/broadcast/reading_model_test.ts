@@ -5,7 +5,9 @@
 
 import { assert, assertEquals } from "@std/assert";
 import { Broadcast, FrameCursor, Reassembler } from "@busbar/busbar";
-import { FRAME, numbered, passes, read, ring, type State, write } from "./models.ts";
+import { FIRST, segmentLine } from "../../src/broadcast/layout.ts";
+import { tampered } from "../tamper.ts";
+import { fails, FRAME, numbered, passes, read, ring, type State, write } from "./models.ts";
 
 Deno.test("broadcast: a message in fragments is whole or left out, across a lap", async () => {
   const message = Uint8Array.from({ length: 20 }, (_, i) => i);
@@ -47,22 +49,89 @@ Deno.test("broadcast: a filter is asked of what may be torn, and lets only true 
   });
 });
 
+/** Reads in bulk, twice, through a window of two segments and a half. */
+function readBulk({ handle }: State): void {
+  const reader = Broadcast.attach(handle).reader({ from: 0, onOverrun: "continue" });
+  const window = new Uint8Array(40);
+  for (let i = 0; i < 2; i++) {
+    const length = reader.readBulk(window);
+    const frames = new FrameCursor(window.subarray(0, length));
+    let number = reader.sequence - length / FRAME;
+    while (frames.next()) assertEquals(frames.message(), numbered(++number));
+    assertEquals(number, reader.sequence);
+  }
+}
+
 Deno.test("broadcast: bulk reads are of whole and true frames, across a lap", async () => {
+  await passes({ setup: ring(), threads: { writer: write(6), reader: readBulk } });
+});
+
+// Frames of 24 bytes in segments of 32: marks stand behind frames that go beyond the window.
+Deno.test("broadcast: bulk reads end before a frame that goes on in the next segment", async () => {
+  const payload = (number: number) => new Uint8Array(16).fill(number);
   await passes({
-    setup: ring(),
+    setup: () => ({ handle: Broadcast.create({ capacityBytes: 128, segments: 4 }).handle }),
     threads: {
-      writer: write(6),
+      writer({ handle }: State) {
+        const writer = Broadcast.attach(handle).writer();
+        for (let number = 1; number <= 7; number++) writer.send(payload(number));
+      },
       reader({ handle }: State) {
         const reader = Broadcast.attach(handle).reader({ from: 0, onOverrun: "continue" });
         const window = new Uint8Array(40);
-        for (let i = 0; i < 2; i++) {
+        for (let i = 0; i < 3; i++) {
           const length = reader.readBulk(window);
+          assert(length <= window.length);
           const frames = new FrameCursor(window.subarray(0, length));
-          let number = reader.sequence - length / FRAME;
-          while (frames.next()) assertEquals(frames.message(), numbered(++number));
-          assertEquals(number, reader.sequence);
+          const numbers: number[] = [];
+          while (frames.next()) {
+            assertEquals(frames.message(), payload(frames.message()[0]!));
+            numbers.push(frames.message()[0]!);
+          }
+          assertEquals(numbers, numbers.map((_, k) => reader.sequence - numbers.length + 1 + k));
         }
       },
+    },
+  });
+});
+
+// --- broken twins -----------------------------------------------------------------------------
+
+Deno.test("broken twin: a bulk read that is validated by a load is a race", async () => {
+  await fails("data race", {
+    setup: ring(),
+    threads: {
+      writer: write(6),
+      reader: tampered(readBulk, (proper) => ({
+        add: (view: Int32Array, index: number) => proper.load(view, index),
+      })),
+    },
+  });
+});
+
+Deno.test("broken twin: a mark that a bulk read goes by, and comes too late, is a race", async () => {
+  const error = await fails("data race", {
+    setup: ring(),
+    threads: {
+      writer(state: State) {
+        write(3)(state);
+        const { memory, byteOffset } = Broadcast.attach(state.handle);
+        new Int32Array(memory.buffer, byteOffset)[segmentLine(2) + FIRST] = 0;
+      },
+      reader: readBulk,
+    },
+  });
+  assert(error.message.includes("broadcast.first[2]"), error.message);
+});
+
+Deno.test("broken twin: a filtered read that is validated by a load is a race", async () => {
+  await fails("data race", {
+    setup: ring(),
+    threads: {
+      writer: write(6),
+      reader: tampered(read(1, { filter: () => true }), (proper) => ({
+        add: (view: Int32Array, index: number) => proper.load(view, index),
+      })),
     },
   });
 });

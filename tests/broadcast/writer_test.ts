@@ -316,8 +316,13 @@ Deno.test("a long message is appended in fragments", () => {
 
 Deno.test("a payload that cannot be copied leaves the ring usable", () => {
   const { writer, reader } = ends(1024);
-  const wrong = new BigInt64Array(4) as unknown as Uint8Array;
-  assertThrows(() => writer.append(wrong), TypeError);
+  for (const wrong of [new BigInt64Array(4), new Uint16Array(4), [1, 2], "hello"]) {
+    assertThrows(
+      () => writer.append(wrong as unknown as Uint8Array),
+      TypeError,
+      "Cannot write a message as it must be a Uint8Array: received ",
+    );
+  }
   writer.send(numbered(1, 8));
   assertEquals(take(reader), [numbered(1, 8)]);
 });
