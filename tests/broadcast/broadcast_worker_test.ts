@@ -34,7 +34,7 @@ workerTest("three readers that sleep between messages miss none", async () => {
   assertEquals(read, [written, written, written]);
 });
 
-/** How much longer than usual to hunt: `deno test -P tests/broadcast -- --longer=100`. */
+/** How much longer than usual to hunt, as in `deno test -P tests/broadcast -- --longer=100`. */
 const LONGER = Number(
   Deno.args.find((argument) => argument.startsWith("--longer="))?.slice(9) ?? 1,
 );
@@ -68,16 +68,17 @@ async function hunt(
 }
 
 for (
-  const [capacityBytes, segments, largest, messages] of [
-    [2 ** 10, 4, 100, 8_000_000],
-    [2 ** 14, 8, 100, 8_000_000],
-    [2 ** 16, 4, 300, 4_000_000],
-    [2 ** 20, 16, 2 ** 18 - 8, 20_000],
+  const [capacityBytes, segments, largest, messages, onOverrun] of [
+    [2 ** 8, 4, 56, 8_000_000, "continue"],
+    [2 ** 10, 4, 100, 8_000_000, "throw"],
+    [2 ** 14, 8, 100, 8_000_000, "throw"],
+    [2 ** 16, 4, 300, 4_000_000, "throw"],
+    [2 ** 20, 16, 2 ** 18 - 8, 20_000, "continue"],
   ] as const
 ) {
   const size = `${capacityBytes} bytes in ${segments} segments`;
   workerTest(`no torn message is accepted from ${size} whose writer never waits`, async () => {
-    const options = { batchBytes: capacityBytes / 2 };
+    const options: ReaderOptions = { batchBytes: capacityBytes / 2, onOverrun };
     await hunt({ capacityBytes, segments, largest }, messages, "hunt", options);
   });
 }
