@@ -73,7 +73,7 @@ export function validate(ring: Ring, start: number): number {
 
 /**
  * Finds the oldest place that is retained within `reach` bytes before what is published, or the
- * nearest one before that.
+ * nearest one before that; if nothing is retained, what is published next.
  */
 export function findPlace(ring: Ring, reach: number): Place {
   const { words, segmentBytes, startPosition } = ring;
@@ -89,10 +89,8 @@ export function findPlace(ring: Ring, reach: number): Place {
       if (place !== undefined) return place;
     }
     // Either we were lapped meanwhile, and look again; or the writer was replaced, and its
-    // successor has not written yet: then what ended before is further back.
-    if (reach > ring.capacityBytes && loadPosition(words) === published) {
-      throw noPlaceError();
-    }
+    // successor has not written yet: then what ended before is further back, or there is nothing.
+    if (reach > ring.capacityBytes && loadPosition(words) === published) return findLatest(ring);
     reach += segmentBytes;
   }
 }

@@ -194,6 +194,35 @@ Deno.test("broadcast: a reader of what an old writer left, while the new one lap
   assert([...outcomes].some((outcome) => outcome.startsWith("1,-1")), [...outcomes].join(";"));
 });
 
+for (const from of ["latest", "oldest"] as const) {
+  Deno.test(`broadcast: a reader that joins at the ${from} while a writer takes over`, async () => {
+    for (const published of [0, 1]) {
+      await passes({
+        setup() {
+          const state = ring()();
+          const writer = Broadcast.attach(state.handle).writer();
+          if (published > 0) writer.send(numbered(1), { userValue: 1 });
+          writer.claim(8);
+          return state;
+        },
+        threads: {
+          new: takeOver(1),
+          reader({ handle }: State): number {
+            const reader = Broadcast.attach(handle).reader({ from });
+            const { sequence } = reader;
+            const numbers: number[] = [];
+            reader.poll();
+            while (reader.next()) numbers.push(reader.userValue);
+            const all = published > 0 ? [1, NEW] : [NEW];
+            assertEquals(numbers, all.slice(sequence, reader.sequence));
+            return sequence;
+          },
+        },
+      });
+    }
+  });
+}
+
 Deno.test("broadcast: a reader that sleeps is woken by a writer that takes over", async () => {
   await passes({
     setup() {
