@@ -51,11 +51,7 @@ export class CopyIn {
       for (let i = 0; i < words; i++) target[first + i] = source[i]!;
       return;
     }
-    if (payload.BYTES_PER_ELEMENT !== 1) {
-      throw new TypeError(
-        `Cannot write a message as it must be a Uint8Array: received ${describe(payload)}`,
-      );
-    }
+    checkBytes(payload);
     this.#bytes.set(payload, offset);
     // A view pays if the array comes again.
     if (payload === this.#last && payload !== this.#source) this.#view(payload);
@@ -65,6 +61,8 @@ export class CopyIn {
   /**
    * Copies payloads of `length` bytes, which stand one after the other in `payloads` from `from` on,
    * into frames from `offset` on. All get the header that the first one has already.
+   *
+   * @throws {TypeError} If they are not made of bytes.
    */
   copyEqual(
     payloads: Uint8Array,
@@ -73,7 +71,10 @@ export class CopyIn {
     offset: number,
     count: number,
   ): void {
-    if (payloads !== this.#source) this.#view(payloads);
+    if (payloads !== this.#source) {
+      checkBytes(payloads);
+      this.#view(payloads);
+    }
     const isLoop = length <= this.#loopBytes && (length & 7) === 0;
     const source = this.#sourceLongs;
     const target = this.#longs;
@@ -104,13 +105,21 @@ export class CopyIn {
 
   /** Makes a view of an array, if it is aligned and its memory stays where it is. */
   #view(array: Uint8Array): void {
-    const { buffer, byteOffset, length, BYTES_PER_ELEMENT } = array;
+    const { buffer, byteOffset, length } = array;
     this.#source = array;
     this.#parts = [];
     this.#loopBytes = -1;
-    if (BYTES_PER_ELEMENT !== 1 || (byteOffset & 7) !== 0) return;
+    if ((byteOffset & 7) !== 0) return;
     if (buffer instanceof ArrayBuffer && buffer.resizable) return;
     this.#sourceLongs = new BigInt64Array(buffer, byteOffset, length >> 3);
     this.#loopBytes = Math.min(MAX_LOOP_BYTES, length);
   }
+}
+
+/** Refuses what only looks like an array of bytes, and would be converted. */
+function checkBytes(payload: Uint8Array): void {
+  if (payload.BYTES_PER_ELEMENT === 1) return;
+  throw new TypeError(
+    `Cannot write a message as it must be a Uint8Array: received ${describe(payload)}`,
+  );
 }

@@ -323,6 +323,8 @@ Deno.test("a payload that cannot be copied leaves the ring usable", () => {
       "Cannot write a message as it must be a Uint8Array: received ",
     );
   }
+  const wide = new Uint16Array(4) as unknown as Uint8Array;
+  assertThrows(() => writer.appendEqual(wide, 2), TypeError, "must be a Uint8Array");
   writer.send(numbered(1, 8));
   assertEquals(take(reader), [numbered(1, 8)]);
 });
