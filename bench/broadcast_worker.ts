@@ -38,6 +38,12 @@ export const CONTROL = {
 /** How often an end looks again before it gives its core up to whoever else wants it. */
 const SPINS = 1000;
 
+/** For how long a reader lets messages gather: about a microsecond. */
+const GATHERING_PAUSES = 32;
+
+/** What is so little that a reader of the ring lets more of it gather. */
+const FEW_BYTES = 16 * 1024;
+
 /** The bytes that a bulk read takes at most. */
 const BULK_BYTES = 256 * 1024;
 
@@ -68,7 +74,7 @@ export interface Job {
   receiver: number;
   /** Whether an end that has nothing to do spins, rather than to block after a while. */
   spins: boolean;
-  /** Whether a receiver lets messages gather for a moment after each batch. */
+  /** Whether a receiver lets messages gather for a moment after a batch, if that was small. */
   gathers?: boolean;
 }
 
@@ -148,6 +154,10 @@ function sendBatches(job: Job, send: (from: number, to: number) => void): number
   return heap.growth;
 }
 
+function gather(): void {
+  for (let i = 0; i < GATHERING_PAUSES; i++) Atomics.pause();
+}
+
 /** What a receiver has got. */
 interface Got {
   count: number;
@@ -167,10 +177,12 @@ function takeAll(job: Job, take: (got: Got) => boolean, sleep: () => void): numb
   begin(job);
   const heap = new HeapCount();
   while (got.count < messages) {
+    const before = got.count;
     if (take(got)) {
       idle = 0;
       Atomics.store(control, line, got.count);
       heap.at(got.count);
+      if (job.gathers === true && (got.count - before) * job.messageBytes < FEW_BYTES) gather();
     } else if (spins || ++idle < SPINS) {
       Atomics.pause();
     } else {
@@ -629,9 +641,6 @@ function receiveOne(reader: BroadcastReader, spins: boolean): void {
   }
   reader.next();
 }
-
-/** For how long a reader lets messages gather: about a microsecond. */
-const GATHERING_PAUSES = 32;
 
 /** What a writer that never waits has measured. */
 export interface WriterCost {

@@ -114,7 +114,7 @@ async function growth(sender: Job["role"], receiver: Job["role"]): Promise<strin
   // The first burst compiles what both do.
   await team.run({ ...burst, messages: HEAP_MESSAGES / 10 }, [sender, receiver]);
   const { results } = await team.run(burst, [sender, receiver]);
-  const cells = results.map((bytes) => `${((bytes as number) / 1024).toFixed(0)} KiB`);
+  const cells = results.map((bytes) => `${((bytes as number) / HEAP_MESSAGES).toFixed(2)} B each`);
   return row(`${sender}, ${receiver}`, ...cells);
 }
 
@@ -136,7 +136,7 @@ Deno.bench("all of these, alternating", { group: "medians", n: 1, warmup: 0 }, a
     for (const messageBytes of [8, 64, 256, 1024]) await compare(messageBytes, batch);
   }
   lines.push(
-    `\ngrowth of the heap over ${HEAP_MESSAGES.toLocaleString("en")} messages of 64 B`,
+    `\ngrowth of the heap over ${HEAP_MESSAGES.toLocaleString("en")} messages of 64 B, by 64`,
     row("", "writer", "reader"),
     await growth("append", "read"),
     await growth("claim", "bulk"),

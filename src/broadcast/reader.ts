@@ -161,6 +161,9 @@ export class BroadcastReader extends FrameCursor implements AsyncIterable<Uint8A
    * Takes the next batch out of the ring, unless there is more of the present one;
    * {@link BroadcastReader.next} then goes through it.
    *
+   * Each look takes a cache line from the writer. So a reader that need not have each message at
+   * once, and found only few, does well to let more of them gather for a microsecond.
+   *
    * @returns Whether there is a message.
    * @throws {OverrunError} If the writer overwrote what comes next. The reader has gone on to
    * something that is retained, and the next poll returns that.
