@@ -398,7 +398,7 @@ export class BufferPool implements Disposable {
 
   /**
    * Makes a packet of a stretch of a buffer, which takes over one reference to it. Use
-   * {@link BufferPool.retain} before to make several, or {@link Packet.clone} or {@link Packet.split}
+   * {@link BufferPool.sharePacket} to make several, or {@link Packet.clone} or {@link Packet.split}
    * afterwards.
    *
    * @param buffer The number of a buffer that is in use in this thread.
@@ -412,6 +412,21 @@ export class BufferPool implements Disposable {
     checkInteger("make packet", "length", length, 0, this.bufferSize - offset);
     this.#buffers.wrap(buffer);
     if (this.#leaks !== undefined) this.#unwatch(buffer);
+    return makePacket(this.#source, buffer, offset, length);
+  }
+
+  /**
+   * As {@link BufferPool.packet}, but the packet has a reference of its own, and the one by number
+   * remains.
+   *
+   * @throws As {@link BufferPool.packet}.
+   */
+  sharePacket(buffer: number, offset: number, length: number): Packet {
+    if (offset >>> 0 !== offset || length >>> 0 !== length || offset + length > this.bufferSize) {
+      checkInteger("make packet", "offset", offset, 0, this.bufferSize);
+      checkInteger("make packet", "length", length, 0, this.bufferSize - offset);
+    }
+    this.#buffers.addPacket(buffer);
     return makePacket(this.#source, buffer, offset, length);
   }
 

@@ -110,6 +110,12 @@ export class ThreadBuffers {
     this.#references[buffer] = plus(references, buffer, PACKET, 1) - NUMBER;
   }
 
+  /** Adds a reference of a packet to one by number. */
+  addPacket(buffer: number): void {
+    const references = this.#referencesTo("make a packet of", buffer, NUMBER);
+    this.#references[buffer] = plus(references, buffer, PACKET, 1);
+  }
+
   /** Sends one of the references; returns the ticket that receives it. */
   send(buffer: number, kind: Reference): number {
     const references = this.#referencesTo("send", buffer, kind);
@@ -310,8 +316,11 @@ function bitsOf(kind: Reference): number {
 
 /** Adds references of a kind. */
 function plus(references: number, buffer: number, kind: Reference, count: number): number {
-  const most = bitsOf(kind) / kind;
-  const before = (references & bitsOf(kind)) / kind;
+  const bits = bitsOf(kind);
+  // One more, as most often, takes no division.
+  if (count === 1 && (references & bits) !== bits) return references + kind;
+  const most = bits / kind;
+  const before = (references & bits) / kind;
   if (count <= most - before) return references + count * kind;
   throw new RangeError(
     `Cannot refer to buffer ${buffer} once more as it is referred to ${before} times`,

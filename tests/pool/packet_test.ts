@@ -221,3 +221,18 @@ Deno.test("what is not a packet of the pool is not received", () => {
   pool.receive(sent).release();
   assertEquals(pool.usage().inUse, 0);
 });
+
+Deno.test("a shared packet has a reference of its own", () => {
+  using pool = BufferPool.create({ bufferSize: 64, batchCount: 1, batchSize: 2 });
+  const buffer = pool.acquire();
+  const packets = [pool.sharePacket(buffer, 0, 8), pool.sharePacket(buffer, 8, 56)];
+  assertThrows(() => pool.sharePacket(buffer, 8, 57), RangeError, "'length' must be");
+  assertThrows(() => pool.sharePacket(buffer, -1, 1), RangeError, "'offset' must be");
+  pool.release(buffer);
+  assertThrows(() => pool.sharePacket(buffer, 0, 1), Error, "has it only as packets");
+  for (const packet of packets) {
+    assertEquals(pool.usage().inUse, 1);
+    packet.release();
+  }
+  assertEquals(pool.usage().inUse, 0);
+});

@@ -181,8 +181,7 @@ export class Framer implements Disposable {
     if (buffer === NO_BUFFER) {
       throw new Error("Cannot make a packet as no frame was cut from the present buffer");
     }
-    this.#pool.retain(buffer);
-    return this.#pool.packet(
+    return this.#pool.sharePacket(
       buffer,
       this.#frameOffset - this.#pool.offsetOf(buffer),
       this.#frameLength,

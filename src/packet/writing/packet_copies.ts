@@ -32,8 +32,7 @@ export class PacketCopies implements Disposable {
     const start = this.#used;
     pool.bytes.copyWithin(pool.offsetOf(this.#buffer) + start, offset, offset + length);
     this.#used += length;
-    pool.retain(this.#buffer);
-    return pool.packet(this.#buffer, start, length);
+    return pool.sharePacket(this.#buffer, start, length);
   }
 
   /** Gives the buffer back; packets have references of their own. */
