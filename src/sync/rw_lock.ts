@@ -17,8 +17,9 @@
  * it was before its look at the state. The state is *free* if nobody is inside, marks or not.
  *
  * **Reading.** A reader enters, adding 1 to the number, if no writer is inside and none waits. Else
- * it marks that readers wait, and sleeps. Once its turn has come it enters even past writers that
- * wait. The last reader to leave hands on to a writer, if the mark says that one may wait.
+ * it marks that readers wait, and sleeps. Once it has slept it enters even past writers that wait:
+ * whoever woke it counts on it, be it that it fell asleep only after the turn was given. The last
+ * reader to leave hands on to a writer, if the mark says that one may wait.
  *
  * **Writing.** A writer enters if the state is free. Else it marks that writers wait, and sleeps
  * while the state is what it left: it never spins, since nobody can enter past its mark, and each
@@ -27,7 +28,9 @@
  * are none, to one writer.
  *
  * **Handing on to a writer** wakes one. If none sleeps, the mark was left by one that has gone: it
- * is taken away, and readers that waited because of it get their turn.
+ * is taken away, and readers that waited because of it get their turn. Should other writers have
+ * come and gone meanwhile, the mark may again be that of one that sleeps: so all writers that sleep
+ * by then look again.
  *
  * **Giving up.** A writer that gives up cannot know whether its mark is another's, too. It takes
  * both marks away and wakes everybody: who still waits marks again. A reader that is aborted does
@@ -37,7 +40,7 @@
  * **Why nobody is forgotten.** One falls asleep only while somebody is inside that will find its
  * mark, or, a reader, while a writer sleeps that will be inside. If the state is free and writers
  * sleep, then somebody is about to take it: a writer that was woken, which enters or marks again;
- * or a reader whose turn it is, which enters and hands on when the last one leaves, or finds a
+ * or a reader that was woken, which enters and hands on when the last one leaves, or finds a
  * writer inside, which hands on when it leaves.
  *
  * **Preference.** Neither kind starves the other: while a writer waits, newcomers that would read
@@ -339,6 +342,8 @@ export class RwLock {
     for (let seen = WRITERS_WAIT; (seen & INSIDE) === 0 && (seen & WRITERS_WAIT) !== 0;) {
       const found = Atomics.compareExchange(this.#words, STATE, seen, FREE);
       if (found === seen) {
+        // A writer may have come, and fallen asleep, since we found none: the mark was its, too.
+        this.#writers.notify();
         if ((seen & READERS_WAIT) !== 0) this.#giveReadersTurn();
         return;
       }
@@ -396,15 +401,16 @@ export class RwLock {
     }
   }
 
-  /** Attempts of a reader, which heeds `against` until its turn has come. */
+  /** Attempts of a reader, which heeds `against` until it has slept. */
   #waitToRead(against: number): Attempt {
-    let turn: number | undefined;
+    let hasSlept = false;
     let seen = WRITER;
     return () => {
-      const before = turn;
+      // Whoever was woken is counted on.
+      if (hasSlept) against = WRITER;
+      hasSlept = true;
       // Before the look at the state: who takes our mark away gives the next turn afterwards.
-      turn = Atomics.load(this.#words, READERS_TURN);
-      if (before !== undefined && before !== turn) against = WRITER;
+      const turn = Atomics.load(this.#words, READERS_TURN);
       const state = this.#enter(READER, against, READERS_WAIT, 0, seen);
       if (state === undefined) return undefined;
       seen = state & WRITERS_WAIT; // as a writer would leave it

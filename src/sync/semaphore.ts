@@ -235,7 +235,7 @@ export class Semaphore {
 
   #take(count: number): boolean {
     for (let seen = Atomics.load(this.#words, PERMITS); seen >= count;) {
-      // Pairs with the add of a release: we see what was done before it.
+      // Pairs with that of a release: we see what was done before it.
       const found = Atomics.compareExchange(this.#words, PERMITS, seen, seen - count);
       if (found === seen) return true;
       seen = found;
@@ -244,9 +244,7 @@ export class Semaphore {
   }
 
   #giveBack(count: number): void {
-    // Before we look for waiters: pairs with the look of one that is counted already.
-    const before = Atomics.add(this.#words, PERMITS, count);
-    if (before > MAX_PERMITS - count) this.#refuse(before, count);
+    this.#add(count);
     if (Atomics.load(this.#words, WAITERS) === 0) return;
     // One that finds too few keeps a wake-up from one that would find enough.
     const isAnyLarge = Atomics.load(this.#words, LARGE_WAITERS) !== 0;
@@ -290,13 +288,23 @@ export class Semaphore {
     Atomics.add(this.#words, WAITERS, change);
   }
 
-  /** Takes back what was too much. Somebody may have seen it, and sleep at what it saw. */
-  #refuse(before: number, count: number): never {
-    Atomics.sub(this.#words, PERMITS, count);
-    this.#sleepers.notify();
-    throw new RangeError(
-      `Cannot release ${count} permits as there may be ${MAX_PERMITS}: found ${before}`,
-    );
+  /**
+   * Adds permits, unless they would be too many. Not by `add`, which two threads at once could wrap.
+   *
+   * @throws {RangeError} If they would be.
+   */
+  #add(count: number): void {
+    for (let seen = Atomics.load(this.#words, PERMITS);;) {
+      if (seen > MAX_PERMITS - count) {
+        throw new RangeError(
+          `Cannot release ${count} permits as there may be ${MAX_PERMITS}: found ${seen}`,
+        );
+      }
+      // Before we look for waiters: pairs with the look of one that is counted already.
+      const found = Atomics.compareExchange(this.#words, PERMITS, seen, seen + count);
+      if (found === seen) return;
+      seen = found;
+    }
   }
 }
 

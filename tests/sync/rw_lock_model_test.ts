@@ -7,7 +7,7 @@
  */
 
 import { RwLock, type RwLockHandle } from "@busbar/busbar";
-import type { ExploreOptions, Threads } from "@busbar/busbar/model";
+import { explore, type ExploreOptions, type Threads } from "@busbar/busbar/model";
 import { assert, assertEquals, assertLess } from "@std/assert";
 import { tampered } from "../tamper.ts";
 import { fails, isSettled, passes, sharedWords, withMemory } from "./models.ts";
@@ -317,6 +317,35 @@ Deno.test("rw lock: nobody is notified while nobody waits", () => {
   assertEquals(body(setup()), 1);
 });
 
+/** Leaves with a mark behind which nobody waits any more. */
+const leaveMark: Body = async ({ handle, data }) => {
+  const lock = RwLock.attach(handle);
+  const first = lock.write();
+  const second = lock.writeAsync();
+  let written: number = increment(data);
+  first.release();
+  using _guard = await second;
+  return written += increment(data);
+};
+
+/** The searches for wake-ups that are lost only in three steps at once are bounded by them. */
+const RARE = { strategy: "all", preemptions: 3, allowIncomplete: true } as const;
+
+const markedByTwo = model({ leaveMark, read, other: leaveMark });
+
+Deno.test("rw lock: a mark is not taken away from a writer that has come meanwhile, in up to three preemptions", async () => {
+  await explore({ clock: "virtual", ...markedByTwo, ...RARE, maxExecutions: 300_000 });
+});
+
+Deno.test("rw lock: a reader that falls asleep after the turn was given is counted on, in up to three preemptions", async () => {
+  await explore({
+    clock: "virtual",
+    ...model({ read, write, readBriefly, late: read }),
+    ...RARE,
+    maxExecutions: 300_000,
+  });
+});
+
 // --- broken twins ---------------------------------------------------------------------------
 
 /**
@@ -477,5 +506,16 @@ Deno.test("broken twin: an aborted writer that passes its wake-up to nobody stra
       },
     }),
     () => fails("deadlock", model({ quitter: abort("writeAsync"), write, other: write })),
+  );
+});
+
+Deno.test("broken twin: a mark that is taken away from a writer that has come meanwhile", async () => {
+  await withMemory(
+    ({ notify }) => ({
+      // Nobody gives up here, so this is who takes the mark away.
+      notify: (view, index, count) =>
+        index === STATE && count !== 1 ? 0 : notify(view, index, count),
+    }),
+    () => fails("deadlock", { ...markedByTwo, ...RARE }),
   );
 });

@@ -237,6 +237,26 @@ for (
   });
 }
 
+Deno.test("semaphore: of releases that are too many together, one is refused", async () => {
+  const most = 2 ** 30;
+  const releaseMost = ({ handle }: State): number => {
+    try {
+      Semaphore.attach(handle).release(most);
+      return most;
+    } catch (error) {
+      assert(error instanceof RangeError);
+      return 0;
+    }
+  };
+  await passes({
+    setup: setup(0),
+    threads: { a: releaseMost, b: releaseMost, c: releaseMost },
+    check({ handle }, { a, b, c }) {
+      assertEquals([a + b + c, Semaphore.attach(handle).permits], [most, most]);
+    },
+  });
+});
+
 Deno.test("semaphore: nobody is notified while nobody waits", () => {
   const body = tampered(enter, () => ({
     notify() {
@@ -266,9 +286,9 @@ Deno.test("broken twin: a release that looks for waiters before it adds loses a 
   const giver = tampered(give(1), (proper) => {
     let waiters = 0;
     return {
-      add(view: Int32Array, index: number, value: number) {
+      compareExchange(view: Int32Array, index: number, expected: number, value: number) {
         waiters = proper.load(view, WAITERS);
-        return proper.add(view, index, value);
+        return proper.compareExchange(view, index, expected, value);
       },
       load: (view: Int32Array, index: number) =>
         index === WAITERS ? waiters : proper.load(view, index),
@@ -309,10 +329,9 @@ Deno.test("broken twin: a permit that is taken by a load and a store is taken tw
 
 Deno.test("broken twin: a permit that is given back by a load and a store is lost", async () => {
   const giver = tampered(give(1), (proper) => ({
-    add(view: Int32Array, index: number, value: number) {
-      if (index !== PERMITS) return proper.add(view, index, value);
+    compareExchange(view: Int32Array, index: number, expected: number, value: number) {
       const before = proper.load(view, index);
-      proper.store(view, index, before + value);
+      if (before === expected) proper.store(view, index, value);
       return before;
     },
   }));
@@ -324,10 +343,9 @@ Deno.test("broken twin: a permit that is given back by a load and a store is los
 
 Deno.test("broken twin: a permit that is given back plainly is a race", async () => {
   const giver = tampered(give(1), (proper) => ({
-    add(view: Int32Array, index: number, value: number) {
-      const before = proper.load(view, index);
-      view[index] = before + value;
-      return before;
+    compareExchange(view: Int32Array, index: number, expected: number, value: number) {
+      view[index] = value;
+      return expected;
     },
   }));
   await fails("data race", { setup: setup(0), threads: { a: take(1), giver } });

@@ -1,0 +1,171 @@
+/**
+ * Random programs of locks and semaphores under random schedules: threads enter by each way in turn,
+ * some of them while they wait in another. Nobody is forgotten, and whoever writes is alone.
+ *
+ * More of them: `deno test tests/sync/locks_random_model_test.ts -- 5000`.
+ *
+ * @module
+ */
+
+import { type Guard, Mutex, RwLock, Semaphore, type WaitOptions } from "@busbar/busbar";
+import { explore } from "@busbar/busbar/model";
+import fc from "fast-check";
+import { sharedWords } from "./models.ts";
+
+const RUNS = Number(Deno.args[0] ?? 60);
+const SCHEDULES = 40;
+
+/** The four doors of a lock. */
+interface Doors {
+  enter(): Guard;
+  tryEnter(timeoutMs: number): Guard | undefined;
+  enterAsync(options?: Pick<WaitOptions, "signal">): Promise<Guard>;
+  tryEnterAsync(options: WaitOptions): Promise<Guard | undefined>;
+}
+
+/** Enters, does `work` inside if it came in, and leaves. */
+type Way = (doors: Doors, work: () => void) => void | Promise<void>;
+
+function leave(guard: Guard | undefined, work: () => void): void {
+  if (guard === undefined) return;
+  work();
+  guard.release();
+}
+
+/** Is aborted after so many ticks. */
+const aborted = (ticks: number): Way => async (doors, work) => {
+  const controller = new AbortController();
+  const abort = async () => {
+    for (let i = 0; i < ticks; i++) await undefined;
+    controller.abort("enough");
+  };
+  abort();
+  try {
+    leave(await doors.enterAsync(controller), work);
+  } catch (reason) {
+    if (reason !== "enough") throw reason;
+  }
+};
+
+/** Ways in which a thread holds one guard at a time. */
+const SINGLE: Way[] = [
+  (doors, work) => leave(doors.enter(), work),
+  (doors, work) => leave(doors.tryEnter(0), work),
+  (doors, work) => leave(doors.tryEnter(5), work),
+  async (doors, work) => leave(await doors.enterAsync(), work),
+  aborted(0),
+  aborted(3),
+  async (doors, work) => leave(await doors.tryEnterAsync({ timeoutMs: 4 }), work),
+];
+
+/** Ways in which it waits twice at once. */
+const DOUBLE: Way[] = [
+  async (doors, work) => {
+    const later = doors.enterAsync();
+    try {
+      leave(doors.tryEnter(3), work);
+    } catch (error) {
+      if (!(error as Error).message.includes("wait for itself")) throw error;
+    }
+    leave(await later, work);
+  },
+  async (doors, work) => {
+    const [brief, later] = [doors.tryEnterAsync({ timeoutMs: 2 }), doors.enterAsync()];
+    leave(await brief, work);
+    leave(await later, work);
+  },
+];
+
+/** What a thread does: by which door it enters, and in which way. */
+type Step = { door: number; way: Way };
+
+/** Fails if some program has a schedule in which somebody is forgotten, or two race. */
+async function holds<Handle>(
+  ways: Way[],
+  doors: number,
+  create: () => Handle,
+  attach: (handle: Handle) => { doors: Doors; work: (data: Int32Array) => void }[],
+): Promise<void> {
+  const step = fc.record({
+    door: fc.nat(doors - 1),
+    way: fc.nat(ways.length - 1).map((i) => ways[i]!),
+  });
+  const programs = fc.array(fc.array(step, { minLength: 1, maxLength: 3 }), {
+    minLength: 2,
+    maxLength: 3,
+  });
+  const body = (steps: Step[]) => async (state: { handle: Handle; data: Int32Array }) => {
+    const entrances = attach(state.handle);
+    for (const { door, way } of steps) {
+      const { doors, work } = entrances[door]!;
+      await way(doors, () => work(state.data));
+    }
+  };
+  await fc.assert(
+    fc.asyncProperty(programs, fc.integer(), async (threads, seed) => {
+      await explore({
+        setup: () => ({ handle: create(), data: sharedWords(1) }),
+        threads: Object.fromEntries(threads.map((steps, i) => ["abc"[i]!, body(steps)])),
+        clock: "virtual",
+        strategy: "pct",
+        depth: 4,
+        seed,
+        executions: SCHEDULES,
+        allowIncomplete: true,
+      });
+    }),
+    { numRuns: RUNS },
+  );
+}
+
+const write = (data: Int32Array) => void data[0]!++;
+const read = (data: Int32Array) => void data[0];
+const touchNothing = () => {};
+
+Deno.test("mutex: random programs under random schedules forget nobody, and never race", async () => {
+  await holds([...SINGLE, ...DOUBLE], 1, () => Mutex.create().handle, (handle) => {
+    const mutex = Mutex.attach(handle);
+    const doors: Doors = {
+      enter: () => mutex.lock(),
+      tryEnter: (timeoutMs) => mutex.tryLock(timeoutMs),
+      enterAsync: (options) => mutex.lockAsync(options),
+      tryEnterAsync: (options) => mutex.tryLockAsync(options),
+    };
+    return [{ doors, work: write }];
+  });
+});
+
+Deno.test("rw lock: random programs under random schedules forget nobody, and never race", async () => {
+  await holds([...SINGLE, ...DOUBLE], 2, () => RwLock.create().handle, (handle) => {
+    const lock = RwLock.attach(handle);
+    const reading: Doors = {
+      enter: () => lock.read(),
+      tryEnter: (timeoutMs) => lock.tryRead(timeoutMs),
+      enterAsync: (options) => lock.readAsync(options),
+      tryEnterAsync: (options) => lock.tryReadAsync(options),
+    };
+    const writing: Doors = {
+      enter: () => lock.write(),
+      tryEnter: (timeoutMs) => lock.tryWrite(timeoutMs),
+      enterAsync: (options) => lock.writeAsync(options),
+      tryEnterAsync: (options) => lock.tryWriteAsync(options),
+    };
+    return [{ doors: reading, work: read }, { doors: writing, work: write }];
+  });
+});
+
+Deno.test("semaphore: random programs under random schedules forget nobody", async () => {
+  // Who holds some permits while it waits for more may wait for another that does the same.
+  await holds(SINGLE, 3, () => Semaphore.create({ permits: 3 }).handle, (handle) => {
+    const semaphore = Semaphore.attach(handle);
+    return [1, 2, 3].map((count) => {
+      const doors: Doors = {
+        enter: () => semaphore.acquire(count),
+        tryEnter: (timeoutMs) => semaphore.tryAcquire(count, timeoutMs),
+        enterAsync: (options) => semaphore.acquireAsync(count, options),
+        tryEnterAsync: (options) => semaphore.tryAcquireAsync(count, options),
+      };
+      return { doors, work: touchNothing };
+    });
+  });
+});
