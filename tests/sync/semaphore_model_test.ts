@@ -24,7 +24,6 @@ interface State {
 type Body = (state: State) => number | Promise<number>;
 
 /** The words of a semaphore. */
-const PERMITS = 2;
 const WAITERS = 3;
 const LARGE_WAITERS = 4;
 
@@ -342,7 +341,7 @@ Deno.test("broken twin: a permit that is given back by a load and a store is los
 });
 
 Deno.test("broken twin: a permit that is given back plainly is a race", async () => {
-  const giver = tampered(give(1), (proper) => ({
+  const giver = tampered(give(1), () => ({
     compareExchange(view: Int32Array, index: number, expected: number, value: number) {
       view[index] = value;
       return expected;
