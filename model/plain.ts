@@ -7,7 +7,14 @@
 import { checkInitialised, initialise } from "./effects.ts";
 import { BUFFER, CLOCK, type Entry, READ, SPAN_BEGIN, SPAN_END, WRITE } from "./entry.ts";
 import type { Machine } from "./machine.ts";
-import { checkPlainRead, checkPlainWrite, notePlainRead, notePlainWrite } from "./races.ts";
+import {
+  checkKeptRead,
+  checkPlainRead,
+  checkPlainWrite,
+  notePlainRead,
+  notePlainWrite,
+  type Race,
+} from "./races.ts";
 import { buffers } from "./registry.ts";
 import type { Thread } from "./thread.ts";
 
@@ -48,12 +55,11 @@ function read(machine: Machine, thread: Thread, entry: Entry): void {
   const { buffer, start, size, real } = entry;
   entry.result = real === undefined ? buffer!.bytes.slice(start, start + size) : real[entry.index];
   entry.version = buffer!.version(start, size);
-  if (thread.span < 0) judge(machine, entry);
+  if (thread.span < 0) judge(machine, entry, checkPlainRead(machine, entry));
   if (buffer!.initialised !== undefined) checkInitialised(machine, thread, entry);
 }
 
-function judge(machine: Machine, entry: Entry): void {
-  const race = checkPlainRead(machine, entry);
+function judge(machine: Machine, entry: Entry, race: Race | undefined): void {
   notePlainRead(entry);
   if (race !== undefined) machine.race(entry, race);
 }
@@ -93,6 +99,6 @@ function settle(machine: Machine, thread: Thread, entry: Entry): void {
   if (entry.start === 0) return;
   for (let i = begin; i < thread.log.length; i++) {
     const read = thread.log[i]!;
-    if (read.kind === READ) judge(machine, read);
+    if (read.kind === READ) judge(machine, read, checkKeptRead(machine, read));
   }
 }

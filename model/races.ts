@@ -59,6 +59,25 @@ export function checkPlainRead(logs: Logs, entry: Entry): Race | undefined {
   return checkCells(logs, entry, clock, false);
 }
 
+/**
+ * Whether a speculative read that is kept races with a write: one that came before it or since, and
+ * is ordered neither before nor after it.
+ */
+export function checkKeptRead(logs: Logs, entry: Entry): Race | undefined {
+  const last = checkPlainRead(logs, entry);
+  if (last === undefined) return undefined;
+  const isAccess = isAccessTo(entry);
+  for (const thread of logs.threads) {
+    if (thread === undefined) continue;
+    for (const other of thread.log) {
+      if (!other.wrote || other.thread === entry.thread || !isAccess(other)) continue;
+      const isBefore = other.time <= entry.clock![other.thread]!;
+      const isAfter = entry.time <= other.clock![entry.thread]!;
+      if (!isBefore && !isAfter) return report(logs, entry, other.thread, other, false);
+    }
+  }
+}
+
 /** Whether a plain write races with any access. */
 export function checkPlainWrite(logs: Logs, entry: Entry): Race | undefined {
   return checkPlain(logs, entry, true) ?? checkCells(logs, entry, entry.clock!, true);
@@ -130,12 +149,28 @@ function race(
   wrote: boolean,
   mixedSize: boolean,
 ): Race {
-  const name = (id: number) => logs.threads[id]?.name ?? `thread ${id}`;
+  const isAccess = isAccessTo(entry);
   const other = logs.threads[thread]?.log.findLast((e) =>
-    e.buffer === entry.buffer && e.time === time && e.start < entry.start + entry.size &&
-    entry.start < e.start + e.size && (!wrote || e.wrote) &&
-    (e.kind <= COMPARE_EXCHANGE || e.kind === READ || e.kind === WRITE)
+    e.time === time && (!wrote || e.wrote) && isAccess(e)
   );
+  return report(logs, entry, thread, other, mixedSize);
+}
+
+/** Tells which entries access bytes that `entry` does, too. */
+function isAccessTo({ buffer, start, size }: Entry): (entry: Entry) => boolean {
+  return (e) =>
+    e.buffer === buffer && e.start < start + size && start < e.start + e.size &&
+    (e.kind <= COMPARE_EXCHANGE || e.kind === READ || e.kind === WRITE);
+}
+
+function report(
+  logs: Logs,
+  entry: Entry,
+  thread: number,
+  other: Entry | undefined,
+  mixedSize: boolean,
+): Race {
+  const name = (id: number) => logs.threads[id]?.name ?? `thread ${id}`;
   const first = other === undefined ? "an access" : describe(other);
   return {
     other,

@@ -236,6 +236,46 @@ Deno.test("a speculative read that is kept on the word of a load races", async (
   assertEquals(failure.accesses?.length, 2);
 });
 
+/** The reader's read-modify-write is read by the writer's: what the writer does then comes after. */
+function overwrittenInSpan(write: (w: Int32Array) => void) {
+  return {
+    setup: words,
+    threads: {
+      reader(w: Int32Array) {
+        spans.current.beginSpeculation();
+        const value = w[DATA];
+        const kept = Atomics.add(w, 0, 0) === 0;
+        Atomics.load(w, 1); // the writer may write now
+        spans.current.endSpeculation(kept);
+        return kept ? value : 0;
+      },
+      writer(w: Int32Array) {
+        write(w);
+        Atomics.add(w, 0, 1);
+        w[DATA] = 7;
+        Atomics.store(w, 1, 1);
+      },
+    },
+  };
+}
+
+Deno.test("a speculative read that is kept does not race with a write that is ordered after it", async () => {
+  await explore(overwrittenInSpan(() => {}));
+});
+
+Deno.test("a speculative read that is kept races with a write before one that is ordered after it", async () => {
+  const model = overwrittenInSpan((w) => {
+    Atomics.load(w, 1);
+    w[DATA] = 6;
+  });
+  // After the read: the first write, the read-modify-writes of both, and the second write.
+  const { failure } = await fails("data race", { ...model, replay: "b1a1b1a1" });
+  assertEquals(failure.accesses?.map(({ thread, step }) => `${thread} ${step}`), [
+    "writer 1",
+    "reader 0",
+  ]);
+});
+
 Deno.test("a span that is not closed, or not opened, is a misuse", async () => {
   for (
     const [body, text] of [
