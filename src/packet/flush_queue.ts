@@ -37,11 +37,14 @@
  * **Switching.** A thread that finds no room sets SWITCHING in `current`, if it is not set, by
  * compareExchange. It alone then acquires a buffer, closes the segment by `or` of CLOSED, opens the
  * next with its own message as the first, and exchanges `current` for the new number. Others that
- * find no room set WAITING and sleep on `current`; the exchange finds that, and wakes them. One that
- * gives up exchanges `current` for the old number, which lets another try. Shorter messages may be
- * reserved in what is left of the segment until it is closed. Who closes a segment flushes with its
- * next flush at the latest, so the flusher learns of it. If the pool has no buffer, the thread closes
- * the segment and flushes *before* it waits: the buffer that it waits for may be that very segment's.
+ * find no room set WAITING and sleep on `current`; the exchange finds that, and wakes them. One
+ * that gives up exchanges `current` for the old number, which lets another try. One that comes by
+ * the place of the ring alone may reserve, end and flush a message before the exchange, when the
+ * flusher cannot find it; so after the exchange the opener looks whether `reserved` has changed,
+ * and if so sets the writer's bit in `flushed` again. Shorter messages may be reserved in what is
+ * left of the segment until it is closed. Who closes a segment flushes with its next flush at the
+ * latest, so the flusher learns of it. If the pool has no buffer, the thread closes the segment and
+ * flushes *before* it waits: the buffer that it waits for may be that very segment's.
  *
  * **Ending** in any order: each thread marks its own message by one `or`, which publishes it, and
  * waits for nobody. An aborted message has a mark, too, and the length ABORTED. A local writer joins

@@ -216,6 +216,84 @@ Deno.test("shared writer: a thread sleeps until another, which waits for the onl
   assert(report.executions > 1 && report.reason?.includes("more than 1 preemptions"));
 });
 
+/** A queue with one buffer, and a word that lets the second thread begin. */
+interface Gated extends State {
+  readonly gate: Int32Array;
+}
+
+function gated(): Gated {
+  return { ...queue(1)(), gate: new Int32Array(new SharedArrayBuffer(4)) };
+}
+
+/**
+ * A thread that has seen the only place of the ring last as it will be again when another opens the
+ * next segment there. It flushes a message, and waits until it has received that.
+ */
+function late(state: Gated): number[] {
+  const { queue } = open(state);
+  const writer = queue.attachWriter(state.shared);
+  const seen: number[] = [];
+  using flusher = queue.flusher();
+  const receive = () => {
+    while (flusher.poll()) {
+      while (flusher.next()) {
+        for (let at = 0; at < flusher.length; at += 4) {
+          seen.push(flusher.bytes[flusher.offset + at]!);
+        }
+      }
+    }
+  };
+  put(writer, 1, 12);
+  // Without a buffer this closes the segment, of which the first knows nothing.
+  queue.attachWriter(state.shared).tryReserve(12);
+  receive();
+  Atomics.store(state.gate, 0, 1);
+  Atomics.notify(state.gate, 0);
+  const offset = writer.tryReserve(4);
+  if (offset < 0) return seen;
+  fill(writer, offset, 2, 4);
+  writer.commit(offset);
+  writer.flush();
+  while (!seen.includes(2)) {
+    flusher.wait();
+    receive();
+  }
+  return seen;
+}
+
+/** Writes a message, if there is room, and does not flush it. */
+function opener(state: Gated): void {
+  while (Atomics.load(state.gate, 0) === 0) Atomics.wait(state.gate, 0, 0);
+  const writer = open(state).queue.attachWriter(state.shared);
+  const offset = writer.tryReserve(12);
+  if (offset < 0) return;
+  fill(writer, offset, 3, 12);
+  writer.commit(offset);
+}
+
+Deno.test("shared writer: what is flushed before its segment is announced arrives", async () => {
+  const seen = new Set<string>();
+  await passes({
+    setup: gated,
+    threads: { late, opener },
+    check: (_, { late }) => void seen.add(late.join()),
+  });
+  assert(seen.has("1,1,1,3,3,3,2"));
+});
+
+Deno.test("broken twin: a segment that is announced only is not looked at again", async () => {
+  await fails("deadlock", {
+    setup: gated,
+    threads: {
+      late,
+      opener: tampered(opener, (proper) => ({
+        or: (view: View, index: number, bits: number) =>
+          index === FLUSHED ? 0 : proper.or(view, index, bits),
+      })),
+    },
+  });
+});
+
 /** Reserves two, commits the second and flushes it; then ends the first, and does not flush. */
 function outOfOrder(end: "commit" | "abort") {
   return (state: State): void => {

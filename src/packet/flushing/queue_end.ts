@@ -52,14 +52,19 @@ export class QueueEnd {
       writer.publish();
       bits |= 1 << writer.index;
     }
-    // After the marks. Pairs with the flusher's exchange: it comes before, and the flusher will
+    this.announce(bits);
+  }
+
+  /** Has the flusher look at writers that have a bit each here, once it gets to it. */
+  announce(bits: number): void {
+    // After the marks. Pairs with the flusher's exchange: that comes before, and the flusher will
     // find the bits the next time, or after, and it looks at the marks afterwards.
     const before = Atomics.or(this.words, FLUSHED, bits);
     // If there are bits beside, then who set them first wakes the flusher.
     if (before === SLEEPING) this.memory.notify(this.words, FLUSHED);
   }
 
-  /** Has the flusher look at writers, whoever has flushed them. */
+  /** As {@link QueueEnd.announce}, and wakes the flusher in any case. */
   revisit(bits: number): void {
     Atomics.or(this.words, FLUSHED, bits);
     // Also if there are other bits: who set those may have died before it woke the flusher.

@@ -338,6 +338,11 @@ export class SharedWriter extends QueuedWriter {
     this.#endSwitch(sequence);
     // The flusher must learn of the segment before.
     if (!this.isDirty) this.end.add(this);
+    // One that came by the place of the ring may have flushed before the segment was announced, when
+    // the flusher could not find it. Pairs with the compareExchange of its reservation.
+    if (Atomics.load(this.words, this.#segment + RESERVED) !== reserved) {
+      this.end.announce(1 << this.index);
+    }
     return this.#hold(buffer, 0, length, 0);
   }
 
