@@ -5,10 +5,9 @@
 
 import { assert, assertEquals } from "@std/assert";
 import { Broadcast, OverrunError } from "@busbar/busbar";
-import { tampered } from "../tamper.ts";
 import {
-  FIRST,
   POSITION,
+  POSITION_HIGH,
   segmentLine,
   SEQUENCE_HIGH,
   SEQUENCE_LOW,
@@ -22,6 +21,7 @@ import {
   FRAME,
   inTwoSteps,
   isEntering,
+  markingLate,
   numbered,
   omitted,
   passes,
@@ -30,6 +30,7 @@ import {
   type State,
   take,
   unlessExhaustive,
+  validatingByLoad,
   withCas,
   write,
 } from "./models.ts";
@@ -148,11 +149,27 @@ Deno.test("broadcast: a writer and a reader across the 32-bit wrap of the number
   });
 });
 
-for (
-  // The lap has 128 bytes: the last eight are a header alone, or the last sixteen one with a payload.
-  const [padding, lengths] of [[8, [20, 24, 12, 24, 20, 4]], [16, [24, 20, 20, 4, 24, 12]]] as const
-) {
-  const readSizes = (polls: number) => ({ handle }: State): number => {
+/** The bytes of the payloads, by those of the padding at the end of a lap of 128 bytes. */
+const SIZES = { 8: [20, 24, 12, 24, 20, 4], 16: [24, 20, 20, 4, 24, 12] } as const;
+
+function ringOfSizes(): State {
+  return { handle: Broadcast.create({ capacityBytes: 128, segments: 4 }).handle };
+}
+
+function writeSizes(padding: 8 | 16) {
+  return ({ handle }: State) => {
+    const writer = Broadcast.attach(handle).writer();
+    SIZES[padding].forEach((length, i) => {
+      writer.send(new Uint8Array(length).fill(length), { userValue: i + 1 });
+      // The last but one is the first of the next lap.
+      if (i === 4) assertEquals(writer.position, 128 + 8 + Math.ceil(length / 8) * 8);
+    });
+  };
+}
+
+/** Returns the number of the last message that it saw. */
+function readSizes(padding: 8 | 16, polls: number) {
+  return ({ handle }: State): number => {
     const reader = Broadcast.attach(handle).reader({ from: 0 });
     let last = 0;
     for (let i = 0; i < polls; i++) {
@@ -160,7 +177,7 @@ for (
         reader.poll();
         while (reader.next()) {
           last = reader.sequence;
-          assertEquals([reader.userValue, reader.length], [last, lengths[last - 1]]);
+          assertEquals([reader.userValue, reader.length], [last, SIZES[padding][last - 1]]);
           assert(reader.message().every((byte) => byte === reader.length));
         }
       } catch (error) {
@@ -169,28 +186,24 @@ for (
     }
     return last;
   };
+}
 
+for (const padding of [8, 16] as const) {
   Deno.test(`broadcast: frames of different sizes across ${padding} bytes of padding`, async () => {
     const seen = new Set<number>();
     await passes({
-      setup: () => ({ handle: Broadcast.create({ capacityBytes: 128, segments: 4 }).handle }),
+      setup: ringOfSizes,
       threads: {
-        writer({ handle }: State) {
-          const writer = Broadcast.attach(handle).writer();
-          lengths.forEach((length, i) => {
-            writer.send(new Uint8Array(length).fill(length), { userValue: i + 1 });
-            if (i === 4) assertEquals(writer.position, 128 + 8 + Math.ceil(length / 8) * 8);
-          });
-        },
-        first: readSizes(3),
-        second: readSizes(1),
+        writer: writeSizes(padding),
+        first: readSizes(padding, 3),
+        second: readSizes(padding, 1),
       },
       ...unlessExhaustive,
       check(_, { first }) {
         seen.add(first);
       },
     });
-    assert(seen.has(lengths.length), [...seen].join());
+    assert(seen.has(SIZES[padding].length), [...seen].join());
   });
 }
 
@@ -341,9 +354,7 @@ Deno.test("broken twin: validation by a load instead of a read-modify-write is a
     setup: ring(),
     threads: {
       writer: write(6),
-      reader: tampered(read(1), (proper) => ({
-        add: (view: Int32Array, index: number) => proper.load(view, index),
-      })),
+      reader: validatingByLoad(read(1)),
     },
   });
 });
@@ -374,13 +385,83 @@ Deno.test("broken twin: a mark that is written after the publication is a race",
   const error = await fails("data race", {
     setup: ring(),
     threads: {
-      writer(state: State) {
-        write(5)(state);
-        const { memory, byteOffset } = Broadcast.attach(state.handle);
-        new Int32Array(memory.buffer, byteOffset)[segmentLine(2) + FIRST] = 0;
-      },
+      writer: markingLate(write(5), 2),
       reader: read(1),
     },
   });
   assert(error.message.includes("broadcast.first[2]"), error.message);
 });
+
+Deno.test("broken twin: a segment that is entered without a sign, across the wrap of the epochs, is a race", async () => {
+  await fails("data race", {
+    setup: ring(2 ** 28 * CAPACITY - 32),
+    threads: {
+      writer: withCas(
+        write(5),
+        // From the last epoch before the wrap to the first after it.
+        (index, expected, replacement) =>
+          isEntering(index, expected, replacement) && replacement === 16,
+        omitted,
+      ),
+      reader: read(1),
+    },
+  });
+});
+
+Deno.test("broken twin: a position whose high word is not raised is believed by who joins", async () => {
+  await fails("exception", {
+    setup: ring(2 ** 31 - 32),
+    threads: {
+      writer: withCas(write(3), (index) => index === POSITION_HIGH, omitted),
+      reader: ({ handle }: State) => {
+        const { position, lagBytes } = Broadcast.attach(handle).reader();
+        assert(position >= 2 ** 31 - 32 && lagBytes >= 0, `${position}`);
+      },
+    },
+  });
+});
+
+Deno.test("broken twin: padding that is not there is taken for a message", async () => {
+  await fails("exception", {
+    setup: ringOfSizes,
+    threads: {
+      writer: withCas(
+        writeSizes(8),
+        (index) => index === POSITION,
+        ({ exchange }) => (view, index, expected, replacement) => {
+          const data = new Uint8Array(view.buffer, view.byteOffset + view.byteLength, 128);
+          if (expected < 128 && replacement > 128) data.fill(0, 120, 128);
+          exchange(view, index, replacement);
+          return expected;
+        },
+      ),
+      reader: readSizes(8, 3),
+    },
+  });
+});
+
+Deno.test("broken twin: a claim that is committed instead of given up is seen", async () => {
+  await fails("exception", {
+    setup: ring(),
+    threads: {
+      writer({ handle }: State) {
+        const writer = Broadcast.attach(handle).writer();
+        const offset = writer.claim(8);
+        writer.bytes.fill(0xff, offset, offset + 8);
+        writer.commit();
+        append(writer, 1);
+        writer.publish();
+      },
+      reader: read(1),
+    },
+  });
+});
+
+for (const from of ["latest", "oldest"] as const) {
+  Deno.test(`broken twin: a reader that joins at the ${from}, and validates by a load, is a race`, async () => {
+    await fails("data race", {
+      setup: ring(),
+      threads: { writer: write(9), reader: validatingByLoad(read(1, { from })) },
+    });
+  });
+}

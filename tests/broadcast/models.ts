@@ -24,7 +24,13 @@ import {
 } from "@busbar/busbar";
 import { ExplorationError, explore, type ExploreOptions, type Threads } from "@busbar/busbar/model";
 import { tampered } from "../tamper.ts";
-import { EPOCH_STEP, POSITION } from "../../src/broadcast/layout.ts";
+import {
+  dataByteOffset,
+  EPOCH_STEP,
+  FIRST,
+  POSITION,
+  segmentLine,
+} from "../../src/broadcast/layout.ts";
 
 export interface State {
   readonly handle: BroadcastHandle;
@@ -58,6 +64,13 @@ export function write(count: number, each = 1, first = 1) {
       if ((i + 1) % each === 0) writer.publish();
     }
   };
+}
+
+/** The data of a ring. */
+export function dataOf(handle: BroadcastHandle): Uint8Array {
+  const { memory, byteOffset, segments, capacityBytes } = Broadcast.attach(handle);
+  const shape = { capacityBytes, segments, startPosition: 0, metadataBytes: 0 };
+  return new Uint8Array(memory.buffer, byteOffset + dataByteOffset(shape), capacityBytes);
 }
 
 /** What a reader saw: the numbers of messages, and -1 where it was overrun. */
@@ -187,3 +200,21 @@ export const inTwoSteps =
     if (found === expected) store(view, index, replacement);
     return found;
   };
+
+/** A reader that validates by a load instead of a read-modify-write. */
+export function validatingByLoad<Result>(
+  body: (state: State) => Result,
+): (state: State) => Result {
+  return tampered(body, (proper) => ({
+    add: (view: Int32Array, index: number) => proper.load(view, index),
+  }));
+}
+
+/** The same as `body`, and then a mark is written which readers go by already. */
+export function markingLate(body: (state: State) => void, segment: number) {
+  return (state: State) => {
+    body(state);
+    const { memory, byteOffset } = Broadcast.attach(state.handle);
+    new Int32Array(memory.buffer, byteOffset)[segmentLine(segment) + FIRST] = 0;
+  };
+}

@@ -5,9 +5,18 @@
 
 import { assert, assertEquals } from "@std/assert";
 import { Broadcast, FrameCursor, Reassembler } from "@busbar/busbar";
-import { FIRST, segmentLine } from "../../src/broadcast/layout.ts";
-import { tampered } from "../tamper.ts";
-import { fails, FRAME, numbered, passes, read, ring, type State, write } from "./models.ts";
+import {
+  fails,
+  FRAME,
+  markingLate,
+  numbered,
+  passes,
+  read,
+  ring,
+  type State,
+  validatingByLoad,
+  write,
+} from "./models.ts";
 
 Deno.test("broadcast: a message in fragments is whole or left out, across a lap", async () => {
   const message = Uint8Array.from({ length: 20 }, (_, i) => i);
@@ -102,9 +111,7 @@ Deno.test("broken twin: a bulk read that is validated by a load is a race", asyn
     setup: ring(),
     threads: {
       writer: write(6),
-      reader: tampered(readBulk, (proper) => ({
-        add: (view: Int32Array, index: number) => proper.load(view, index),
-      })),
+      reader: validatingByLoad(readBulk),
     },
   });
 });
@@ -113,11 +120,7 @@ Deno.test("broken twin: a mark that a bulk read goes by, and comes too late, is 
   const error = await fails("data race", {
     setup: ring(),
     threads: {
-      writer(state: State) {
-        write(3)(state);
-        const { memory, byteOffset } = Broadcast.attach(state.handle);
-        new Int32Array(memory.buffer, byteOffset)[segmentLine(2) + FIRST] = 0;
-      },
+      writer: markingLate(write(3), 2),
       reader: readBulk,
     },
   });
@@ -129,9 +132,7 @@ Deno.test("broken twin: a filtered read that is validated by a load is a race", 
     setup: ring(),
     threads: {
       writer: write(6),
-      reader: tampered(read(1, { filter: () => true }), (proper) => ({
-        add: (view: Int32Array, index: number) => proper.load(view, index),
-      })),
+      reader: validatingByLoad(read(1, { filter: () => true })),
     },
   });
 });

@@ -4,12 +4,13 @@
  */
 
 import { assert, assertEquals, assertRejects } from "@std/assert";
-import { Broadcast, type BroadcastHandle } from "@busbar/busbar";
+import { Broadcast } from "@busbar/busbar";
 import { ExplorationError, explore } from "@busbar/busbar/model";
-import { dataByteOffset, EPOCH_STEP, POSITION, segmentLine } from "../../src/broadcast/layout.ts";
+import { EPOCH_STEP, POSITION, segmentLine, WRITER } from "../../src/broadcast/layout.ts";
 import {
   append,
   checkOrder,
+  dataOf,
   fails,
   FRAME,
   numbered,
@@ -22,16 +23,18 @@ import {
   withCas,
 } from "./models.ts";
 
+/** Becomes the writer, if it may, and sends a message; returns its position, or why it may not. */
+function become({ handle }: State): number | string {
+  try {
+    using writer = Broadcast.attach(handle).writer();
+    writer.send(new Uint8Array(8));
+    return writer.position;
+  } catch (error) {
+    return (error as Error).message;
+  }
+}
+
 Deno.test("broadcast: of two writers at once the later is refused", async () => {
-  const become = ({ handle }: State) => {
-    try {
-      using writer = Broadcast.attach(handle).writer();
-      writer.send(new Uint8Array(8));
-      return writer.position;
-    } catch (error) {
-      return (error as Error).message;
-    }
-  };
   await passes({
     setup: ring(),
     threads: { first: become, second: become },
@@ -43,13 +46,6 @@ Deno.test("broadcast: of two writers at once the later is refused", async () => 
     },
   });
 });
-
-/** The data of a ring. */
-function dataOf(handle: BroadcastHandle): Uint8Array {
-  const { memory, byteOffset, segments, capacityBytes } = Broadcast.attach(handle);
-  const shape = { capacityBytes, segments, startPosition: 0, metadataBytes: 0 };
-  return new Uint8Array(memory.buffer, byteOffset + dataByteOffset(shape), capacityBytes);
-}
 
 /** Messages of the old writer have small numbers, those of the new one begin here. */
 const NEW = 100;
@@ -272,6 +268,13 @@ Deno.test("broadcast: of two that take over at once one stays, in up to two pree
 });
 
 // --- broken twins -----------------------------------------------------------------------------
+
+Deno.test("broken twin: a writer that does not ask whether there is one is a race", async () => {
+  await fails("data race", {
+    setup: ring(),
+    threads: { first: become, second: withCas(become, (index) => index === WRITER, omitted) },
+  });
+});
 
 Deno.test("broken twin: a writer that takes over without a sign in the epochs is a race", async () => {
   await fails("data race", {
