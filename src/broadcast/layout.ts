@@ -68,7 +68,7 @@ export const POSITION_HIGH = 17;
 /**
  * The published position, low 32 bits, with {@link POSITION_BITS} of other meaning. Changed by
  * compareExchange: by the writer, which publishes frames by it; by a reader that is about to sleep,
- * which sets {@link SLEEPING}; and by who takes over, which puts its tag there meanwhile.
+ * which sets {@link SLEEPING}; and by who takes over, which puts its tag there.
  */
 export const POSITION = 32;
 /** The line of segment 0; see {@link segmentLine}. */
@@ -97,10 +97,12 @@ export const SEQUENCE_LOW = 2;
 export const SEQUENCE_HIGH = 3;
 /**
  * In a segment's line: after how many bytes its frames end, a multiple of 8; the segment's size if
- * they do not. The low bits are the tag of who took over. Changed by compareExchange by who takes
- * over, before it changes the epoch; of no meaning without the bit there.
+ * they do not. The low bits count how often that was changed. Changed by compareExchange by who
+ * takes over, before it changes the epoch; of no meaning without the bit there.
  */
 export const CUT = 4;
+/** In the word {@link CUT}: what selects the count. */
+export const CUT_COUNT_MASK = 7;
 
 /** Tags go from 1 up to this, and begin anew. */
 export const TAGS = 6;
@@ -117,7 +119,10 @@ export const EPOCH_CUT = 1;
 
 /** This bit of the position word says that a reader may sleep. */
 export const SLEEPING = 1;
-/** These bits of the position word say that somebody takes over: the tag modulo 3, plus 1. */
+/**
+ * These bits of the position word say who took over last, from the moment in which nothing more of
+ * the writer before can be published: the tag modulo 3, plus 1; 0 if nobody did.
+ */
 export const POSITION_TAG_MASK = 6;
 /** By how much that is shifted. */
 export const POSITION_TAG_SHIFT = 1;

@@ -15,13 +15,13 @@ import { beginSpeculation, endSpeculation } from "../memory/observer.ts";
 import { FINAL_SHIFT, FRAME_ALIGNMENT, frameByteLength, LENGTH_MASK } from "./frame.ts";
 import {
   CUT,
+  CUT_COUNT_MASK,
   EPOCH,
   EPOCH_CUT,
   EPOCH_MASK,
   FIRST,
   SEQUENCE_HIGH,
   SEQUENCE_LOW,
-  TAG_MASK,
 } from "./layout.ts";
 import { loadPosition } from "./position.ts";
 import type { Ring } from "./ring.ts";
@@ -68,7 +68,11 @@ export function validate(ring: Ring, start: number): number {
   const epoch = Atomics.add(ring.words, line + EPOCH, 0);
   const past = (epoch & EPOCH_MASK) - ring.enteredEpoch(start);
   if (past === 0) return ring.segmentBytes;
-  return past === EPOCH_CUT ? Atomics.load(ring.words, line + CUT) & ~TAG_MASK : -1;
+  if (past !== EPOCH_CUT) return -1;
+  const cut = Atomics.load(ring.words, line + CUT) & ~CUT_COUNT_MASK;
+  // Otherwise the segment may have been entered, and cut, anew meanwhile.
+  const again = Atomics.load(ring.words, line + EPOCH);
+  return (again & EPOCH_MASK) === (epoch & EPOCH_MASK) ? cut : -1;
 }
 
 /**

@@ -4,10 +4,10 @@
  * @module
  */
 
-import { POSITION, POSITION_HIGH_UNIT, SLEEPING } from "./layout.ts";
+import { POSITION, POSITION_BITS, POSITION_HIGH_UNIT, SLEEPING } from "./layout.ts";
 import { raiseHigh } from "./position.ts";
 import type { Ring } from "./ring.ts";
-import { replacedError } from "./succession.ts";
+import { positionTag, replacedError } from "./succession.ts";
 import type { Track } from "./track.ts";
 
 // The hot path's own name, since an imported binding is loaded anew at each use.
@@ -18,24 +18,27 @@ export class Publication {
   readonly #ring: Ring;
   readonly #words: Int32Array;
   readonly #track: Track;
-  /** The published position, low 32 bits: to store a number that is no small integer allocates. */
+  /** The tag that the position has, as long as we are not replaced. */
+  readonly #tag: number;
+  /** The position as it was published, with the tag; a number of 32 bits is stored in place. */
   #low: number;
   /** The position from which on the high word must change. */
   #highEnd: number;
 
   /** Publishes what is before the place of `track`, from where that is now. */
-  constructor(ring: Ring, track: Track) {
+  constructor(ring: Ring, track: Track, tag: number) {
     const { position } = track;
     this.#ring = ring;
     this.#words = ring.words;
     this.#track = track;
-    this.#low = position | 0;
+    this.#tag = positionTag(tag);
+    this.#low = (position | 0) | this.#tag;
     this.#highEnd = (Math.floor(position / POSITION_HIGH_UNIT) + 1) * POSITION_HIGH_UNIT;
   }
 
   /** How many bytes before the place of the track are not published. */
   get pendingBytes(): number {
-    return (this.#track.position - this.#low) >>> 0;
+    return (this.#track.position - (this.#low & ~POSITION_BITS)) >>> 0;
   }
 
   /**
@@ -46,7 +49,7 @@ export class Publication {
   advance(): void {
     const position = this.#track.lapStart + this.#track.offset;
     const before = this.#low;
-    const after = position | 0;
+    const after = (position | 0) | this.#tag;
     // Never as much as 2^32 bytes apart.
     if (after === before) return;
     if (position >= this.#highEnd) this.#raiseHigh();

@@ -232,10 +232,12 @@ export class BroadcastReader extends FrameCursor implements AsyncIterable<Uint8A
         const header = words[0]!;
         bytes = frameByteLength(header & LENGTH_MASK);
         messages = header >>> FINAL_SHIFT;
-        if ((header & PADDING) === 0) {
-          if (bytes > target.length) refuseBulk(target, bytes);
-          if (!this.#tap.takeFrame(bytes, out)) continue;
+        if ((header & PADDING) !== 0) {
+          this.#tap.advance(bytes, messages);
+          continue;
         }
+        if (bytes > target.length) refuseBulk(target, bytes);
+        if (!this.#tap.takeFrame(bytes, out)) continue;
       }
       this.#tap.advance(bytes, messages);
       return bytes;
@@ -324,8 +326,8 @@ export class BroadcastReader extends FrameCursor implements AsyncIterable<Uint8A
 
   /** Whether something is published, given whether a wait found that. */
   #hasArrived(hasArrived: boolean): boolean {
-    // More than the ring holds: if it is a multiple of 2^32 bytes, poll could not tell.
-    if (hasArrived && this.lagBytes > this.#ring.capacityBytes) this.#tap.isLapped = true;
+    // At a multiple of 2^32 bytes poll could not tell.
+    if (hasArrived && this.lagBytes >= 2 ** 32) this.#tap.isLapped = true;
     return hasArrived;
   }
 }

@@ -5,8 +5,8 @@
  * successor goes on where it ended. One that is *replaced* may be dead, or may merely be late: it
  * may be anywhere in its code, and write on for a while. So who takes over
  *
- * 1. takes the word, and puts its tag into the position: no publication of the old writer, which
- *    expects the position without it, succeeds any more. What is published is now settled;
+ * 1. takes the word, and puts its tag into the position, where it stays: no publication of the old
+ *    writer, which expects another one there, succeeds any more. What is published is now settled;
  * 2. puts its tag into the epoch of every segment, from the one with the published position on: the
  *    old writer, which expects them without it, can enter no other segment. It may still write
  *    in those that it had entered, after the published position. There is the *cut*: of these
@@ -15,18 +15,22 @@
  *
  * Readers that find a tag in an epoch ask for the cut, and read on in the next segment after it. So
  * no message that was published is lost, none that was not is seen, and whatever the old writer
- * still writes, nobody reads it: until its successor has gone once around the ring. It learns of
- * its fate when it publishes, or enters a segment, and throws.
+ * still writes, nobody reads it until its successor comes around to those segments, which is after
+ * half the ring at the earliest. It learns of its fate when it publishes, or enters a segment, and
+ * throws.
  *
  * Another who takes over meanwhile does the same again with the next tag, and who finds that the word
  * is no longer its own gives up. A taker-over that dies halfway is replaced like any other writer.
+ * Each of them takes a segment at least, though. So if as many as there are segments take over one
+ * after the other, and none gets so far as to publish, nothing is left to go on from, and the ring
+ * can be read but not be written any more. Let one thread decide who writes.
  *
  * **Whether the old writer is alive** nobody can tell: a worker that was terminated goes on until it
  * next awaits, which may be never, and no store of one that is merely late can be held back. So it
  * is asked for: without `takeOver` a ring that has a writer is refused. What the late one may do is
  * limited instead. It can finish what it was writing in segments that it had entered, and learns of
  * its fate at its next publication or segment. That does harm only if the system keeps it off its
- * processor, between two stores of one message, for as long as its successor takes to write a whole
+ * processor, between two stores of one batch, for as long as its successor takes to write half a
  * ring; or if it fills a claim of before. So do not hold a claim across an `await`.
  *
  * @module
@@ -34,6 +38,7 @@
 
 import {
   CUT,
+  CUT_COUNT_MASK,
   EPOCH,
   EPOCH_CUT,
   EPOCH_MASK,
@@ -68,6 +73,7 @@ export interface Seat {
 }
 
 const TAKE_OVER = "take over";
+const BECOME = "become the writer";
 
 /** What a writer throws that was replaced. */
 export function replacedError(action: string): Error {
@@ -117,10 +123,10 @@ function exchange(words: Int32Array, before: number, after: number): boolean {
 /** Goes on where a writer gave up. */
 function goOn(ring: Ring, writer: number): Seat {
   const position = loadPosition(ring.words);
-  const sequence = knownSequence(ring, position);
+  const sequence = knownSequence(ring, writer, position);
   const frontier = findFrontier(ring, position);
   // Otherwise what we have seen might be the doing of one that took over from us already.
-  if (Atomics.load(ring.words, WRITER) !== writer) throw replacedError("become the writer");
+  if (Atomics.load(ring.words, WRITER) !== writer) throw replacedError(BECOME);
   return { writer, tag: tagOf(writer), position, sequence, frontier };
 }
 
@@ -128,7 +134,7 @@ function goOn(ring: Ring, writer: number): Seat {
 function replace(ring: Ring, writer: number, tag: number): Seat {
   tagPosition(ring.words, writer, tag);
   const settled = loadPosition(ring.words);
-  const sequence = knownSequence(ring, settled);
+  const sequence = knownSequence(ring, writer, settled);
   const position = tagEpochs(ring, settled, writer, tag);
   publishSeam(ring, settled, position, tag);
   return { writer, tag, position, sequence, frontier: position };
@@ -150,15 +156,16 @@ function withTag(writer: number, tag: number): number {
 }
 
 /** A tag as the position has it. */
-function positionTag(tag: number): number {
-  return (1 + tag % 3) << POSITION_TAG_SHIFT;
+export function positionTag(tag: number): number {
+  return tag === 0 ? 0 : (1 + tag % 3) << POSITION_TAG_SHIFT;
 }
 
-/** The sequence at the published position, which the ring retains. */
-function knownSequence(ring: Ring, position: number): number {
+/** The sequence at the published position, which the ring retains as long as `writer` writes. */
+function knownSequence(ring: Ring, writer: number, position: number): number {
   const sequence = sequenceAt(ring, position, position);
   if (sequence >= 0) return sequence;
-  throw new Error("Cannot become the writer of the broadcast as nothing is left to go on from");
+  if (Atomics.load(ring.words, WRITER) !== writer) throw replacedError(BECOME);
+  throw new Error(`Cannot ${BECOME} of the broadcast as nothing is left to go on from`);
 }
 
 /** Finds up to where the writer before us entered segments, which may be past `position`. */
@@ -206,7 +213,8 @@ function tagEpochs(ring: Ring, settled: number, writer: number, tag: number): nu
     // One that is cut stays as it is: it was before what is published, or by who took over just
     // before us, and then in the same place.
     if ((epoch & EPOCH_CUT) === 0) {
-      const cut = (isOld ? Math.max(0, settled - start) : segmentBytes) | tag;
+      const cut = (isOld ? Math.max(0, settled - start) : segmentBytes) |
+        ((before + 1) & CUT_COUNT_MASK);
       if (Atomics.compareExchange(words, line + CUT, before, cut) !== before) continue;
     }
     const after = entered | (tag << EPOCH_TAG_SHIFT) | EPOCH_CUT;
@@ -218,16 +226,21 @@ function tagEpochs(ring: Ring, settled: number, writer: number, tag: number): nu
   return seam;
 }
 
-/** Publishes the position that follows on the settled one, and takes the tag off it. */
+/** Publishes the position that follows on the settled one, and wakes who sleeps. */
 function publishSeam(ring: Ring, settled: number, position: number, tag: number): void {
   const { memory, words } = ring;
   raiseHigh(words, position);
   const awake = (settled | 0) | positionTag(tag);
   const asleep = awake | SLEEPING;
+  const after = (position | 0) | positionTag(tag);
   // Pairs with the reader's load: one that sees what we publish from here on finds the cut.
-  if (Atomics.compareExchange(words, POSITION, awake, position | 0) === awake) return;
-  if (Atomics.compareExchange(words, POSITION, asleep, position | 0) !== asleep) {
+  if (
+    Atomics.compareExchange(words, POSITION, awake, after) !== awake &&
+    Atomics.compareExchange(words, POSITION, asleep, after) !== asleep
+  ) {
     throw replacedError(TAKE_OVER);
   }
+  // In any case: the old writer may have been lost after it took the sleepers' mark away, and before
+  // it notified them.
   memory.notify(words, POSITION);
 }

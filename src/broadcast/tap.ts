@@ -17,6 +17,7 @@ import {
   segmentLine,
 } from "./layout.ts";
 import { findPlace, type Place, validate } from "./place.ts";
+import { loadPosition } from "./position.ts";
 import type { Ring } from "./ring.ts";
 
 /** What {@link Tap.take} returns if nothing is published. */
@@ -76,6 +77,7 @@ export class Tap {
   goTo({ position, sequence }: Place): void {
     this.#place[0] = position;
     this.#place[1] = sequence;
+    this.isLapped = false;
   }
 
   /**
@@ -109,8 +111,7 @@ export class Tap {
    * @throws {RangeError} If there is none of that size.
    */
   takeFrame(size: number, out: CopyOut): boolean {
-    const published = Atomics.load(this.#words, POSITION_INDEX) & POSITION_MASK;
-    if (size > (published - this.position) >>> 0) {
+    if (size > loadPosition(this.#words) - this.position) {
       throw new RangeError(
         `Cannot read at position ${this.position} as no frame begins there: found one of ${size} bytes`,
       );
@@ -126,7 +127,6 @@ export class Tap {
    * @returns That place, and how many bytes were taken there, if any.
    */
   recover(size: number, out: CopyOut): { place: Place; taken: number } {
-    this.isLapped = false;
     for (let reach = this.#capacityBytes / 2;; reach /= 2) {
       const place = findPlace(this.#ring, reach);
       this.goTo(place);

@@ -77,6 +77,7 @@ export async function* iterate(
   options: Pick<WaitOptions, "signal">,
 ): AsyncGenerator<Uint8Array> {
   for (;;) {
+    options.signal?.throwIfAborted();
     while (source.next()) {
       yield source.message();
       options.signal?.throwIfAborted();

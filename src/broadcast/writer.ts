@@ -35,7 +35,7 @@ export interface WriterOptions {
    *
    * What the old writer published stays, what it did not publish is dropped, and up to half the ring
    * is left empty. Should it still write, as a terminated worker does until it next awaits, that
-   * harms nobody until the new writer has gone once around the ring, and it throws as soon as it
+   * harms nobody until the new writer has gone through half the ring, and it throws as soon as it
    * publishes or comes to the next segment. So let no writer hold a claim across an `await`.
    */
   takeOver?: boolean;
@@ -111,7 +111,7 @@ export class BroadcastWriter implements Disposable {
     this.#writer = seat.writer;
     this.#track = new Track(ring, seat);
     this.#payloads = new CopyIn(ring);
-    this.#publication = new Publication(ring, this.#track);
+    this.#publication = new Publication(ring, this.#track, seat.tag);
     // So that its own segment has a mark by which others find their place.
     if (options.takeOver === true) this.heartbeat();
   }
