@@ -5,9 +5,10 @@ import {
   EPOCH_STEP,
   POSITION,
   POSITION_HIGH,
+  POSITION_HIGH_UNIT,
   segmentLine,
 } from "../../src/broadcast/layout.ts";
-import { loadPosition } from "../../src/broadcast/position.ts";
+import { loadPosition, raiseHigh } from "../../src/broadcast/position.ts";
 import { numbered, take } from "./messages.ts";
 
 /** Starts that lie one lap before something wraps. */
@@ -71,6 +72,15 @@ Deno.test("the position is whole while the writer is between its two words", () 
   assertEquals(look(2, 2 * unit - 8), 2 * unit - 8);
   assertEquals(look(2, 2 * unit), 2 * unit);
   assertEquals(look(2 ** 22 - 1, -8), 2 ** 53 - 8);
+});
+
+Deno.test("the position is not set back by a writer that is late", () => {
+  const words = new Int32Array(new SharedArrayBuffer(4 * (POSITION + 1)));
+  words[POSITION_HIGH] = 5;
+  raiseHigh(words, 4 * POSITION_HIGH_UNIT);
+  assertEquals(words[POSITION_HIGH], 5);
+  raiseHigh(words, 6 * POSITION_HIGH_UNIT);
+  assertEquals(words[POSITION_HIGH], 6);
 });
 
 Deno.test("a reader that is a multiple of 2^32 bytes behind does not fall asleep", () => {

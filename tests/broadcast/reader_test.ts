@@ -378,6 +378,22 @@ Deno.test("a bulk read that a frame does not fit says how much room it takes", (
   );
 });
 
+Deno.test("a bulk read passes padding by that is longer than its target", () => {
+  const broadcast = Broadcast.create({ capacityBytes: 128, segments: 4 });
+  using writer = broadcast.writer();
+  const reader = broadcast.reader();
+  for (const length of [24, 24, 24, 0]) writer.send(numbered(length, length));
+  reader.reset();
+  writer.send(numbered(1, 24)); // After 24 bytes of padding.
+  const error = assertThrows(
+    () => reader.readBulk(new Uint8Array(16)),
+    InsufficientBufferSizeError,
+  );
+  assertEquals([error.provided, error.required], [16, 32]);
+  assertEquals(reader.readBulk(new Uint8Array(32)), 32);
+  assertEquals([reader.sequence, reader.position], [5, 160]);
+});
+
 Deno.test("a bulk read tells of an overrun, and goes on", () => {
   const { writer, reader } = ring(256);
   const counting = ring(256, { onOverrun: "continue" });
@@ -392,6 +408,25 @@ Deno.test("a bulk read tells of an overrun, and goes on", () => {
     assertEquals([1, 2, 3].map(() => each.readBulk(target)), [64, 64, 0]);
   }
   assertEquals(counting.reader.takeLosses().messages, 92);
+});
+
+Deno.test("a reader that waits with a batch in hand goes on after it", () => {
+  const { broadcast, writer } = ring(64);
+  const reader = broadcast.reader({ batchBytes: 16 });
+  writer.send(numbered(1, 8));
+  assert(reader.poll());
+  // The first one is overwritten, and the reader has it; the second is not.
+  for (let i = 2; i <= 5; i++) writer.send(numbered(i, 8));
+  assertEquals(reader.wait(0), true);
+  assertEquals(take(reader), [1, 2, 3, 4, 5].map((i) => numbered(i, 8)));
+});
+
+Deno.test("a reader that waited, and then is reset, has lost nothing", () => {
+  const { writer, reader } = ring(64);
+  for (let i = 1; i <= 6; i++) writer.send(numbered(i, 8));
+  assertEquals(reader.wait(0), true);
+  reader.reset();
+  assertEquals([reader.poll(), reader.lagBytes, reader.lostMessages], [false, 0, 0]);
 });
 
 Deno.test("a reader waits only while there is nothing", () => {
@@ -466,6 +501,10 @@ Deno.test("a reader is iterated over, across overruns, until its signal is abort
   assertEquals(seen, [0, 1, 2, 3, 4, 32, 33, 34, 35, 36, 37, 38, 39, 40]);
 
   send(41);
+  const aborted = async () => {
+    for await (const _ of reader.messages({ signal: AbortSignal.abort() })) throw new Error("seen");
+  };
+  await assertRejects(aborted, DOMException, "aborted");
   for await (const message of reader) {
     assertEquals(message, numbered(41, 8));
     break;

@@ -104,6 +104,13 @@ Deno.test("broadcast: bulk reads end before a frame that goes on in the next seg
   });
 });
 
+Deno.test("broadcast: frames that are longer than a batch, across a lap", async () => {
+  await passes({
+    setup: ring(),
+    threads: { writer: write(5), reader: read(2, { batchBytes: 8 }) },
+  });
+});
+
 // --- broken twins -----------------------------------------------------------------------------
 
 Deno.test("broken twin: a bulk read that is validated by a load is a race", async () => {

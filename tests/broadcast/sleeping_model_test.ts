@@ -78,6 +78,22 @@ Deno.test("broadcast: a heartbeat wakes a reader that sleeps, and is no message"
   });
 });
 
+Deno.test("broadcast: a reader that sleeps is woken although the writer dies before it notifies", async () => {
+  await passes({
+    setup: ring(),
+    threads: {
+      dying: tampered(write(1), () => ({ notify: () => 0 })),
+      reader: readUntil(1),
+      next({ handle }: State) {
+        const broadcast = Broadcast.attach(handle);
+        const probe = broadcast.reader({ from: 0 });
+        while (!probe.poll()) Atomics.pause();
+        broadcast.writer({ takeOver: true });
+      },
+    },
+  });
+});
+
 // --- broken twins -----------------------------------------------------------------------------
 
 Deno.test("broken twin: a dropped notify leaves a reader asleep", async () => {

@@ -1,7 +1,8 @@
 /**
  * One writer after the other, however the one before ended.
  *
- * What happens while both are alive is explored in `broadcast_model_test.ts`.
+ * What happens while both are alive is explored in `succession_model_test.ts`; here, more of them meet
+ * than could be explored, each stopped at each of its operations in turn.
  */
 
 import { assert, assertEquals, assertThrows } from "@std/assert";
@@ -12,23 +13,44 @@ import { numbered, take } from "./messages.ts";
 class Death extends Error {}
 
 /**
- * Runs something until it has made so many atomic operations, and no more.
+ * Runs something, and something else just before an atomic operation of the first.
  *
- * @returns Whether it came to its end before.
+ * @param operations How many operations come before that.
+ * @returns Whether the first one was over before.
  */
-function isOverAfter(operations: number, body: () => void): boolean {
+function isOverBefore(operations: number, body: () => void, meanwhile: () => void): boolean {
   let left = operations;
-  const mortal = tampered(body, (proper) => {
+  const properAtomics = globalThis.Atomics;
+  const interrupted = tampered(body, (proper) => {
     const operation = (name: keyof typeof proper) => (...args: unknown[]) => {
-      if (left-- === 0) throw new Death();
+      if (left-- === 0) {
+        const ours = globalThis.Atomics;
+        globalThis.Atomics = properAtomics;
+        try {
+          meanwhile();
+        } finally {
+          globalThis.Atomics = ours;
+        }
+      }
       return (proper[name] as (...args: unknown[]) => unknown).apply(proper, args);
     };
     const names = ["load", "store", "add", "compareExchange", "notify"] as const;
     return Object.fromEntries(names.map((name) => [name, operation(name)]));
   });
+  interrupted(undefined as never);
+  return left >= 0;
+}
+
+/**
+ * Runs something until it has made so many atomic operations, and no more.
+ *
+ * @returns Whether it came to its end before.
+ */
+function isOverAfter(operations: number, body: () => void): boolean {
   try {
-    mortal(undefined as never);
-    return true;
+    return isOverBefore(operations, body, () => {
+      throw new Death();
+    });
   } catch (error) {
     if (!(error instanceof Death)) throw error;
     return false;
@@ -193,4 +215,138 @@ Deno.test("taking over a ring without a writer is the same as becoming its write
   writer.send(numbered(2, 8));
   assertEquals(take(reader), [new Uint8Array(), numbered(1, 8), numbered(2, 8)]);
   assertEquals(writer.position, 40);
+});
+
+/** Whether it became the writer. */
+function triesToTakeOver(broadcast: Broadcast): boolean {
+  try {
+    broadcast.writer({ takeOver: true });
+    return true;
+  } catch (error) {
+    assert((error as Error).message.includes("another writer has taken over"), `${error}`);
+    return false;
+  }
+}
+
+for (const isAwaited of [false, true]) {
+  const readers = isAwaited ? ", and a reader that may sleep" : "";
+  Deno.test(`one that takes over is overtaken at any of its operations, by the old writer and another${readers}`, () => {
+    for (let operations = 0;; operations++) {
+      const broadcast = Broadcast.create({ capacityBytes: 128, segments: 8 });
+      const reader = broadcast.reader();
+      const old = broadcast.writer();
+      old.send(numbered(1, 8));
+      assertEquals(take(reader).length, 1);
+      // Leaves the mark of a sleeper.
+      if (isAwaited) reader.wait(0);
+      let another: BroadcastWriter | undefined;
+      let stayed = false;
+      const isOver = isOverBefore(operations, () => {
+        stayed = triesToTakeOver(broadcast);
+      }, () => {
+        try {
+          old.append(numbered(9, 8)); // It is never published.
+        } catch (error) {
+          assert((error as Error).message.includes("another writer has taken over"), `${error}`);
+        }
+        another = broadcast.writer({ takeOver: true });
+      });
+      if (isOver) break;
+      if (!stayed) {
+        another!.send(numbered(2, 8));
+        assertEquals(take(reader), [numbered(2, 8)], `${operations}`);
+      }
+    }
+  });
+}
+
+for (const others of [1, 2, 3, 4, 5]) {
+  Deno.test(`one that takes over is late at any of its operations, and ${others} others take over`, () => {
+    for (let operations = 0;; operations++) {
+      const broadcast = Broadcast.create({ capacityBytes: 1024, segments: 16 });
+      const reader = broadcast.reader();
+      const old = broadcast.writer();
+      old.send(numbered(1, 8));
+      old.claim(8);
+      let last: BroadcastWriter | undefined;
+      let stayed = false;
+      const isOver = isOverBefore(operations, () => {
+        stayed = triesToTakeOver(broadcast);
+      }, () => {
+        for (let i = 0; i < others; i++) last = broadcast.writer({ takeOver: true });
+        for (let i = 2; i < 4; i++) last!.send(numbered(i, 8));
+      });
+      if (isOver) break;
+      if (!stayed) {
+        assertEquals(take(reader), [1, 2, 3].map((i) => numbered(i, 8)), `${operations}`);
+        for (let i = 0; i < 20; i++) last!.send(numbered(i, 8));
+        assertEquals(take(reader).length, 20);
+      }
+    }
+  });
+}
+
+Deno.test("a cut that is changed and looks as before is noticed by one that takes over late", () => {
+  for (let operations = 0;; operations++) {
+    const broadcast = Broadcast.create({ capacityBytes: 128, segments: 8 });
+    broadcast.writer();
+    broadcast.writer({ takeOver: true }).claim(8); // Enters the second segment for nothing.
+    let old!: BroadcastWriter;
+    for (let i = 0; i < 5; i++) old = broadcast.writer({ takeOver: true });
+    for (let i = 0; old.position < 272; i++) old.send(numbered(i, 8));
+    const reader = broadcast.reader();
+    let another!: BroadcastWriter;
+    let stayed = false;
+    const isOver = isOverBefore(operations, () => {
+      stayed = triesToTakeOver(broadcast);
+    }, () => {
+      try {
+        old.append(numbered(9, 8)); // Enters the second segment, if it may.
+      } catch (error) {
+        assert((error as Error).message.includes("another writer has taken over"), `${error}`);
+      }
+      another = broadcast.writer({ takeOver: true });
+    });
+    if (isOver) break;
+    if (!stayed) {
+      another.send(numbered(2, 8));
+      assertEquals(take(reader), [numbered(2, 8)], `${operations}`);
+    }
+  }
+});
+
+Deno.test("a reader that joins while two take over begins where its number is true", () => {
+  // How many messages end before each frame.
+  const truth: Record<number, number> = { 80: 5, 96: 5, 104: 5, 120: 6, 128: 7, 144: 8 };
+  for (let operations = 0;; operations++) {
+    const broadcast = Broadcast.create({ capacityBytes: 64, segments: 4 });
+    const old = broadcast.writer();
+    for (let i = 1; i <= 4; i++) old.send(numbered(i, 8));
+    old.send(new Uint8Array(0));
+    old.claim(8); // Enters a segment in which it leaves no mark.
+    const writer = broadcast.writer({ takeOver: true });
+    writer.send(numbered(6, 8));
+    writer.send(new Uint8Array(0));
+    writer.send(numbered(8, 8));
+    let reader!: BroadcastReader;
+    const isOver = isOverBefore(operations, () => {
+      reader = broadcast.reader({ from: "oldest" });
+    }, () => {
+      broadcast.writer({ takeOver: true });
+      broadcast.writer({ takeOver: true });
+    });
+    if (isOver) break;
+    assertEquals(reader.sequence, truth[reader.position], `${operations}: ${reader.position}`);
+  }
+});
+
+Deno.test("a writer that gives up late does not give up the ring of another", () => {
+  const broadcast = Broadcast.create({ capacityBytes: 1024, segments: 32 });
+  broadcast.writer();
+  const late = broadcast.writer({ takeOver: true });
+  isOverBefore(0, () => late[Symbol.dispose](), () => {
+    // Up to the same tag again.
+    for (let i = 0; i < 6; i++) broadcast.writer({ takeOver: true });
+  });
+  assertThrows(() => broadcast.writer(), Error, "has one");
 });
