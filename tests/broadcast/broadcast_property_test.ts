@@ -13,6 +13,8 @@ import {
   Broadcast,
   type BroadcastReader,
   type BroadcastWriter,
+  FrameCursor,
+  InsufficientBufferSizeError,
   OverrunError,
   type ReaderOptions,
 } from "../../mod.ts";
@@ -168,10 +170,43 @@ function take(reader: BroadcastReader, wishes: Wishes, model: Model, limit: numb
   }
 }
 
-function overrun(reader: BroadcastReader, model: Model): void {
+/** Compares a bulk read with the model. */
+function takeBulk(reader: BroadcastReader, model: Model, target: Uint8Array): void {
+  const { position, sequence } = reader;
+  if (model.isOverrun(position)) return overrun(reader, model, () => reader.readBulk(target));
+  const expected = model.between(position, model.published);
+  let length: number;
+  try {
+    length = reader.readBulk(target);
+  } catch (error) {
+    if (!(error instanceof InsufficientBufferSizeError)) throw error;
+    assertEquals(error.required, sizeOf(expected[0]!.length));
+    assert(error.required > target.length);
+    return;
+  }
+  assert(length <= target.length);
+  // What is taken may be padding alone.
+  if (expected.length > 0) assert(length > 0);
+  const frames = new FrameCursor(target.subarray(0, length), { heartbeats: true });
+  let messages = 0;
+  for (const { number, length, kind } of expected) {
+    if (!frames.next()) break;
+    assertEquals(frames.userValue, number);
+    assertEquals(frames.message(), numbered(number, length));
+    if (kind === "message") messages++;
+  }
+  assertEquals(frames.next(), false);
+  assertEquals(reader.sequence, sequence + messages);
+}
+
+function overrun(
+  reader: BroadcastReader,
+  model: Model,
+  attempt: () => unknown = () => reader.poll(),
+): void {
   const { position, sequence } = reader;
   const before = reader.takeLosses();
-  const error = assertThrows(() => reader.poll(), OverrunError);
+  const error = assertThrows(attempt, OverrunError);
   const resumedAt = model.resumption();
   const lost = model.between(position, resumedAt).filter(({ kind }) => kind === "message").length;
   assertEquals(error.position, position);
@@ -294,6 +329,38 @@ const anyStep: fc.Arbitrary<Step> = fc.oneof(
       },
     ),
   },
+  {
+    weight: 1,
+    arbitrary: fc.tuple(fc.nat(3), fc.integer({ min: 1, max: 12 })).map(
+      ([which, words]): Step => ({ readers, model }) => {
+        takeBulk(readers[which]!.reader, model, new Uint8Array(8 * words));
+      },
+    ),
+  },
+  {
+    weight: 1,
+    arbitrary: fc.nat(3).map((which): Step => ({ readers, model }) => {
+      const { reader } = readers[which]!;
+      assertEquals(reader.wait(0), reader.position < model.published);
+    }),
+  },
+  {
+    weight: 1,
+    arbitrary: fc.tuple(fc.nat(3), fc.boolean()).map(
+      ([which, isLate]): Step => ({ readers, model }) => {
+        // At times after it waited, which must leave no trace.
+        const { reader } = readers[which]!;
+        if (isLate) reader.wait(0);
+        reader.reset();
+        assertEquals([reader.position, reader.lagBytes], [model.published, 0]);
+      },
+    ),
+  },
+);
+
+/** How many times as many sequences as usual, as in `deno test tests/broadcast -- --longer=100`. */
+const LONGER = Number(
+  Deno.args.find((argument) => argument.startsWith("--longer="))?.slice(9) ?? 1,
 );
 
 Deno.test("any sequence of calls on a small ring gives what a plain model gives", () => {
@@ -326,6 +393,6 @@ Deno.test("any sequence of calls on a small ring gives what a plain model gives"
         for (const { reader, wishes } of state.readers) take(reader, wishes, state.model, Infinity);
       },
     ),
-    { numRuns: 500 },
+    { numRuns: 500 * LONGER },
   );
 });
