@@ -105,9 +105,9 @@ export class SleepWord {
    * @throws The signal's reason, if it is aborted.
    */
   async sleepUntilAsync(attempt: Attempt, options: WaitOptions): Promise<boolean> {
+    checkWaitOptions(options);
     const { signal, timeoutMs = Infinity } = options;
     const deadline = deadlineAfter(timeoutMs);
-    signal?.throwIfAborted();
     let value = attempt();
     if (value === undefined) return true;
     const aborted = Promise.withResolvers<void>();
@@ -137,8 +137,46 @@ export class SleepWord {
 }
 
 /** The same, but never giving up for the time it takes, whatever else `options` has. */
-export function untimed({ signal }: Pick<WaitOptions, "signal">): WaitOptions {
+export function untimed(options: Pick<WaitOptions, "signal">): WaitOptions {
+  checkWaitOptions(options);
+  const { signal } = options;
   return signal === undefined ? {} : { signal };
+}
+
+/**
+ * Refuses what is not a time to wait.
+ *
+ * @throws {RangeError} If `timeoutMs` is negative, or no number.
+ */
+export function checkTimeout(timeoutMs: number): void {
+  if (typeof timeoutMs === "number" && timeoutMs >= 0) return;
+  throw new RangeError(
+    `Cannot wait as 'timeoutMs' must not be negative: received ${describe(timeoutMs)}`,
+  );
+}
+
+/**
+ * Refuses what says not for how long to wait. To be called before anything is done.
+ *
+ * @throws {TypeError} If that is no object, or its `signal` no AbortSignal.
+ * @throws {RangeError} If its `timeoutMs` is negative.
+ * @throws The signal's reason, if it is aborted.
+ */
+export function checkWaitOptions(options: WaitOptions): void {
+  if (typeof options !== "object" || options === null) {
+    throw new TypeError(
+      `Cannot wait as 'options' must be an object: received ${describe(options)}`,
+    );
+  }
+  const { signal, timeoutMs } = options;
+  if (timeoutMs !== undefined) checkTimeout(timeoutMs);
+  if (signal === undefined) return;
+  if (typeof signal?.throwIfAborted !== "function") {
+    throw new TypeError(
+      `Cannot wait as 'signal' must be an AbortSignal: received ${describe(signal)}`,
+    );
+  }
+  signal.throwIfAborted();
 }
 
 /**
@@ -147,11 +185,7 @@ export function untimed({ signal }: Pick<WaitOptions, "signal">): WaitOptions {
  * @throws {RangeError} If `timeoutMs` is negative.
  */
 export function deadlineAfter(timeoutMs: number): number {
-  if (!(timeoutMs >= 0)) {
-    throw new RangeError(
-      `Cannot wait as 'timeoutMs' must not be negative: received ${describe(timeoutMs)}`,
-    );
-  }
+  checkTimeout(timeoutMs);
   return timeoutMs === Infinity ? Infinity : performance.now() + timeoutMs;
 }
 

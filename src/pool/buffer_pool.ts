@@ -56,8 +56,9 @@
 
 import { alignUp, CACHE_LINE_BYTES, checkInteger } from "../memory/layout.ts";
 import { Memory } from "../memory/memory.ts";
+import { isObserved } from "../memory/observer.ts";
 import { Region, type RegionHandle } from "../memory/region.ts";
-import type { WaitOptions } from "../memory/sleep.ts";
+import { checkTimeout, checkWaitOptions, type WaitOptions } from "../memory/sleep.ts";
 import { WaiterQueue, type WaiterQueueHandle } from "../sync/waiter_queue.ts";
 import {
   checkShape,
@@ -72,6 +73,7 @@ import {
 import { describeLeaks, type Leak, Leaks } from "./leaks.ts";
 import { PoolWaiting } from "./waiting.ts";
 import {
+  checkWords,
   makePacket,
   type Packet,
   type PacketSource,
@@ -249,7 +251,7 @@ export class BufferPool implements Disposable {
       bytes: this.bytes,
       bufferSize: shape.bufferSize,
       stride,
-      pool: byteOffset,
+      pool: shape.identity,
       leaks: this.#leaks,
     };
   }
@@ -289,8 +291,15 @@ export class BufferPool implements Disposable {
   static attach(handle: BufferPoolHandle, options: AttachOptions = {}): BufferPool {
     const size = (words: Int32Array) => placesOf(readShape(words)).byteLength;
     const region = Region.attach(KIND, handle, LEAST_BYTES, size);
+    const shape = readShape(region.words);
     const queue = WaiterQueue.attach(handle.waiters);
-    return new BufferPool(region, queue, readShape(region.words), options.thread);
+    const place = region.byteOffset + alignUp(placesOf(shape).byteLength, CACHE_LINE_BYTES);
+    if (queue.byteOffset !== place || queue.memory.buffer !== region.memory.buffer) {
+      throw new TypeError(
+        `Cannot attach as 'waiters' must lie in the memory of the pool at ${place}: received others at ${queue.byteOffset}`,
+      );
+    }
+    return new BufferPool(region, queue, shape, options.thread);
   }
 
   /** A plain object that survives structured clone and attaches another thread to this pool. */
@@ -328,6 +337,7 @@ export class BufferPool implements Disposable {
    * @throws {Error} If this was disposed of.
    */
   acquire(timeoutMs: number = Infinity): number {
+    if (timeoutMs !== Infinity) checkTimeout(timeoutMs);
     const buffer = this.tryAcquire();
     return buffer < 0 ? this.#watch(this.#waiting.acquire(timeoutMs)) : buffer;
   }
@@ -342,7 +352,7 @@ export class BufferPool implements Disposable {
    * @throws {Error} If this was or is disposed of.
    */
   async acquireAsync(options: WaitOptions = {}): Promise<number> {
-    options.signal?.throwIfAborted();
+    checkWaitOptions(options);
     const buffer = this.tryAcquire();
     return buffer < 0 ? this.#watch(await this.#waiting.acquireAsync(options)) : buffer;
   }
@@ -447,9 +457,12 @@ export class BufferPool implements Disposable {
    *
    * @param words Where they are.
    * @param index Where in it they begin.
+   * @throws {TypeError} If `words` is no Int32Array, or what it has there is not that.
+   * @throws {RangeError} If it does not have four words there.
+   * @throws {Error} As {@link BufferPool.receive}. Of which pool they are the words do not say.
    */
   receiveFrom(words: Int32Array, index: number): Packet {
-    checkInteger("receive packet", "index", index, 0, words.length - 4);
+    checkWords("receive", words, index);
     const source = this.#source;
     return receiveParts(
       source,
@@ -470,7 +483,9 @@ export class BufferPool implements Disposable {
 
   /**
    * Takes back what another thread had that has died, by `terminate` say, and did not dispose of
-   * its part. To be called by who knows that it has, and that it executes nothing more.
+   * its part. To be called by who knows that it has, and that it executes nothing more: `terminate`
+   * alone does not say so. It ends a worker only once that awaits, or is done with a task; while it
+   * computes, or blocks, it goes on, and so it would with buffers that were taken back.
    *
    * Buffers that others have, too, remain with them.
    *
@@ -508,7 +523,8 @@ export class BufferPool implements Disposable {
     return {
       free,
       kept,
-      inUse: this.totalBufferCount - free - kept.reduce((sum, count) => sum + count),
+      // What is on its way from one to the other may have been seen twice.
+      inUse: Math.max(0, this.totalBufferCount - free - kept.reduce((sum, count) => sum + count)),
       waiting: threads.filter((thread) => (bits & 1 << thread) !== 0),
       waitingHere: this.#waiting.count,
     };
@@ -570,7 +586,9 @@ function shapeOf(options: BufferPoolSize & Pick<BufferPoolOptions, "debug">): Sh
     debug = false,
   } = options;
   const tickets = options.tickets ?? Math.min(DEFAULT_TICKETS, mostTickets(threads));
-  const shape = { bufferSize, batchCount, batchSize, threads, tickets, debug };
+  // Under a checker nothing may be left to chance.
+  const identity = isObserved() ? 0 : crypto.getRandomValues(new Int32Array(1))[0]!;
+  const shape = { bufferSize, batchCount, batchSize, threads, tickets, debug, identity };
   checkShape(shape);
   return shape;
 }

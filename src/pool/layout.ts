@@ -4,8 +4,8 @@
  *
  * Region (32-bit words; each line of the drawing begins a cache line):
  *
- *     word  0 | magic | version | buffer size | batches | batch size | threads | tickets | debug |
- *             |  written once, before the region is handed to anybody                            |
+ *     word  0 | magic | version | buffer size | batches | batch size | threads | tickets | debug | identity |
+ *             |  written once, before the region is handed to anybody                                       |
  *     word 16 | waiting |                  which threads wait, a bit each
  *     word 32 | state | kept |             thread 0
  *     word 48 | state | kept |             thread 1
@@ -52,6 +52,7 @@ const BATCH_SIZE = FIRST_WORD + 2;
 const THREADS = FIRST_WORD + 3;
 const TICKETS = FIRST_WORD + 4;
 const DEBUG = FIRST_WORD + 5;
+const IDENTITY = FIRST_WORD + 6;
 
 /**
  * Which threads wait for a buffer: bit `t` is set by thread `t` before it registers as a waiter, and
@@ -142,6 +143,8 @@ export interface Shape {
   readonly tickets: number;
   /** Whether to remember where packets were taken. */
   readonly debug: boolean;
+  /** What this pool is known by among others: any number. */
+  readonly identity: number;
 }
 
 /** Where the words of one pool stand. */
@@ -203,6 +206,7 @@ export function initialize(region: Region<typeof KIND.kind>, shape: Shape): void
   words[THREADS] = shape.threads;
   words[TICKETS] = shape.tickets;
   words[DEBUG] = shape.debug ? 1 : 0;
+  words[IDENTITY] = shape.identity;
   if (isObserved()) labelRegion(region, shape);
 }
 
@@ -215,6 +219,7 @@ export function readShape(words: Int32Array): Shape {
     threads: words[THREADS]!,
     tickets: words[TICKETS]!,
     debug: words[DEBUG] === 1,
+    identity: words[IDENTITY]!,
   };
 }
 
@@ -226,6 +231,7 @@ export const LEAST_BYTES: number = placesOf({
   threads: 1,
   tickets: 1,
   debug: false,
+  identity: 0,
 }).byteLength;
 
 /** Names the words of a pool, for an observer's reports. */

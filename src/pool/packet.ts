@@ -24,7 +24,7 @@ export const PACKET_WORDS = 4;
  * received exactly once, by a thread that is attached to the pool.
  */
 export interface SentPacket extends Handle {
-  /** Where the pool begins in its memory. */
+  /** What the pool is known by. */
   readonly pool: number;
   /** The number of the buffer. */
   readonly buffer: number;
@@ -46,7 +46,7 @@ export interface PacketSource {
   readonly bufferSize: number;
   /** From one buffer to the next, in bytes. */
   readonly stride: number;
-  /** Where the pool begins in its memory. */
+  /** What the pool is known by. */
   readonly pool: number;
   /** Where packets were taken, in a debug mode. */
   readonly leaks: Leaks | undefined;
@@ -248,12 +248,13 @@ export class Packet implements Disposable {
    *
    * @param words Where to write them, for {@link BufferPool.receiveFrom} there.
    * @param index Where in it to begin.
+   * @throws {TypeError} If `words` is no Int32Array.
    * @throws {RangeError} If they do not fit.
    * @throws {Error} As {@link Packet.send}.
    */
   sendInto(words: Int32Array, index: number): void {
     this.#check("send");
-    checkInteger("send packet", "index", index, 0, words.length - PACKET_WORDS);
+    checkWords("send", words, index);
     words[index + 3] = this.#source.buffers.send(this.#buffer, PACKET);
     words[index] = this.#buffer;
     words[index + 1] = this.#offset;
@@ -305,12 +306,29 @@ export function receivePacket(source: PacketSource, sent: SentPacket): Packet {
   checkHandle(sent, KIND, VERSION);
   if (sent.pool !== source.pool) {
     throw new TypeError(
-      `Cannot receive packet as it is of another pool: expected the one at ${source.pool}, received ${
+      `Cannot receive packet as it is of another pool: expected pool ${source.pool}, received one of ${
         describe(sent.pool)
       }`,
     );
   }
   return receiveParts(source, sent.buffer, sent.offset, sent.length, sent.ticket);
+}
+
+/** Refuses words that the parts of a packet do not fit into, at an index. */
+export function checkWords(action: string, words: Int32Array, index: number): void {
+  // By its name, since under a checker, or of another realm, it is not of our class.
+  if (words?.[Symbol.toStringTag] !== "Int32Array") {
+    throw new TypeError(
+      `Cannot ${action} packet as 'words' must be an Int32Array: received ${describe(words)}`,
+    );
+  }
+  const last = words.length - PACKET_WORDS;
+  if (last < 0) {
+    throw new RangeError(
+      `Cannot ${action} packet as 'words' must have ${PACKET_WORDS} at least: received ${words.length}`,
+    );
+  }
+  checkInteger(`${action} packet`, "index", index, 0, last);
 }
 
 /**

@@ -155,6 +155,8 @@ export class ThreadBuffers {
     this.#shared.holds.offer(buffer);
     // They may have passed over the batch while we were its taker.
     if (this.#shared.waiting.isAnyOther) this.#serve();
+    // Nobody else would.
+    if (this.#isDisposed) this.flush();
     return buffer;
   }
 
@@ -166,6 +168,11 @@ export class ThreadBuffers {
   /** Takes an offered buffer into use; says whether it still was offered. */
   accept(buffer: number): boolean {
     if (!this.#shared.holds.accept(buffer)) return false;
+    if (this.#isDisposed) {
+      this.#keep(buffer);
+      this.flush();
+      this.#refuseDisposed("acquire a buffer");
+    }
     this.#references[buffer] = NUMBER;
     return true;
   }

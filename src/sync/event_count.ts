@@ -38,10 +38,10 @@
  * @module
  */
 
-import { CACHE_LINE_BYTES } from "../memory/layout.ts";
+import { CACHE_LINE_BYTES, checkInteger } from "../memory/layout.ts";
 import type { Memory } from "../memory/memory.ts";
 import { FIRST_WORD, Region, type RegionHandle, type RegionKind } from "../memory/region.ts";
-import { type Attempt, SleepWord, type WaitOptions } from "../memory/sleep.ts";
+import { type Attempt, checkTimeout, SleepWord, type WaitOptions } from "../memory/sleep.ts";
 
 /** Opens an {@link EventCount} in another thread. */
 export type EventCountHandle = RegionHandle<"busbar.event_count">;
@@ -154,9 +154,10 @@ export class EventCount {
    * @param key What {@link EventCount.prepare} returned.
    * @param timeoutMs Gives up after this many milliseconds; never by default.
    * @returns Whether it was notified.
-   * @throws {RangeError} If `timeoutMs` is negative.
+   * @throws {RangeError} If `key` is none, or `timeoutMs` is negative.
    */
   wait(key: number, timeoutMs: number = Infinity): boolean {
+    checkKey(key);
     return this.#sleepers.sleepUntil(this.#untilAfter(key), timeoutMs);
   }
 
@@ -166,11 +167,12 @@ export class EventCount {
    *
    * @param key What {@link EventCount.prepare} returned.
    * @returns Whether it was notified.
-   * @throws {RangeError} If `timeoutMs` is negative.
+   * @throws {RangeError} If `key` is none, or `timeoutMs` is negative.
    * @throws The signal's reason, if it is aborted.
    */
-  waitAsync(key: number, options: WaitOptions = {}): Promise<boolean> {
-    return this.#sleepers.sleepUntilAsync(this.#untilAfter(key), options);
+  async waitAsync(key: number, options: WaitOptions = {}): Promise<boolean> {
+    checkKey(key);
+    return await this.#sleepers.sleepUntilAsync(this.#untilAfter(key), options);
   }
 
   /**
@@ -182,6 +184,7 @@ export class EventCount {
    * @throws {RangeError} If `timeoutMs` is negative.
    */
   until(condition: () => boolean, timeoutMs: number = Infinity): boolean {
+    if (timeoutMs !== Infinity) checkTimeout(timeoutMs);
     return condition() || this.#sleepers.sleepUntil(this.#untilHolds(condition), timeoutMs);
   }
 
@@ -221,4 +224,9 @@ export class EventCount {
       return condition() ? undefined : key;
     };
   }
+}
+
+/** Refuses what `prepare` cannot have returned. */
+function checkKey(key: number): void {
+  checkInteger("wait", "key", key, -(2 ** 31), 2 ** 31 - 1);
 }

@@ -49,7 +49,13 @@
 
 import type { Memory } from "../memory/memory.ts";
 import { FIRST_WORD, Region, type RegionHandle, type RegionKind } from "../memory/region.ts";
-import { SleepWord, untimed, type WaitOptions } from "../memory/sleep.ts";
+import {
+  checkTimeout,
+  checkWaitOptions,
+  SleepWord,
+  untimed,
+  type WaitOptions,
+} from "../memory/sleep.ts";
 import { CACHE_LINE_BYTES } from "../memory/layout.ts";
 import { Guard } from "./guard.ts";
 
@@ -173,6 +179,7 @@ export class Mutex {
    * @throws {Error} If this thread holds the mutex and would wait for itself.
    */
   tryLock(timeoutMs: number = 0): Guard | undefined {
+    if (timeoutMs !== 0) checkTimeout(timeoutMs);
     const isHeld = this.#take() || (timeoutMs !== 0 && this.#block(timeoutMs));
     return isHeld ? new Guard(this.#unlock) : undefined;
   }
@@ -222,7 +229,7 @@ export class Mutex {
   }
 
   async #await(options: WaitOptions): Promise<boolean> {
-    options.signal?.throwIfAborted();
+    checkWaitOptions(options);
     return this.#take() || await this.#sleepers.sleepUntilAsync(this.#contend, options);
   }
 

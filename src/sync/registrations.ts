@@ -117,6 +117,19 @@ export class Registrations {
     return this.#findFirst();
   }
 
+  /** How many threads waited just now. */
+  get waiting(): number {
+    let count = 0;
+    for (let word = 0; word * BITS < this.#threads; word++) {
+      const marks = Atomics.load(this.#words, MARKS + word);
+      for (let rest = marks; rest !== 0; rest &= rest - 1) {
+        const index = this.#mailOf(word * BITS + 31 - Math.clz32(rest & -rest));
+        if ((Atomics.load(this.#words, index) & WAITING) === WAITING) count++;
+      }
+    }
+    return count;
+  }
+
   /** Gives a value to the thread that has waited longest; says whether anybody waits. */
   offer(value: number): boolean {
     const words = this.#words;

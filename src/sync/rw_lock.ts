@@ -61,7 +61,14 @@
 import { CACHE_LINE_BYTES } from "../memory/layout.ts";
 import type { Memory } from "../memory/memory.ts";
 import { FIRST_WORD, Region, type RegionHandle, type RegionKind } from "../memory/region.ts";
-import { type Attempt, SleepWord, untimed, type WaitOptions } from "../memory/sleep.ts";
+import {
+  type Attempt,
+  checkTimeout,
+  checkWaitOptions,
+  SleepWord,
+  untimed,
+  type WaitOptions,
+} from "../memory/sleep.ts";
 import { Guard } from "./guard.ts";
 
 /** Opens an {@link RwLock} in another thread. */
@@ -192,6 +199,7 @@ export class RwLock {
    * @throws {Error} If this thread is inside as the writer and would wait for itself.
    */
   tryRead(timeoutMs: number = 0): Guard | undefined {
+    if (timeoutMs !== 0) checkTimeout(timeoutMs);
     const isInside = this.#tryReading() ||
       (timeoutMs !== 0 && this.#blockReading(timeoutMs));
     return isInside ? new Guard(this.#leaveReading) : undefined;
@@ -239,6 +247,7 @@ export class RwLock {
    * @throws {Error} If this thread is inside and would wait for itself.
    */
   tryWrite(timeoutMs: number = 0): Guard | undefined {
+    if (timeoutMs !== 0) checkTimeout(timeoutMs);
     const isInside = this.#tryWriting() || (timeoutMs !== 0 && this.#blockWriting(timeoutMs));
     return isInside ? new Guard(this.#leaveWriting) : undefined;
   }
@@ -380,7 +389,7 @@ export class RwLock {
   }
 
   async #awaitReading(options: WaitOptions): Promise<boolean> {
-    options.signal?.throwIfAborted();
+    checkWaitOptions(options);
     if (this.#tryReading()) return true;
     try {
       return await this.#readers.sleepUntilAsync(this.#waitToRead(WRITING), options);
@@ -391,7 +400,7 @@ export class RwLock {
   }
 
   async #awaitWriting(options: WaitOptions): Promise<boolean> {
-    options.signal?.throwIfAborted();
+    checkWaitOptions(options);
     if (this.#tryWriting()) return true;
     let isInside = false;
     try {

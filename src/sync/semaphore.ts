@@ -46,7 +46,13 @@
 import { CACHE_LINE_BYTES, checkInteger } from "../memory/layout.ts";
 import type { Memory } from "../memory/memory.ts";
 import { FIRST_WORD, Region, type RegionHandle, type RegionKind } from "../memory/region.ts";
-import { SleepWord, untimed, type WaitOptions } from "../memory/sleep.ts";
+import {
+  checkTimeout,
+  checkWaitOptions,
+  SleepWord,
+  untimed,
+  type WaitOptions,
+} from "../memory/sleep.ts";
 import { Guard } from "./guard.ts";
 
 /** Opens a {@link Semaphore} in another thread. */
@@ -178,6 +184,7 @@ export class Semaphore {
    */
   tryAcquire(count: number = 1, timeoutMs: number = 0): Guard | undefined {
     checkCount("acquire", count);
+    if (timeoutMs !== 0) checkTimeout(timeoutMs);
     const isTaken = this.#take(count) || (timeoutMs !== 0 && this.#block(count, timeoutMs));
     return isTaken ? this.#guard(count) : undefined;
   }
@@ -262,7 +269,7 @@ export class Semaphore {
 
   async #await(count: number, options: WaitOptions): Promise<boolean> {
     checkCount("acquire", count);
-    options.signal?.throwIfAborted();
+    checkWaitOptions(options);
     if (this.#take(count)) return true;
     this.#count(count, 1);
     try {

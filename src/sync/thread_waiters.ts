@@ -18,9 +18,16 @@
 
 import { keepAlive } from "../memory/keep_alive.ts";
 import { checkInteger } from "../memory/layout.ts";
-import { deadlineAfter, remainingMs, untimed, type WaitOptions } from "../memory/sleep.ts";
+import {
+  checkTimeout,
+  checkWaitOptions,
+  deadlineAfter,
+  remainingMs,
+  untimed,
+  type WaitOptions,
+} from "../memory/sleep.ts";
 import { EVICTED, MAX_VALUE, Registrations } from "./registrations.ts";
-import { releaseTo, type ValueStore } from "./value_store.ts";
+import { checkStore, releaseTo, type ValueStore } from "./value_store.ts";
 
 export type { ValueStore } from "./value_store.ts";
 import type { WaiterQueue } from "./waiter_queue.ts";
@@ -91,11 +98,13 @@ export class ThreadWaiters implements Disposable {
   /**
    * Joins `queue`; as {@link WaiterQueue.join}.
    *
+   * @throws {TypeError} If `store` is none.
    * @throws {RangeError} If there is no such slot.
    * @throws {Error} If the slot is taken, or as many threads as can have joined.
    */
   constructor(queue: WaiterQueue, store: ValueStore, { slot }: JoinOptions = {}) {
     const { memory, byteOffset, threads } = queue;
+    checkStore("join the waiter queue", store);
     if (slot !== undefined) checkInteger("join the waiter queue", "slot", slot, 0, threads - 1);
     this.#registrations = new Registrations(memory, byteOffset, threads);
     this.#store = store;
@@ -132,6 +141,7 @@ export class ThreadWaiters implements Disposable {
    * @throws {Error} If this was disposed of.
    */
   tryTake(timeoutMs: number = 0): number | undefined {
+    if (timeoutMs !== 0) checkTimeout(timeoutMs);
     return this.#takeNow() ?? (timeoutMs === 0 ? undefined : this.#block(timeoutMs));
   }
 
@@ -154,9 +164,9 @@ export class ThreadWaiters implements Disposable {
    * @throws {Error} If this was or is disposed of.
    */
   async tryTakeAsync(options: WaitOptions): Promise<number | undefined> {
+    checkWaitOptions(options);
     const { signal, timeoutMs = Infinity } = options;
     const deadline = deadlineAfter(timeoutMs);
-    signal?.throwIfAborted();
     const value = this.#takeNow();
     if (value !== undefined || timeoutMs === 0) return value;
 

@@ -6,6 +6,7 @@
  * @module
  */
 
+import { describe } from "../memory/layout.ts";
 import type { Registrations } from "./registrations.ts";
 
 /**
@@ -17,6 +18,14 @@ export interface ValueStore {
   take(): number | undefined;
   /** Puts a value in. */
   put(value: number): void;
+}
+
+/** Refuses what is not a store. */
+export function checkStore(action: string, store: ValueStore): void {
+  if (typeof store?.take === "function" && typeof store.put === "function") return;
+  throw new TypeError(
+    `Cannot ${action} as 'store' must have 'take' and 'put': received ${describe(store)}`,
+  );
 }
 
 /** Gives a value to the thread that has waited longest, or puts it into the store. */

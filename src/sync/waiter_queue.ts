@@ -53,7 +53,7 @@ import {
   THREADS,
 } from "./registrations.ts";
 import { type JoinOptions, ThreadWaiters } from "./thread_waiters.ts";
-import { releaseTo, type ValueStore } from "./value_store.ts";
+import { checkStore, releaseTo, type ValueStore } from "./value_store.ts";
 
 /** Opens a {@link WaiterQueue} in another thread. */
 export type WaiterQueueHandle = RegionHandle<"busbar.waiter_queue">;
@@ -167,6 +167,11 @@ export class WaiterQueue {
     return this.#region.handle;
   }
 
+  /** How many threads waited just now; all of them are served in their order. */
+  get waiting(): number {
+    return this.#registrations.waiting;
+  }
+
   /** Whether a thread waited just now. */
   get isAnyWaiting(): boolean {
     return this.#registrations.isAnyWaiting;
@@ -177,6 +182,7 @@ export class WaiterQueue {
    * does not wait any more.
    *
    * @param store Where values lie while nobody waits for them.
+   * @throws {TypeError} If `store` is none.
    * @throws {RangeError} If there is no such slot.
    * @throws {Error} If the slot is taken, or as many threads as can have joined.
    */
@@ -201,9 +207,11 @@ export class WaiterQueue {
    * @param value A whole number from 0 to 2^31 - 1.
    * @param store Where values lie while nobody waits for them.
    * @throws {RangeError} If it is not such a number.
+   * @throws {TypeError} If `store` is none.
    */
   release(value: number, store: ValueStore): void {
     checkInteger("release", "value", value, 0, MAX_VALUE);
+    checkStore("release", store);
     releaseTo(this.#registrations, store, value);
   }
 

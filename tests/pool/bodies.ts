@@ -12,6 +12,7 @@ import {
   type Packet,
   PACKET_WORDS,
   type SentPacket,
+  WaiterQueue,
 } from "../../mod.ts";
 
 /** What each body is told. */
@@ -86,6 +87,32 @@ export async function contendAsync({ pool: handle, thread, count }: Job): Promis
     }
   });
   await Promise.all(tasks);
+}
+
+/** What is told who takes turns with others. */
+export interface Turns extends Job {
+  /** How many others there are. */
+  others: number;
+  /** Word 0: how many turns there were; then who had each. Changed by who has the buffer. */
+  turns: Int32Array;
+}
+
+/** Uses the only buffer, each time until all others wait for it, until all turns are had. */
+export function takeTurns({ pool: handle, thread, count, others, turns }: Turns): void {
+  using pool = BufferPool.attach(handle, { thread });
+  const queue = WaiterQueue.attach(handle.waiters);
+  const idle = new Int32Array(new SharedArrayBuffer(4));
+  for (let isOver = false; !isOver;) {
+    const buffer = pool.acquire();
+    isOver = turns[0]! >= count;
+    if (!isOver) {
+      turns[0]! += 1;
+      turns[turns[0]!] = thread;
+      // Asleep, so as to leave the processor to them.
+      while (queue.waiting < others) Atomics.wait(idle, 0, 0, 0.05);
+    }
+    pool.release(buffer);
+  }
 }
 
 /** What is told who sends or receives packets through a ring. */

@@ -39,6 +39,7 @@ const HOLD = placesOf({
   threads: 5,
   tickets: 2,
   debug: false,
+  identity: 0,
 }).holds;
 
 Deno.test("pool: three threads that want the same buffer never have it at once", async () => {

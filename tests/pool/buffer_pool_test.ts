@@ -135,6 +135,13 @@ Deno.test("attaching refuses what is not a handle of a pool", () => {
   assertThrows(attach({ ...handle, version: 99 }), TypeError, "received version 99");
   assertThrows(attach({ ...handle, byteOffset: 64 }), TypeError, "Cannot attach");
   assertThrows(attach({ ...handle, waiters: undefined }), TypeError, "busbar.waiter_queue");
+  using other = poolOf(1, 1);
+  const { waiters } = other.handle;
+  assertThrows(
+    attach({ ...handle, waiters }),
+    TypeError,
+    "'waiters' must lie in the memory of the",
+  );
 });
 
 Deno.test("a thread attaches under the number that it is given", () => {
@@ -274,6 +281,20 @@ Deno.test("a wait for a buffer ends when its time is over", async () => {
   assertEquals(pool.acquire(0), buffer);
 });
 
+Deno.test("a wait is refused for what is wrong with it, also if there is a buffer", async () => {
+  using pool = poolOf(1, 1);
+  for (const timeoutMs of [-1, NaN, "1" as unknown as number]) {
+    const message = "Cannot wait as 'timeoutMs' must not be negative";
+    assertThrows(() => pool.acquire(timeoutMs), RangeError, message);
+    await assertRejects(() => pool.acquireAsync({ timeoutMs }), RangeError, message);
+  }
+  const options = null as unknown as { signal: AbortSignal };
+  await assertRejects(() => pool.acquireAsync(options), TypeError, "'options' must be an object");
+  const signal = {} as AbortSignal;
+  await assertRejects(() => pool.acquireAsync({ signal }), TypeError, "must be an AbortSignal");
+  assertEquals(pool.usage().inUse, 0);
+});
+
 Deno.test("tasks that await a buffer are served first come, first served", async () => {
   using pool = poolOf(1, 2);
   using other = BufferPool.attach(pool.handle);
@@ -350,6 +371,24 @@ Deno.test("who awaits a buffer gets an error when the part is disposed of", asyn
     waiting: [],
     waitingHere: 0,
   });
+});
+
+Deno.test("a thread that leaves at any moment of its waits loses no buffer", async () => {
+  for (let moment = 0; moment < 16; moment++) {
+    using other = poolOf(2, 2);
+    const buffers = acquireAll(other);
+    const pool = BufferPool.attach(other.handle);
+    const controller = new AbortController();
+    // What has come for the first, which is aborted, goes to the second: that is resumed soon.
+    const waits = [pool.acquireAsync(controller), pool.acquireAsync(), pool.acquireAsync()];
+    for (const buffer of buffers.slice(1)) other.release(buffer);
+    controller.abort();
+    for (let i = 0; i < moment; i++) await undefined;
+    pool[Symbol.dispose]();
+    await Promise.allSettled(waits);
+    other.flush();
+    assertEquals(other.usage().free, 3, `left after ${moment} turns`);
+  }
 });
 
 Deno.test("a buffer that is sent is in use until it is received and released", () => {

@@ -38,6 +38,19 @@ for (const [batchCount, batchSize, count] of [[1, 2, 3_000], [2, 2, 10_000], [3,
   });
 }
 
+workerTest("three workers that wait for one buffer have it in turn", async () => {
+  using pool = BufferPool.create({ bufferSize: 64, batchCount: 1, batchSize: 1 });
+  const count = 600;
+  const turns = new Int32Array(new SharedArrayBuffer(4 * (1 + count)));
+  await Promise.all([1, 2, 3].map((thread) => {
+    const job = { pool: pool.handle, thread, count, others: 2, turns };
+    return runOnWorker(bodies, "takeTurns", job);
+  }));
+  assertEquals(turns[0], count);
+  for (let i = 4; i < turns.length; i++) assertEquals(turns[i], turns[i - 3], `turn ${i}`);
+  assertAllFree(pool);
+});
+
 workerTest("workers that block and workers that await serve each other", async () => {
   using pool = BufferPool.create({ bufferSize: 64, batchCount: 1, batchSize: 2 });
   await Promise.all([

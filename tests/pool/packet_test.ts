@@ -191,7 +191,19 @@ Deno.test("words for a packet must fit", () => {
     assertThrows(() => packet.sendInto(new Int32Array(4), index), RangeError, "'index'");
     assertThrows(() => pool.receiveFrom(new Int32Array(4), index), RangeError, "'index'");
   }
-  assertThrows(() => packet.sendInto(new Int32Array(3), 0), RangeError, "'index'");
+  const short = "'words' must have 4 at least: received 3";
+  assertThrows(
+    () => packet.sendInto(new Int32Array(3), 0),
+    RangeError,
+    `Cannot send packet as ${short}`,
+  );
+  assertThrows(() => pool.receiveFrom(new Int32Array(3), 0), RangeError, short);
+  // A ticket does not fit the elements of others, and the packet would be lost.
+  for (const wrong of [undefined, new Uint8Array(4), new Uint32Array(4), new Float64Array(4), []]) {
+    const words = wrong as unknown as Int32Array;
+    assertThrows(() => packet.sendInto(words, 0), TypeError, "'words' must be an Int32Array");
+    assertThrows(() => pool.receiveFrom(words, 0), TypeError, "'words' must be an Int32Array");
+  }
   packet.release();
 });
 
@@ -201,6 +213,16 @@ Deno.test("a sender can take back what nobody has received", () => {
   using back = pool.receive(sent);
   assertEquals(back.length, 16);
   assertThrows(() => pool.receive(sent), Error, "this ticket is not in flight");
+});
+
+Deno.test("a packet of one pool is not received by another, though all else be the same", () => {
+  const { pool, packet } = packetOf16();
+  const { pool: twin, packet: theirs } = packetOf16();
+  const [sent, sentByTwin] = [packet.send(), theirs.send()];
+  assertEquals({ ...sent, pool: 0 }, { ...sentByTwin, pool: 0 });
+  assertThrows(() => twin.receive(sent), TypeError, "it is of another pool: expected pool");
+  pool.receive(sent).release();
+  twin.receive(sentByTwin).release();
 });
 
 Deno.test("what is not a packet of the pool is not received", () => {

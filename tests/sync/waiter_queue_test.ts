@@ -41,14 +41,14 @@ Deno.test("values go to threads in the order in which they began to wait", async
   };
   // The second of a waits behind the first, and then behind the other threads.
   const waits = [take(b, "b"), take(a, "a"), take(a, "A"), take(c, "c")];
-  assertEquals([a!.waiting, queue.isAnyWaiting], [2, true]);
+  assertEquals([a!.waiting, queue.waiting, queue.isAnyWaiting], [2, 3, true]);
   for (const value of [0, 1, 2, 3]) {
     assertEquals(queue.offer(value), true);
     await settle();
   }
   await Promise.all(waits);
   assertEquals(taken, ["b0", "a1", "c2", "A3"]);
-  assertEquals([queue.isAnyWaiting, values], [false, []]);
+  assertEquals([queue.waiting, queue.isAnyWaiting, values], [0, false, []]);
 });
 
 Deno.test("a thread can release a value to itself", async () => {
