@@ -42,6 +42,11 @@
  * it was given back happens before what is done with it after it was taken. What a sender did happens before what the
  * receiver does, and what all holders did before what the one does who lets go last.
  *
+ * **Received twice.** A ticket that is received anew is refused, since it is not in flight. For one of
+ * a whole buffer that is the failing compareExchange of the hold, which may meet the plain write of the
+ * next taker: the one race that there is. It does no harm, as neither what was there nor what is
+ * written is that ticket: numbers of tickets come again after 2^26, or 2^16 for those of a shared buffer.
+ *
  * **Reclaiming.** Each step from one owner to the next is one atomic operation on one word, and the
  * word then names the new one; so there is no instruction at which a thread can die and take a
  * buffer with it. A taker that dies has not taken yet. Who reclaims a dead thread becomes the taker
@@ -507,7 +512,7 @@ export class BufferPool implements Disposable {
     const count = this.#buffers.reclaim(thread, options.sent ?? false);
     // It may have handed a buffer to somebody, and not woken them.
     queue.wakeAll();
-    leave(words, thread);
+    leave(words, thread, this.threads);
     return count;
   }
 
@@ -553,7 +558,7 @@ export class BufferPool implements Disposable {
     if (this.#buffers.isDisposed) return;
     this.#waiting[Symbol.dispose]();
     this.#buffers.dispose();
-    leave(this.#shared.words, this.thread);
+    leave(this.#shared.words, this.thread, this.threads);
     const leaks = this.#leaks?.list() ?? [];
     if (leaks.length > 0) {
       throw new Error(

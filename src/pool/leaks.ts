@@ -52,9 +52,9 @@ export class Leaks {
     this.#collected.unregister(packet);
   }
 
-  /** A buffer was acquired. */
+  /** A buffer was acquired, or received; if that was known already, the first time counts. */
   addNumber(buffer: number): void {
-    this.#numbers.set(buffer, this.#watch(buffer, "number"));
+    if (!this.#numbers.has(buffer)) this.#numbers.set(buffer, this.#watch(buffer, "number"));
   }
 
   /** No number refers to a buffer any more. */

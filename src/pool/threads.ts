@@ -26,6 +26,8 @@ import {
 } from "./layout.ts";
 
 const RECLAIMER_MASK = (1 << GENERATION_SHIFT - RECLAIMER_SHIFT) - 1;
+/** In place of a reclaimer: it has left, or has died itself. */
+const NOBODY = RECLAIMER_MASK;
 
 /** One of the threads of a pool. */
 export interface Identity {
@@ -69,8 +71,15 @@ function tryToBecome(words: Int32Array, thread: number): Identity | undefined {
   return { thread, generation: state >>> GENERATION_SHIFT };
 }
 
-/** Lets another become this thread, which has nothing of the pool any more. */
-export function leave(words: Int32Array, thread: number): void {
+/**
+ * Lets another become a thread, which has nothing of the pool any more.
+ *
+ * @param threads How many threads there can be.
+ */
+export function leave(words: Int32Array, thread: number, threads: number): void {
+  for (let dead = 0; dead < threads; dead++) {
+    if (dead !== thread) leaveToOthers(words, dead, thread);
+  }
   const generation = (Atomics.load(words, threadLine(thread) + STATE) >>> GENERATION_SHIFT) + 1;
   tellKept(words, thread, 0);
   // Pairs with the compareExchange of who becomes this thread next.
@@ -109,6 +118,20 @@ export function becomeReclaimer(words: Int32Array, dead: number, reclaimer: numb
   }
 }
 
+/**
+ * Lets others reclaim a thread that `reclaimer` has not got done with: who has that number next
+ * knows nothing of it.
+ */
+function leaveToOthers(words: Int32Array, dead: number, reclaimer: number): void {
+  const index = threadLine(dead) + STATE;
+  const state = Atomics.load(words, index);
+  if ((state & STATE_MASK) !== DYING) return;
+  if ((state >>> RECLAIMER_SHIFT & RECLAIMER_MASK) !== reclaimer) return;
+  // Fails only if another has become the reclaimer since.
+  Atomics.compareExchange(words, index, state, state | NOBODY << RECLAIMER_SHIFT);
+}
+
 function isLive(words: Int32Array, thread: number): boolean {
-  return (Atomics.load(words, threadLine(thread) + STATE) & STATE_MASK) === LIVE;
+  return thread !== NOBODY &&
+    (Atomics.load(words, threadLine(thread) + STATE) & STATE_MASK) === LIVE;
 }

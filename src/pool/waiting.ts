@@ -23,6 +23,7 @@ export class PoolWaiting implements Disposable {
   #waiters: ThreadWaiters | undefined;
   /** How many tasks of this thread wait. */
   #count = 0;
+  #isDisposed = false;
 
   /** Waits for buffers that this thread then has. */
   constructor(shared: SharedState, buffers: ThreadBuffers) {
@@ -70,7 +71,9 @@ export class PoolWaiting implements Disposable {
 
   /** Stops waiting: who still awaits a buffer gets an error. */
   [Symbol.dispose](): void {
+    this.#isDisposed = true;
     this.#waiters?.[Symbol.dispose]();
+    if (this.#count > 0) this.#shared.waiting.leave();
   }
 
   /** Makes it known that this thread waits, so that others do not keep what they release. */
@@ -78,8 +81,9 @@ export class PoolWaiting implements Disposable {
     if (this.#count++ === 0) this.#shared.waiting.join();
   }
 
+  /** Once this was disposed of, another thread may have our number, and its bit is none of ours. */
   #end(): void {
-    if (--this.#count === 0) this.#shared.waiting.leave();
+    if (--this.#count === 0 && !this.#isDisposed) this.#shared.waiting.leave();
   }
 
   #join(): ThreadWaiters {

@@ -5,6 +5,8 @@
 
 import { assert, assertEquals, assertMatch, assertRejects, assertThrows } from "@std/assert";
 import { BufferPool, type BufferPoolOptions, Memory } from "../../mod.ts";
+import { placesOf, readShape, STALE } from "../../src/pool/layout.ts";
+import { becomeReclaimer } from "../../src/pool/threads.ts";
 
 /** A pool of `batchCount * batchSize` buffers of eight bytes. */
 function poolOf(batchCount: number, batchSize: number, options: Partial<BufferPoolOptions> = {}) {
@@ -391,6 +393,21 @@ Deno.test("a thread that leaves at any moment of its waits loses no buffer", asy
   }
 });
 
+Deno.test("who awaits while its thread leaves takes no sign from the next of that number", async () => {
+  using pool = poolOf(1, 1);
+  const buffer = pool.acquire();
+  const former = BufferPool.attach(pool.handle, { thread: 3 });
+  const inVain = former.acquireAsync();
+  former[Symbol.dispose]();
+  assertEquals(pool.usage().waiting, []);
+  using next = BufferPool.attach(pool.handle, { thread: 3 });
+  const waiting = next.acquireAsync();
+  await assertRejects(() => inVain, Error, "has left");
+  assertEquals(pool.usage().waiting, [3]);
+  pool.release(buffer);
+  assertEquals(await waiting, buffer);
+});
+
 Deno.test("a buffer that is sent is in use until it is received and released", () => {
   using pool = poolOf(1, 1);
   using other = BufferPool.attach(pool.handle);
@@ -427,6 +444,39 @@ Deno.test("a ticket of one buffer does not receive another", () => {
   pool.release(second);
   other.flush();
   assertEquals(pool.usage().inUse, 0);
+});
+
+Deno.test("a ticket receives nothing of what its sender sends later", () => {
+  using pool = poolOf(1, 1, { tickets: 1 });
+  using other = BufferPool.attach(pool.handle);
+  for (const isShared of [false, true]) {
+    const former: number[] = [];
+    for (let round = 0; round < 10; round++) {
+      const buffer = pool.acquire();
+      if (isShared) pool.retain(buffer);
+      const ticket = pool.sendBuffer(buffer);
+      for (const old of former) {
+        assertThrows(() => other.receiveBuffer(buffer, old), Error, "not in flight");
+      }
+      other.receiveBuffer(buffer, ticket);
+      other.release(buffer);
+      other.flush();
+      if (isShared) pool.release(buffer);
+      pool.flush();
+      former.push(ticket);
+    }
+  }
+});
+
+Deno.test("a buffer that is offered to who waits is not received by a ticket", async () => {
+  using pool = poolOf(1, 1);
+  using other = BufferPool.attach(pool.handle);
+  const buffer = pool.acquire();
+  const waiting = other.acquireAsync();
+  pool.release(buffer);
+  // All bits of its hold are set, as of no ticket.
+  assertThrows(() => pool.receiveBuffer(buffer, -1), Error, "not in flight");
+  assertEquals(await waiting, buffer);
 });
 
 Deno.test("only so many packets of shared buffers can be in flight, but any number of whole ones", () => {
@@ -507,6 +557,36 @@ Deno.test("a thread that died while it waited is not served any more", async () 
   await assertRejects(() => waiting, Error);
 });
 
+Deno.test("a thread is reclaimed though its reclaimer has died, and another has that number", () => {
+  using pool = poolOf(1, 4, { threads: 3 });
+  const dead = BufferPool.attach(pool.handle, { thread: 1 });
+  assertEquals(acquireAll(dead).length, 4);
+  BufferPool.attach(pool.handle, { thread: 2 });
+  const { memory: { buffer }, byteOffset } = pool.handle;
+  becomeReclaimer(new Int32Array(buffer, byteOffset), 1, 2); // and dies
+  const message = "Cannot reclaim thread 1 as thread 2 does";
+  assertThrows(() => pool.reclaim(1), Error, message);
+  pool.reclaim(2);
+  using _next = BufferPool.attach(pool.handle, { thread: 2 });
+  assertEquals(pool.reclaim(1), 4);
+  assertEquals(pool.usage().free, 4);
+});
+
+Deno.test("a batch of which something came back that was on its way remains marked", () => {
+  using pool = poolOf(1, 2);
+  const dead = BufferPool.attach(pool.handle);
+  dead.sendBuffer(dead.acquire());
+  pool.reclaim(dead.thread, { sent: true });
+  const { memory, byteOffset } = pool.handle;
+  const words = new Int32Array(memory.buffer, byteOffset);
+  const { batches } = placesOf(readShape(words));
+  for (let round = 0; round < 3; round++) {
+    assert((words[batches]! & STALE) !== 0);
+    for (const buffer of acquireAll(pool)) pool.release(buffer);
+    pool.flush();
+  }
+});
+
 Deno.test("reclaiming refuses threads that are not there", () => {
   using pool = poolOf(1, 1, { threads: 2 });
   assertThrows(() => pool.reclaim(0), Error, "Cannot reclaim thread 0 as it is this one");
@@ -545,6 +625,17 @@ Deno.test("in debug mode a pool names where buffers and packets were taken", () 
   assertEquals(other.leaks().map(({ kind }) => kind), ["number"]);
   other.release(buffer);
   packet.release();
+  assertEquals([...pool.leaks(), ...other.leaks()], []);
+});
+
+Deno.test("in debug mode a buffer that is received again has leaked once at most", () => {
+  using pool = poolOf(1, 1, { debug: true });
+  using other = BufferPool.attach(pool.handle);
+  const buffer = pool.acquire();
+  pool.retain(buffer);
+  for (let i = 0; i < 2; i++) other.receiveBuffer(buffer, pool.sendBuffer(buffer));
+  assertEquals(other.leaks().length, 1);
+  for (let i = 0; i < 2; i++) other.release(buffer);
   assertEquals([...pool.leaks(), ...other.leaks()], []);
 });
 
