@@ -11,7 +11,6 @@ import {
   DYING,
   placesOf,
   type Shape,
-  STALE,
   STATE,
   STATE_MASK,
   TAKER_MASK,
@@ -119,19 +118,13 @@ export class Batches {
    */
   reclaim(batch: number, dead: number, reclaimsSent: boolean): number {
     let freed = 0;
-    let isStale = false;
     const index = this.#start + batch;
     const first = batch * this.size;
     for (let bits = this.#bar(batch, dead); bits !== 0; bits &= bits - 1) {
       const bit = bits & -bits;
-      const before = this.#holds.reclaim(first + 31 - Math.clz32(bit), dead, reclaimsSent);
-      if (before === 0) continue;
-      freed |= bit;
-      // Who was on the way with its number finds that it comes too late.
-      if (before < 0) isStale = true;
+      const buffer = first + 31 - Math.clz32(bit);
+      if (this.#holds.reclaim(buffer, dead, reclaimsSent)) freed |= bit;
     }
-    // Before they are free: pairs with who takes them next.
-    if (isStale) Atomics.or(this.#words, index, STALE);
     // Publishes what we know of them to who takes them next; and we are no longer the taker.
     Atomics.and(this.#words, index, ~(freed | TAKER_MASK));
     return countBits(freed);
@@ -180,12 +173,11 @@ export class Batches {
       word = found;
     }
     const free = ~word & all;
-    const isStale = (word & STALE) !== 0;
     const first = batch * this.size;
     let end = at;
     for (let bits = free; bits !== 0; bits &= bits - 1) {
       const buffer = first + 31 - Math.clz32(bits & -bits);
-      this.#holds.own(buffer, isStale);
+      this.#holds.own(buffer);
       into[end++] = buffer;
     }
     // Publishes the holds, with the taken bits. Those were 0, and the taker was us.

@@ -11,8 +11,7 @@
  *     word     its value, and who changes it
  *     batch    which of its buffers are taken, and the *taker*, who alone may take; 0 if nobody.
  *              Read-modify-written only
- *     hold     written plainly by the taker while the buffer is free; afterwards atomically, by
- *              who has the buffer
+ *     hold     stored by the taker while the buffer is free; afterwards by who has the buffer
  *     ticket   its owner's while idle, then its receiver's: see `tickets.ts`
  *
  * **Taking** is by the batch: a thread becomes the taker by compareExchange, writes itself as the
@@ -42,10 +41,10 @@
  * it was given back happens before what is done with it after it was taken. What a sender did happens before what the
  * receiver does, and what all holders did before what the one does who lets go last.
  *
- * **Received twice.** A ticket that is received anew is refused, since it is not in flight. For one of
- * a whole buffer that is the failing compareExchange of the hold, which may meet the plain write of the
- * next taker: the one race that there is. It does no harm, as neither what was there nor what is
- * written is that ticket: numbers of tickets come again after 2^26, or 2^16 for those of a shared buffer.
+ * **Too late.** Who comes with a ticket that was received before, or with the number of an offered
+ * buffer that was taken back, finds another hold, and is refused; whoever has the buffer by then.
+ * Numbers of tickets come again after 2^26 whole buffers of one sender, those of shared ones after 2^16
+ * flights of one ticket.
  *
  * **Reclaiming.** Each step from one owner to the next is one atomic operation on one word, and the
  * word then names the new one; so there is no instruction at which a thread can die and take a

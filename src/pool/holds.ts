@@ -42,15 +42,10 @@ export class Holds {
     this.#seal = Math.imul(generation, GENERATION_STEP) & SEAL_MASK;
   }
 
-  /**
-   * Makes this thread the holder of a free buffer, in whose batch it is the taker.
-   *
-   * @param isStale Whether somebody could still come late, and look.
-   */
-  own(buffer: number, isStale: boolean): void {
-    // Nobody but the taker looks at the hold of a free buffer, so this may be plain.
-    if (isStale) Atomics.store(this.#words, this.#start + buffer, this.#bit);
-    else this.#words[this.#start + buffer] = this.#bit;
+  /** Makes this thread the holder of a free buffer, in whose batch it is the taker. */
+  own(buffer: number): void {
+    // Not plainly: who comes too late with a number or a ticket may be looking, and is refused.
+    Atomics.store(this.#words, this.#start + buffer, this.#bit);
   }
 
   /** Offers a buffer that only this thread has; then its number is given to who waits. */
@@ -129,19 +124,19 @@ export class Holds {
    *
    * @param reclaimsSent Whether to take it back, too, if the dead thread has handed it over and
    * nobody has received it.
-   * @returns What its hold was, if it may become free now; 0 if others have it.
+   * @returns Whether it may become free now: nobody else has it.
    */
-  reclaim(buffer: number, dead: number, reclaimsSent: boolean): number {
+  reclaim(buffer: number, dead: number, reclaimsSent: boolean): boolean {
     const bit = 1 << dead;
     for (;;) {
       const hold = Atomics.load(this.#words, this.#start + buffer);
       // Nobody else has it, so nobody changes it.
-      if (hold === bit) return hold;
+      if (hold === bit) return true;
       if (hold < 0) {
-        if (hold !== OFFERED && !(reclaimsSent && senderOf(hold) === dead)) return 0;
-        if (this.#exchange(buffer, hold, this.#bit)) return hold;
+        if (hold !== OFFERED && !(reclaimsSent && senderOf(hold) === dead)) return false;
+        if (this.#exchange(buffer, hold, this.#bit)) return true;
       } else if ((hold & bit) === 0 || this.#exchange(buffer, hold, hold & ~bit)) {
-        return 0;
+        return false;
       }
     }
   }

@@ -17,8 +17,8 @@
  *
  * A batch, whose buffer number `i` is buffer `batch * batch size + i` of the pool:
  *
- *      31 30  29      28        24 23                                         0
- *     | 0     | stale | taker      | taken: a bit for each buffer of the batch |
+ *      31    29 28        24 23                                         0
+ *     | 0      | taker      | taken: a bit for each buffer of the batch |
  *
  * A hold, in a pool of T threads:
  *
@@ -91,11 +91,6 @@ export const MAX_BATCH_SIZE = 24;
 export const TAKER_SHIFT = 24;
 /** The bits of a batch's word that its taker stands in. */
 export const TAKER_MASK: number = 31 << TAKER_SHIFT;
-/**
- * In a batch's word: a buffer was taken back while somebody could still come with its number, and
- * look at its hold. So the taker writes holds atomically from then on.
- */
-export const STALE: number = 1 << 29;
 
 /** A hold: the buffer was handed over with all references to it, to whoever has the ticket. */
 export const SEALED: number = 1 << 31;

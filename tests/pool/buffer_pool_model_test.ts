@@ -427,6 +427,25 @@ for (const [what, send] of Object.entries(ways)) {
   });
 }
 
+Deno.test("packet: one that is received again while the buffer is taken anew is refused", async () => {
+  await passes({
+    setup: poolOf(),
+    threads: {
+      first: attached(0, (pool, box) => {
+        const packet = pool.packet(pool.tryAcquire(), 0, 1);
+        packet.sendInto(box, 1);
+        pool.receiveFrom(box, 1).release();
+        pool.flush();
+        Atomics.store(box, 0, 1);
+        Atomics.notify(box, 0);
+        tryOnce(pool);
+      }),
+      again: attached(1, (pool, box) => assertEquals(receiveOnce(pool, box), false)),
+    },
+    check,
+  });
+});
+
 type Operation = "and" | "xor" | "add" | "compareExchange";
 
 /** A thread for which an operation is not atomic: it loads first, and stores afterwards. */

@@ -5,7 +5,6 @@
 
 import { assert, assertEquals, assertMatch, assertRejects, assertThrows } from "@std/assert";
 import { BufferPool, type BufferPoolOptions, Memory } from "../../mod.ts";
-import { placesOf, readShape, STALE } from "../../src/pool/layout.ts";
 import { becomeReclaimer } from "../../src/pool/threads.ts";
 
 /** A pool of `batchCount * batchSize` buffers of eight bytes. */
@@ -570,21 +569,6 @@ Deno.test("a thread is reclaimed though its reclaimer has died, and another has 
   using _next = BufferPool.attach(pool.handle, { thread: 2 });
   assertEquals(pool.reclaim(1), 4);
   assertEquals(pool.usage().free, 4);
-});
-
-Deno.test("a batch of which something came back that was on its way remains marked", () => {
-  using pool = poolOf(1, 2);
-  const dead = BufferPool.attach(pool.handle);
-  dead.sendBuffer(dead.acquire());
-  pool.reclaim(dead.thread, { sent: true });
-  const { memory, byteOffset } = pool.handle;
-  const words = new Int32Array(memory.buffer, byteOffset);
-  const { batches } = placesOf(readShape(words));
-  for (let round = 0; round < 3; round++) {
-    assert((words[batches]! & STALE) !== 0);
-    for (const buffer of acquireAll(pool)) pool.release(buffer);
-    pool.flush();
-  }
 });
 
 Deno.test("reclaiming refuses threads that are not there", () => {
