@@ -7,7 +7,13 @@
  */
 
 import { checkInteger } from "../../memory/layout.ts";
-import { checkRoom, type FrameScanner, type Framing, type ScanResult } from "./framing.ts";
+import {
+  checkRoom,
+  encodeFrame,
+  type FrameScanner,
+  type Framing,
+  type ScanResult,
+} from "./framing.ts";
 
 /** Options of {@link delimited}. */
 export interface DelimiterOptions {
@@ -69,9 +75,7 @@ class Delimited implements Framing {
   }
 
   encode(payload: Uint8Array): Uint8Array<ArrayBuffer> {
-    const frame = new Uint8Array(payload.length + this.overheadBytes);
-    this.encodeInto(payload, frame, 0);
-    return frame;
+    return encodeFrame(this, payload);
   }
 
   scanner(largestFrame: number): FrameScanner {

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { describe } from "../../memory/layout.ts";
 import type { BufferPool } from "../../pool/buffer_pool.ts";
 import type { Packet } from "../../pool/packet.ts";
 import { FrameDecoder, type FrameDecoderOptions } from "./frame_decoder.ts";
@@ -74,6 +75,13 @@ export class FrameDecoderStream implements TransformStream<Uint8Array, Packet> {
           this.#decoder.end();
           this.#decoder[Symbol.dispose]();
           return controller.close();
+        }
+        if (!(value instanceof Uint8Array)) {
+          throw new TypeError(
+            `Cannot frame the stream as its chunks must be of type Uint8Array: received ${
+              describe(value)
+            }`,
+          );
         }
         this.#chunk = value;
         this.#from = 0;

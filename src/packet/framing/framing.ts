@@ -90,6 +90,13 @@ export class FramingError extends Error {
   }
 }
 
+/** Writes a payload as a frame of its own. */
+export function encodeFrame(framing: Framing, payload: Uint8Array): Uint8Array<ArrayBuffer> {
+  const frame = new Uint8Array(payload.length + framing.overheadBytes);
+  framing.encodeInto(payload, frame, 0);
+  return frame;
+}
+
 /** Refuses a payload that is too long, or whose frame does not fit the target. */
 export function checkRoom(
   framing: Framing,

@@ -7,7 +7,13 @@
  */
 
 import { checkInteger, describe } from "../../memory/layout.ts";
-import { checkRoom, type FrameScanner, type Framing, type ScanResult } from "./framing.ts";
+import {
+  checkRoom,
+  encodeFrame,
+  type FrameScanner,
+  type Framing,
+  type ScanResult,
+} from "./framing.ts";
 
 /** Options of {@link lengthPrefixed}. */
 export interface LengthPrefixOptions {
@@ -83,9 +89,7 @@ class LengthPrefixed implements Framing {
   }
 
   encode(payload: Uint8Array): Uint8Array<ArrayBuffer> {
-    const frame = new Uint8Array(payload.length + this.overheadBytes);
-    this.encodeInto(payload, frame, 0);
-    return frame;
+    return encodeFrame(this, payload);
   }
 
   scanner(largestFrame: number): FrameScanner {

@@ -15,7 +15,7 @@
  * @module
  */
 
-import { deadlineAfter, type WaitOptions } from "../../memory/sleep.ts";
+import type { WaitOptions } from "../../memory/sleep.ts";
 import {
   CLOSED,
   CURRENT,
@@ -162,22 +162,13 @@ export class LocalWriter extends QueuedWriter {
     return buffer < 0 ? -1 : this.#place(buffer, length);
   }
 
-  protected override async waitToReserveAsync(
-    length: number,
-    options: WaitOptions,
-  ): Promise<number> {
-    const deadline = deadlineAfter(options.timeoutMs ?? Infinity);
-    for (;;) {
-      const buffer = await this.#reopening.acquire(options, deadline);
-      if (buffer === -1) return -1;
-      // Others of this thread may have gone on, or have disposed of the writer.
-      if (buffer >= 0 && !this.isDisposed && !this.#fits(length)) {
-        return this.#place(buffer, length);
-      }
-      if (buffer >= 0) this.pool.release(buffer);
-      const offset = this.tryReserve(length);
-      if (offset >= 0) return offset;
-    }
+  protected override waitToReserveAsync(length: number, options: WaitOptions): Promise<number> {
+    return this.#reopening.reserve(
+      options,
+      () => this.isDisposed || this.#fits(length),
+      (buffer) => this.#place(buffer, length),
+      () => this.tryReserve(length),
+    );
   }
 
   /** Takes the next place of the table. */

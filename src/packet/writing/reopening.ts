@@ -5,7 +5,7 @@
  * @module
  */
 
-import { remainingMs, type WaitOptions } from "../../memory/sleep.ts";
+import { deadlineAfter, remainingMs, type WaitOptions } from "../../memory/sleep.ts";
 import type { BufferPool } from "../../pool/buffer_pool.ts";
 
 /** There may be room without a buffer. */
@@ -43,6 +43,33 @@ export class Reopening {
     } catch (error) {
       if (opened.aborted && !signal?.aborted) return REOPENED;
       throw error;
+    }
+  }
+
+  /**
+   * Waits until there is room.
+   *
+   * @param fits Whether there is room without a buffer.
+   * @param place Reserves room in a new buffer.
+   * @param retry Reserves room if that needs no waiting.
+   * @returns Where it is, as from reserve.
+   * @throws As {@link Reopening.acquire}.
+   */
+  async reserve(
+    options: WaitOptions,
+    fits: () => boolean,
+    place: (buffer: number) => number,
+    retry: () => number,
+  ): Promise<number> {
+    const deadline = deadlineAfter(options.timeoutMs ?? Infinity);
+    for (;;) {
+      const buffer = await this.acquire(options, deadline);
+      if (buffer === -1) return -1;
+      // Other tasks may have gone on, or have disposed of the writer.
+      if (buffer >= 0 && !fits()) return place(buffer);
+      if (buffer >= 0) this.#pool.release(buffer);
+      const offset = retry();
+      if (offset >= 0) return offset;
     }
   }
 }

@@ -6,7 +6,7 @@
  * @module
  */
 
-import { deadlineAfter, type WaitOptions } from "../../memory/sleep.ts";
+import type { WaitOptions } from "../../memory/sleep.ts";
 import type { BufferPool } from "../../pool/buffer_pool.ts";
 import type { Packet } from "../../pool/packet.ts";
 import { NO_BUFFER, OpenReservations } from "./open_reservations.ts";
@@ -115,22 +115,13 @@ class UnqueuedWriter extends Writer {
     return buffer < 0 ? -1 : this.#place(buffer, length);
   }
 
-  protected override async waitToReserveAsync(
-    length: number,
-    options: WaitOptions,
-  ): Promise<number> {
-    const deadline = deadlineAfter(options.timeoutMs ?? Infinity);
-    for (;;) {
-      const buffer = await this.#reopening.acquire(options, deadline);
-      if (buffer === -1) return -1;
-      // Others of this thread may have gone on, or have disposed of the writer.
-      if (buffer >= 0 && !this.#isDisposed && length > this.#limit - this.#next) {
-        return this.#place(buffer, length);
-      }
-      if (buffer >= 0) this.#pool.release(buffer);
-      const offset = this.tryReserve(length);
-      if (offset >= 0) return offset;
-    }
+  protected override waitToReserveAsync(length: number, options: WaitOptions): Promise<number> {
+    return this.#reopening.reserve(
+      options,
+      () => this.#isDisposed || length <= this.#limit - this.#next,
+      (buffer) => this.#place(buffer, length),
+      () => this.tryReserve(length),
+    );
   }
 
   /** Takes room in the present buffer. */

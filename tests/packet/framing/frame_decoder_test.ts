@@ -292,3 +292,14 @@ Deno.test("streams: malformed input fails the readable and the writable side", a
   );
   assertEquals([pool.tryAcquire() >= 0, pool.tryAcquire() >= 0], [true, true]);
 });
+
+Deno.test("streams: chunks that are not bytes are refused", async () => {
+  using pool = BufferPool.create({ bufferSize: 8, batchCount: 2, batchSize: 1 });
+  const packets = ReadableStream.from(["abc" as unknown as Uint8Array])
+    .pipeThrough(new FrameDecoderStream(pool, delimited({ maxLength: 5 })));
+  await assertRejects(
+    () => packets.getReader().read(),
+    TypeError,
+    `Cannot frame the stream as its chunks must be of type Uint8Array: received "abc"`,
+  );
+});
