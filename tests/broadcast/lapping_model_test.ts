@@ -86,7 +86,7 @@ for (
     await passes({
       setup: ring(start),
       threads: { writer: write(5), first: read(1), second: read(1) },
-      ...unlessExhaustive,
+      ...unlessExhaustive(2),
       check: (_, { first, second }) => {
         checkOrder(first, second);
         outcomes.add(first.join());
@@ -198,7 +198,7 @@ for (const padding of [8, 16] as const) {
         first: readSizes(padding, 3),
         second: readSizes(padding, 1),
       },
-      ...unlessExhaustive,
+      ...unlessExhaustive(2),
       check(_, { first }) {
         seen.add(first);
       },
@@ -261,7 +261,7 @@ for (const from of ["latest", "oldest"] as const) {
   Deno.test(`broadcast: a reader that joins at the ${from} while the writer laps`, async () => {
     await passes({
       setup: ring(),
-      threads: { writer: write(9), reader: read(1, { from }) },
+      threads: { writer: write(8), reader: read(1, { from }) },
       check: (_, { reader }) => checkOrder(reader),
     });
   });

@@ -139,8 +139,11 @@ export function checkOrder(...readers: Seen[]): void {
 
 /** Whether to exhaust what takes minutes: `deno test -P tests/broadcast -- --exhaustive`. */
 const isExhaustive = Deno.args.includes("--exhaustive");
-/** For a model that takes many seconds with two readers: all of it, or two preemptions. */
-export const unlessExhaustive = isExhaustive ? {} : { preemptions: 2, allowIncomplete: true };
+/** For a model that takes many seconds: all of it, or so many preemptions. */
+export function unlessExhaustive(preemptions: number) {
+  return isExhaustive ? {} : { preemptions, allowIncomplete: true };
+}
+
 /** Whether to say how much was explored. */
 const isCounted = Deno.args.includes("--counts");
 
