@@ -91,7 +91,12 @@ Deno.test("a reader that is a multiple of 2^32 bytes behind does not fall asleep
   words[POSITION_HIGH] = 2;
   for (let i = 0; i < broadcast.segments; i++) words[segmentLine(i) + EPOCH] = EPOCH_STEP << 24;
   assertEquals(reader.poll(), false);
-  assertEquals(reader.wait(), true);
+  assertEquals(reader.wait(0), true);
+  // One that is reset instead has forgotten that.
+  const other = broadcast.reader({ from: 0 });
+  assertEquals(other.wait(0), true);
+  other.reset();
+  assertEquals([other.poll(), other.lagBytes, other.overruns], [false, 0, 0]);
   const error = assertThrows(() => reader.poll(), OverrunError);
   assertEquals([error.position, error.resumedAt], [0, 2 ** 32 - 128]);
 });
