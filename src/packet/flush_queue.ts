@@ -84,9 +84,10 @@
  * thread to who knows that it has died.
  *
  * **Limits.** Threads that share a writer with one that dies, while that switches or has something
- * open, may wait for it until their time is over; the writer is to be given up as a whole. A writer
- * holds the buffer of its latest segment until it is disposed of, so a pool needs more buffers than
- * a queue has writers.
+ * open, may wait for it until their time is over; the writer is to be given up as a whole. A
+ * process that is killed while it makes a packet of a run may take the run's buffer with it. A
+ * writer holds the buffer of its latest segment until it is disposed of, so a pool needs more
+ * buffers than a queue has writers.
  *
  * Proven by: tests/packet/flush_queue_model_test.ts, for two writing threads and a flusher with buffers of
  * a plain pool; tests/packet/flush_queue_pool_model_test.ts, with those of a real one; and
@@ -312,8 +313,8 @@ export class FlushQueue {
    *
    * What it had flushed arrives, what it had open is given up, and what it had committed but not
    * flushed may be lost. Its writers' places are free once the flusher has gone through what they have
-   * left. If it was the flusher, another can follow at once, and begins with the run that the dead
-   * one was at.
+   * left; until then do not have the pool reclaim what it had `sent`. If it was the flusher, another
+   * can follow at once, and begins with the run that the dead one was at.
    *
    * @example Usage
    * ```ts

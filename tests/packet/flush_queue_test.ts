@@ -373,6 +373,23 @@ for (const isShared of [false, true]) {
   });
 }
 
+Deno.test("a shared writer that is disposed of waits no longer for another to switch", async () => {
+  const { queue } = make({ buffers: 1 });
+  const first = queue.writer({ isShared: true });
+  const second = queue.attachWriter(first.handle);
+  using flusher = queue.flusher();
+  first.send(new Uint8Array(64));
+  const switching = first.reserveAsync(60);
+  const waiting = assertRejects(() => second.reserveAsync(60), Error, "disposed of");
+  await new Promise((resolve) => setTimeout(resolve, 1));
+  second[Symbol.dispose]();
+  await waiting;
+  drain(flusher);
+  first.commit(await switching);
+  first[Symbol.dispose]();
+  assertEquals(drain(flusher).length, 1);
+});
+
 Deno.test("one flush serves all writers of a thread, and the flusher tells them apart", () => {
   const { queue } = make();
   using first = queue.writer({ id: 70 });

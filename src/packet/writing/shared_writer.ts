@@ -115,6 +115,8 @@ export class SharedWriter extends QueuedWriter {
     this.#reserved = CLOSED;
     if (Atomics.sub(this.words, this.base + USE, 1) === SHARED + 1) this.#closeLast();
     else if (this.#isSwitching) this.#endSwitch(this.#sequence);
+    // Lets those of this thread go that wait for another to switch.
+    if (this.#current.isAwaited) this.#current.notify();
     this.end.flush();
   }
 
