@@ -11,6 +11,7 @@ import {
   type BufferPoolHandle,
   FlushQueue,
   type FlushQueueHandle,
+  type Writer,
 } from "@busbar/busbar";
 import { ExplorationError, explore } from "@busbar/busbar/model";
 
@@ -40,15 +41,18 @@ function open({ pool, queue }: State): FlushQueue {
   return FlushQueue.attach(queue, BufferPool.attach(pool));
 }
 
-/** Writes messages that each need a buffer, and flushes each. */
+/** Writes a message that needs a buffer, and flushes it. */
+function write(writer: Writer, value: number): void {
+  const offset = writer.reserve(12);
+  for (let i = 0; i < 8; i++) writer.bytes[offset + i] = value;
+  writer.commit(offset, 8);
+  writer.flush();
+}
+
+/** Writes all messages. */
 function writer(state: State): void {
   const writer = open(state).writer();
-  for (let value = 1; value <= MESSAGES; value++) {
-    const offset = writer.reserve(12);
-    for (let i = 0; i < 8; i++) writer.bytes[offset + i] = value;
-    writer.commit(offset, 8);
-    writer.flush();
-  }
+  for (let value = 1; value <= MESSAGES; value++) write(writer, value);
 }
 
 /** Takes all messages, asleep while there are none. */
@@ -77,6 +81,27 @@ Deno.test("over a pool: buffers go from the writer to the flusher and back", asy
 });
 
 Deno.test("over a pool: a writer that waits for the only buffer gets it from the flusher", async () => {
+  const report = await explore({
+    setup() {
+      const state = make(1)();
+      const pool = BufferPool.attach(state.pool);
+      const queue = FlushQueue.attach(state.queue, pool);
+      const writer = queue.writer();
+      write(writer, 1);
+      writer[Symbol.dispose]();
+      // The message is on its way, and its buffer with it.
+      pool[Symbol.dispose]();
+      return state;
+    },
+    threads: {
+      writer: (state: State) => write(open(state).writer(), 2),
+      flusher,
+    },
+  });
+  assert(report.complete && report.executions > 1);
+});
+
+Deno.test("over a pool: a writer that waits for the only buffer gets it from the flusher, twice", async () => {
   // Too many schedules for all: these interrupt threads that could go on at most twice.
   const report = await explore({
     setup: make(1),
