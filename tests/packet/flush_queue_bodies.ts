@@ -181,6 +181,22 @@ export function hello(job: Job & { arrived: Int32Array }): void {
   writer.flush();
 }
 
+/** Takes what {@link hello} writes, and tells it when some has arrived; returns the runs. */
+export function takeHello(job: Job & { arrived: Int32Array }): string[] {
+  using pool = BufferPool.attach(job.pool);
+  using flusher = FlushQueue.attach(job.queue, pool).flusher();
+  const seen: string[] = [];
+  for (let bytes = 0; bytes < "hello, world!".length;) {
+    bytes += flusher.flush((run) => {
+      if (run.writerId !== 3) throw new Error(`A run of writer ${run.writerId}`);
+      seen.push(new TextDecoder().decode(run.take().slice()));
+    });
+    Atomics.store(job.arrived, 0, 1);
+    Atomics.notify(job.arrived, 0);
+  }
+  return seen;
+}
+
 /** Flushes one message, leaves another open and a third unflushed, and does not tidy up. */
 export function strand(job: Job & { shared?: WriterHandle }): number {
   const pool = BufferPool.attach(job.pool);

@@ -82,6 +82,19 @@ workerTest("hello, world: a writer on a worker and a flusher that awaits", async
   await writing;
 });
 
+workerTest("hello, world: one writer thread, one flusher thread", async () => {
+  using pool = BufferPool.create({ bufferSize: 64, batchCount: 4, batchSize: 8 });
+  assertEquals(pool.totalBufferCount, 32);
+  const queue = FlushQueue.create({ pool });
+  const arrived = new Int32Array(new SharedArrayBuffer(4));
+  const job = { pool: pool.handle, queue: queue.handle, arrived };
+  const [, seen] = await Promise.all([
+    runOnWorker(bodies, "hello", job),
+    runOnWorker<string[]>(bodies, "takeHello", job),
+  ]);
+  assertEquals(seen, ["hello, world", "!"]);
+});
+
 for (const isShared of [false, true]) {
   workerTest(
     `what a terminated worker left in a ${isShared ? "shared" : "local"} writer is taken back`,
