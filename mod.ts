@@ -70,14 +70,14 @@ export { WriteFlusher } from "./src/packet/flushing/write_flusher.ts";
 export { Reservation, Writer, type WriterHandle } from "./src/packet/writing/writer.ts";
 export { createWriter } from "./src/packet/writing/unqueued_writer.ts";
 
-export {
-  type AttachOptions,
-  BufferPool,
-  type BufferPoolHandle,
-  type BufferPoolOptions,
-  type BufferPoolSize,
-  type BufferPoolUsage,
-  type ReclaimOptions,
-} from "./src/pool/buffer_pool.ts";
+export { BufferPool } from "./src/pool/buffer_pool.ts";
 export type { Leak } from "./src/pool/leaks.ts";
+export type {
+  AttachOptions,
+  BufferPoolHandle,
+  BufferPoolOptions,
+  BufferPoolSize,
+  BufferPoolUsage,
+  ReclaimOptions,
+} from "./src/pool/options.ts";
 export { Packet, PACKET_WORDS, type SentPacket } from "./src/pool/packet.ts";

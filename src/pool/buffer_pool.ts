@@ -60,22 +60,21 @@
 
 import { alignUp, CACHE_LINE_BYTES, checkInteger } from "../memory/layout.ts";
 import { Memory } from "../memory/memory.ts";
-import { isObserved } from "../memory/observer.ts";
-import { Region, type RegionHandle } from "../memory/region.ts";
+import { Region } from "../memory/region.ts";
 import { checkTimeout, checkWaitOptions, type WaitOptions } from "../memory/sleep.ts";
-import { WaiterQueue, type WaiterQueueHandle } from "../sync/waiter_queue.ts";
-import {
-  checkShape,
-  initialize,
-  KIND,
-  LEAST_BYTES,
-  mostTickets,
-  placesOf,
-  readShape,
-  type Shape,
-} from "./layout.ts";
+import { WaiterQueue } from "../sync/waiter_queue.ts";
+import { initialize, KIND, LEAST_BYTES, placesOf, readShape, type Shape } from "./layout.ts";
 import { describeLeaks, type Leak, Leaks } from "./leaks.ts";
 import { PoolWaiting } from "./waiting.ts";
+import {
+  type AttachOptions,
+  type BufferPoolHandle,
+  type BufferPoolOptions,
+  type BufferPoolSize,
+  type BufferPoolUsage,
+  type ReclaimOptions,
+  shapeOf,
+} from "./options.ts";
 import {
   checkWords,
   makePacket,
@@ -88,76 +87,6 @@ import {
 import { openSharedState, type SharedState } from "./shared_state.ts";
 import { NUMBER, ThreadBuffers } from "./thread_buffers.ts";
 import { becomeReclaimer, becomeThread, keptOf, leave } from "./threads.ts";
-
-/** Opens a {@link BufferPool} in another thread. */
-export interface BufferPoolHandle extends RegionHandle<"busbar.buffer_pool"> {
-  /** Where threads wait for buffers. */
-  readonly waiters: WaiterQueueHandle;
-}
-
-/** The size of a {@link BufferPool}. */
-export interface BufferPoolSize {
-  /** The bytes of a buffer. */
-  bufferSize: number;
-  /** The number of batches. A thread keeps up to two to itself, so give more than that for each. */
-  batchCount: number;
-  /** The buffers of a batch, from 1 to 24; 16 by default. Threads take free buffers by the batch. */
-  batchSize?: number;
-  /** How many threads can be attached at a time, from 1 to 20; 8 by default. */
-  threads?: number;
-  /**
-   * How many packets each thread can have in flight of buffers that it, or others, have, too; 256 by
-   * default, or what can be: up to 1024 with 16 threads, 102 with 20. Others are not limited.
-   */
-  tickets?: number;
-}
-
-/** Options of {@link BufferPool.create}. */
-export interface BufferPoolOptions extends BufferPoolSize {
-  /** Whether to remember where buffers and packets were taken; see {@link BufferPool.leaks}. */
-  debug?: boolean;
-  /** The memory to lay the pool out in; one of its own by default. */
-  memory?: Memory;
-}
-
-/** Options of {@link BufferPool.attach}. */
-export interface AttachOptions {
-  /**
-   * Which of the threads to become, from 0; any that is not attached by default. The one that
-   * creates the pool is thread 0. Give numbers to those that may have to be reclaimed.
-   */
-  thread?: number;
-}
-
-/** Options of {@link BufferPool.reclaim}. */
-export interface ReclaimOptions {
-  /**
-   * Whether to reclaim, too, what the thread has sent and nobody has received. By default that can
-   * still be received, and must be.
-   */
-  sent?: boolean;
-}
-
-/** How a {@link BufferPool} is used, as far as one can look while others use it. */
-export interface BufferPoolUsage {
-  /** How many buffers are free, for anybody. */
-  readonly free: number;
-  /**
-   * How many free buffers each thread keeps to itself: of this thread now, of others when they last
-   * dealt with the pool.
-   */
-  readonly kept: readonly number[];
-  /** How many buffers are in use, or on their way. */
-  readonly inUse: number;
-  /** The numbers of the threads that wait. */
-  readonly waiting: readonly number[];
-  /** How many tasks of this thread wait. */
-  readonly waitingHere: number;
-}
-
-const DEFAULT_BATCH_SIZE = 16;
-const DEFAULT_THREADS = 8;
-const DEFAULT_TICKETS = 256;
 
 /**
  * A buffer pool: memory for messages, taken once and used over and over by any number of threads.
@@ -578,21 +507,4 @@ export class BufferPool implements Disposable {
   #unwatch(buffer: number): void {
     if (!this.#buffers.hasNumber(buffer)) this.#leaks?.removeNumber(buffer);
   }
-}
-
-/** The shape of a pool of this size. */
-function shapeOf(options: BufferPoolSize & Pick<BufferPoolOptions, "debug">): Shape {
-  const {
-    bufferSize,
-    batchCount,
-    batchSize = DEFAULT_BATCH_SIZE,
-    threads = DEFAULT_THREADS,
-    debug = false,
-  } = options;
-  const tickets = options.tickets ?? Math.min(DEFAULT_TICKETS, mostTickets(threads));
-  // Under a checker nothing may be left to chance.
-  const identity = isObserved() ? 0 : crypto.getRandomValues(new Int32Array(1))[0]!;
-  const shape = { bufferSize, batchCount, batchSize, threads, tickets, debug, identity };
-  checkShape(shape);
-  return shape;
 }
