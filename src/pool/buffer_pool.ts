@@ -351,8 +351,7 @@ export class BufferPool implements Disposable {
    * @throws {Error} If the buffer is not in use here, or this was disposed of.
    */
   packet(buffer: number, offset: number = 0, length: number = this.bufferSize - offset): Packet {
-    checkInteger("make packet", "offset", offset, 0, this.bufferSize);
-    checkInteger("make packet", "length", length, 0, this.bufferSize - offset);
+    this.#checkStretch(offset, length);
     this.#buffers.wrap(buffer);
     if (this.#leaks !== undefined) this.#unwatch(buffer);
     return makePacket(this.#source, buffer, offset, length);
@@ -365,10 +364,7 @@ export class BufferPool implements Disposable {
    * @throws As {@link BufferPool.packet}.
    */
   sharePacket(buffer: number, offset: number, length: number): Packet {
-    if (offset >>> 0 !== offset || length >>> 0 !== length || offset + length > this.bufferSize) {
-      checkInteger("make packet", "offset", offset, 0, this.bufferSize);
-      checkInteger("make packet", "length", length, 0, this.bufferSize - offset);
-    }
+    this.#checkStretch(offset, length);
     this.#buffers.addPacket(buffer);
     return makePacket(this.#source, buffer, offset, length);
   }
@@ -495,6 +491,14 @@ export class BufferPool implements Disposable {
         }`,
       );
     }
+  }
+
+  /** Refuses what does not lie within a buffer. */
+  #checkStretch(offset: number, length: number): void {
+    const isWhole = offset >>> 0 === offset && length >>> 0 === length;
+    if (isWhole && offset + length <= this.bufferSize) return;
+    checkInteger("make packet", "offset", offset, 0, this.bufferSize);
+    checkInteger("make packet", "length", length, 0, this.bufferSize - offset);
   }
 
   /** A buffer was acquired or received. */
