@@ -55,8 +55,10 @@ class System {
     // What a part has that is left was given back.
     if (buffer < 0 || !this.parts.includes(part)) return;
     assert(!this.held.some((other) => other.buffer === buffer), `${buffer} is had twice`);
-    if (this.isOver) part.release(buffer);
-    else this.held.push({ buffer, part });
+    if (!this.isOver) return void this.held.push({ buffer, part });
+    part.release(buffer);
+    // It may make no further call, and somebody be about to wait for what it keeps.
+    part.flush();
   }
 
   release(any: number): void {
