@@ -1,8 +1,10 @@
 /**
  * A buffer pool: memory for messages, taken once and used over and over by any number of threads.
  *
- * The layout is drawn in `layout.ts`; what one thread keeps to itself is told in
- * `thread_buffers.ts`. Here is what threads have to do with one another.
+ * What the threads share is drawn in `layout.ts`, and each part of it has a file: `batches.ts`,
+ * `holds.ts`, `tickets.ts`, `threads.ts`, `waiting_threads.ts`. What one thread keeps to itself is
+ * told in `thread_buffers.ts`, and how it waits in `waiting.ts`. Here is what threads have to do
+ * with one another.
  *
  * A buffer is *free*, or it is *taken*, and its hold says who has it: threads, which are its
  * *holders*, or *tickets* on their way to a thread. The taken bit decides: the hold of a free buffer
@@ -13,6 +15,8 @@
  *              Read-modify-written only
  *     hold     stored by the taker while the buffer is free; afterwards by who has the buffer
  *     ticket   its owner's while idle, then its receiver's: see `tickets.ts`
+ *     waiting  which threads wait, a bit each: read-modify-written by them
+ *     state    whether somebody is this thread: see `threads.ts`
  *
  * **Taking** is by the batch: a thread becomes the taker by compareExchange, writes itself as the
  * holder of each free buffer, and with one exclusive-or sets their taken bits and takes its name away.
@@ -38,8 +42,9 @@
  * flushes or leaves; a thread that does not use the pool for a while flushes.
  *
  * **Happens before.** Batches are only read-modify-written, so what was done with a buffer before
- * it was given back happens before what is done with it after it was taken. What a sender did happens before what the
- * receiver does, and what all holders did before what the one does who lets go last.
+ * it was given back happens before what is done with it after it was taken. What a sender did
+ * happens before what the receiver does, and what all holders did before what the one does who lets
+ * go last.
  *
  * **Too late.** Who comes with a ticket that was received before, or with the number of an offered
  * buffer that was taken back, finds another hold, and is refused; whoever has the buffer by then.
@@ -50,10 +55,11 @@
  * word then names the new one; so there is no instruction at which a thread can die and take a
  * buffer with it. A taker that dies has not taken yet. Who reclaims a dead thread becomes the taker
  * of each batch in turn, and takes it out of the holds; it waits for living takers, some
- * nanoseconds, and for nobody else. What is offered to waiters is taken back, too, since it may have been
- * offered by the dead thread to nobody; the waiters are served again.
+ * nanoseconds, and for nobody else. What is offered to waiters is taken back, too, since it may have
+ * been offered by the dead thread to nobody; the waiters are served again.
  *
- * Proven by: tests/pool/buffer_pool_model_test.ts, which says what was explored.
+ * Proven by: tests/pool/buffer_pool_model_test.ts and, for threads that die at each instruction,
+ * tests/pool/buffer_pool_reclaim_model_test.ts, which say what was explored.
  *
  * @module
  */
