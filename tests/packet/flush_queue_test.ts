@@ -449,6 +449,76 @@ Deno.test("a flusher that takes over finds what the one before has left", () => 
   assertEquals(freeCount(pool), 8);
 });
 
+Deno.test("a run that a visit has not done with goes to the next flusher", () => {
+  for (const length of [1, 50]) { // one in the buffer of its segment, one in a buffer for its own
+    const { pool, queue } = make();
+    const writer = queue.writer();
+    writer.send(new Uint8Array([7]));
+    writer.send(new Uint8Array(length).fill(8));
+    writer.flush();
+    const refuse = () => {
+      throw new Error("not now");
+    };
+    for (let times = 0; times < 2; times++) {
+      using flusher = queue.flusher();
+      assertThrows(() => flusher.flush(refuse), Error, "not now");
+    }
+    using flusher = queue.flusher();
+    let bytes = 0;
+    flusher.flush((run) => void (bytes += run.length));
+    assertEquals(bytes, 1 + length);
+    writer[Symbol.dispose]();
+    drain(flusher);
+    assertEquals(freeCount(pool), 8);
+  }
+});
+
+Deno.test("a flusher whose tickets are in flight makes no packet, and loses nothing", () => {
+  const pool = BufferPool.create({ bufferSize: 64, batchCount: 8, batchSize: 1, tickets: 1 });
+  const queue = FlushQueue.create({ pool });
+  const writers = [queue.writer(), queue.writer()];
+  for (const [i, writer] of writers.entries()) writer.send(new Uint8Array([i]));
+  writers[0]!.flush();
+  const first = queue.flusher();
+  assert(first.poll() && first.next());
+  const packet = first.takePacket();
+  assert(first.next());
+  assertThrows(() => first.takePacket(), Error, "create the pool with more 'tickets'");
+  assertEquals(first.take().length, 1);
+  first[Symbol.dispose]();
+  packet.release();
+  using second = queue.flusher();
+  for (const [i, writer] of writers.entries()) {
+    writer.send(new Uint8Array([2 + i]));
+    writer[Symbol.dispose]();
+  }
+  assertEquals(drain(second), ["\x02", "\x03"]);
+  assertEquals(freeCount(pool), 8);
+});
+
+Deno.test("a writer without a queue has more reservations open than a buffer has references", () => {
+  const pool = BufferPool.create({ bufferSize: 4096, batchCount: 2, batchSize: 1 });
+  const writer = createWriter(pool);
+  const offsets = Array.from({ length: 2_000 }, () => writer.tryReserve(1));
+  assert(offsets.every((offset) => offset >= 0));
+  assertEquals(writer.openCount, 2_000);
+  for (const offset of offsets) writer.abort(offset);
+  writer[Symbol.dispose]();
+  assertEquals(freeCount(pool), 2);
+});
+
+Deno.test("who is aborted just as the writer is disposed of gets its own reason", async () => {
+  const { pool } = make({ buffers: 1 });
+  const taken = pool.acquire();
+  const writer = createWriter(pool);
+  const controller = new AbortController();
+  const reserved = writer.reserveAsync(4, controller).catch((reason) => reason);
+  writer[Symbol.dispose]();
+  controller.abort("enough");
+  assertEquals(await reserved, "enough");
+  pool.release(taken);
+});
+
 Deno.test("a flusher that was disposed of takes nothing any more", async () => {
   const { queue } = make();
   using writer = queue.writer();

@@ -91,6 +91,8 @@ export class FlushRuns {
   #isExhausted = false;
   /** Whether the present run has a buffer for its own. */
   #isOwned = false;
+  /** Buffers that this thread has, as they could not be sent on, and where their tickets go. */
+  readonly #kept = new Map<number, number>();
   #isDisposed = false;
 
   /**
@@ -163,17 +165,41 @@ export class FlushRuns {
     if (this.buffer === NO_BUFFER) {
       throw new Error("Cannot make a packet as there is no present run");
     }
-    const ticket = this.#isOwned ? this.#shape.ownedTicket(this.buffer) : this.#segment + TICKET;
-    this.#pool.receiveBuffer(this.buffer, this.#words[ticket]!);
-    this.#pool.retain(this.buffer);
-    this.#words[ticket] = this.#pool.sendBuffer(this.buffer);
+    const { buffer } = this;
+    const ticket = this.#isOwned ? this.#shape.ownedTicket(buffer) : this.#segment + TICKET;
+    if (!this.#kept.delete(buffer)) this.#pool.receiveBuffer(buffer, this.#words[ticket]!);
+    let isRetained = false;
+    try {
+      this.#pool.retain(buffer);
+      isRetained = true;
+      this.#words[ticket] = this.#pool.sendBuffer(buffer);
+    } catch (error) {
+      if (isRetained) this.#pool.release(buffer);
+      this.#kept.set(buffer, ticket);
+      throw error;
+    }
   }
 
-  /** Lets another become the flusher, who goes on where this one is. */
-  dispose(): void {
+  /** Puts back the tickets of buffers that this thread has. */
+  #sendKept(): void {
+    for (const [buffer, ticket] of this.#kept) {
+      this.#words[ticket] = this.#pool.sendBuffer(buffer);
+      this.#kept.delete(buffer);
+    }
+  }
+
+  /**
+   * Lets another become the flusher, who goes on where this one is.
+   *
+   * @param isPending Whether the present run was not received, so that the other is to find it.
+   */
+  dispose(isPending: boolean): void {
     if (this.#isDisposed) return;
+    if (this.buffer !== NO_BUFFER && !isPending) this.#settle();
+    this.#sendKept();
     this.#isDisposed = true;
-    if (this.buffer !== NO_BUFFER) this.#settle();
+    this.buffer = NO_BUFFER;
+    this.length = this.messageCount = 0;
     const present = this.#writer === NO_WRITER ? 0 : 1 << this.#writer;
     const rest = this.#writers | present | (this.#abandoned === 0 ? 0 : ABANDONING);
     if (rest !== 0) Atomics.or(this.#words, FLUSHED, rest);
@@ -208,6 +234,7 @@ export class FlushRuns {
 
   /** Takes a buffer over; says whether it was there to be taken. */
   #receive(buffer: number, ticket: number): boolean {
+    if (this.#kept.delete(buffer)) return true;
     if (!this.#followsDead) {
       this.#pool.receiveBuffer(buffer, ticket);
       return true;

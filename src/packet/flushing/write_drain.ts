@@ -27,6 +27,8 @@ export interface Runs {
   length(): number;
   /** Takes it. */
   take(): Uint8Array;
+  /** Lets go of what taken runs held, since the sink may take its time. */
+  letGo(): void;
 }
 
 /** The sink failed, or took less than it should. */
@@ -85,6 +87,7 @@ export class Drain {
     try {
       while (this.#gather(runs)) {
         const before = this.#start;
+        runs.letGo();
         try {
           if (writer !== undefined) await this.#writeTo(writer);
           else await this.#writeSome(sink as ByteWriter);

@@ -74,17 +74,18 @@ export class WriteFlusher implements Disposable {
   readonly #drain = new Drain();
   /** The runs, as a drain takes them. */
   readonly #toDrain: Runs = {
-    next: () => this.#isPending || (this.poll() && this.next()),
+    next: () => this.#findRun(),
     length: () => this.length,
     take: () => {
       this.#isPending = false;
       return this.take();
     },
+    letGo: () => this.#pool.flush(),
   };
   /** Whether there is something to poll; if not, at which value of {@link FLUSHED} to sleep. */
   readonly #attempt = (): number | undefined =>
     this.#isPending || this.#runs.pollOrMark() ? undefined : SLEEPING;
-  /** Whether the present run was neither visited nor drained yet. */
+  /** Whether the present run was found by a visit or a drain, which have not done with it. */
   #isPending = false;
 
   /**
@@ -145,7 +146,8 @@ export class WriteFlusher implements Disposable {
    * @returns Whether there is one.
    */
   next(): boolean {
-    return this.#isPending = this.#runs.next();
+    this.#isPending = false;
+    return this.#runs.next();
   }
 
   /** The present run: a view that is valid until the next one. */
@@ -156,7 +158,7 @@ export class WriteFlusher implements Disposable {
   /**
    * The present run as a packet, which keeps its buffer from being reused.
    *
-   * @throws {Error} If there is no present run.
+   * @throws {Error} If there is no present run, or all tickets of this thread are in flight.
    */
   takePacket(): Packet {
     this.#runs.retain();
@@ -187,7 +189,7 @@ export class WriteFlusher implements Disposable {
 
   /**
    * Blocks until writers have flushed, and visits each run. A run whose visit throws is visited again
-   * by the next flush.
+   * by the next flush, be it another flusher's.
    *
    * @param visit Is given this flusher, at the run.
    * @param timeoutMs Gives up after this many milliseconds; never by default.
@@ -222,15 +224,23 @@ export class WriteFlusher implements Disposable {
   /**
    * Gives back what it holds, and lets another become the flusher. What a drain has kept is lost.
    * Doing it again does nothing.
+   *
+   * @throws {Error} If there are packets of its runs, and all tickets of this thread are in flight:
+   * then it is not disposed of yet.
    */
   [Symbol.dispose](): void {
+    this.#runs.dispose(this.#isPending);
     this.#isPending = false;
-    this.#runs.dispose();
+  }
+
+  /** Whether there is a run to visit or to drain. */
+  #findRun(): boolean {
+    return this.#isPending ||= this.#runs.poll() && this.#runs.next();
   }
 
   #visitAll(visit: (run: this) => void): number {
     let bytes = 0;
-    while (this.#isPending || (this.poll() && this.next())) {
+    while (this.#findRun()) {
       visit(this);
       this.#isPending = false;
       bytes += this.length;

@@ -41,7 +41,9 @@ export class Reopening {
     try {
       return await this.#pool.acquireAsync({ signal: either, timeoutMs });
     } catch (error) {
-      if (opened.aborted && !signal?.aborted) return REOPENED;
+      // Not the error, which may be of the other one: both can come at once.
+      if (signal?.aborted) throw signal.reason;
+      if (opened.aborted) return REOPENED;
       throw error;
     }
   }

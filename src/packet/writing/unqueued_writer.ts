@@ -43,6 +43,9 @@ export function createWriter(pool: BufferPool): Writer {
   return new UnqueuedWriter(pool);
 }
 
+/** How many reservations of one buffer can be open: one reference fewer than a pool counts. */
+const MOST_OPEN = 1022;
+
 class UnqueuedWriter extends Writer {
   readonly #pool: BufferPool;
   readonly #open = new OpenReservations();
@@ -53,6 +56,8 @@ class UnqueuedWriter extends Writer {
   #next = 0;
   /** Where in the pool's bytes the buffer ends. */
   #limit = 0;
+  /** How many reservations of the present buffer are open. */
+  #openHere = 0;
   #isDisposed = false;
 
   constructor(pool: BufferPool) {
@@ -73,7 +78,7 @@ class UnqueuedWriter extends Writer {
   override tryReserve(length: number): number {
     if (this.#isDisposed) refuseDisposed("reserve");
     checkLength(length, this.#pool.bufferSize);
-    if (length <= this.#limit - this.#next) return this.#take(length);
+    if (this.#hasRoom(length)) return this.#take(length);
     const buffer = this.#pool.tryAcquire();
     if (buffer >= 0) return this.#place(buffer, length);
     // The pool is empty: what is waited for may be the very buffer that is too full.
@@ -92,7 +97,7 @@ class UnqueuedWriter extends Writer {
     const row = open.find("commit", offset);
     const size = committedLength(length, open.lengths[row]!);
     const buffer = open.buffers[row]!;
-    open.remove(row);
+    this.#close(row);
     return this.#pool.packet(buffer, offset - this.#pool.offsetOf(buffer), size);
   }
 
@@ -118,10 +123,14 @@ class UnqueuedWriter extends Writer {
   protected override waitToReserveAsync(length: number, options: WaitOptions): Promise<number> {
     return this.#reopening.reserve(
       options,
-      () => this.#isDisposed || length <= this.#limit - this.#next,
+      () => this.#isDisposed || this.#hasRoom(length),
       (buffer) => this.#place(buffer, length),
       () => this.tryReserve(length),
     );
+  }
+
+  #hasRoom(length: number): boolean {
+    return length <= this.#limit - this.#next && this.#openHere < MOST_OPEN;
   }
 
   /** Takes room in the present buffer. */
@@ -129,6 +138,7 @@ class UnqueuedWriter extends Writer {
     const offset = this.#next;
     this.#next = offset + length;
     this.#pool.retain(this.#buffer);
+    this.#openHere++;
     this.#open.add(offset, length, this.#buffer, 0, NO_BUFFER, 0);
     return offset;
   }
@@ -152,12 +162,17 @@ class UnqueuedWriter extends Writer {
   #leave(): void {
     if (this.#buffer !== NO_BUFFER) this.#pool.release(this.#buffer);
     this.#buffer = NO_BUFFER;
-    this.#next = this.#limit = 0;
+    this.#next = this.#limit = this.#openHere = 0;
+  }
+
+  #close(row: number): void {
+    if (this.#open.buffers[row] === this.#buffer) this.#openHere--;
+    this.#open.remove(row);
   }
 
   #drop(row: number): void {
     const buffer = this.#open.buffers[row]!;
-    this.#open.remove(row);
+    this.#close(row);
     this.#pool.release(buffer);
   }
 }

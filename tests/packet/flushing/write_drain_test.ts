@@ -51,6 +51,24 @@ Deno.test("more than fits one write becomes few, and no run is split", async () 
   assertEquals(sink.writes.join(""), words.join(""));
 });
 
+Deno.test("no buffer is kept while the sink takes its time", async () => {
+  const pool = BufferPool.create({ bufferSize: 40_000, batchCount: 1, batchSize: 4 });
+  using other = BufferPool.attach(pool.handle);
+  const queue = FlushQueue.create({ pool });
+  const [writer, flusher] = [queue.writer(), queue.flusher()];
+  for (let i = 0; i < 3; i++) writer.send(new Uint8Array(40_000));
+  writer.flush();
+  let writes = 0;
+  await flusher.drainTo({
+    async write(bytes) {
+      // Who writes elsewhere is not kept waiting for a buffer.
+      if (writes++ === 0) other.release(await other.acquireAsync());
+      return bytes.length;
+    },
+  });
+  assertEquals(writes, 3);
+});
+
 Deno.test("a message longer than one write is written as it is", async () => {
   const { writer, flusher } = make(100_000);
   writer.send(encode("x"));
