@@ -1,0 +1,130 @@
+/** What threads that share a writer do to one another: several ends of it on one thread. */
+
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import { BufferPool, FlushQueue, type WriteFlusher } from "@busbar/busbar";
+
+function make({ bufferSize = 16, buffers = 4, messagesPerBuffer = 16 } = {}) {
+  const pool = BufferPool.create({ bufferSize, batchCount: 1, batchSize: buffers });
+  const queue = FlushQueue.create({ pool, messagesPerBuffer });
+  return { pool, queue };
+}
+
+/** The bytes that were flushed. */
+function takeAll(flusher: WriteFlusher): number[] {
+  const taken: number[] = [];
+  while (flusher.poll()) while (flusher.next()) taken.push(...flusher.take());
+  return taken;
+}
+
+const tick = (ms = 2) => new Promise<void>((resolve) => setTimeout(resolve, ms));
+
+Deno.test("a flusher that takes over goes on in the segment that the one before has come to", () => {
+  const { queue } = make({ messagesPerBuffer: 2 });
+  using writer = queue.writer({ isShared: true });
+  for (let i = 0; i < 5; i++) writer.send(new Uint8Array([i]));
+  writer.flush();
+  {
+    using first = queue.flusher();
+    assertEquals(takeAll(first), [0, 1, 2, 3, 4]);
+  }
+  writer.send(new Uint8Array([5]));
+  writer.flush();
+  using second = queue.flusher();
+  assertEquals(takeAll(second), [5]);
+});
+
+Deno.test("a flushed message of the next segment arrives once all before it have ended", () => {
+  const { queue } = make({ messagesPerBuffer: 2 });
+  using flusher = queue.flusher();
+  using writer = queue.writer({ isShared: true });
+  const [first, second] = [writer.reserve(1), writer.reserve(1)];
+  writer.send(new Uint8Array([3])); // in the next segment
+  writer.flush();
+  assertEquals(takeAll(flusher), []);
+  writer.bytes[second] = 2;
+  writer.commit(second);
+  writer.bytes[first] = 1;
+  writer.commit(first); // not flushed, but the third was
+  assertEquals(takeAll(flusher), [1, 2, 3]);
+});
+
+Deno.test("a flushed message 17 places behind an open one arrives once that has ended", () => {
+  const { queue } = make({ bufferSize: 64, messagesPerBuffer: 40 });
+  using flusher = queue.flusher();
+  using writer = queue.writer({ isShared: true });
+  const open = Array.from({ length: 17 }, () => writer.reserve(1));
+  writer.send(new Uint8Array([17]));
+  writer.flush();
+  assertEquals(takeAll(flusher), []);
+  for (const [i, offset] of open.entries()) {
+    writer.bytes[offset] = i;
+    writer.commit(offset);
+  }
+  assertEquals(takeAll(flusher), Array.from({ length: 18 }, (_, i) => i));
+});
+
+Deno.test("the last thread to leave closes the segment that another has opened and left", () => {
+  const { pool, queue } = make({ messagesPerBuffer: 2 });
+  using flusher = queue.flusher();
+  const first = queue.writer({ isShared: true });
+  const second = queue.attachWriter(first.handle);
+  first.send(new Uint8Array([0]));
+  for (let i = 1; i < 6; i++) second.send(new Uint8Array([i]));
+  second[Symbol.dispose]();
+  first[Symbol.dispose]();
+  assertEquals(takeAll(flusher), [0, 1, 2, 3, 4, 5]);
+  pool.flush();
+  assertEquals(pool.usage().free, 4);
+});
+
+Deno.test("the buffer returns when the last thread leaves whose messages were received", () => {
+  const { pool, queue } = make();
+  using flusher = queue.flusher();
+  const writer = queue.writer({ isShared: true });
+  writer.send(new Uint8Array([1]));
+  writer.flush();
+  assertEquals(takeAll(flusher), [1]);
+  writer[Symbol.dispose]();
+  assertEquals(takeAll(flusher), []);
+  pool.flush();
+  assertEquals(pool.usage().free, 4);
+});
+
+for (const how of ["is aborted", "times out", "is disposed of", "blocks until its time is over"]) {
+  Deno.test(`one that ${how} while it switches lets others switch`, async () => {
+    const { pool, queue } = make({ buffers: 1 });
+    const first = queue.writer({ isShared: true });
+    using second = queue.attachWriter(first.handle);
+    const only = pool.acquire();
+    if (how === "blocks until its time is over") {
+      assertEquals(first.reserve(4, 1), -1);
+    } else {
+      const controller = new AbortController();
+      const options = how === "times out" ? { timeoutMs: 1 } : controller;
+      const reserved = first.reserveAsync(4, options);
+      const ended = how === "times out" ? reserved : assertRejects(() => reserved);
+      await tick();
+      if (how === "is aborted") controller.abort("enough");
+      if (how === "is disposed of") first[Symbol.dispose]();
+      await ended;
+    }
+    pool.release(only);
+    await tick();
+    assert(second.tryReserve(4) >= 0);
+    first[Symbol.dispose]();
+  });
+}
+
+for (const isShared of [false, true]) {
+  const kind = isShared ? "shared" : "local";
+  Deno.test(`two tasks that await room in a ${kind} writer share the buffer that comes free`, async () => {
+    const { pool, queue } = make({ buffers: 1 });
+    using writer = queue.writer({ isShared });
+    const only = pool.acquire();
+    const both = Promise.all([writer.reserveAsync(4), writer.reserveAsync(4)]);
+    await tick();
+    pool.release(only);
+    const offsets = await both;
+    assertEquals(new Set(offsets).size, 2);
+  });
+}
