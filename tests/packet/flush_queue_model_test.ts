@@ -189,6 +189,25 @@ Deno.test("shared writer: three threads find a buffer full at once, one switches
   });
 });
 
+Deno.test("shared writer: one reserves what is left of a buffer while another, for whom it is too little, closes it", async () => {
+  const twoThirdsFull = () => {
+    const state = queue()();
+    share([7, 7], 6)(state);
+    return state;
+  };
+  await passes({
+    setup: twoThirdsFull,
+    threads: { short: share([1], 4), long: share([2], 8) },
+    check(state) {
+      const flusher = open(state).queue.flusher();
+      const seen: number[] = [];
+      while (flusher.poll()) while (flusher.next()) seen.push(...flusher.take());
+      const length = (value: number) => seen.filter((other) => other === value).length;
+      assertEquals([length(7), length(1), length(2)], [12, 4, 8]);
+    },
+  });
+});
+
 Deno.test("shared writer: a thread that waits for a buffer gets the one the flusher gives back", async () => {
   await passes({
     setup: queue(1),

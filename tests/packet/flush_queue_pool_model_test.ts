@@ -12,6 +12,7 @@ import {
   FlushQueue,
   type FlushQueueHandle,
   type Writer,
+  type WriterHandle,
 } from "@busbar/busbar";
 import { ExplorationError, explore } from "@busbar/busbar/model";
 
@@ -74,6 +75,47 @@ function flushAll(queue: FlushQueue): number[] {
   }
   return seen;
 }
+
+Deno.test("over a pool: who waits for another to switch gives it what it keeps, in up to two preemptions", async () => {
+  interface Shared extends State {
+    shared: WriterHandle;
+    ready: Int32Array;
+  }
+  const reserve = (handles: Shared, pool: BufferPool): void => {
+    FlushQueue.attach(handles.queue, pool).attachWriter(handles.shared).reserve(4);
+  };
+  const report = await explore({
+    setup(): Shared {
+      using pool = BufferPool.create({ bufferSize: 16, batchCount: 1, batchSize: 2, threads: 3 });
+      const queue = FlushQueue.create({ pool, writers: 1, messagesPerBuffer: 4 });
+      using writer = queue.writer({ isShared: true });
+      return {
+        pool: pool.handle,
+        queue: queue.handle,
+        shared: writer.handle,
+        ready: new Int32Array(new SharedArrayBuffer(4)),
+      };
+    },
+    threads: {
+      keeper(handles: Shared) {
+        const pool = BufferPool.attach(handles.pool, { thread: 0 });
+        pool.release(pool.tryAcquire()); // keeps both
+        Atomics.store(handles.ready, 0, 1);
+        Atomics.notify(handles.ready, 0);
+        reserve(handles, pool);
+      },
+      other(handles: Shared) {
+        const pool = BufferPool.attach(handles.pool, { thread: 1 });
+        while (Atomics.load(handles.ready, 0) === 0) Atomics.wait(handles.ready, 0, 0);
+        reserve(handles, pool);
+      },
+    },
+    strategy: "all",
+    preemptions: 2,
+    allowIncomplete: true,
+  });
+  assert(report.executions > 1);
+});
 
 Deno.test("over a pool: buffers go from the writer to the flusher and back", async () => {
   const report = await explore({ setup: make(2), threads: { writer, flusher } });
