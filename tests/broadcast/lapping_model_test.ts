@@ -12,19 +12,18 @@ import {
   SEQUENCE_HIGH,
   SEQUENCE_LOW,
 } from "../../src/broadcast/layout.ts";
+import { fails, passes } from "../verdicts.ts";
 import {
   append,
   CAPACITY,
   type Cas,
   checkOrder,
-  fails,
   FRAME,
   inTwoSteps,
   isEntering,
   markingLate,
   numbered,
   omitted,
-  passes,
   read,
   ring,
   type State,

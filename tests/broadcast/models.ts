@@ -13,7 +13,7 @@
  * @module
  */
 
-import { assert, assertEquals, assertRejects } from "@std/assert";
+import { assert, assertEquals } from "@std/assert";
 import {
   Broadcast,
   type BroadcastHandle,
@@ -22,7 +22,6 @@ import {
   OverrunError,
   type ReaderOptions,
 } from "@busbar/busbar";
-import { ExplorationError, explore, type ExploreOptions, type Threads } from "@busbar/busbar/model";
 import { tampered } from "../tamper.ts";
 import {
   dataByteOffset,
@@ -141,28 +140,7 @@ export function checkOrder(...readers: Seen[]): void {
 const isExhaustive = Deno.args.includes("--exhaustive");
 /** For a model that takes many seconds: all of it, or so many preemptions. */
 export function unlessExhaustive(preemptions: number) {
-  return isExhaustive ? {} : { preemptions, allowIncomplete: true };
-}
-
-/** Whether to say how much was explored. */
-const isCounted = Deno.args.includes("--counts");
-
-export async function passes<S, T extends Threads<S>>(
-  options: ExploreOptions<S, T>,
-): Promise<void> {
-  const report = await explore(options);
-  assert(report.complete || options.allowIncomplete);
-  assert(report.executions > 1, "one execution proves nothing");
-  if (isCounted) console.log(`${report.executions} executions, ${Math.round(report.elapsedMs)} ms`);
-}
-
-export async function fails<S, T extends Threads<S>>(
-  kind: string,
-  options: ExploreOptions<S, T>,
-): Promise<ExplorationError> {
-  const error = await assertRejects(() => explore(options), ExplorationError);
-  assertEquals(error.failure.kind, kind, error.message);
-  return error;
+  return isExhaustive ? {} : { preemptions };
 }
 
 /** compareExchange, as the ring calls it. */

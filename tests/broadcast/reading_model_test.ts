@@ -5,12 +5,11 @@
 
 import { assert, assertEquals } from "@std/assert";
 import { Broadcast, FrameCursor, Reassembler } from "@busbar/busbar";
+import { fails, passes } from "../verdicts.ts";
 import {
-  fails,
   FRAME,
   markingLate,
   numbered,
-  passes,
   read,
   ring,
   type State,

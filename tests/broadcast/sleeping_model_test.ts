@@ -7,11 +7,10 @@ import { assert, assertEquals } from "@std/assert";
 import { Broadcast } from "@busbar/busbar";
 import { tampered } from "../tamper.ts";
 import { POSITION } from "../../src/broadcast/layout.ts";
+import { fails, passes } from "../verdicts.ts";
 import {
   append,
   type Cas,
-  fails,
-  passes,
   readUntil,
   ring,
   type Seen,

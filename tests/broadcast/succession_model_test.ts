@@ -7,15 +7,14 @@ import { assert, assertEquals, assertRejects } from "@std/assert";
 import { Broadcast } from "@busbar/busbar";
 import { ExplorationError, explore } from "@busbar/busbar/model";
 import { EPOCH_STEP, POSITION, segmentLine, WRITER } from "../../src/broadcast/layout.ts";
+import { fails, passes } from "../verdicts.ts";
 import {
   append,
   checkOrder,
   dataOf,
-  fails,
   FRAME,
   numbered,
   omitted,
-  passes,
   read,
   ring,
   type State,

@@ -7,17 +7,12 @@
  * @module
  */
 
-import { assert, assertEquals, assertRejects } from "@std/assert";
+import { assert, assertEquals } from "@std/assert";
 import { FlushQueue, type FlushQueueHandle, type Writer, type WriterHandle } from "@busbar/busbar";
-import {
-  ExplorationError,
-  explore,
-  type ExploreOptions,
-  spawn,
-  type Threads,
-} from "@busbar/busbar/model";
+import { spawn } from "@busbar/busbar/model";
 import { CURRENT, FLUSHED, Shape } from "../../src/packet/flushing/flush_queue_layout.ts";
 import { tampered } from "../tamper.ts";
+import { fails, passes } from "../verdicts.ts";
 import { PlainPool, type PlainPoolHandle } from "./plain_pool.ts";
 
 interface State {
@@ -121,23 +116,6 @@ function thenReceive(
 function checkOrder(seen: readonly number[], ...lists: (readonly number[])[]): void {
   assertEquals(seen.toSorted(), lists.flat().toSorted());
   for (const list of lists) assertEquals(seen.filter((value) => list.includes(value)), list);
-}
-
-async function passes<S, T extends Threads<S>>(options: ExploreOptions<S, T>): Promise<void> {
-  const report = await explore(options);
-  assert(report.complete);
-  assert(report.executions > 1, "one execution proves nothing");
-  if (Deno.args.includes("--figures")) {
-    console.log(`  ${report.executions} executions, ${Math.round(report.elapsedMs)} ms`);
-  }
-}
-
-async function fails<S, T extends Threads<S>>(
-  kinds: string | readonly string[],
-  options: ExploreOptions<S, T>,
-): Promise<void> {
-  const error = await assertRejects(() => explore(options), ExplorationError);
-  assert([kinds].flat().includes(error.failure.kind), error.message);
 }
 
 /** A queue whose shared writer has a segment open, with one message of 7. */

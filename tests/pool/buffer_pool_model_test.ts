@@ -10,13 +10,12 @@
 import { assert, assertEquals } from "@std/assert";
 import { BufferPool, WaiterQueue } from "@busbar/busbar";
 import type { BufferPoolHandle } from "@busbar/busbar";
+import { fails, passes } from "../verdicts.ts";
 import {
   assertAllFree,
   attached,
   type Body,
-  fails,
   fetch,
-  passes,
   pauseBetween,
   poolOf,
   post,

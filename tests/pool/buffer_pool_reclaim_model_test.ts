@@ -18,12 +18,12 @@ import {
   spawn,
   type Threads,
 } from "@busbar/busbar/model";
+import { passes } from "../verdicts.ts";
 import {
   assertAllFree,
   attached,
   type Body,
   mortal,
-  passes,
   poolOf,
   post,
   type State,

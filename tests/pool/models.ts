@@ -1,25 +1,17 @@
 /**
  * What the model tests of the buffer pool have in common: tiny pools, threads that are attached to
- * them under numbers of their own, threads that die at a given instruction, and verdicts.
+ * them under numbers of their own, threads that die at a given instruction.
  *
  * @module
  */
 
-import { assert, assertEquals, assertRejects } from "@std/assert";
+import { assert, assertEquals } from "@std/assert";
 import {
   BufferPool,
   type BufferPoolHandle,
   type BufferPoolSize,
   type Packet,
 } from "@busbar/busbar";
-import {
-  ExplorationError,
-  explore,
-  type ExploreOptions,
-  type FailureKind,
-  type Report,
-  type Threads,
-} from "@busbar/busbar/model";
 
 /** What the threads of a model are given. */
 export interface State {
@@ -194,27 +186,4 @@ export function mortal<Prepared>(
       globalThis.Atomics = proper;
     }
   });
-}
-
-/** Fails unless every schedule within the bound that is asked for was visited and none fails. */
-export async function passes<S, T extends Threads<S>>(
-  options: ExploreOptions<S, T>,
-): Promise<Report> {
-  const allowIncomplete = options.preemptions !== undefined;
-  const report = await explore({ clock: "virtual", allowIncomplete, ...options });
-  assert(report.complete || report.reason!.includes("preemptions"), report.reason);
-  return report;
-}
-
-/** Fails unless some schedule fails in this way. */
-export async function fails<S, T extends Threads<S>>(
-  kind: FailureKind,
-  options: ExploreOptions<S, T>,
-): Promise<ExplorationError> {
-  const error = await assertRejects(
-    () => explore({ clock: "virtual", ...options }),
-    ExplorationError,
-  );
-  assertEquals(error.failure.kind, kind, error.message);
-  return error;
 }

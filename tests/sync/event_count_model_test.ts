@@ -10,7 +10,8 @@
 import { EventCount, type EventCountHandle } from "@busbar/busbar";
 import { assert, assertEquals } from "@std/assert";
 import { tampered } from "../tamper.ts";
-import { fails, isSettled, passes, sharedWords } from "./models.ts";
+import { fails, passes } from "../verdicts.ts";
+import { isSettled, sharedWords } from "./models.ts";
 
 interface State {
   readonly handle: EventCountHandle;

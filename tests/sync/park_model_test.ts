@@ -9,7 +9,8 @@
 import { Parker, type ParkerHandle } from "@busbar/busbar";
 import { assert, assertEquals } from "@std/assert";
 import { tampered } from "../tamper.ts";
-import { fails, isSettled, passes, sharedWords, withMemory } from "./models.ts";
+import { fails, passes } from "../verdicts.ts";
+import { isSettled, sharedWords, withMemory } from "./models.ts";
 
 interface State {
   readonly handle: ParkerHandle;

@@ -10,7 +10,8 @@ import { RwLock, type RwLockHandle } from "@busbar/busbar";
 import { explore, type ExploreOptions, type Threads } from "@busbar/busbar/model";
 import { assert, assertEquals, assertLess } from "@std/assert";
 import { tampered } from "../tamper.ts";
-import { fails, isSettled, passes, sharedWords, withMemory } from "./models.ts";
+import { fails, passes } from "../verdicts.ts";
+import { isSettled, sharedWords, withMemory } from "./models.ts";
 
 interface State {
   readonly handle: RwLockHandle;

@@ -10,7 +10,8 @@ import { Semaphore, type SemaphoreHandle } from "@busbar/busbar";
 import type { ExploreOptions, Threads } from "@busbar/busbar/model";
 import { assert, assertEquals, assertLessOrEqual } from "@std/assert";
 import { tampered } from "../tamper.ts";
-import { fails, isSettled, passes, sharedWords, withMemory } from "./models.ts";
+import { fails, passes } from "../verdicts.ts";
+import { isSettled, sharedWords, withMemory } from "./models.ts";
 
 interface State {
   readonly handle: SemaphoreHandle;

@@ -16,7 +16,8 @@ import {
 import { type ExploreOptions, spawn, type Threads } from "@busbar/busbar/model";
 import { assert, assertEquals } from "@std/assert";
 import { tampered } from "../tamper.ts";
-import { fails, isSettled, passes, sharedWords } from "./models.ts";
+import { fails, passes } from "../verdicts.ts";
+import { isSettled, sharedWords } from "./models.ts";
 
 interface State {
   readonly handle: WaiterQueueHandle;

@@ -1,0 +1,51 @@
+/**
+ * Verdicts on models: what every test that explores one asks for.
+ *
+ * `deno test -P tests -- --figures` says how much was explored.
+ *
+ * @module
+ */
+
+import { assert, assertRejects } from "@std/assert";
+import {
+  ExplorationError,
+  explore,
+  type ExploreOptions,
+  type FailureKind,
+  type Report,
+  type Threads,
+} from "@busbar/busbar/model";
+
+const showsFigures = Deno.args.includes("--figures");
+
+/**
+ * Fails unless every schedule was visited, more than one, and none fails. A model that says how many
+ * preemptions to look at is visited within that bound.
+ */
+export async function passes<State, T extends Threads<State>>(
+  model: ExploreOptions<State, T>,
+): Promise<Report> {
+  const isBounded = model.preemptions !== undefined;
+  const report = await explore({ clock: "virtual", allowIncomplete: isBounded, ...model });
+  const isWithinBound = isBounded && report.reason?.includes("preemptions");
+  assert(report.complete || isWithinBound, report.reason);
+  assert(report.executions > 1, "one execution proves nothing");
+  if (showsFigures) {
+    const time = Math.round(report.elapsedMs);
+    console.log(`  ${report.executions} executions, ${time} ms, ${report.reason ?? "complete"}`);
+  }
+  return report;
+}
+
+/** Fails unless some schedule fails in this way, or one of these; returns what is said of it. */
+export async function fails<State, T extends Threads<State>>(
+  kinds: FailureKind | readonly FailureKind[],
+  model: ExploreOptions<State, T>,
+): Promise<ExplorationError> {
+  const error = await assertRejects(
+    () => explore({ clock: "virtual", ...model }),
+    ExplorationError,
+  );
+  assert([kinds].flat().includes(error.failure.kind), error.message);
+  return error;
+}
