@@ -64,7 +64,7 @@ async function hunt(
   // Each message was either read or counted as lost.
   assertEquals(seen.sequence, seen.messages + seen.lostMessages);
   assertGreaterOrEqual(seen.distance, seen.lostBytes);
-  if (Deno.args.includes("--counts")) console.log(seen);
+  if (Deno.args.includes("--figures")) console.log(seen);
 }
 
 for (
