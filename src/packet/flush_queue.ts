@@ -86,8 +86,9 @@
  * **Limits.** Threads that share a writer with one that dies, while that switches or has something
  * open, may wait for it until their time is over; the writer is to be given up as a whole. A
  * process that is killed while it makes a packet of a run may take the run's buffer with it. A
- * writer holds the buffer of its latest segment until it is disposed of, so a pool needs more
- * buffers than a queue has writers.
+ * writer holds the buffer of its latest segment until it is disposed of, and one more if it makes
+ * packets, so a pool needs more buffers than a queue has writers. Messages of different writers come
+ * in no order, also if one thread has disposed of one writer and then made another.
  *
  * Proven by: tests/packet/flush_queue_model_test.ts, for two writing threads and a flusher with buffers of
  * a plain pool; tests/packet/flush_queue_pool_model_test.ts, with those of a real one; and

@@ -42,7 +42,8 @@ export interface WriterHandle extends Handle {
  * A message is visible to nobody before it is committed, and to the flusher not before
  * {@link Writer.flush}, which serves all messages that were committed until then at once. The flusher
  * gets the messages of a writer in the order in which they were reserved, and each as soon as all
- * reservations before it have ended, in whichever order that happens.
+ * reservations before it have ended, in whichever order that happens. Those of different writers come
+ * in no order.
  *
  * @example Usage
  * ```ts
