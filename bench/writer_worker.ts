@@ -36,9 +36,9 @@ export const CONTROL = {
 } as const;
 
 /** The bytes of a message. */
-export const MESSAGE_BYTES = 60;
+const MESSAGE_BYTES = 60;
 /** The same in words. All messages are so long, so all begin at whole words. */
-export const MESSAGE_WORDS: number = MESSAGE_BYTES / 4;
+const MESSAGE_WORDS = MESSAGE_BYTES / 4;
 
 /** How far the sender of a port may be ahead. */
 const PORT_AHEAD = 1024;
@@ -89,7 +89,7 @@ export function expectedSum(messages: number): number {
 }
 
 /** Sums the messages of a run up. */
-export function sumOf(words: Int32Array, offset: number, length: number): number {
+function sumOf(words: Int32Array, offset: number, length: number): number {
   let sum = 0;
   const end = (offset + length) >> 2;
   for (let at = offset >> 2; at < end; at += MESSAGE_WORDS) sum = (sum + words[at]!) | 0;

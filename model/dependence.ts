@@ -134,7 +134,7 @@ export function footprint(
 }
 
 /** A number for the `ordinal`-th operation of a thread, the same in every execution. */
-export function eventKey(thread: number, ordinal: number): number {
+function eventKey(thread: number, ordinal: number): number {
   return ordinal * MAX_THREADS + thread;
 }
 

@@ -351,7 +351,7 @@ export function initialise(buffer: ModelBuffer, start: number, size: number, ent
   initialised.fill(1, start, start + size);
 }
 
-export function uninitialise(entry: Entry): void {
+function uninitialise(entry: Entry): void {
   if (entry.initialisedBefore === undefined) return;
   entry.buffer!.initialised!.set(entry.initialisedBefore, entry.start);
 }

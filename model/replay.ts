@@ -32,7 +32,7 @@ export function encodeSchedule(trace: readonly Entry[]): string {
  *
  * @throws {TypeError} If the text is not a schedule.
  */
-export function decodeSchedule(text: string): number[] {
+function decodeSchedule(text: string): number[] {
   if (!/^([a-h]\d+)*$/.test(text)) {
     throw new TypeError(
       `Cannot replay: expected letters a to h, each with a count, such as "a3b1", received "${text}"`,

@@ -36,7 +36,7 @@ export function trackView<T extends AnyTypedArray | DataView>(
 }
 
 /** A private copy of what a tracked view shows now; logged as one plain read. */
-export function snapshot(calls: Calls, view: View): AnyTypedArray {
+function snapshot(calls: Calls, view: View): AnyTypedArray {
   const real = view.real as AnyTypedArray;
   const bytes = calls.read(view.buffer, view.offset, real.byteLength);
   return new (real.constructor as new (buffer: ArrayBufferLike) => AnyTypedArray)(bytes.buffer);

@@ -37,6 +37,25 @@ export async function passes<State, T extends Threads<State>>(
   return report;
 }
 
+/** How many schedules {@linkcode passesAtRandom} tries. */
+const RANDOM_SCHEDULES = 40;
+
+/** Fails if one of some random schedules does: for models that are too large to visit them all. */
+export async function passesAtRandom<State, T extends Threads<State>>(
+  model: ExploreOptions<State, T>,
+  seed: number,
+): Promise<void> {
+  await explore({
+    clock: "virtual",
+    strategy: "pct",
+    depth: 4,
+    executions: RANDOM_SCHEDULES,
+    allowIncomplete: true,
+    ...model,
+    seed,
+  });
+}
+
 /** Fails unless some schedule fails in this way, or one of these; returns what is said of it. */
 export async function fails<State, T extends Threads<State>>(
   kinds: FailureKind | readonly FailureKind[],

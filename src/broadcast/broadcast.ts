@@ -2,18 +2,21 @@
  * A broadcast ring: one writer, any number of readers, and no backpressure. The writer never waits;
  * a reader that is lapped is told what it lost, and never gets a torn message.
  *
- * The writer appends frames with plain stores and publishes any number of them by one exchange of
- * the position. The data is a power of two of bytes, cut into equal segments; each has an *epoch*,
+ * The writer appends frames with plain stores and publishes any number of them by one
+ * compareExchange of the position. The data is a power of two of bytes, cut into equal segments; each has an *epoch*,
  * which says how often the writer has entered it. Positions count bytes since the ring was made;
  * one lap of the ring is `capacity` of them. The words are drawn in `layout.ts`.
  *
  *     word           its value, and who changes it
  *     writer         who writes; compareExchange by who becomes the writer, or gives the ring up
- *     position       what is published, and whether somebody may sleep or takes over.
- *                    compareExchange by the writer; by readers, who set a bit before they sleep
+ *     position       what is published, whether somebody may sleep, and who took over.
+ *                    compareExchange by the writer; by readers, who set a bit before they sleep; by
+ *                    who takes over
  *     position high  the position / 2^31: raised by the writer before the position
  *     epoch[s]       in lap L (from 0) it is 16 L before the writer enters segment s, and 16 (L + 1)
- *                    after. compareExchange by the writer; readers add 0
+ *                    after. compareExchange by the writer, and by who takes over; readers add 0
+ *     cut[s]         where the frames of segment s end, if somebody took over there: compareExchange
+ *                    by who takes over, before the epoch says so
  *     mark[s]        where in segment s the first frame begins, and the number of messages before:
  *                    written by the writer in segments that it has entered, before it publishes
  *                    anything past the segment's start

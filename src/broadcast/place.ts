@@ -35,9 +35,9 @@ export interface Place {
 }
 
 /** What {@link sequenceAt} returns for a position that is overwritten. */
-export const OVERWRITTEN = -1;
+const OVERWRITTEN = -1;
 /** What {@link sequenceAt} returns for a position at which no frame begins. */
-export const NO_FRAME = -2;
+const NO_FRAME = -2;
 
 /** Writes the mark of the segment that begins at `start`, and is entered. */
 export function writeMark(ring: Ring, start: number, { position, sequence }: Place): void {
@@ -97,14 +97,6 @@ export function findPlace(ring: Ring, reach: number): Place {
     if (reach > ring.capacityBytes && loadPosition(words) === published) return findLatest(ring);
     reach += segmentBytes;
   }
-}
-
-/**
- * What a reader throws that finds no place to begin at: if a writer is lost in the moment in which
- * it takes over, and so is who takes over from it, and so on.
- */
-export function noPlaceError(): Error {
-  return new Error("Cannot begin to read as one writer after the other was lost as it took over");
 }
 
 /** The mark of the segment at `start`, if it is retained and has frames. */
@@ -193,7 +185,11 @@ function findLatest(ring: Ring): Place {
     const position = loadPosition(ring.words);
     const sequence = sequenceAt(ring, position, position);
     if (sequence >= 0) return { position, sequence };
-    // The writer must have gone on meanwhile.
-    if (loadPosition(ring.words) === position) throw noPlaceError();
+    // The writer must have gone on meanwhile, unless one after the other was lost as it took over.
+    if (loadPosition(ring.words) === position) {
+      throw new Error(
+        "Cannot begin to read as one writer after the other was lost as it took over",
+      );
+    }
   }
 }

@@ -15,12 +15,11 @@ import {
   type Writer,
   type WriterHandle,
 } from "@busbar/busbar";
-import { explore } from "@busbar/busbar/model";
 import fc from "fast-check";
+import { passesAtRandom } from "../verdicts.ts";
 import { PlainPool, type PlainPoolHandle } from "./plain_pool.ts";
 
 const RUNS = Number(Deno.args[0] ?? 12);
-const SCHEDULES = 40;
 const BUFFER = 16;
 
 interface State {
@@ -138,7 +137,7 @@ Deno.test("random programs of writers under random schedules lose, tear and reor
         ...Object.fromEntries(programs.map((program, i) => ["abc"[i]!, perform(program, i)])),
         flusher: receive(programs.length),
       };
-      await explore({
+      await passesAtRandom({
         setup(): State {
           const pool = PlainPool.create(BUFFER, buffers, true);
           const queue = FlushQueue.create({
@@ -164,14 +163,8 @@ Deno.test("random programs of writers under random schedules lose, tear and reor
           }
           assertEquals(PlainPool.attach(state.pool).freeCount, buffers);
         },
-        clock: "virtual",
-        strategy: "pct",
-        depth: 4,
-        seed,
-        executions: SCHEDULES,
-        allowIncomplete: true,
         maxSteps: 20_000,
-      });
+      }, seed);
     }),
     { numRuns: RUNS },
   );

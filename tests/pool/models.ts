@@ -100,7 +100,7 @@ function until(box: Int32Array, word: number): void {
 }
 
 /** Tells others that something is prepared. */
-export const tellReady = (box: Int32Array): void => tell(box, READY);
+const tellReady = (box: Int32Array): void => tell(box, READY);
 
 /** Waits until another thread has prepared something. */
 export const untilReady = (box: Int32Array): void => until(box, READY);

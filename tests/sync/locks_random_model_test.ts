@@ -8,12 +8,11 @@
  */
 
 import { type Guard, Mutex, RwLock, Semaphore, type WaitOptions } from "@busbar/busbar";
-import { explore } from "@busbar/busbar/model";
 import fc from "fast-check";
+import { passesAtRandom } from "../verdicts.ts";
 import { sharedWords } from "./models.ts";
 
 const RUNS = Number(Deno.args[0] ?? 60);
-const SCHEDULES = 40;
 
 /** The four doors of a lock. */
 interface Doors {
@@ -103,16 +102,10 @@ async function holds<Handle>(
   };
   await fc.assert(
     fc.asyncProperty(programs, fc.integer(), async (threads, seed) => {
-      await explore({
+      await passesAtRandom({
         setup: () => ({ handle: create(), data: sharedWords(1) }),
         threads: Object.fromEntries(threads.map((steps, i) => ["abc"[i]!, body(steps)])),
-        clock: "virtual",
-        strategy: "pct",
-        depth: 4,
-        seed,
-        executions: SCHEDULES,
-        allowIncomplete: true,
-      });
+      }, seed);
     }),
     { numRuns: RUNS },
   );

@@ -9,7 +9,7 @@ import { deadlineAfter, remainingMs, type WaitOptions } from "../../memory/sleep
 import type { BufferPool } from "../../pool/buffer_pool.ts";
 
 /** There may be room without a buffer. */
-export const REOPENED = -2;
+const REOPENED = -2;
 
 /** The tasks of a thread that wait for room in one writer. */
 export class Reopening {
