@@ -10,7 +10,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { FlushQueue, type FlushQueueHandle, type Writer, type WriterHandle } from "@busbar/busbar";
 import { spawn } from "@busbar/busbar/model";
-import { CURRENT, FLUSHED, Shape } from "../../src/packet/flushing/flush_queue_layout.ts";
+import { CLOSED, CURRENT, FLUSHED, Shape } from "../../src/packet/flushing/flush_queue_layout.ts";
 import { tampered } from "../tamper.ts";
 import { fails, passes } from "../verdicts.ts";
 import { PlainPool, type PlainPoolHandle } from "./plain_pool.ts";
@@ -167,23 +167,39 @@ Deno.test("shared writer: three threads find a buffer full at once, one switches
   });
 });
 
-Deno.test("shared writer: one reserves what is left of a buffer while another, for whom it is too little, closes it", async () => {
-  const twoThirdsFull = () => {
-    const state = queue()();
-    share([7, 7], 6)(state);
-    return state;
-  };
-  await passes({
-    setup: twoThirdsFull,
-    threads: { short: share([1], 4), long: share([2], 8) },
-    check(state) {
+/** One that reserves what is left of a buffer, and one for whom that is too little. */
+function closing(long: (state: State) => void) {
+  return {
+    setup() {
+      const state = queue()();
+      share([7, 7], 6)(state);
+      return state;
+    },
+    threads: { short: share([1], 4), long },
+    check(state: State) {
       const flusher = open(state).queue.flusher();
       const seen: number[] = [];
       while (flusher.poll()) while (flusher.next()) seen.push(...flusher.take());
       const length = (value: number) => seen.filter((other) => other === value).length;
       assertEquals([length(7), length(1), length(2)], [12, 4, 8]);
     },
-  });
+  };
+}
+
+Deno.test("shared writer: one reserves what is left of a buffer while another, for whom it is too little, closes it", async () => {
+  await passes(closing(share([2], 8)));
+});
+
+Deno.test("broken twin: a segment that is closed by a load and a store loses a reservation", async () => {
+  const long = tampered(share([2], 8), (proper) => ({
+    or(view: View, index: number, bits: number) {
+      if (bits !== CLOSED) return proper.or(view, index, bits);
+      const before = proper.load(view, index);
+      proper.store(view, index, before | bits);
+      return before;
+    },
+  }));
+  await fails("assertion", closing(long));
 });
 
 Deno.test("shared writer: a thread that waits for a buffer gets the one the flusher gives back", async () => {
