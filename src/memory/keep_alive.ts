@@ -17,10 +17,10 @@ let timer: ReturnType<typeof setInterval> | undefined;
 /**
  * Keeps the process alive until the result is called, which must happen once.
  *
- * Under a checker nothing is done: its threads have neither timers nor a process.
+ * Nothing is done where there is neither a process nor a timer: under a checker, or in a worklet.
  */
 export function keepAlive(): () => void {
-  if (isObserved()) return letGoOfNothing;
+  if (isObserved() || globalThis.setInterval === undefined) return letGoOfNothing;
   if (holds++ === 0) timer = setInterval(() => {}, LONGEST_TIMER_MS);
   return letGo;
 }

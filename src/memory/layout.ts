@@ -53,6 +53,37 @@ export function checkInteger(
   );
 }
 
+/**
+ * Refuses `options` that are no object.
+ *
+ * @param action What cannot be done otherwise, as in `Cannot ${action}`.
+ */
+export function checkOptions(action: string, options: unknown): void {
+  if (typeof options === "object" && options !== null) return;
+  throw new TypeError(
+    `Cannot ${action} as 'options' must be an object: received ${describe(options)}`,
+  );
+}
+
+/**
+ * Refuses what is no array of bytes, which a copy would convert.
+ *
+ * By its shape, not its class, since views of other realms and under a checker have other classes.
+ *
+ * @param action What cannot be done otherwise, as in `Cannot ${action}`.
+ * @param name The parameter that holds the value.
+ */
+export function checkBytes(action: string, name: string, value: unknown): void {
+  const bytes = value as Partial<Uint8Array> | null | undefined;
+  if (
+    bytes?.BYTES_PER_ELEMENT === 1 && typeof bytes.set === "function" &&
+    typeof bytes.length === "number"
+  ) return;
+  throw new TypeError(
+    `Cannot ${action} as '${name}' must be a Uint8Array: received ${describe(value)}`,
+  );
+}
+
 /** Refuses a `value` that is not a power of two from `min` to `max`. */
 export function checkPowerOfTwo(
   action: string,

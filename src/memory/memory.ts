@@ -8,7 +8,14 @@
  */
 
 import { checkHandle, type Handle } from "./handle.ts";
-import { alignUp, CACHE_LINE_BYTES, checkInteger, checkPowerOfTwo, describe } from "./layout.ts";
+import {
+  alignUp,
+  CACHE_LINE_BYTES,
+  checkInteger,
+  checkOptions,
+  checkPowerOfTwo,
+  describe,
+} from "./layout.ts";
 
 const KIND = "busbar.memory";
 const VERSION = 1;
@@ -51,10 +58,20 @@ export class Memory {
   /**
    * Takes a new block of shared memory, all zero.
    *
+   * @throws {TypeError} If `options` is no object.
    * @throws {RangeError} If `byteLength` is not a whole number of bytes, or more than can be had.
+   * @throws {Error} If the platform has no shared memory: a page must be cross-origin isolated.
    */
   static create(options: MemoryOptions): Memory {
+    checkOptions("create memory", options);
     checkInteger("create memory", "byteLength", options.byteLength, 1);
+    if (globalThis.SharedArrayBuffer === undefined) {
+      throw new Error(
+        "Cannot create memory as SharedArrayBuffer is not defined: a page needs cross-origin " +
+          "isolation, which the headers 'Cross-Origin-Opener-Policy: same-origin' and " +
+          "'Cross-Origin-Embedder-Policy: require-corp' give it",
+      );
+    }
     return new Memory(new SharedArrayBuffer(options.byteLength), 0);
   }
 
@@ -121,6 +138,7 @@ export class Memory {
    * Blocks while `view[index]` holds `value`, until notified or the timeout has passed.
    *
    * @param timeoutMs In milliseconds; for ever by default.
+   * @throws {TypeError} If the platform forbids this thread to block, as the main thread of a page.
    */
   wait(
     view: Int32Array,
@@ -128,7 +146,16 @@ export class Memory {
     value: number,
     timeoutMs: number = Infinity,
   ): "ok" | "not-equal" | "timed-out" {
-    return Atomics.wait(view, index, value, timeoutMs);
+    try {
+      return Atomics.wait(view, index, value, timeoutMs);
+    } catch (cause) {
+      if (!(cause instanceof TypeError)) throw cause;
+      throw new TypeError(
+        "Cannot block as this thread may not call Atomics.wait, like the main thread of a page: " +
+          "await the method whose name ends in Async instead, such as lockAsync() for lock()",
+        { cause },
+      );
+    }
   }
 
   /**

@@ -69,6 +69,7 @@ export class Region<Kind extends string> {
    * Takes a new region, zero but for magic and version.
    *
    * @param memory Where to take it from; a memory of its own if undefined.
+   * @throws {TypeError} If `memory` is none.
    * @throws {RangeError} If the memory has not enough free bytes.
    */
   static create<Kind extends string>(
@@ -77,6 +78,11 @@ export class Region<Kind extends string> {
     memory: Memory | undefined,
   ): Region<Kind> {
     memory ??= Memory.create({ byteLength });
+    if (typeof memory?.allocate !== "function") {
+      throw new TypeError(
+        `Cannot create '${kind.kind}' as 'memory' must be a Memory: received ${describe(memory)}`,
+      );
+    }
     const byteOffset = memory.allocate(byteLength, ALIGNMENT);
     const region = new Region(kind, memory, byteOffset, byteLength);
     region.words[MAGIC] = kind.magic;

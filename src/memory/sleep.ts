@@ -15,10 +15,15 @@
  * Sleepers of a word wake in the order in which they fell asleep. What wakes a sleeper is no
  * promise: it attempts again, and may find that another was quicker.
  *
- * **Giving up.** One whose time is over attempts a last time, so that a wake-up which came at that
- * moment is not lost on it. An asynchronous wait cannot be taken back one by one; one that is
+ * **Giving up.** A waiter whose time is over attempts a last time, so that a wake-up which came at
+ * that moment is not lost on it. An asynchronous wait cannot be taken back one by one; one that is
  * aborted wakes *all* sleepers of the word, itself among them, and they look again: a wake-up that
  * it had got already, or gets until then, is passed on by that.
+ *
+ * A wait that ends without success leaves things as they were: it calls `giveUp`, which takes back
+ * the marks of its attempts, once, whatever ended it. That may be the time, an abort, an attempt
+ * that throws, or a platform that forbids this thread to wait. So no primitive needs a `finally` of
+ * its own for what an attempt left behind.
  *
  * **Both at once.** A thread that blocks cannot resume what it awaits. So it wakes all sleepers of
  * the word first, its own asynchronous waits among them: a wake-up that one of those had got
@@ -32,8 +37,9 @@
  */
 
 import { keepAlive } from "./keep_alive.ts";
-import { describe } from "./layout.ts";
+import { checkOptions, describe } from "./layout.ts";
 import type { Memory } from "./memory.ts";
+import { deferred, now } from "./platform.ts";
 
 /** For how long to wait. */
 export interface WaitOptions {
@@ -83,18 +89,25 @@ export class SleepWord {
   /**
    * Blocks until an attempt succeeds, or the time is over.
    *
+   * @param giveUp Takes back what the attempts left, if the wait ends without success.
    * @returns Whether one succeeded.
    * @throws {RangeError} If `timeoutMs` is negative.
+   * @throws {TypeError} If the platform forbids this thread to block.
    */
-  sleepUntil(attempt: Attempt, timeoutMs: number): boolean {
+  sleepUntil(attempt: Attempt, timeoutMs: number, giveUp?: () => void): boolean {
     const deadline = deadlineAfter(timeoutMs);
     if (this.isAwaited) this.notify();
-    for (;;) {
-      const value = attempt();
-      if (value === undefined) return true;
-      const remaining = remainingMs(deadline);
-      if (remaining <= 0) return false;
-      this.#memory.wait(this.#words, this.#index, value, remaining);
+    let hasSucceeded = false;
+    try {
+      for (;;) {
+        const value = attempt();
+        if (value === undefined) return hasSucceeded = true;
+        const remaining = remainingMs(deadline);
+        if (remaining <= 0) return false;
+        this.#memory.wait(this.#words, this.#index, value, remaining);
+      }
+    } finally {
+      if (!hasSucceeded) giveUp?.();
     }
   }
 
@@ -104,19 +117,27 @@ export class SleepWord {
    * @throws {RangeError} If `timeoutMs` is negative.
    * @throws The signal's reason, if it is aborted.
    */
-  async sleepUntilAsync(attempt: Attempt, options: WaitOptions): Promise<boolean> {
+  async sleepUntilAsync(
+    attempt: Attempt,
+    options: WaitOptions,
+    giveUp?: () => void,
+  ): Promise<boolean> {
     checkWaitOptions(options);
     const { signal, timeoutMs = Infinity } = options;
     const deadline = deadlineAfter(timeoutMs);
-    let value = attempt();
-    if (value === undefined) return true;
-    const aborted = Promise.withResolvers<void>();
+    const aborted = deferred();
     const onAbort = () => aborted.resolve();
-    signal?.addEventListener("abort", onAbort);
-    const letGo = keepAlive();
-    this.#awaiting++;
+    let hasSucceeded = false;
+    let release: (() => void) | undefined;
     try {
       for (;;) {
+        const value = attempt();
+        if (value === undefined) return hasSucceeded = true;
+        if (release === undefined) {
+          signal?.addEventListener("abort", onAbort);
+          release = keepAlive();
+          this.#awaiting++;
+        }
         const remaining = remainingMs(deadline);
         if (remaining <= 0) return false;
         const sleep = this.#memory.waitAsync(this.#words, this.#index, value, remaining);
@@ -125,13 +146,14 @@ export class SleepWord {
           this.notify();
           throw signal.reason;
         }
-        value = attempt();
-        if (value === undefined) return true;
       }
     } finally {
-      this.#awaiting--;
-      letGo();
-      signal?.removeEventListener("abort", onAbort);
+      if (release !== undefined) {
+        this.#awaiting--;
+        release();
+        signal?.removeEventListener("abort", onAbort);
+      }
+      if (!hasSucceeded) giveUp?.();
     }
   }
 }
@@ -163,11 +185,7 @@ export function checkTimeout(timeoutMs: number): void {
  * @throws The signal's reason, if it is aborted.
  */
 export function checkWaitOptions(options: WaitOptions): void {
-  if (typeof options !== "object" || options === null) {
-    throw new TypeError(
-      `Cannot wait as 'options' must be an object: received ${describe(options)}`,
-    );
-  }
+  checkOptions("wait", options);
   const { signal, timeoutMs } = options;
   if (timeoutMs !== undefined) checkTimeout(timeoutMs);
   if (signal === undefined) return;
@@ -186,10 +204,10 @@ export function checkWaitOptions(options: WaitOptions): void {
  */
 export function deadlineAfter(timeoutMs: number): number {
   checkTimeout(timeoutMs);
-  return timeoutMs === Infinity ? Infinity : performance.now() + timeoutMs;
+  return timeoutMs === Infinity ? Infinity : now() + timeoutMs;
 }
 
 /** How many milliseconds it is until `deadline`. */
 export function remainingMs(deadline: number): number {
-  return deadline === Infinity ? Infinity : deadline - performance.now();
+  return deadline === Infinity ? Infinity : deadline - now();
 }

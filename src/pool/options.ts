@@ -6,6 +6,7 @@
 
 import type { Memory } from "../memory/memory.ts";
 import { isObserved } from "../memory/observer.ts";
+import { randomIdentity } from "../memory/platform.ts";
 import type { RegionHandle } from "../memory/region.ts";
 import type { WaiterQueueHandle } from "../sync/waiter_queue.ts";
 import { checkShape, mostTickets, type Shape } from "./layout.ts";
@@ -91,7 +92,7 @@ export function shapeOf(options: BufferPoolSize & Pick<BufferPoolOptions, "debug
   } = options;
   const tickets = options.tickets ?? Math.min(DEFAULT_TICKETS, mostTickets(threads));
   // Under a checker nothing may be left to chance.
-  const identity = isObserved() ? 0 : crypto.getRandomValues(new Int32Array(1))[0]!;
+  const identity = isObserved() ? 0 : randomIdentity();
   const shape = { bufferSize, batchCount, batchSize, threads, tickets, debug, identity };
   checkShape(shape);
   return shape;

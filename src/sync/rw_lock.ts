@@ -3,8 +3,8 @@
  *
  * Layout (32-bit words, one cache line):
  *
- *     0       1         2       3
- *     | magic | version | state | readers' turn |
+ *     0       1         2       3               4
+ *     | magic | version | state | readers' turn | waiting writers |
  *
  * The state, changed by read-modify-write only:
  *
@@ -12,46 +12,64 @@
  *     | writers wait | readers wait | writer | number of readers |
  *       marks: somebody may sleep     inside   inside
  *
- * Readers sleep on their turn, writers on the state, so no wake-up reaches the wrong kind. The turn is
- * a count: whoever wakes readers adds 1 to it first, and a reader falls asleep only while it is what
- * it was before its look at the state. The state is *free* if nobody is inside, marks or not.
+ *     readers' turn    goes up by 1 when readers that sleep are to enter: added to by whoever wakes
+ *                      them, before it does
+ *     waiting writers  how many writers wait, or are about to: added to and subtracted from by each
+ *
+ * Readers sleep on their turn, writers on the state, so no wake-up reaches the wrong kind. A reader
+ * falls asleep only while the turn is what it was before its look at the state. The state is *free*
+ * if nobody is inside, marks or not.
  *
  * **Reading.** A reader enters, adding 1 to the number, if no writer is inside and none waits. Else
- * it marks that readers wait, and sleeps. Once it has slept it enters even past writers that wait:
- * whoever woke it counts on it, be it that it fell asleep only after the turn was given. The last
- * reader to leave hands on to a writer, if the mark says that one may wait.
+ * it marks that readers wait, and sleeps. Once the turn has changed since it began to wait, it enters
+ * even past writers that wait. As long as it has not, the reader has no precedence, whether it looks
+ * again because its time is over or because some other wait was given up. The last reader to leave
+ * hands on to a writer, if the mark says that one may wait.
  *
- * **Writing.** A writer enters if the state is free. Else it marks that writers wait, and sleeps
- * while the state is what it left: it never spins, since nobody can enter past its mark, and each
- * reader inside leaves once. One that has slept enters with the mark, since others may sleep still.
- * When it leaves it takes the readers' mark away and hands on to *all* readers that sleep; if there
- * are none, to one writer.
+ * **Writing.** A writer enters if the state is free. Else it counts itself among the waiting writers,
+ * marks that writers wait, and sleeps while the state is what it left: it never spins, since nobody
+ * can enter past its mark, and each reader inside leaves once. A writer that has waited enters with
+ * the mark, since others may sleep still. When it leaves it takes the readers' mark away and hands
+ * on to *all* readers that sleep; if there are none, to one writer.
  *
  * **Handing on to a writer** wakes one. If none sleeps, the mark was left by one that has gone: it
  * is taken away, and readers that waited because of it get their turn. Should other writers have
  * come and gone meanwhile, the mark may again be that of one that sleeps: so all writers that sleep
  * by then look again.
  *
- * **Giving up.** A writer that gives up cannot know whether its mark is another's, too. It takes
- * both marks away and wakes everybody: who still waits marks again. A reader that is aborted does
- * the same, for it may have been woken already, and writers count on it; a reader whose time is
- * over looks a last time, which is as good.
+ * **Giving up.** A writer that gives up leaves the mark to the other waiting writers, if the count
+ * says that there are any; as the last one it takes the mark away, and readers that waited because
+ * of it get their turn. A writer counts itself before it marks, so one that comes meanwhile is either
+ * counted, or finds its mark gone and marks again. A wake-up that was meant for the writer is not
+ * lost: if its time is over it looks a last time, and finds somebody inside, who will hand on; if it
+ * was aborted all writers that sleep look again. A reader that gives up leaves its mark, which costs
+ * at most a needless wake-up.
  *
- * **Why nobody is forgotten.** One falls asleep only while somebody is inside that will find its
+ * **A reader that does not enter** may have been woken by a thread that relies on it to come in and
+ * to hand on: because it is aborted, or because it fell asleep between the change of the turn and
+ * the wake-up, and so has no precedence. If it finds the state free although writers wait, it wakes
+ * one of them; if none sleeps, and none is counted, it takes the mark away.
+ *
+ * **Why nobody is forgotten.** A thread falls asleep only while somebody is inside that will find its
  * mark, or, a reader, while a writer sleeps that will be inside. If the state is free and writers
  * sleep, then somebody is about to take it: a writer that was woken, which enters or marks again;
- * or a reader that was woken, which enters and hands on when the last one leaves, or finds a
- * writer inside, which hands on when it leaves.
+ * or a reader that was woken, which enters and hands on when the last one leaves, or finds somebody
+ * inside, who hands on when they leave, or hands on itself.
  *
  * **Preference.** Neither kind starves the other: while a writer waits, newcomers that would read
  * wait behind it; and the readers that slept while a writer was inside enter before the next
- * writer. Only a newcomer that comes between a wake-up and its effect is ahead of its turn.
+ * writer. Only a newcomer that comes between a wake-up and its effect is ahead of its turn. A call
+ * that blocks enters past waiting writers if its thread reads already, or has a task that waits to
+ * write: those could not go on before the thread does. A task that awaits is given no such way,
+ * or the overlapping reads of one thread could keep writers out for ever.
  *
  * **Happens before.** Every change of the state is a read-modify-write, so all that was done inside
  * happens before what is done by those that enter later.
  *
  * **Limits.** A thread that is ended inside never leaves. One that is ended asleep may take a wake-up
- * with it, until `wakeAll` makes the others look again.
+ * with it, until `wakeAll` makes the others look again; a writer remains counted, so that a mark
+ * which other writers leave behind when they give up stays until the last reader leaves. See
+ * `src/when_a_worker_dies.md`.
  *
  * Proven by: tests/sync/rw_lock_model_test.ts, which says what was explored.
  *
@@ -82,13 +100,14 @@ export interface RwLockOptions {
 
 const KIND: RegionKind<"busbar.rw_lock"> = {
   kind: "busbar.rw_lock",
-  version: 1,
+  version: 2,
   magic: 0x72776c6b, // "rwlk"
 };
 const BYTES = CACHE_LINE_BYTES;
 
 const STATE = FIRST_WORD;
 const READERS_TURN = FIRST_WORD + 1;
+const WAITING_WRITERS = FIRST_WORD + 2;
 
 const FREE = 0;
 /** One reader. */
@@ -100,6 +119,12 @@ const WRITERS_WAIT = 1 << 31;
 const INSIDE: number = WRITER | (WRITER - 1);
 /** What a reader waits for, unless its turn has come. */
 const WRITING: number = WRITER | WRITERS_WAIT;
+
+/** How one waits: as {@link SleepWord.sleepUntil} takes it. */
+interface Wait {
+  readonly attempt: Attempt;
+  readonly giveUp: () => void;
+}
 
 /**
  * A reader-writer lock: many readers, or one writer, are inside at a time.
@@ -142,6 +167,7 @@ export class RwLock {
     this.#writers = new SleepWord(region.memory, region.words, STATE);
     region.label("state", STATE);
     region.label("readersTurn", READERS_TURN);
+    region.label("waitingWriters", WAITING_WRITERS);
   }
 
   /**
@@ -180,7 +206,7 @@ export class RwLock {
   /**
    * Enters as a reader; blocks while a writer is inside or waits.
    *
-   * One that reads already enters past writers that wait, since they wait for it.
+   * A thread that reads already enters past writers that wait, since they wait for it.
    *
    * @returns What leaves again.
    * @throws {Error} If this thread is inside as the writer: it would wait for itself.
@@ -207,6 +233,9 @@ export class RwLock {
 
   /**
    * Enters as a reader; waits, without blocking, while a writer is inside or waits.
+   *
+   * A task that reads must not await another read of the same lock: if a writer has come between, it
+   * waits for the first read, and the second one for the writer. Nor must a task that writes.
    *
    * @returns What leaves again.
    * @throws The signal's reason, if it is aborted.
@@ -279,7 +308,9 @@ export class RwLock {
    * it stays among the sleepers, and the next wake-up would be its.
    */
   wakeAll(): void {
-    this.#giveUp();
+    Atomics.and(this.#words, STATE, ~(READERS_WAIT | WRITERS_WAIT));
+    this.#writers.notify();
+    this.#giveReadersTurn();
   }
 
   #tryReading(): boolean {
@@ -348,8 +379,27 @@ export class RwLock {
   #handOnToWriter(): void {
     if (this.#writers.notify(1) > 0) return;
     // Once anybody is inside, it is for them to hand on when they leave.
-    for (let seen = WRITERS_WAIT; (seen & INSIDE) === 0 && (seen & WRITERS_WAIT) !== 0;) {
-      const found = Atomics.compareExchange(this.#words, STATE, seen, FREE);
+    this.#unmark(WRITERS_WAIT, INSIDE);
+  }
+
+  /**
+   * For a reader that does not enter: it may have been woken by a thread that relies on it to hand
+   * on. A writer that is counted and does not sleep is about to look by itself.
+   */
+  #handOnInstead(state: number): void {
+    if ((state & INSIDE) !== 0 || (state & WRITERS_WAIT) === 0) return;
+    if (this.#writers.notify(1) > 0) return;
+    if (Atomics.load(this.#words, WAITING_WRITERS) === 0) this.#unmark(state, INSIDE);
+  }
+
+  /**
+   * Takes both marks away while the writers' one stands, and none of the bits `unless` is set; then
+   * everybody that waits because of them looks again.
+   */
+  #unmark(seen: number, unless: number): void {
+    while ((seen & WRITERS_WAIT) !== 0 && (seen & unless) === 0) {
+      const left = seen & ~(WRITERS_WAIT | READERS_WAIT);
+      const found = Atomics.compareExchange(this.#words, STATE, seen, left);
       if (found === seen) {
         // A writer may have come, and fallen asleep, since we found none: the mark was its, too.
         this.#writers.notify();
@@ -360,83 +410,86 @@ export class RwLock {
     }
   }
 
-  /** Lets everybody look again, and mark again whatever they wait for. */
-  #giveUp(): void {
-    Atomics.and(this.#words, STATE, ~(READERS_WAIT | WRITERS_WAIT));
-    this.#writers.notify();
-    this.#giveReadersTurn();
-  }
-
-  /** Before this thread blocks: what it awaits may have been woken, and could not enter meanwhile. */
+  /**
+   * Before this thread blocks: tasks of it that wait here may have been woken and could not enter
+   * meanwhile, and none of them can take a wake-up while it is blocked. So all others look again.
+   */
   #passOn(): void {
-    if (this.#readers.isAwaited || this.#writers.isAwaited) this.#giveUp();
+    if (!this.#readers.isAwaited && !this.#writers.isAwaited) return;
+    this.#readers.notify();
+    this.#writers.notify();
   }
 
   #blockReading(timeoutMs: number): boolean {
     if (this.#isWriting) this.#refuse("read");
     this.#passOn();
     // Writers that wait for this thread cannot enter while it is blocked.
-    const against = this.#reading > 0 ? WRITER : WRITING;
-    return this.#readers.sleepUntil(this.#waitToRead(against), timeoutMs);
+    const cannotWait = this.#reading > 0 || this.#writers.isAwaited;
+    const { attempt, giveUp } = this.#waitToRead(cannotWait ? WRITER : WRITING);
+    return this.#readers.sleepUntil(attempt, timeoutMs, giveUp);
   }
 
   #blockWriting(timeoutMs: number): boolean {
     if (this.#isWriting || this.#reading > 0) this.#refuse("write");
     this.#passOn();
-    const isInside = this.#writers.sleepUntil(this.#waitToWrite(), timeoutMs);
-    if (!isInside) this.#giveUp();
-    return isInside;
+    const { attempt, giveUp } = this.#waitToWrite();
+    return this.#writers.sleepUntil(attempt, timeoutMs, giveUp);
   }
 
   async #awaitReading(options: WaitOptions): Promise<boolean> {
     checkWaitOptions(options);
     if (this.#tryReading()) return true;
-    try {
-      return await this.#readers.sleepUntilAsync(this.#waitToRead(WRITING), options);
-    } catch (reason) {
-      this.#giveUp();
-      throw reason;
-    }
+    const { attempt, giveUp } = this.#waitToRead(WRITING);
+    return await this.#readers.sleepUntilAsync(attempt, options, giveUp);
   }
 
   async #awaitWriting(options: WaitOptions): Promise<boolean> {
     checkWaitOptions(options);
     if (this.#tryWriting()) return true;
-    let isInside = false;
-    try {
-      return isInside = await this.#writers.sleepUntilAsync(this.#waitToWrite(), options);
-    } finally {
-      if (!isInside) this.#giveUp();
-    }
+    const { attempt, giveUp } = this.#waitToWrite();
+    return await this.#writers.sleepUntilAsync(attempt, options, giveUp);
   }
 
-  /** Attempts of a reader, which heeds `against` until it has slept. */
-  #waitToRead(against: number): Attempt {
-    let hasSlept = false;
+  /** A reader's wait, which heeds the bits `against` until its turn has come. */
+  #waitToRead(against: number): Wait {
     let seen = WRITER;
-    return () => {
-      // Whoever was woken is counted on.
-      if (hasSlept) against = WRITER;
-      hasSlept = true;
+    let firstTurn: number | undefined;
+    const attempt = () => {
       // Before the look at the state: who takes our mark away gives the next turn afterwards.
       const turn = Atomics.load(this.#words, READERS_TURN);
+      firstTurn ??= turn;
+      // The thread that gave the turn relies on us to enter, and to hand on when we leave.
+      if (turn !== firstTurn) against = WRITER;
       const state = this.#enter(READER, against, READERS_WAIT, 0, seen);
       if (state === undefined) return undefined;
+      this.#handOnInstead(state);
       seen = state & WRITERS_WAIT; // as a writer would leave it
       return turn;
     };
+    return { attempt, giveUp: () => this.#handOnInstead(Atomics.load(this.#words, STATE)) };
   }
 
-  /** Attempts of a writer. */
-  #waitToWrite(): Attempt {
+  /** A writer's wait. */
+  #waitToWrite(): Wait {
     let left = 0;
     let seen = READER;
-    return () => {
+    let isCounted = false;
+    /** Counts this writer out; says whether it was the last one. */
+    const countOut = () => isCounted && Atomics.sub(this.#words, WAITING_WRITERS, 1) === 1;
+    const attempt = () => {
+      // Before the mark: one that gives up takes the mark away only if it finds nobody counted.
+      if (!isCounted) Atomics.add(this.#words, WAITING_WRITERS, 1);
+      isCounted = true;
       const state = this.#enter(WRITER, INSIDE, WRITERS_WAIT, left, seen);
+      if (state === undefined) return void countOut();
       left = WRITERS_WAIT;
       seen = WRITERS_WAIT; // as the last reader would leave it
       return state;
     };
+    const giveUp = () => {
+      if (countOut()) this.#unmark(Atomics.load(this.#words, STATE), 0);
+    };
+    return { attempt, giveUp };
   }
 
   #refuse(action: string): never {

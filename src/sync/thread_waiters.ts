@@ -18,6 +18,7 @@
 
 import { keepAlive } from "../memory/keep_alive.ts";
 import { checkInteger } from "../memory/layout.ts";
+import { deferred, now } from "../memory/platform.ts";
 import {
   checkTimeout,
   checkWaitOptions,
@@ -170,7 +171,7 @@ export class ThreadWaiters implements Disposable {
     const value = this.#takeNow();
     if (value !== undefined || timeoutMs === 0) return value;
 
-    const { promise, resolve: settle, reject: fail } = Promise.withResolvers<void>();
+    const { promise, resolve: settle, reject: fail } = deferred();
     const waiter: Waiter = { value: undefined, deadline, settle, fail };
     const onAbort = () => settle();
     signal?.addEventListener("abort", onAbort);
@@ -281,11 +282,11 @@ export class ThreadWaiters implements Disposable {
 
   /** Lets go of waiters whose time is over. */
   #expire(): void {
-    const now = performance.now();
-    if (now < this.#nextDeadline) return;
+    const time = now();
+    if (time < this.#nextDeadline) return;
     this.#nextDeadline = Infinity;
     for (const waiter of this.#awaiting) {
-      if (waiter.deadline <= now) {
+      if (waiter.deadline <= time) {
         this.#awaiting.delete(waiter);
         waiter.settle();
       } else if (waiter.deadline < this.#nextDeadline) {

@@ -42,6 +42,30 @@ function look(words: Int32Array): number {
   return first;
 }
 
+/**
+ * Reads with little patience, and stays inside for a while, so that readers overlap; until a writer
+ * was in, or `rounds` reads are done.
+ *
+ * @returns How many reads there were.
+ */
+export function readImpatiently({ handle, rounds, words }: Rounds & { handle: RwLockHandle }) {
+  const lock = RwLock.attach(handle);
+  let reads = 0;
+  while (reads < rounds && Atomics.load(words, 0) === 0) {
+    using guard = lock.tryRead(1);
+    if (guard === undefined) continue;
+    reads++;
+    Atomics.wait(words, 1, 0, 2);
+  }
+  return reads;
+}
+
+/** Writes once. */
+export function writeOnce({ handle, words }: Rounds & { handle: RwLockHandle }) {
+  using _guard = RwLock.attach(handle).write();
+  Atomics.store(words, 0, 1);
+}
+
 /** Changes the words under a mutex. */
 export function changeUnderMutex({ handle, rounds, words }: Rounds & { handle: MutexHandle }) {
   const mutex = Mutex.attach(handle);

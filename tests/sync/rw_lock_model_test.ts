@@ -27,6 +27,7 @@ type Body = (state: State) => number | Promise<number>;
 /** The words of a lock. */
 const STATE = 2;
 const READERS_TURN = 3;
+const WAITING_WRITERS = 4;
 const WRITER = 1 << 29;
 const WRITERS_WAIT = 1 << 31;
 
@@ -271,6 +272,90 @@ Deno.test("rw lock: a reader that comes while a writer waits does not enter befo
   }));
 });
 
+/** Reads until the flags `count` of those that wait meanwhile are up. */
+const readUntilDone = (count: number): Body => ({ handle, flags }) => {
+  using _guard = RwLock.attach(handle).read();
+  for (let done; (done = Atomics.load(flags, 0)) < count;) Atomics.wait(flags, 0, done);
+  return 0;
+};
+
+/** Does something while a writer waits, and says that it is done. */
+const whileWriterWaits = (
+  isWaiting: (words: Int32Array) => boolean,
+  body: (lock: RwLock) => void,
+): Body =>
+({ handle, flags }) => {
+  const words = new Int32Array(handle.memory.buffer);
+  while (!isWaiting(words)) Atomics.pause();
+  body(RwLock.attach(handle));
+  Atomics.add(flags, 0, 1);
+  Atomics.notify(flags, 0);
+  return 0;
+};
+
+const isMarked = (words: Int32Array) => (Atomics.load(words, STATE) & WRITERS_WAIT) !== 0;
+const isCounted = (words: Int32Array) => Atomics.load(words, WAITING_WRITERS) > 0;
+
+const impatient = whileWriterWaits(
+  isMarked,
+  (lock) => assertEquals(lock.tryRead(1), undefined, "it passed a writer that waits"),
+);
+/** Gives up beside another writer, which goes on waiting. */
+const quitWriting = whileWriterWaits(
+  isCounted,
+  (lock) => assertEquals(lock.tryWrite(1), undefined),
+);
+
+/** May not wait, as the main thread of a page. */
+const forbidden = (body: (state: State) => number) =>
+  tampered((state: State) => {
+    try {
+      return body(state);
+    } catch (error) {
+      if (!(error instanceof TypeError)) throw error;
+      return 0;
+    }
+  }, () => ({
+    wait() {
+      throw new TypeError("forbidden");
+    },
+  }));
+
+/** Writes once somebody reads. */
+const writeAfterReader: Body = (state) => {
+  while (RwLock.attach(state.handle).readers === 0) Atomics.pause();
+  return write(state);
+};
+
+Deno.test("rw lock: a reader whose time is over does not enter while a writer waits", async () => {
+  await passes(model({ first: readUntilDone(1), write: writeAfterReader, impatient }));
+});
+
+/** One of two writers gives up. */
+const oneOfTwoQuits = model({
+  first: readUntilDone(2),
+  write: writeAfterReader,
+  impatient,
+  quitter: quitWriting,
+});
+
+Deno.test("rw lock: a writer that gives up gives readers no way past another, in up to two preemptions", async () => {
+  await passes({ ...oneOfTwoQuits, preemptions: 2 });
+});
+
+for (
+  const [what, threads] of Object.entries<Record<string, Body>>({
+    "a writer, beside readers": { readUntilJoined, quitter: forbidden(write), join },
+    "a writer, beside a writer and a reader": { quitter: forbidden(write), write, read },
+    "a reader, beside a writer and a reader": { quitter: forbidden(read), write, read },
+    "a reader, beside 2 writers": { quitter: forbidden(read), write, other: write },
+  })
+) {
+  Deno.test(`rw lock: a thread that may not wait takes nothing with it: ${what}`, async () => {
+    await passes(model(threads));
+  });
+}
+
 Deno.test("rw lock: a writer sleeps while a reader is inside, and never spins", async () => {
   const calls = { most: 0, slept: false };
   const counting = tampered((state: State) => {
@@ -439,7 +524,11 @@ Deno.test("broken twin: a mark that is left although nobody waits keeps readers 
     notify: (view: Int32Array, index: number, count: number) =>
       proper.notify(view, index, count) || 1,
   }));
-  await fails("deadlock", model({ writer, read, other: read }));
+  const reader = tampered(read, (proper) => ({
+    notify: (view: Int32Array, index: number, count: number) =>
+      proper.notify(view, index, count) || 1,
+  }));
+  await fails("deadlock", model({ writer, reader, other: reader }));
 });
 
 Deno.test("broken twin: a writer that takes the mark of another away forgets it", async () => {
@@ -490,11 +579,57 @@ Deno.test("broken twin: a writer that leaves by a plain store is a race", async 
 
 Deno.test("broken twin: a writer that gives up and leaves its mark keeps readers out", async () => {
   const quitter = tampered(writeBriefly, (proper) => ({
-    // What is taken away when a writer leaves, but not when it gives up.
-    and: (view: Int32Array, index: number, bits: number) =>
-      (bits & WRITER) === 0 ? proper.and(view, index, bits) : proper.load(view, index),
+    compareExchange(view: Int32Array, index: number, expected: number, value: number) {
+      const takesMarkAway = (expected & WRITERS_WAIT) !== 0 && (value & WRITERS_WAIT) === 0;
+      return takesMarkAway ? expected : proper.compareExchange(view, index, expected, value);
+    },
   }));
   await fails("deadlock", model({ readUntilJoined, quitter, join }));
+});
+
+Deno.test("broken twin: a writer that may not wait and leaves its mark keeps readers out", async () => {
+  const quitter = tampered(forbidden(write), (proper) => ({
+    sub: (view: Int32Array, index: number, value: number) =>
+      index === WAITING_WRITERS ? 2 : proper.sub(view, index, value),
+  }));
+  await fails("deadlock", model({ readUntilJoined, quitter, join }));
+});
+
+Deno.test("broken twin: a reader that takes any second look for its turn passes a writer", async () => {
+  const hasty = tampered(impatient as (state: State) => number, (proper) => {
+    let looks = 0;
+    return {
+      load: (view: Int32Array, index: number) =>
+        proper.load(view, index) + (index === READERS_TURN && looks++ > 0 ? 1 : 0),
+    };
+  });
+  await fails(
+    "exception",
+    model({ first: readUntilDone(1), write: writeAfterReader, impatient: hasty }),
+  );
+});
+
+Deno.test("broken twin: a writer that gives up and takes the mark of another lets readers pass", async () => {
+  const quitter = tampered(quitWriting as (state: State) => number, (proper) => ({
+    sub(view: Int32Array, index: number, value: number) {
+      const before = proper.sub(view, index, value);
+      return index === WAITING_WRITERS ? 1 : before;
+    },
+  }));
+  const threads = { first: readUntilDone(2), write: writeAfterReader, impatient, quitter };
+  await fails("exception", model(threads));
+});
+
+Deno.test("broken twin: a reader that was woken and does not hand on strands a writer", async () => {
+  const late = tampered(read, (proper) => ({
+    notify: (view: Int32Array, index: number, count: number) =>
+      index === STATE ? 0 : proper.notify(view, index, count),
+    compareExchange(view: Int32Array, index: number, expected: number, value: number) {
+      const takesMarkAway = (expected & WRITERS_WAIT) !== 0 && (value & WRITERS_WAIT) === 0;
+      return takesMarkAway ? expected : proper.compareExchange(view, index, expected, value);
+    },
+  }));
+  await fails("deadlock", { ...model({ read, write, readBriefly, late }), ...RARE });
 });
 
 Deno.test("broken twin: an aborted writer that passes its wake-up to nobody strands another", async () => {

@@ -183,3 +183,76 @@ Deno.test("a lock lets in whom it should, whatever is tried and left", () => {
     }
   }));
 });
+
+Deno.test("a reader whose time is over does not pass a writer that waits", async () => {
+  const [lock, other, third] = triple();
+  const inside = lock.read();
+  const writing = lock.writeAsync();
+  assertEquals(other.tryRead(), undefined);
+  assertEquals(other.tryRead(2), undefined);
+  assertEquals(await third.tryReadAsync({ timeoutMs: 2 }), undefined);
+  inside.release();
+  const guard = await writing;
+  assertEquals(other.tryRead(2), undefined);
+  guard.release();
+  other.tryRead(2)!.release();
+});
+
+Deno.test("a wait that is given up gives readers no way past the writers that remain", async () => {
+  for (const quit of ["writer", "reader"] as const) {
+    const [lock, other, third] = triple();
+    const inside = lock.read();
+    const controller = new AbortController();
+    const quitter = quit === "writer" ? other.writeAsync(controller) : undefined;
+    const order: string[] = [];
+    const writing = third.writeAsync().then((guard) => {
+      order.push("writer");
+      guard.release();
+    });
+    const aborted = quitter ?? other.readAsync(controller);
+    const reading = other.readAsync().then((guard) => {
+      order.push("reader");
+      guard.release();
+    });
+    assertEquals(third.tryWrite(2), undefined);
+    await settle();
+    controller.abort(new Error("enough"));
+    await assertRejects(() => aborted, Error, "enough");
+    await settle();
+    assertEquals(other.tryRead(), undefined);
+    inside.release();
+    await Promise.all([writing, reading]);
+    assertEquals(order, ["writer", "reader"]);
+  }
+});
+
+Deno.test("overlapping reads of one thread do not keep a writer out", async () => {
+  const [lock, other] = triple();
+  let reads = 0;
+  let hasWritten = false;
+  const readAgain = async () => {
+    while (!hasWritten && reads < 1000) {
+      using _guard = await lock.readAsync();
+      reads++;
+      await settle();
+    }
+  };
+  const tasks = [readAgain(), readAgain(), readAgain()];
+  await settle();
+  (await other.writeAsync()).release();
+  hasWritten = true;
+  await Promise.all(tasks);
+  assert(reads < 100, `${reads} reads came before the writer`);
+});
+
+Deno.test("a task that reads waits with its next read behind a writer; a call that blocks does not", async () => {
+  const [lock, other] = triple();
+  const first = await lock.readAsync();
+  const writing = other.writeAsync();
+  await settle();
+  assertEquals(lock.tryRead(), undefined);
+  assertEquals(await lock.tryReadAsync({ timeoutMs: 2 }), undefined);
+  lock.read().release(); // it would block the very thread that the writer waits for
+  first.release();
+  (await writing).release();
+});

@@ -45,6 +45,15 @@ workerTest("tasks, of which some give up, and a worker share a mutex", async () 
   assertEquals(Mutex.attach(handle).isLocked, false);
 });
 
+workerTest("a writer gets in beside readers that wait for a short time only", async () => {
+  const { handle } = RwLock.create();
+  const job = { handle, rounds: 1_000, words: sharedWords(2) };
+  const readers = [1, 2, 3, 4].map(() => runOnWorker<number>(bodies, "readImpatiently", job));
+  await run("writeOnce", job);
+  const reads = await Promise.all(readers);
+  assert(reads.every((count) => count < job.rounds), `the writer came after ${reads} reads`);
+});
+
 workerTest("a writer and three readers that come and go see whole changes only", async () => {
   const { handle } = RwLock.create();
   const job = { handle, rounds: 5_000, words: sharedWords(8) };
