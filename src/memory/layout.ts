@@ -68,17 +68,13 @@ export function checkOptions(action: string, options: unknown): void {
 /**
  * Refuses what is no array of bytes, which a copy would convert.
  *
- * By its shape, not its class, since views of other realms and under a checker have other classes.
+ * By its elements, not its class: views of other realms, or under a checker, have other classes.
  *
  * @param action What cannot be done otherwise, as in `Cannot ${action}`.
  * @param name The parameter that holds the value.
  */
-export function checkBytes(action: string, name: string, value: unknown): void {
-  const bytes = value as Partial<Uint8Array> | null | undefined;
-  if (
-    bytes?.BYTES_PER_ELEMENT === 1 && typeof bytes.set === "function" &&
-    typeof bytes.length === "number"
-  ) return;
+export function checkBytes(action: string, name: string, value: Uint8Array): void {
+  if (value?.BYTES_PER_ELEMENT === 1) return;
   throw new TypeError(
     `Cannot ${action} as '${name}' must be a Uint8Array: received ${describe(value)}`,
   );

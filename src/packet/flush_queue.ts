@@ -98,10 +98,13 @@
  */
 
 import { checkHandle } from "../memory/handle.ts";
-import { checkInteger, describe } from "../memory/layout.ts";
+import { checkInteger, checkOptions, describe } from "../memory/layout.ts";
 import type { Memory } from "../memory/memory.ts";
+import { isObserved } from "../memory/observer.ts";
+import { randomIdentity } from "../memory/platform.ts";
 import { Region, type RegionHandle } from "../memory/region.ts";
 import type { BufferPool } from "../pool/buffer_pool.ts";
+import { checkPool } from "../pool/options.ts";
 import {
   ABANDONED,
   ABANDONING,
@@ -110,11 +113,13 @@ import {
   FLUSHER,
   type FlushQueueKind,
   FREE,
+  IDENTITY,
   initialize,
   labelRegion,
   largestMessageCount,
   MAX_BUFFER_SIZE,
   MOST_WRITERS,
+  POOL,
   readShape,
   Shape,
   SHARED,
@@ -204,11 +209,15 @@ export class FlushQueue {
   /**
    * Lays a new, empty queue out.
    *
+   * @throws {TypeError} If `pool` is none.
    * @throws {RangeError} If an option is out of range, or the memory has not enough free bytes.
+   * @throws {Error} If this thread has left the pool.
    */
   static create(options: FlushQueueOptions): FlushQueue {
     const action = "create flush queue";
+    checkOptions(action, options);
     const { pool, writers = DEFAULT_WRITERS } = options;
+    checkPool(action, pool);
     const { bufferSize, totalBufferCount } = pool;
     checkInteger(action, "pool.bufferSize", bufferSize, 1, MAX_BUFFER_SIZE);
     checkInteger(action, "writers", writers, 1, MOST_WRITERS);
@@ -218,7 +227,8 @@ export class FlushQueue {
     checkInteger(action, "messagesPerBuffer", messagesPerBuffer, 1, most);
     const shape = new Shape(bufferSize, totalBufferCount, writers, messagesPerBuffer);
     const region = Region.create(FLUSH_QUEUE, shape.byteLength, options.memory);
-    initialize(region.words, shape);
+    // Under a checker nothing may be left to chance.
+    initialize(region.words, shape, isObserved() ? 0 : randomIdentity(), pool.identity);
     return new FlushQueue(region, shape, pool);
   }
 
@@ -228,8 +238,10 @@ export class FlushQueue {
    * @param handle Of the queue.
    * @param pool This thread's own end of the pool that the queue was created with.
    * @throws {TypeError} If it is not a handle of a queue of this version, or not of this pool.
+   * @throws {Error} If this thread has left the pool.
    */
   static attach(handle: FlushQueueHandle, pool: BufferPool): FlushQueue {
+    checkPool("attach to the flush queue", pool);
     const region = Region.attach(
       FLUSH_QUEUE,
       handle,
@@ -241,6 +253,12 @@ export class FlushQueue {
     if (shape.bufferSize !== bufferSize || shape.bufferCount !== totalBufferCount) {
       throw new TypeError(
         `Cannot attach as the queue is for a pool of ${shape.bufferCount} buffers of ${shape.bufferSize} bytes: received one of ${totalBufferCount} of ${bufferSize} bytes`,
+      );
+    }
+    const identity = region.words[POOL]!;
+    if (identity !== pool.identity) {
+      throw new TypeError(
+        `Cannot attach as the queue is for another pool: expected pool ${identity}, received pool ${pool.identity}`,
       );
     }
     return new FlushQueue(region, shape, pool);
@@ -268,9 +286,11 @@ export class FlushQueue {
    * threads attach.
    *
    * @throws {RangeError} If `id` is not a whole number from 0 to 2^31 - 1.
-   * @throws {Error} If all places are taken.
+   * @throws {Error} If all places are taken, or this thread has left the pool.
    */
   writer(options: QueueWriterOptions = {}): Writer {
+    checkOptions("create writer", options);
+    checkPool("create writer", this.#pool);
     const { isShared = false } = options;
     const { words } = this.#region;
     if (options.id !== undefined) checkInteger("create writer", "id", options.id, 0, MAX_ID);
@@ -292,8 +312,10 @@ export class FlushQueue {
    * Opens a shared writer for this thread.
    *
    * @throws {TypeError} If it is not a handle of a shared writer of this queue.
+   * @throws {Error} If this thread has left the pool.
    */
   attachWriter(handle: WriterHandle): Writer {
+    checkPool("attach to the writer", this.#pool);
     this.#changeShared("attach", handle, (use) => use + 1);
     return new SharedWriter(this.#end, handle.index, handle.id);
   }
@@ -301,9 +323,10 @@ export class FlushQueue {
   /**
    * Becomes the flusher. Dispose of it to let another, here or in another thread, take over.
    *
-   * @throws {Error} If the queue has one.
+   * @throws {Error} If the queue has one, or this thread has left the pool.
    */
   flusher(): WriteFlusher {
+    checkPool("become the flusher", this.#pool);
     return new WriteFlusher(this.#end);
   }
 
@@ -376,6 +399,13 @@ export class FlushQueue {
     checkHandle(handle, WRITER_KIND, WRITER_VERSION);
     const { index } = handle;
     const { words } = this.#region;
+    if (handle.queue !== words[IDENTITY]) {
+      throw new TypeError(
+        `Cannot ${action} as the writer is of another queue: expected queue ${
+          words[IDENTITY]
+        }, received queue ${describe(handle.queue)}`,
+      );
+    }
     const isOne = Number.isSafeInteger(index) && index >= 0 && index < this.#shape.writerCount;
     for (const at = this.#shape.writer(index) + USE; isOne;) {
       const use = Atomics.load(words, at);

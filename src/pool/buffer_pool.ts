@@ -64,7 +64,7 @@
  * @module
  */
 
-import { alignUp, CACHE_LINE_BYTES, checkInteger } from "../memory/layout.ts";
+import { alignUp, CACHE_LINE_BYTES, checkInteger, checkOptions } from "../memory/layout.ts";
 import { Memory } from "../memory/memory.ts";
 import { Region } from "../memory/region.ts";
 import { checkTimeout, checkWaitOptions, type WaitOptions } from "../memory/sleep.ts";
@@ -144,6 +144,8 @@ export class BufferPool implements Disposable {
   readonly threads: number;
   /** How many buffers there are. */
   readonly totalBufferCount: number;
+  /** A random number by which the pool is known among others. */
+  readonly identity: number;
   /** The number of this thread among those attached, from 0. */
   readonly thread: number;
   /** The bytes of all buffers; each begins at its {@link BufferPool.offsetOf}. */
@@ -174,6 +176,7 @@ export class BufferPool implements Disposable {
     this.batchSize = shape.batchSize;
     this.threads = shape.threads;
     this.totalBufferCount = shape.batchCount * shape.batchSize;
+    this.identity = shape.identity;
     this.bytes = new Uint8Array(memory.buffer, byteOffset + data * 4, byteLength - data * 4);
     this.#region = region;
     this.#stride = stride;
@@ -228,6 +231,7 @@ export class BufferPool implements Disposable {
    * @throws {Error} If that thread is attached, or as many as can be.
    */
   static attach(handle: BufferPoolHandle, options: AttachOptions = {}): BufferPool {
+    checkOptions("attach to the buffer pool", options);
     const size = (words: Int32Array) => placesOf(readShape(words)).byteLength;
     const region = Region.attach(KIND, handle, LEAST_BYTES, size);
     const shape = readShape(region.words);
@@ -244,6 +248,21 @@ export class BufferPool implements Disposable {
   /** A plain object that survives structured clone and attaches another thread to this pool. */
   get handle(): BufferPoolHandle {
     return { ...this.#region.handle, waiters: this.#shared.queue.handle };
+  }
+
+  /** Whether this thread has left the pool: then it can neither have buffers nor make packets. */
+  get hasLeft(): boolean {
+    return this.#buffers.isDisposed;
+  }
+
+  /**
+   * Whether this thread has the only reference to a buffer, so that nobody sees what it does with
+   * the bytes.
+   *
+   * @param buffer The number of a buffer.
+   */
+  isUnique(buffer: number): boolean {
+    return this.#buffers.isUnique(buffer);
   }
 
   /**
@@ -310,8 +329,12 @@ export class BufferPool implements Disposable {
   /**
    * Drops a reference to a buffer. Without any left it is free, and its bytes must not be touched.
    *
+   * A number is as unsafe as a pointer: once the buffer is released and acquired again, the old
+   * number names the new owner's buffer, so releasing it a second time takes that away, unnoticed.
+   * A {@link Packet} knows that it was released.
+   *
    * @param buffer The number of a buffer that is in use in this thread.
-   * @throws {Error} If it is not in use here, or this was disposed of.
+   * @throws {Error} If no number of it is in use here, or this was disposed of.
    */
   release(buffer: number): void {
     this.#buffers.release(buffer, NUMBER);
@@ -394,7 +417,7 @@ export class BufferPool implements Disposable {
    * @param index Where in it they begin.
    * @throws {TypeError} If `words` is no Int32Array, or what it has there is not that.
    * @throws {RangeError} If it does not have four words there.
-   * @throws {Error} As {@link BufferPool.receive}. Of which pool they are the words do not say.
+   * @throws {Error} As {@link BufferPool.receive}, also if they are those of another pool.
    */
   receiveFrom(words: Int32Array, index: number): Packet {
     checkWords("receive", words, index);
@@ -404,7 +427,7 @@ export class BufferPool implements Disposable {
       words[index]!,
       words[index + 1]!,
       words[index + 2]!,
-      words[index + 3]!,
+      words[index + 3]! ^ source.pool,
     );
   }
 
@@ -430,6 +453,7 @@ export class BufferPool implements Disposable {
    * @throws {Error} If that thread is not attached, or another one reclaims it, or it is this one.
    */
   reclaim(thread: number, options: ReclaimOptions = {}): number {
+    checkOptions("reclaim", options);
     checkInteger("reclaim", "thread", thread, 0, this.threads - 1);
     if (thread === this.thread) {
       throw new Error(`Cannot reclaim thread ${thread} as it is this one: dispose of it`);

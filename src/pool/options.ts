@@ -4,6 +4,7 @@
  * @module
  */
 
+import { checkOptions, describe } from "../memory/layout.ts";
 import type { Memory } from "../memory/memory.ts";
 import { isObserved } from "../memory/observer.ts";
 import { randomIdentity } from "../memory/platform.ts";
@@ -81,8 +82,25 @@ const DEFAULT_BATCH_SIZE = 16;
 const DEFAULT_THREADS = 8;
 const DEFAULT_TICKETS = 256;
 
+/** Refuses what is no pool that this thread takes part in. */
+export function checkPool(action: string, pool: PoolMember): void {
+  if (typeof pool?.tryAcquire !== "function") {
+    throw new TypeError(
+      `Cannot ${action} as 'pool' must be a BufferPool: received ${describe(pool)}`,
+    );
+  }
+  if (pool.hasLeft) throw new Error(`Cannot ${action} as this thread has left the pool`);
+}
+
+/** What is asked of a pool before it is used. */
+interface PoolMember {
+  readonly hasLeft: boolean;
+  tryAcquire(): number;
+}
+
 /** The shape of a pool of this size. */
 export function shapeOf(options: BufferPoolSize & Pick<BufferPoolOptions, "debug">): Shape {
+  checkOptions("create buffer pool", options);
   const {
     bufferSize,
     batchCount,

@@ -255,7 +255,8 @@ export class Packet implements Disposable {
   sendInto(words: Int32Array, index: number): void {
     this.#check("send");
     checkWords("send", words, index);
-    words[index + 3] = this.#source.buffers.send(this.#buffer, PACKET);
+    // Mixed with the pool's identity, so that no other pool takes the words for its own.
+    words[index + 3] = this.#source.buffers.send(this.#buffer, PACKET) ^ this.#source.pool;
     words[index] = this.#buffer;
     words[index + 1] = this.#offset;
     words[index + 2] = this.#length;

@@ -72,6 +72,14 @@ export class ThreadBuffers {
     return (this.#references[buffer]! & NUMBERS) !== 0;
   }
 
+  /** Whether the only reference to a buffer, of all threads, is one by number from here. */
+  isUnique(buffer: number): boolean {
+    const references = this.#references[buffer]!;
+    if ((references & REFERENCES) !== NUMBER) return false;
+    // Pairs with how others let the buffer go: all that they did with it is done.
+    return (references & SHARED) === 0 || this.#shared.holds.isAlone(buffer);
+  }
+
   /** How many free buffers are kept. */
   get keptCount(): number {
     return this.#keptCount;
@@ -307,7 +315,7 @@ export class ThreadBuffers {
 
   #refuseTicket(buffer: number): never {
     throw new Error(
-      `Cannot receive buffer ${buffer} as this ticket is not in flight: it was received before, never sent, or reclaimed`,
+      `Cannot receive buffer ${buffer} as this ticket is not in flight: it was received before, never sent, or reclaimed, or belongs to another pool`,
     );
   }
 

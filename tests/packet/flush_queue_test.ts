@@ -554,8 +554,9 @@ Deno.test("a queue refuses to reclaim what has not died, and what it does not ha
   );
   queue.reclaim(1);
   using local = queue.writer();
+  using shared = queue.writer({ isShared: true });
   assertThrows(
-    () => queue.reclaimWriter({ kind: "busbar.writer", version: 1, index: 0, id: 0 }),
+    () => queue.reclaimWriter({ ...shared.handle, index: 0 }),
     TypeError,
     "Cannot reclaim as the queue has no shared writer with this index: received 0",
   );
@@ -624,7 +625,9 @@ Deno.test("a queue refuses options and handles that are not right", () => {
     "Cannot create writer as all 1 places are taken: dispose of one first",
   );
   assertThrows(() => writer.handle, Error, "Cannot hand the writer over as it is not shared");
-  const handle = { kind: "busbar.writer", version: 1, index: 0, id: 0 };
+  const { memory, byteOffset } = queue.handle;
+  const identity = new Int32Array(memory.buffer, byteOffset)[6]!;
+  const handle = { kind: "busbar.writer", version: 2, queue: identity, index: 0, id: 0 };
   for (const index of [0, 1, -1, 0.5]) {
     assertThrows(
       () => queue.attachWriter({ ...handle, index }),
@@ -632,7 +635,6 @@ Deno.test("a queue refuses options and handles that are not right", () => {
       `Cannot attach as the queue has no shared writer with this index: received ${index}`,
     );
   }
-  const { memory, byteOffset } = queue.handle;
   new Int32Array(memory.buffer, byteOffset)[4] = -1;
   assertThrows(
     () => FlushQueue.attach(queue.handle, pool),
@@ -652,4 +654,56 @@ Deno.test("a place is taken by the next when its writer is disposed of", () => {
   while (flusher.poll()) while (flusher.next()) ids.push(flusher.writerId);
   assertEquals(ids, [0, 1, 2, 3, 4, 5, 6, 7]);
   assertEquals(freeCount(pool), 8);
+});
+
+Deno.test("a queue is opened with its own pool only, and a writer in its own queue only", () => {
+  const size = { bufferSize: 64, batchCount: 4 };
+  const [pool, twin] = [BufferPool.create(size), BufferPool.create(size)];
+  const queue = FlushQueue.create({ pool });
+  const refuse = (attach: () => unknown, message: string) =>
+    assertThrows(attach, TypeError, message);
+  refuse(
+    () => FlushQueue.attach(queue.handle, twin),
+    `Cannot attach as the queue is for another pool: expected pool ${pool.identity}, received pool ${twin.identity}`,
+  );
+  refuse(
+    () => FlushQueue.attach(queue.handle, undefined as unknown as BufferPool),
+    "Cannot attach to the flush queue as 'pool' must be a BufferPool: received undefined",
+  );
+  refuse(
+    () => FlushQueue.create({} as { pool: BufferPool }),
+    "Cannot create flush queue as 'pool' must be a BufferPool: received undefined",
+  );
+  const other = FlushQueue.create({ pool });
+  using writer = queue.writer({ isShared: true });
+  using _theirs = other.writer({ isShared: true });
+  refuse(
+    () => other.attachWriter(writer.handle),
+    "Cannot attach as the writer is of another queue",
+  );
+  refuse(
+    () => other.reclaimWriter(writer.handle),
+    "Cannot reclaim as the writer is of another queue",
+  );
+  FlushQueue.attach(queue.handle, pool).attachWriter(writer.handle)[Symbol.dispose]();
+});
+
+Deno.test("a thread that has left the pool makes nothing of its queue any more", () => {
+  const { pool, queue } = make();
+  using writer = queue.writer({ isShared: true });
+  const there = BufferPool.attach(pool.handle);
+  const left = FlushQueue.attach(queue.handle, there);
+  there[Symbol.dispose]();
+  for (
+    const [call, what] of [
+      [() => left.writer(), "create writer"],
+      [() => left.attachWriter(writer.handle), "attach to the writer"],
+      [() => left.flusher(), "become the flusher"],
+      [() => FlushQueue.attach(queue.handle, there), "attach to the flush queue"],
+      [() => FlushQueue.create({ pool: there }), "create flush queue"],
+    ] as const
+  ) {
+    assertThrows(call, Error, `Cannot ${what} as this thread has left the pool`);
+  }
+  queue.flusher()[Symbol.dispose]();
 });

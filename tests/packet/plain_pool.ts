@@ -28,6 +28,8 @@ export class PlainPool {
   readonly bufferSize: number;
   readonly totalBufferCount: number;
   readonly threads = 8;
+  readonly hasLeft = false;
+  readonly identity = 0;
   readonly thread: number;
   readonly #tracksFlights: boolean;
   readonly bytes: Uint8Array;

@@ -3,7 +3,7 @@
  *
  * Region (32-bit words; each line of the drawing begins a cache line):
  *
- *     word  0 | magic | version | buffer size | buffers | writers | messages a buffer |
+ *     word  0 | magic | version | buffer size | buffers | writers | messages a buffer | identity | pool |
  *     word 16 | flusher |              who receives
  *     word 32 | flushed |              which writers have flushed
  *     word 48 | writer 0 ...           `writers` of these
@@ -35,7 +35,7 @@ export type FlushQueueKind = "busbar.flushQueue";
 /** By what flush queues are known. */
 export const FLUSH_QUEUE: RegionKind<FlushQueueKind> = {
   kind: "busbar.flushQueue",
-  version: 2,
+  version: 3,
   magic: 0x666c7368, // "flsh"
 };
 
@@ -47,6 +47,10 @@ export const BUFFER_COUNT: number = FIRST_WORD + 1;
 export const WRITER_COUNT: number = FIRST_WORD + 2;
 /** How many messages a buffer may hold. */
 export const MESSAGE_COUNT: number = FIRST_WORD + 3;
+/** A random number by which the queue is known to handles of its writers. */
+export const IDENTITY: number = FIRST_WORD + 4;
+/** The identity of the pool that the buffers are of. */
+export const POOL: number = FIRST_WORD + 5;
 /**
  * {@link NOBODY}, {@link DIED}, or 1 + the thread of the pool that receives. Taken by compareExchange,
  * given back by its holder, or by who reclaims that.
@@ -219,11 +223,13 @@ export function largestMessageCount(bufferSize: number): number {
 }
 
 /** Writes the header of a queue of this shape; nobody else has the memory yet. */
-export function initialize(words: Int32Array, shape: Shape): void {
+export function initialize(words: Int32Array, shape: Shape, identity: number, pool: number): void {
   words[BUFFER_SIZE] = shape.bufferSize;
   words[BUFFER_COUNT] = shape.bufferCount;
   words[WRITER_COUNT] = shape.writerCount;
   words[MESSAGE_COUNT] = shape.messageCount;
+  words[IDENTITY] = identity;
+  words[POOL] = pool;
   for (let index = 0; index < shape.writerCount; index++) {
     const base = shape.writer(index);
     // Segment 0 counts as consumed, and like all places of the ring as closed and without messages.

@@ -37,7 +37,8 @@ export class PacketCopies implements Disposable {
 
   /** Gives the buffer back; packets have references of their own. */
   [Symbol.dispose](): void {
-    if (this.#buffer !== NO_BUFFER) this.#pool.release(this.#buffer);
+    // A thread that leaves the pool gives all its buffers back.
+    if (this.#buffer !== NO_BUFFER && !this.#pool.hasLeft) this.#pool.release(this.#buffer);
     this.#buffer = NO_BUFFER;
   }
 

@@ -124,7 +124,8 @@ export abstract class QueuedWriter extends Writer implements Flushable {
     if (offset === this.lone && offset >= 0) return this.abortLone();
     const row = this.open.find("abort", offset);
     const owned = this.open.owned[row]!;
-    if (owned !== NO_BUFFER) this.pool.release(owned);
+    // A thread that leaves the pool gives all its buffers back.
+    if (owned !== NO_BUFFER && !this.pool.hasLeft) this.pool.release(owned);
     this.#end(row, ABORTED);
   }
 
@@ -148,10 +149,11 @@ export abstract class QueuedWriter extends Writer implements Flushable {
     const buffer = open.buffers[row]!;
     const owned = open.owned[row]!;
     const offset = owned === NO_BUFFER ? open.offsets[row]! - buffer * this.stride : -1 - owned;
-    open.remove(row);
     if (owned !== NO_BUFFER && length !== ABORTED) {
+      // Before the reservation has ended: if this throws, it is still open, and can be aborted.
       words[this.shape.ownedTicket(owned)] = this.pool.sendBuffer(owned);
     }
+    open.remove(row);
     this.mark(buffer, slot, offset, length);
   }
 

@@ -13,6 +13,7 @@ import {
   CLOSED,
   CURRENT,
   CURRENT_SHIFT,
+  IDENTITY,
   RESERVED,
   SEGMENTS,
   SEQUENCE_MASK,
@@ -75,7 +76,8 @@ export class SharedWriter extends QueuedWriter {
   }
 
   override get handle(): WriterHandle {
-    return { kind: WRITER_KIND, version: WRITER_VERSION, index: this.index, id: this.id };
+    const queue = this.words[IDENTITY]!;
+    return { kind: WRITER_KIND, version: WRITER_VERSION, queue, index: this.index, id: this.id };
   }
 
   override tryReserve(length: number): number {
@@ -133,12 +135,7 @@ export class SharedWriter extends QueuedWriter {
     };
     if (!this.#current.sleepUntil(attempt, timeoutMs)) return -1;
     if (offset >= 0) return offset;
-    let buffer = this.pool.tryAcquire();
-    if (buffer < 0) {
-      this.#yieldBuffers();
-      buffer = this.pool.acquire(Math.max(0, remainingMs(deadline)));
-    }
-    return this.#switchWith(buffer, length);
+    return this.#switchWith(this.#acquireToSwitch(Math.max(0, remainingMs(deadline))), length);
   }
 
   protected override async waitToReserveAsync(
@@ -308,9 +305,23 @@ export class SharedWriter extends QueuedWriter {
     checkLength(length, this.largestMessage);
     const offset = this.#reserveAny(length);
     if (offset >= 0 || this.#isSwitching || this.#takeSwitch() !== undefined) return offset;
-    const buffer = this.pool.tryAcquire();
-    if (buffer < 0) this.#yieldBuffers();
-    return this.#switchWith(buffer, length);
+    return this.#switchWith(this.#acquireToSwitch(0), length);
+  }
+
+  /**
+   * Acquires a buffer for the switch that this thread began; -1 if there is none in time. Whatever
+   * it throws, the switch has ended, and another thread can begin one.
+   */
+  #acquireToSwitch(timeoutMs: number): number {
+    try {
+      const buffer = this.pool.tryAcquire();
+      if (buffer >= 0) return buffer;
+      this.#yieldBuffers();
+      return timeoutMs === 0 ? -1 : this.pool.acquire(timeoutMs);
+    } catch (error) {
+      this.#endSwitch(this.#sequence);
+      throw error;
+    }
   }
 
   /**

@@ -8,6 +8,7 @@
 
 import type { WaitOptions } from "../../memory/sleep.ts";
 import type { BufferPool } from "../../pool/buffer_pool.ts";
+import { checkPool } from "../../pool/options.ts";
 import type { Packet } from "../../pool/packet.ts";
 import { NO_BUFFER, OpenReservations } from "./open_reservations.ts";
 import { Reopening } from "./reopening.ts";
@@ -38,8 +39,11 @@ import {
  * ```
  *
  * @param pool This thread's end of the pool.
+ * @throws {TypeError} If it is none.
+ * @throws {Error} If this thread has left it.
  */
 export function createWriter(pool: BufferPool): Writer {
+  checkPool("create writer", pool);
   return new UnqueuedWriter(pool);
 }
 
@@ -97,8 +101,9 @@ class UnqueuedWriter extends Writer {
     const row = open.find("commit", offset);
     const size = committedLength(length, open.lengths[row]!);
     const buffer = open.buffers[row]!;
+    const packet = this.#pool.packet(buffer, offset - this.#pool.offsetOf(buffer), size);
     this.#close(row);
-    return this.#pool.packet(buffer, offset - this.#pool.offsetOf(buffer), size);
+    return packet;
   }
 
   override abort(offset: number): void {
@@ -160,7 +165,7 @@ class UnqueuedWriter extends Writer {
 
   /** Gives the present buffer back, as far as the writer is concerned. */
   #leave(): void {
-    if (this.#buffer !== NO_BUFFER) this.#pool.release(this.#buffer);
+    if (this.#buffer !== NO_BUFFER) this.#release(this.#buffer);
     this.#buffer = NO_BUFFER;
     this.#next = this.#limit = this.#openHere = 0;
   }
@@ -173,6 +178,11 @@ class UnqueuedWriter extends Writer {
   #drop(row: number): void {
     const buffer = this.#open.buffers[row]!;
     this.#close(row);
-    this.#pool.release(buffer);
+    this.#release(buffer);
+  }
+
+  /** Drops a reference, unless the thread has left the pool, which took all buffers back. */
+  #release(buffer: number): void {
+    if (!this.#pool.hasLeft) this.#pool.release(buffer);
   }
 }

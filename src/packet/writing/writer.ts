@@ -15,18 +15,20 @@
  */
 
 import type { Handle } from "../../memory/handle.ts";
-import { checkInteger, describe } from "../../memory/layout.ts";
-import type { WaitOptions } from "../../memory/sleep.ts";
+import { checkBytes, checkInteger, describe } from "../../memory/layout.ts";
+import { checkTimeout, checkWaitOptions, type WaitOptions } from "../../memory/sleep.ts";
 import type { BufferPool } from "../../pool/buffer_pool.ts";
 import type { Packet } from "../../pool/packet.ts";
 
 /** The kind that handles of a shared writer name. */
 export const WRITER_KIND = "busbar.writer";
 /** The version of those handles. */
-export const WRITER_VERSION = 1;
+export const WRITER_VERSION = 2;
 
 /** Opens a shared {@link Writer} in another thread, beside the handle of its queue. */
 export interface WriterHandle extends Handle {
+  /** What the queue is known by. */
+  readonly queue: number;
   /** Which writer of the queue it is. */
   readonly index: number;
   /** The user's number of it. */
@@ -151,12 +153,15 @@ export abstract class Writer implements Disposable {
    * @param length How many bytes.
    * @param timeoutMs Gives up after this many milliseconds; never by default.
    * @returns Where in {@link Writer.bytes} it begins; -1 if the time is over.
-   * @throws {RangeError} If `length` is not a whole number from 1 to {@link Writer.largestMessage}.
-   * @throws {Error} If the writer was disposed of.
+   * @throws {RangeError} If `length` is not a whole number from 1 to {@link Writer.largestMessage}, or
+   * `timeoutMs` is negative.
+   * @throws {TypeError} If it would have to wait, and the platform forbids this thread to block.
+   * @throws {Error} If the writer was disposed of, or its thread has left the pool.
    */
-  reserve(length: number, timeoutMs?: number): number {
+  reserve(length: number, timeoutMs: number = Infinity): number {
+    if (timeoutMs !== Infinity) checkTimeout(timeoutMs);
     const offset = this.tryReserve(length);
-    return offset >= 0 ? offset : this.waitToReserve(length, timeoutMs ?? Infinity);
+    return offset >= 0 ? offset : this.waitToReserve(length, timeoutMs);
   }
 
   /**
@@ -165,7 +170,7 @@ export abstract class Writer implements Disposable {
    * @throws As {@link Writer.reserve}; and the signal's reason, if it is aborted.
    */
   async reserveAsync(length: number, options: WaitOptions = {}): Promise<number> {
-    options.signal?.throwIfAborted();
+    checkWaitOptions(options);
     const offset = this.tryReserve(length);
     return offset >= 0 ? offset : await this.waitToReserveAsync(length, options);
   }
@@ -176,10 +181,27 @@ export abstract class Writer implements Disposable {
    * @param payload The message; an empty one is no message.
    * @param timeoutMs Gives up after this many milliseconds without a buffer; never by default.
    * @returns Whether it was written.
+   * @throws {TypeError} If `payload` is not made of bytes.
    * @throws As {@link Writer.reserve}.
    */
-  send(payload: Uint8Array, timeoutMs?: number): boolean {
+  send(payload: Uint8Array, timeoutMs: number = Infinity): boolean {
+    if (payload?.BYTES_PER_ELEMENT !== 1) checkBytes("send", "payload", payload);
     const offset = this.reserve(payload.length, timeoutMs);
+    if (offset < 0) return false;
+    this.bytes.set(payload, offset);
+    this.commit(offset);
+    return true;
+  }
+
+  /**
+   * As {@link Writer.send}, without blocking. The message is copied once there is room, so it must
+   * not change before this resolves.
+   *
+   * @throws As {@link Writer.send}; and the signal's reason, if it is aborted.
+   */
+  async sendAsync(payload: Uint8Array, options: WaitOptions = {}): Promise<boolean> {
+    checkBytes("send", "payload", payload);
+    const offset = await this.reserveAsync(payload.length, options);
     if (offset < 0) return false;
     this.bytes.set(payload, offset);
     this.commit(offset);
