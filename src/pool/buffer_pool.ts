@@ -369,6 +369,18 @@ export class BufferPool implements Disposable {
   }
 
   /**
+   * As {@link BufferPool.receiveBuffer}, for a ticket that another may have received.
+   *
+   * @returns Whether the ticket was in flight, and the reference is this thread's now.
+   * @throws {Error} If this was disposed of.
+   */
+  tryReceiveBuffer(buffer: number, ticket: number): boolean {
+    if (!this.#buffers.tryReceive(buffer, ticket, NUMBER)) return false;
+    this.#watch(buffer);
+    return true;
+  }
+
+  /**
    * Makes a packet of a stretch of a buffer, which takes over one reference to it. Use
    * {@link BufferPool.sharePacket} to make several, or {@link Packet.clone} or {@link Packet.split}
    * afterwards.

@@ -138,19 +138,23 @@ export class ThreadBuffers {
 
   /** Receives a reference with its ticket. */
   receive(buffer: number, ticket: number, kind: Reference): void {
+    if (!this.tryReceive(buffer, ticket, kind)) this.#refuseTicket(buffer);
+  }
+
+  /** Receives a reference with its ticket; says whether that was in flight. */
+  tryReceive(buffer: number, ticket: number, kind: Reference): boolean {
     if (this.#isDisposed) this.#refuseDisposed("receive");
     const references = this.#references[buffer];
-    if (references === undefined) this.#refuseTicket(buffer);
+    if (references === undefined) return false;
     const after = plus(references, buffer, kind, 1);
     if (ticket < 0) {
-      if (!this.#shared.holds.unseal(buffer, ticket)) this.#refuseTicket(buffer);
+      if (!this.#shared.holds.unseal(buffer, ticket)) return false;
       this.#references[buffer] = after;
     } else {
-      if (!this.#shared.tickets.receive(buffer, ticket, references !== 0)) {
-        this.#refuseTicket(buffer);
-      }
+      if (!this.#shared.tickets.receive(buffer, ticket, references !== 0)) return false;
       this.#references[buffer] = after | SHARED;
     }
+    return true;
   }
 
   /**

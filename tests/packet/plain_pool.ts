@@ -116,10 +116,14 @@ export class PlainPool {
   }
 
   receiveBuffer(buffer: number, ticket: number): void {
-    const isSent = this.#tracksFlights
+    if (this.tryReceiveBuffer(buffer, ticket)) return;
+    throw new Error(`Buffer ${buffer} was not in flight with ticket ${ticket}`);
+  }
+
+  tryReceiveBuffer(buffer: number, ticket: number): boolean {
+    return this.#tracksFlights
       ? ticket > 0 &&
         Atomics.compareExchange(this.#words, 1 + buffer, ticket, ticket + 1) === ticket
       : ticket === buffer;
-    if (!isSent) throw new Error(`Buffer ${buffer} was not in flight with ticket ${ticket}`);
   }
 }

@@ -1,7 +1,7 @@
 /** What threads that share a writer do to one another: several ends of it on one thread. */
 
-import { assert, assertEquals, assertRejects } from "@std/assert";
-import { BufferPool, FlushQueue, type WriteFlusher } from "@busbar/busbar";
+import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
+import { BufferPool, FlushQueue, type WriteFlusher, type Writer } from "@busbar/busbar";
 
 function make({ bufferSize = 16, buffers = 4, messagesPerBuffer = 16 } = {}) {
   const pool = BufferPool.create({ bufferSize, batchCount: 1, batchSize: buffers });
@@ -128,3 +128,94 @@ for (const isShared of [false, true]) {
     assertEquals(new Set(offsets).size, 2);
   });
 }
+
+/** Calls `body` on a thread that may not block, as the main thread of a page. */
+function whileForbidden(body: () => unknown): void {
+  const { wait } = Atomics;
+  Atomics.wait = () => {
+    throw new TypeError("Atomics.wait cannot be called in this context");
+  };
+  try {
+    body();
+  } finally {
+    Atomics.wait = wait;
+  }
+}
+
+Deno.test("a blocking reserve that may not wait leaves the writer to the others, and to itself", async () => {
+  for (const length of [8, 12]) {
+    const { pool, queue } = make({ buffers: 1 });
+    const writer = queue.writer({ isShared: true });
+    const other = queue.attachWriter(writer.handle);
+    const busy = pool.acquire();
+    const refused = "Cannot block as this thread may not call Atomics.wait";
+    whileForbidden(() => {
+      assertThrows(() => writer.reserve(length), TypeError, refused);
+      assertThrows(() => writer.reserve(length, 10), TypeError, refused);
+      assertThrows(() => writer.send(new Uint8Array(length)), TypeError, refused);
+    });
+    assertEquals([writer.tryReserve(length), other.tryReserve(length)], [-1, -1]);
+    const late = other.reserveAsync(length);
+    pool.release(busy);
+    other.commit(await late);
+    other.flush();
+    using flusher = queue.flusher();
+    assertEquals(takeAll(flusher).length, length);
+    const again = writer.reserveAsync(length);
+    takeAll(flusher);
+    writer.commit(await again);
+    writer.flush();
+    assertEquals(takeAll(flusher).length, length);
+  }
+});
+
+Deno.test("a thread that has left the pool is refused, and the others write on", async () => {
+  const { pool, queue } = make();
+  const writer = queue.writer({ isShared: true });
+  const calls: ((theirs: Writer) => unknown)[] = [
+    (theirs) => theirs.tryReserve(8),
+    (theirs) => theirs.tryReserve(12),
+    (theirs) => theirs.reserve(8),
+    (theirs) => theirs.reserve(12, 10),
+    (theirs) => theirs.reserveAsync(8),
+    (theirs) => theirs.sendAsync(new Uint8Array(12)),
+  ];
+  for (const [i, call] of calls.entries()) {
+    const there = BufferPool.attach(pool.handle);
+    const theirs = FlushQueue.attach(queue.handle, there).attachWriter(writer.handle);
+    there[Symbol.dispose]();
+    const error = await assertRejects(async () => await call(theirs), Error);
+    assertEquals(error.message, "Cannot acquire a buffer as this thread has left the pool", `${i}`);
+    const offset = writer.tryReserve(12);
+    assert(offset >= 0, `call ${i} blocks the others`);
+    writer.abort(offset);
+    writer.abort(await writer.reserveAsync(8));
+    theirs[Symbol.dispose]();
+    // Gives the buffers of closed segments back.
+    writer.flush();
+    const flusher = queue.flusher();
+    takeAll(flusher);
+    flusher[Symbol.dispose]();
+  }
+});
+
+Deno.test("what a thread has open when it leaves the pool is aborted with its writer", () => {
+  for (const isShared of [true, false]) {
+    const { pool, queue } = make();
+    const there = BufferPool.attach(pool.handle);
+    const writer = FlushQueue.attach(queue.handle, there).writer({ isShared });
+    writer.send(new Uint8Array([1]));
+    const owned = writer.reserve(12); // a buffer for its own
+    writer.commitPacket(writer.reserve(1)); // a copy, for which the writer has a buffer
+    const open = writer.reserve(2);
+    there[Symbol.dispose]();
+    assertThrows(() => writer.commit(owned), Error, "as this thread has left the pool");
+    assertEquals(writer.openCount, 2);
+    writer.bytes.fill(2, open, open + 2);
+    writer.commit(open);
+    writer[Symbol.dispose]();
+    using flusher = queue.flusher();
+    assertEquals(takeAll(flusher), [1, 0, 2, 2]);
+    assertEquals(pool.usage().inUse, 0);
+  }
+});

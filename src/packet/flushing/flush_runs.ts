@@ -195,8 +195,10 @@ export class FlushRuns {
    */
   dispose(isPending: boolean): void {
     if (this.#isDisposed) return;
-    if (this.buffer !== NO_BUFFER && !isPending) this.#settle();
-    this.#sendKept();
+    // A thread that has left the pool cannot take a buffer over: the next flusher gets that run.
+    const isStuck = this.#isOwned && this.#pool.hasLeft;
+    if (this.buffer !== NO_BUFFER && !isPending && !isStuck) this.#settle();
+    if (!this.#pool.hasLeft) this.#sendKept();
     this.#isDisposed = true;
     this.buffer = NO_BUFFER;
     this.length = this.messageCount = 0;
@@ -235,16 +237,10 @@ export class FlushRuns {
   /** Takes a buffer over; says whether it was there to be taken. */
   #receive(buffer: number, ticket: number): boolean {
     if (this.#kept.delete(buffer)) return true;
-    if (!this.#followsDead) {
-      this.#pool.receiveBuffer(buffer, ticket);
-      return true;
-    }
-    try {
-      this.#pool.receiveBuffer(buffer, ticket);
-      return true;
-    } catch {
-      return false; // The flusher that died has taken it, and it is taken back from that one.
-    }
+    // A flusher that died may have taken it, and it is taken back from that one.
+    if (this.#followsDead) return this.#pool.tryReceiveBuffer(buffer, ticket);
+    this.#pool.receiveBuffer(buffer, ticket);
+    return true;
   }
 
   /** Finds the next run of the present writer. */
@@ -373,13 +369,9 @@ export class FlushRuns {
   #free(writer: number, base: number, following: number): void {
     const words = this.#words;
     const segment = this.#shape.segment(base, following);
-    try {
-      // It may have died with a segment almost opened.
-      this.#pool.receiveBuffer(words[segment + BUFFER]!, words[segment + TICKET]!);
-      this.#pool.release(words[segment + BUFFER]!);
-    } catch {
-      // It has not: these are of a segment before.
-    }
+    const buffer = words[segment + BUFFER]!;
+    // It may have died with a segment almost opened. If not, these are of a segment before.
+    if (this.#pool.tryReceiveBuffer(buffer, words[segment + TICKET]!)) this.#pool.release(buffer);
     Atomics.store(words, segment + RESERVED, CLOSED);
     Atomics.store(words, base + CURRENT, this.#latest[writer]! << CURRENT_SHIFT);
     this.#abandoned &= ~(1 << writer);

@@ -31,7 +31,7 @@ export interface Runs {
   letGo(): void;
 }
 
-/** The sink failed, or took less than it should. */
+/** The sink failed, or took less than it should, or there was no flusher any more. */
 export class DrainError extends Error {
   /** How many bytes this drain wrote before. */
   readonly bytesWritten: number;
@@ -39,9 +39,16 @@ export class DrainError extends Error {
   readonly bytesKept: number;
 
   /** Makes the error. */
-  constructor(bytesWritten: number, bytesKept: number, cause: unknown) {
+  constructor(
+    bytesWritten: number,
+    bytesKept: number,
+    cause: unknown,
+    failed: "sink" | "flusher" = "sink",
+  ) {
     super(
-      `Cannot drain any further as the sink failed: wrote ${bytesWritten} bytes and kept ${bytesKept}`,
+      `Cannot drain any further as the ${failed} failed: wrote ${bytesWritten} bytes and kept ${bytesKept}. ${
+        cause instanceof Error ? cause.message : describe(cause)
+      }`,
       { cause },
     );
     this.name = "DrainError";
@@ -52,8 +59,11 @@ export class DrainError extends Error {
 
 /** The writer of a stream; nothing for what is written to directly. */
 function openSink(sink: ByteSink): WritableStreamDefaultWriter<Uint8Array> | undefined {
-  if (sink instanceof WritableStream) return sink.getWriter();
-  if (typeof sink?.write === "function") return undefined;
+  // By what it has, not by its class, which differs across realms.
+  if (typeof (sink as WritableStream)?.getWriter === "function") {
+    return (sink as WritableStream<Uint8Array>).getWriter();
+  }
+  if (typeof (sink as ByteWriter)?.write === "function") return undefined;
   throw new TypeError(
     `Cannot drain as the sink must be a WritableStream or have a 'write' method: received ${
       describe(sink)
@@ -71,7 +81,8 @@ export class Drain {
   #start = 0;
   /** Where in them ends what was taken. */
   #end = 0;
-  #isRunning = false;
+  /** How many bytes the present drain has written. */
+  #written = 0;
 
   /** What was taken but is not written. */
   get unwritten(): Uint8Array {
@@ -80,27 +91,22 @@ export class Drain {
 
   /** Writes all that there is; returns how many bytes. */
   async all(sink: ByteSink, runs: Runs): Promise<number> {
-    if (this.#isRunning) throw new Error("Cannot drain as a drain is under way: await it first");
     const writer = openSink(sink);
-    this.#isRunning = true;
-    let written = 0;
+    this.#written = 0;
+    let active: "sink" | "flusher" = "flusher";
     try {
       while (this.#gather(runs)) {
-        const before = this.#start;
         runs.letGo();
-        try {
-          if (writer !== undefined) await this.#writeTo(writer);
-          else await this.#writeSome(sink as ByteWriter);
-        } catch (cause) {
-          written += this.#start - before;
-          throw new DrainError(written, this.#end - this.#start, cause);
-        }
-        written += this.#start - before;
+        active = "sink";
+        if (writer !== undefined) await this.#writeTo(writer);
+        else await this.#writeSome(sink as ByteWriter);
+        active = "flusher";
       }
-      return written;
+      return this.#written;
+    } catch (cause) {
+      throw new DrainError(this.#written, this.#end - this.#start, cause, active);
     } finally {
       writer?.releaseLock();
-      this.#isRunning = false;
     }
   }
 
@@ -128,10 +134,10 @@ export class Drain {
   }
 
   async #writeTo(writer: WritableStreamDefaultWriter<Uint8Array>): Promise<void> {
-    await writer.ready;
-    // A copy of its own, which the stream may keep.
+    // A copy of its own, which the stream may keep. Not after `ready`, which a stream without a queue
+    // of its own never fulfils: each write is awaited, so there is never more than one.
     await writer.write(this.#bytes.slice(this.#start, this.#end));
-    this.#start = this.#end;
+    this.#advance(this.#end - this.#start);
   }
 
   async #writeSome(sink: ByteWriter): Promise<void> {
@@ -145,7 +151,13 @@ export class Drain {
           }`,
         );
       }
-      this.#start += taken;
+      this.#advance(taken);
     }
+  }
+
+  /** So many bytes more are written. */
+  #advance(count: number): void {
+    this.#start += count;
+    this.#written += count;
   }
 }

@@ -6,6 +6,7 @@
  * @module
  */
 
+import { describe } from "../../memory/layout.ts";
 import { SleepWord, type WaitOptions } from "../../memory/sleep.ts";
 import type { BufferPool } from "../../pool/buffer_pool.ts";
 import type { Packet } from "../../pool/packet.ts";
@@ -72,6 +73,8 @@ export class WriteFlusher implements Disposable {
   readonly #bytes: Uint8Array;
   readonly #flushed: SleepWord;
   readonly #drain = new Drain();
+  /** What goes through the runs just now, and must not be interfered with. */
+  #activity: "visit" | "drain" | undefined;
   /** The runs, as a drain takes them. */
   readonly #toDrain: Runs = {
     next: () => this.#findRun(),
@@ -85,7 +88,7 @@ export class WriteFlusher implements Disposable {
   /** Whether there is something to poll; if not, at which value of {@link FLUSHED} to sleep. */
   readonly #attempt = (): number | undefined =>
     this.#isPending || this.#runs.pollOrMark() ? undefined : SLEEPING;
-  /** Whether the present run was found by a visit or a drain, which have not done with it. */
+  /** Whether the present run was found by a visit or a drain, which have not received it. */
   #isPending = false;
 
   /**
@@ -134,23 +137,29 @@ export class WriteFlusher implements Disposable {
    * Takes all that writers have flushed; {@link WriteFlusher.next} then goes through it.
    *
    * @returns Whether there is something to go through.
-   * @throws {Error} If the flusher was disposed of, as all that waits or flushes.
+   * @throws {Error} If the flusher was disposed of, as all that waits or flushes; or if a visit or a
+   * drain is under way.
    */
   poll(): boolean {
+    if (this.#activity !== undefined) this.#refuseBusy("poll");
     return this.#runs.poll();
   }
 
   /**
    * Goes on to the next run of what was taken. The bytes of the present one may be overwritten then.
+   * A run that a failed visit or drain has found, and not received, comes first.
    *
    * @returns Whether there is one.
+   * @throws {Error} If a visit or a drain is under way.
    */
   next(): boolean {
+    if (this.#activity !== undefined) this.#refuseBusy("go on to the next run");
+    if (!this.#isPending) return this.#runs.next();
     this.#isPending = false;
-    return this.#runs.next();
+    return true;
   }
 
-  /** The present run: a view that is valid until the next one. */
+  /** The present run: a view of shared memory that is valid until the next one. */
   take(): Uint8Array {
     return this.#bytes.subarray(this.offset, this.offset + this.length);
   }
@@ -188,37 +197,50 @@ export class WriteFlusher implements Disposable {
   }
 
   /**
-   * Blocks until writers have flushed, and visits each run. A run whose visit throws is visited again
-   * by the next flush, be it another flusher's.
+   * Blocks until writers have flushed, and visits each run. A run whose visit throws comes again: in
+   * the next flush, drain or call of {@link WriteFlusher.next}, also of another flusher.
    *
    * @param visit Is given this flusher, at the run.
    * @param timeoutMs Gives up after this many milliseconds; never by default.
    * @returns How many bytes were visited.
+   * @throws {TypeError} If `visit` is no function.
+   * @throws {RangeError} If `timeoutMs` is negative.
+   * @throws {Error} If a visit or a drain is under way.
    */
   flush(visit: (run: this) => void, timeoutMs?: number): number {
+    this.#checkVisit(visit);
     return this.wait(timeoutMs) ? this.#visitAll(visit) : 0;
   }
 
   /**
    * As {@link WriteFlusher.flush}, without blocking.
    *
-   * @throws As {@link WriteFlusher.waitAsync}.
+   * @throws As {@link WriteFlusher.flush} and {@link WriteFlusher.waitAsync}.
    */
   async flushAsync(visit: (run: this) => void, options?: WaitOptions): Promise<number> {
+    this.#checkVisit(visit);
     return await this.waitAsync(options) ? this.#visitAll(visit) : 0;
   }
 
   /**
    * Writes all that writers have flushed to a stream or a socket, with few writes: what lies in
-   * several runs is put together. It waits for the sink before each write, and for its end.
+   * several runs is put together. It awaits each write before the next.
    *
    * @param sink Where to: a `WritableStream`, or what has a `write` method, such as a `Deno.Conn`.
    * @returns How many bytes were written; 0 if nothing was flushed.
-   * @throws {DrainError} If the sink fails. What it has not written is kept, as
-   * {@link WriteFlusher.unwritten}, and comes first in the next drain.
+   * @throws {DrainError} If the sink fails, or the flusher is disposed of meanwhile. What the sink
+   * has not written is kept, as {@link WriteFlusher.unwritten}, and comes first in the next drain.
+   * @throws {TypeError} If `sink` is neither.
+   * @throws {Error} If a visit or a drain is under way.
    */
   async drainTo(sink: ByteSink): Promise<number> {
-    return await this.#drain.all(sink, this.#toDrain);
+    if (this.#activity !== undefined) this.#refuseBusy("drain");
+    this.#activity = "drain";
+    try {
+      return await this.#drain.all(sink, this.#toDrain);
+    } finally {
+      this.#activity = undefined;
+    }
   }
 
   /**
@@ -226,9 +248,10 @@ export class WriteFlusher implements Disposable {
    * Doing it again does nothing.
    *
    * @throws {Error} If there are packets of its runs, and all tickets of this thread are in flight:
-   * then it is not disposed of yet.
+   * then it is not disposed of yet. Or if a visit is under way.
    */
   [Symbol.dispose](): void {
+    if (this.#activity === "visit") this.#refuseBusy("dispose of the flusher");
     this.#runs.dispose(this.#isPending);
     this.#isPending = false;
   }
@@ -239,12 +262,33 @@ export class WriteFlusher implements Disposable {
   }
 
   #visitAll(visit: (run: this) => void): number {
+    // Something else may have begun while this one was waiting.
+    if (this.#activity !== undefined) this.#refuseBusy("flush");
     let bytes = 0;
-    while (this.#findRun()) {
-      visit(this);
-      this.#isPending = false;
-      bytes += this.length;
+    this.#activity = "visit";
+    try {
+      while (this.#findRun()) {
+        visit(this);
+        this.#isPending = false;
+        bytes += this.length;
+      }
+    } finally {
+      this.#activity = undefined;
     }
     return bytes;
+  }
+
+  #checkVisit(visit: unknown): void {
+    if (this.#activity !== undefined) this.#refuseBusy("flush");
+    if (typeof visit === "function") return;
+    throw new TypeError(`Cannot flush as 'visit' must be a function: received ${describe(visit)}`);
+  }
+
+  #refuseBusy(action: string): never {
+    throw new Error(
+      this.#activity === "drain"
+        ? `Cannot ${action} as a drain is under way: await it first`
+        : `Cannot ${action} as a visit is under way: return from it first`,
+    );
   }
 }

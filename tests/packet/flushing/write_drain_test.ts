@@ -1,7 +1,7 @@
 /** Draining to streams and sockets: few writes, backpressure, and what a failing sink leaves. */
 
-import { assert, assertEquals, assertRejects } from "@std/assert";
-import { BufferPool, DrainError, FlushQueue } from "@busbar/busbar";
+import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
+import { BufferPool, DrainError, FlushQueue, type WriteFlusher } from "@busbar/busbar";
 
 function make(bufferSize = 64) {
   const pool = BufferPool.create({ bufferSize, batchCount: 8, batchSize: 1 });
@@ -185,4 +185,166 @@ Deno.test("a stream is waited for before each write, and let go of afterwards", 
   writer.flush();
   await assertRejects(() => flusher.drainTo(stream), DrainError, "wrote 0 bytes and kept 5");
   assertEquals([flusher.unwritten.length, stream.locked], [5, false]);
+});
+
+/** The numbers of runs of 8,000 equal bytes. */
+function numbers(bytes: Uint8Array): number[] {
+  return Array.from({ length: bytes.length / 8000 }, (_, i) => bytes[i * 8000]!);
+}
+
+/** A flusher of twelve runs of 8,000 bytes, of which a drain writes eight at once. */
+function makeTwelve() {
+  const pool = BufferPool.create({ bufferSize: 8192, batchCount: 16, batchSize: 1 });
+  const queue = FlushQueue.create({ pool });
+  const writer = queue.writer();
+  for (let i = 0; i < 12; i++) writer.send(new Uint8Array(8000).fill(i));
+  writer.flush();
+  return { queue, flusher: queue.flusher() };
+}
+
+const ALL = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11];
+
+Deno.test("the run that a failed drain has come to is the next one, however it is asked for", async () => {
+  const ways: Record<string, (flusher: WriteFlusher, seen: number[]) => unknown> = {
+    "next, after poll": (flusher, seen) => {
+      while (flusher.poll()) while (flusher.next()) seen.push(...numbers(flusher.take()));
+    },
+    "next": (flusher, seen) => {
+      while (flusher.next()) seen.push(...numbers(flusher.take()));
+    },
+    "next, after a wait": (flusher, seen) => {
+      assert(flusher.wait(0));
+      while (flusher.next()) seen.push(...numbers(flusher.take()));
+    },
+    flush: (flusher, seen) => flusher.flush((run) => seen.push(...numbers(run.take())), 0),
+  };
+  for (const [name, way] of Object.entries(ways)) {
+    const { flusher } = makeTwelve();
+    const failing = { write: () => Promise.reject(new Error("full")) };
+    await assertRejects(() => flusher.drainTo(failing), DrainError, "and kept 64000. full");
+    const seen = numbers(flusher.unwritten);
+    way(flusher, seen);
+    assertEquals(seen, ALL, name);
+  }
+});
+
+Deno.test("the run whose visit failed is the next one, however it is asked for", async () => {
+  const fail = () => {
+    throw new Error("not now");
+  };
+  for (const way of ["next", "poll", "drain", "another flusher"]) {
+    const { queue, flusher } = makeTwelve();
+    assertThrows(() => flusher.flush(fail), Error, "not now");
+    const seen: number[] = [];
+    const write = (bytes: Uint8Array) => {
+      seen.push(...numbers(bytes));
+      return Promise.resolve(bytes.length);
+    };
+    if (way === "drain") await flusher.drainTo({ write });
+    if (way === "another flusher") flusher[Symbol.dispose]();
+    const reader = way === "another flusher" ? queue.flusher() : flusher;
+    while (way === "next" ? reader.next() : reader.poll() && reader.next()) {
+      seen.push(...numbers(reader.take()));
+    }
+    assertEquals(seen, ALL, way);
+  }
+});
+
+Deno.test("while a drain or a visit is under way nothing else takes runs", async () => {
+  const { flusher } = makeTwelve();
+  const calls: Record<string, () => unknown> = {
+    "poll": () => flusher.poll(),
+    "go on to the next run": () => flusher.next(),
+    "flush": () => flusher.flush(() => {}),
+  };
+  const refuse = (why: string) => {
+    for (const [action, call] of Object.entries(calls)) {
+      assertThrows(call, Error, `Cannot ${action} as a ${why}`);
+    }
+  };
+  const seen: number[] = [];
+  let writes = 0;
+  await flusher.drainTo({
+    async write(bytes) {
+      refuse("drain is under way: await it first");
+      await assertRejects(() => flusher.flushAsync(() => {}), Error, "Cannot flush as a drain");
+      await assertRejects(
+        () => flusher.drainTo({ write: () => Promise.resolve(1) }),
+        Error,
+        "drain",
+      );
+      writes++;
+      seen.push(...numbers(bytes));
+      return bytes.length;
+    },
+  });
+  assertEquals([writes, seen], [2, ALL]);
+
+  const visited = makeTwelve().flusher;
+  Object.assign(calls, {
+    "poll": () => visited.poll(),
+    "go on to the next run": () => visited.next(),
+    "flush": () => visited.flush(() => {}),
+    "dispose of the flusher": () => visited[Symbol.dispose](),
+  });
+  const visits: number[] = [];
+  visited.flush((run) => {
+    refuse("visit is under way: return from it first");
+    visits.push(...numbers(run.take()));
+  });
+  assertEquals(visits, ALL);
+  visited[Symbol.dispose]();
+});
+
+Deno.test("a flush refuses what is no function, before it waits", async () => {
+  const { flusher } = makeTwelve();
+  const nothing = undefined as unknown as () => void;
+  assertThrows(
+    () => flusher.flush(nothing),
+    TypeError,
+    "Cannot flush as 'visit' must be a function: received undefined",
+  );
+  await assertRejects(() => flusher.flushAsync(nothing), TypeError, "'visit' must be a function");
+});
+
+Deno.test("a drain goes to a stream that has no queue of its own", async () => {
+  for (const highWaterMark of [0, 1, 5]) {
+    const { writer, flusher } = make();
+    for (let i = 0; i < 10; i++) writer.send(encode(String(i).repeat(20)));
+    writer.flush();
+    let bytes = 0;
+    let isWriting = false;
+    const sink = new WritableStream<Uint8Array>({
+      async write(chunk) {
+        assert(!isWriting, "it did not await the write before");
+        isWriting = true;
+        await new Promise((resolve) => setTimeout(resolve, 1));
+        bytes += chunk.length;
+        isWriting = false;
+      },
+    }, { highWaterMark });
+    assertEquals(await flusher.drainTo(sink), 200);
+    assertEquals([bytes, sink.locked], [200, false]);
+  }
+});
+
+Deno.test("a drain whose flusher is disposed of says how much it wrote", async () => {
+  const { queue, flusher } = makeTwelve();
+  const seen: number[] = [];
+  const error = await assertRejects(
+    () =>
+      flusher.drainTo({
+        write(bytes) {
+          seen.push(...numbers(bytes));
+          flusher[Symbol.dispose]();
+          return Promise.resolve(bytes.length);
+        },
+      }),
+    DrainError,
+    "Cannot drain any further as the flusher failed: wrote 64000 bytes and kept 0",
+  );
+  assertEquals(error.bytesWritten, 64_000);
+  const next = queue.flusher();
+  while (next.poll()) while (next.next()) seen.push(...numbers(next.take()));
+  assertEquals(seen, ALL);
 });
