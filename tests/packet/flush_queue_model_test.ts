@@ -283,6 +283,53 @@ function opener(state: Gated): void {
   writer.commit(offset);
 }
 
+/** A queue over one buffer, which is in use. */
+const busy = (): State => {
+  const state = queue(1)();
+  assertEquals(PlainPool.attach(state.pool).tryAcquire(), 0);
+  return state;
+};
+
+/**
+ * Tries to write on a thread that may not wait, as the main thread of a page, and gives the buffer
+ * back.
+ */
+const refused = tampered((state: State) => {
+  const { pool, queue } = open(state);
+  const writer = queue.attachWriter(state.shared);
+  try {
+    writer.reserve(8);
+    throw new Error("there was no buffer");
+  } catch (error) {
+    if (!(error instanceof TypeError)) throw error;
+  }
+  pool.release(0);
+}, () => ({
+  wait() {
+    throw new TypeError("forbidden");
+  },
+}));
+
+Deno.test("shared writer: a thread that may not wait for a buffer leaves the switch to others, in up to three preemptions", async () => {
+  await passes({
+    setup: busy,
+    threads: { refused, other: share([2], 8) },
+    preemptions: 3,
+    check: (state) => assertEquals(receive(8, 8)(state), [2]),
+  });
+});
+
+Deno.test("broken twin: a thread that may not wait and keeps the switch blocks the others", async () => {
+  const keeps = tampered(refused, (proper) => ({
+    exchange: (view: Int32Array, index: number, value: number) =>
+      proper.load(view, index) === value + 1 ? value : proper.exchange(view, index, value),
+  }));
+  await fails("deadlock", {
+    setup: busy,
+    threads: { keeps, other: share([2], 8) },
+  });
+});
+
 Deno.test("shared writer: what is flushed before its segment is announced arrives", async () => {
   const seen = new Set<string>();
   await passes({
