@@ -4,12 +4,16 @@
  * @module
  */
 
-import { checkInteger, describe } from "../../memory/layout.ts";
+import { checkBytes, checkInteger, checkOptions, describe } from "../../memory/layout.ts";
 import type { WaitOptions } from "../../memory/sleep.ts";
 import type { BufferPool } from "../../pool/buffer_pool.ts";
+import { checkPool } from "../../pool/options.ts";
 import type { Packet } from "../../pool/packet.ts";
 import { Framer } from "./framer.ts";
 import { type FrameScanner, type Framing, FramingError } from "./framing.ts";
+
+/** In place of an error: there is no buffer to look for frames in. */
+const NO_BUFFER = "no buffer";
 
 /** Options of a {@link FrameDecoder}. */
 export interface FrameDecoderOptions {
@@ -64,14 +68,19 @@ export class FrameDecoder implements Disposable {
   /** How many bytes of the stream come before what is unfinished. */
   #streamOffset = 0;
   #skippedBytes = 0;
-  #error: FramingError | undefined;
+  /** Why no frame can be looked for: the stream is malformed, or there is no buffer. */
+  #obstacle: FramingError | typeof NO_BUFFER | undefined;
 
   /**
    * Begins a stream.
    *
+   * @throws {TypeError} If `pool` or `framing` is none.
    * @throws {RangeError} If no frame fits a buffer, or an option is out of range.
+   * @throws {Error} If this thread has left the pool.
    */
   constructor(pool: BufferPool, framing: Framing, options: FrameDecoderOptions = {}) {
+    checkPool("create frame decoder", pool);
+    checkOptions("create frame decoder", options);
     const { malformed = "stop", onMalformed } = options;
     if (malformed !== "stop" && malformed !== "resynchronise") {
       throw new RangeError(
@@ -80,8 +89,13 @@ export class FrameDecoder implements Disposable {
         }`,
       );
     }
+    if (typeof framing?.scanner !== "function") {
+      throw new TypeError(
+        `Cannot create frame decoder as 'framing' must be a Framing: received ${describe(framing)}`,
+      );
+    }
     checkInteger("create frame decoder", "pool.bufferSize", pool.bufferSize, framing.overheadBytes);
-    this.#framer = new Framer(pool);
+    this.#framer = new Framer(pool, { yields: true });
     this.#bytes = pool.bytes;
     this.#scanner = framing.scanner(pool.bufferSize);
     this.#resynchronises = malformed === "resynchronise";
@@ -132,7 +146,7 @@ export class FrameDecoder implements Disposable {
     return this.#skippedBytes;
   }
 
-  /** What can be written: a view of {@link FrameDecoder.remaining} bytes, valid until the commit. */
+  /** What can be written: a view of shared memory, of {@link FrameDecoder.remaining} bytes, valid until the commit. */
   write(): Uint8Array {
     const { offset } = this;
     return this.#bytes.subarray(offset, offset + this.remaining);
@@ -154,9 +168,11 @@ export class FrameDecoder implements Disposable {
    * @param chunk The bytes.
    * @param from Where in the chunk to begin; 0 by default.
    * @returns Up to where in the chunk they were taken.
+   * @throws {TypeError} If `chunk` is not made of bytes.
    * @throws {RangeError} If `from` is not a whole number up to the length of the chunk.
    */
   stage(chunk: Uint8Array, from: number = 0): number {
+    if (chunk?.BYTES_PER_ELEMENT !== 1) checkBytes("stage a chunk", "chunk", chunk);
     checkInteger("stage a chunk", "from", from, 0, chunk.length);
     const length = Math.min(chunk.length - from, this.remaining);
     if (length <= 0) return from;
@@ -175,7 +191,7 @@ export class FrameDecoder implements Disposable {
   next(): boolean {
     const framer = this.#framer;
     const scanner = this.#scanner;
-    if (this.#error !== undefined) throw this.#error;
+    if (this.#obstacle !== undefined) return this.#checkObstacle();
     while (this.#toSkip === 0) {
       const start = framer.unfinishedOffset;
       const result = scanner.scan(this.#bytes, start, framer.offset);
@@ -208,7 +224,7 @@ export class FrameDecoder implements Disposable {
    * @throws {FramingError} If that is within a frame, unless it resynchronises.
    */
   end(): void {
-    if (this.#error !== undefined) throw this.#error;
+    if (this.#obstacle !== undefined) this.#checkObstacle();
     const { unfinishedLength } = this.#framer;
     if (unfinishedLength === 0 && this.#toSkip === 0) return;
     this.#toSkip = 0;
@@ -222,30 +238,58 @@ export class FrameDecoder implements Disposable {
    * @returns Whether it did.
    */
   tryNextBuffer(): boolean {
-    return this.#framer.tryNextBuffer();
+    return this.#framer.tryNextBuffer() && this.#goOn();
   }
 
   /**
-   * As {@link FrameDecoder.tryNextBuffer}; blocks until a buffer is free.
+   * As {@link FrameDecoder.tryNextBuffer}; blocks until a buffer is free. While it waits it holds no
+   * buffer, so a pool may have fewer buffers than decoders; the present frame must not be used any
+   * more, unless as a packet.
    *
    * @param timeoutMs Gives up after this many milliseconds; never by default.
+   * @returns Whether it went on. If not, nothing of the stream is lost, and it can be tried again.
+   * @throws {RangeError} If `timeoutMs` is negative.
    */
   nextBuffer(timeoutMs?: number): boolean {
-    return this.#framer.nextBuffer(timeoutMs);
+    try {
+      return this.#framer.nextBuffer(timeoutMs);
+    } finally {
+      this.#goOn();
+    }
   }
 
   /**
    * As {@link FrameDecoder.nextBuffer}, without blocking. Nothing is to be written until it resolves.
    *
-   * @throws The signal's reason, if it is aborted.
+   * @throws As {@link FrameDecoder.nextBuffer}; and the signal's reason, if it is aborted.
    */
-  nextBufferAsync(options?: WaitOptions): Promise<boolean> {
-    return this.#framer.nextBufferAsync(options);
+  async nextBufferAsync(options?: WaitOptions): Promise<boolean> {
+    try {
+      const waiting = this.#framer.nextBufferAsync(options);
+      this.#goOn();
+      return await waiting;
+    } finally {
+      this.#goOn();
+    }
   }
 
   /** Gives the buffer back. Doing it again does nothing. */
   [Symbol.dispose](): void {
     this.#framer[Symbol.dispose]();
+  }
+
+  /** Notes whether there is a buffer now. */
+  #goOn(): true {
+    if (this.#obstacle === undefined || this.#obstacle === NO_BUFFER) {
+      this.#obstacle = this.#framer.hasYielded ? NO_BUFFER : undefined;
+    }
+    return true;
+  }
+
+  /** Throws if the stream is malformed; without a buffer there is merely no frame. */
+  #checkObstacle(): false {
+    if (this.#obstacle !== NO_BUFFER) throw this.#obstacle;
+    return false;
   }
 
   #resynchronise(reason: string): void {
@@ -255,7 +299,7 @@ export class FrameDecoder implements Disposable {
 
   #report(reason: string): void {
     const error = new FramingError(this.#streamOffset, reason);
-    if (!this.#resynchronises) throw this.#error = error;
+    if (!this.#resynchronises) throw this.#obstacle = error;
     this.#onMalformed?.(error);
   }
 

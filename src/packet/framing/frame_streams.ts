@@ -1,20 +1,42 @@
 /**
  * Framing as stages of a pipeline of streams.
  *
+ * The decoding stage is pulled: it does nothing until a packet is asked for, then takes bytes of the
+ * chunk that is being written until it has one.
+ *
+ *     write(chunk)   is pending until all of the chunk is copied into buffers of the pool, after which
+ *                    its memory is the producer's again
+ *     close()        is pending until the last packet was taken, since what comes after it may be
+ *                    malformed, and the producer must hear of that
+ *     abort, cancel, an error of either side, or of the pool
+ *                    end both sides at once, also while a buffer is waited for; the first one counts
+ *
  * @module
  */
 
 import { describe } from "../../memory/layout.ts";
+import { type Deferred, deferred } from "../../memory/platform.ts";
 import type { BufferPool } from "../../pool/buffer_pool.ts";
 import type { Packet } from "../../pool/packet.ts";
 import { FrameDecoder, type FrameDecoderOptions } from "./frame_decoder.ts";
 import type { Framing } from "./framing.ts";
 
+/** A chunk that is being written. */
+interface Chunk {
+  readonly bytes: Uint8Array;
+  /** How much of it was copied. */
+  from: number;
+  /** Settles the write. */
+  readonly written: Deferred<void>;
+}
+
 /**
  * Turns a stream of bytes into one of packets, for `pipeThrough`.
  *
  * It makes one packet for each that is asked for, and takes no more bytes while nobody asks, so none
- * is lost when the reader cancels. While the pool has no buffer it waits for one.
+ * is lost when the reader cancels. A chunk is the producer's again when its write has settled. While
+ * the pool has no buffer the stage waits for one, and holds none itself. When either side ends with
+ * an error, or is cancelled or aborted, the other one hears of it at once.
  *
  * @example Usage
  * ```ts
@@ -23,8 +45,7 @@ import type { Framing } from "./framing.ts";
  *
  * using pool = BufferPool.create({ bufferSize: 1024, batchCount: 2 });
  * const lines: string[] = [];
- * const packets = ReadableStream.from(["one\ntw", "o\n"])
- *   .pipeThrough(new TextEncoderStream())
+ * const packets = new Blob(["one\ntw", "o\n"]).stream()
  *   .pipeThrough(new FrameDecoderStream(pool, delimited({ maxLength: 100 })));
  * for await (const packet of packets) {
  *   using line = packet;
@@ -34,16 +55,22 @@ import type { Framing } from "./framing.ts";
  * ```
  */
 export class FrameDecoderStream implements TransformStream<Uint8Array, Packet> {
-  /** The packets, each to be disposed of by who reads it. */
+  /** The packets, each to be disposed of by its reader. */
   readonly readable: ReadableStream<Packet>;
   /** The bytes. */
   readonly writable: WritableStream<Uint8Array>;
   readonly #decoder: FrameDecoder;
-  readonly #chunks: ReadableStreamDefaultReader<Uint8Array>;
-  readonly #cancelled = new AbortController();
-  #chunk = new Uint8Array(0) as Uint8Array;
-  /** How much of the chunk is staged. */
-  #from = 0;
+  /** Ends a wait for a buffer. */
+  readonly #ended = new AbortController();
+  #packets!: ReadableStreamDefaultController<Packet>;
+  #bytes!: WritableStreamDefaultController;
+  #chunk: Chunk | undefined;
+  /** Settles the close, once that was asked for. */
+  #closing: Deferred<void> | undefined;
+  /** Wakes the pull that waits for a chunk, or for the close. */
+  #arrival: Deferred<void> | undefined;
+  /** Whether the decoder has a frame of which no packet was made. */
+  #hasFrame = false;
 
   /**
    * Makes the stage.
@@ -52,58 +79,133 @@ export class FrameDecoderStream implements TransformStream<Uint8Array, Packet> {
    */
   constructor(pool: BufferPool, framing: Framing, options?: FrameDecoderOptions) {
     this.#decoder = new FrameDecoder(pool, framing, options);
-    const bytes = new TransformStream<Uint8Array, Uint8Array>();
-    this.writable = bytes.writable;
-    this.#chunks = bytes.readable.getReader();
+    this.writable = new WritableStream<Uint8Array>({
+      start: (controller) => {
+        this.#bytes = controller;
+        // At once, where the sink's own `abort` waits for the write that is under way. The stream
+        // makes itself fail: were that done here, it would take the abort for one that came late.
+        const { signal } = controller;
+        signal?.addEventListener("abort", () => this.#end(signal.reason), { once: true });
+      },
+      write: (chunk) => this.#write(chunk),
+      close: () => this.#close(),
+      abort: (reason) => this.#end(reason),
+    });
     this.readable = new ReadableStream<Packet>({
-      pull: (controller) => this.#pull(controller),
-      cancel: (reason) => this.#cancel(reason),
+      start: (controller) => void (this.#packets = controller),
+      pull: () => this.#pull(),
+      cancel: (reason) => this.#fail(reason),
     }, { highWaterMark: 0 });
   }
 
+  get #hasEnded(): boolean {
+    return this.#ended.signal.aborted;
+  }
+
+  /** Takes a chunk; resolves once all of it is copied. */
+  #write(chunk: Uint8Array): Promise<void> | undefined {
+    if (chunk?.BYTES_PER_ELEMENT !== 1) {
+      const error = new TypeError(
+        `Cannot frame the stream as its chunks must be of type Uint8Array: received ${
+          describe(chunk)
+        }`,
+      );
+      this.#fail(error);
+      throw error;
+    }
+    if (chunk.length === 0) return;
+    const written = deferred();
+    this.#chunk = { bytes: chunk, from: 0, written };
+    this.#arrival?.resolve();
+    return written.promise;
+  }
+
+  /** Resolves once all packets were taken. */
+  #close(): Promise<void> {
+    const closing = this.#closing = deferred();
+    if (this.#arrival !== undefined) this.#arrival.resolve();
+    else if (!this.#hasFrame) this.#finishUnlessFrame();
+    return closing.promise;
+  }
+
   /** Makes one packet, or ends the stream. */
-  async #pull(controller: ReadableStreamDefaultController<Packet>): Promise<void> {
+  async #pull(): Promise<void> {
     try {
-      while (!this.#cancelled.signal.aborted) {
-        if (this.#decoder.next()) return controller.enqueue(this.#decoder.packet());
-        if (this.#from < this.#chunk.length) {
-          await this.#stage();
-          continue;
+      while (!this.#hasEnded) {
+        if (this.#hasFrame ||= this.#decoder.next()) return this.#deliver();
+        if (this.#chunk !== undefined) {
+          await this.#stage(this.#chunk);
+        } else if (this.#closing !== undefined) {
+          return this.#finish();
+        } else {
+          this.#arrival = deferred();
+          await this.#arrival.promise;
+          this.#arrival = undefined;
         }
-        const { done, value } = await this.#chunks.read();
-        if (done) {
-          this.#decoder.end();
-          this.#decoder[Symbol.dispose]();
-          return controller.close();
-        }
-        if (!(value instanceof Uint8Array)) {
-          throw new TypeError(
-            `Cannot frame the stream as its chunks must be of type Uint8Array: received ${
-              describe(value)
-            }`,
-          );
-        }
-        this.#chunk = value;
-        this.#from = 0;
       }
     } catch (error) {
-      if (this.#cancelled.signal.aborted) return;
-      await this.#cancel(error);
-      throw error;
+      this.#fail(error);
     }
   }
 
-  /** Copies as much of the chunk as fits. */
-  async #stage(): Promise<void> {
-    const { signal } = this.#cancelled;
-    if (this.#decoder.remaining === 0) await this.#decoder.nextBufferAsync({ signal });
-    this.#from = this.#decoder.stage(this.#chunk, this.#from);
+  /** Hands the present frame over, unless whoever asked for it has gone. */
+  #deliver(): void {
+    // In the queue of a stream that nobody reads a packet would be lost when that is cancelled.
+    if (!this.readable.locked) return;
+    this.#packets.enqueue(this.#decoder.packet());
+    this.#hasFrame = false;
   }
 
-  async #cancel(reason: unknown): Promise<void> {
-    this.#cancelled.abort(reason);
+  /** Copies as much of the chunk as fits. */
+  async #stage(chunk: Chunk): Promise<void> {
+    const { signal } = this.#ended;
+    if (this.#decoder.remaining === 0) await this.#decoder.nextBufferAsync({ signal });
+    if (this.#hasEnded) return;
+    chunk.from = this.#decoder.stage(chunk.bytes, chunk.from);
+    if (chunk.from < chunk.bytes.length) return;
+    this.#chunk = undefined;
+    chunk.written.resolve();
+  }
+
+  /** Ends the stream, unless there is another frame; nobody asks for one just now. */
+  #finishUnlessFrame(): void {
+    try {
+      this.#hasFrame = this.#decoder.next();
+      if (!this.#hasFrame) this.#finish();
+    } catch (error) {
+      this.#fail(error);
+    }
+  }
+
+  /**
+   * Ends the stream where the producer has.
+   *
+   * @throws {FramingError} If that is within a frame.
+   */
+  #finish(): void {
+    this.#decoder.end();
+    this.#ended.abort();
     this.#decoder[Symbol.dispose]();
-    await this.#chunks.cancel(reason).catch(() => {});
+    this.#packets.close();
+    this.#closing!.resolve();
+  }
+
+  /** Ends both sides with an error, unless they have ended. */
+  #fail(reason: unknown): void {
+    if (this.#hasEnded) return;
+    this.#bytes.error(reason);
+    this.#end(reason);
+  }
+
+  /** Ends the readable side, and what the writable one waits for, unless they have ended. */
+  #end(reason: unknown): void {
+    if (this.#hasEnded) return;
+    this.#ended.abort(reason);
+    this.#decoder[Symbol.dispose]();
+    this.#packets.error(reason);
+    this.#chunk?.written.reject(reason);
+    this.#closing?.reject(reason);
+    this.#arrival?.resolve();
   }
 }
 
@@ -115,14 +217,26 @@ export class FrameDecoderStream implements TransformStream<Uint8Array, Packet> {
  * import { FrameEncoderStream, lengthPrefixed } from "@busbar/busbar";
  * import { assertEquals } from "@std/assert";
  *
- * const frames = ReadableStream.from([new Uint8Array([7]), new Uint8Array([8, 9])])
- *   .pipeThrough(new FrameEncoderStream(lengthPrefixed({ prefixBytes: 1 })));
- * assertEquals(await new Response(frames).bytes(), new Uint8Array([1, 7, 2, 8, 9]));
+ * const encoder = new FrameEncoderStream(lengthPrefixed({ prefixBytes: 1 }));
+ * const writer = encoder.writable.getWriter();
+ * writer.write(new Uint8Array([7]));
+ * writer.write(new Uint8Array([8, 9]));
+ * writer.close();
+ * assertEquals(await new Response(encoder.readable).bytes(), new Uint8Array([1, 7, 2, 8, 9]));
  * ```
  */
-export class FrameEncoderStream extends TransformStream<Uint8Array, Uint8Array<ArrayBuffer>> {
-  /** Makes the stage. A message that cannot be framed ends the stream with a `RangeError`. */
+export class FrameEncoderStream implements TransformStream<Uint8Array, Uint8Array<ArrayBuffer>> {
+  /** The frames. */
+  readonly readable: ReadableStream<Uint8Array<ArrayBuffer>>;
+  /** The messages. */
+  readonly writable: WritableStream<Uint8Array>;
+
+  /** Makes the stage. A message that cannot be framed ends the stream with an error. */
   constructor(framing: Framing) {
-    super({ transform: (message, controller) => controller.enqueue(framing.encode(message)) });
+    const { readable, writable } = new TransformStream<Uint8Array, Uint8Array<ArrayBuffer>>({
+      transform: (message, controller) => controller.enqueue(framing.encode(message)),
+    });
+    this.readable = readable;
+    this.writable = writable;
   }
 }

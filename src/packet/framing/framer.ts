@@ -8,15 +8,32 @@
  * Several frames share a buffer. The framer has one reference to its buffer, and each packet one of
  * its own, so the buffer is free when the framer has gone on and the last packet was disposed of.
  *
+ * A framer that goes on takes another buffer before it gives its own back, since what is unfinished
+ * is copied from one to the other. If there is none, and nobody else has a packet of its own buffer,
+ * it uses that again. If it *yields*, it keeps what is unfinished in private memory while it waits,
+ * and gives its buffer up; so any number of framers share a pool of one buffer, whatever packets
+ * their users keep for a while.
+ *
  * @module
  */
 
-import { checkInteger } from "../../memory/layout.ts";
-import type { WaitOptions } from "../../memory/sleep.ts";
+import { checkInteger, checkOptions } from "../../memory/layout.ts";
+import { checkTimeout, checkWaitOptions, type WaitOptions } from "../../memory/sleep.ts";
 import type { BufferPool } from "../../pool/buffer_pool.ts";
+import { checkPool } from "../../pool/options.ts";
 import type { Packet } from "../../pool/packet.ts";
 
 const NO_BUFFER = -1;
+
+/** Options of a {@link Framer}. */
+export interface FramerOptions {
+  /**
+   * Whether to give the buffer up while waiting for the next one, and the last frame with it, unless
+   * there is a packet of it; false by default. Without it a pool needs a buffer more than it has
+   * framers, should packets be kept while a framer waits.
+   */
+  yields?: boolean;
+}
 
 /**
  * A staging area for a stream of bytes, out of which frames are cut as packets.
@@ -35,8 +52,9 @@ const NO_BUFFER = -1;
  * using framer = new Framer(pool);
  * framer.nextBuffer();
  *
- * const read = new TextEncoder().encodeInto("hello", framer.write()).read;
- * framer.commit(read);
+ * const bytes = new TextEncoder().encode("hello");
+ * framer.write().set(bytes);
+ * framer.commit(bytes.length);
  * using packet = framer.finishFrame();
  * assertEquals(new TextDecoder().decode(packet.bytes.slice()), "hello");
  * ```
@@ -70,12 +88,23 @@ export class Framer implements Disposable {
   #frameBuffer = NO_BUFFER;
   #frameOffset = 0;
   #frameLength = 0;
+  readonly #yields: boolean;
+  /** What is unfinished, while there is no buffer for it. */
+  #spilled: Uint8Array | undefined;
   #isDisposed = false;
 
-  /** Begins without a buffer. */
-  constructor(pool: BufferPool) {
+  /**
+   * Begins without a buffer.
+   *
+   * @throws {TypeError} If `pool` is none.
+   * @throws {Error} If this thread has left the pool.
+   */
+  constructor(pool: BufferPool, options: FramerOptions = {}) {
+    checkPool("create framer", pool);
+    checkOptions("create framer", options);
     this.#pool = pool;
     this.#bytes = pool.bytes;
+    this.#yields = options.yields ?? false;
   }
 
   /** The bytes of the pool. */
@@ -100,7 +129,12 @@ export class Framer implements Disposable {
 
   /** How many bytes are committed that belong to no frame yet. */
   get unfinishedLength(): number {
-    return this.#end - this.#start;
+    return this.#spilled === undefined ? this.#end - this.#start : this.#spilled.length;
+  }
+
+  /** Whether it has given its buffer up and has no other: nothing can be cut, and nothing is lost. */
+  get hasYielded(): boolean {
+    return this.#spilled !== undefined;
   }
 
   /** The buffer of the last frame, to which the framer has a reference until its next buffer. */
@@ -118,7 +152,7 @@ export class Framer implements Disposable {
     return this.#frameLength;
   }
 
-  /** What can be written of the buffer: a view, valid until the next commit. */
+  /** What can be written of the buffer: a view of shared memory, valid until the next commit. */
   write(): Uint8Array {
     return this.#bytes.subarray(this.#end, this.#limit);
   }
@@ -148,6 +182,11 @@ export class Framer implements Disposable {
     const areWhole = skip >>> 0 === skip && length >>> 0 === length &&
       skipAfter >>> 0 === skipAfter;
     if (!areWhole || end > this.#end) {
+      if (this.hasYielded) {
+        throw new Error(
+          "Cannot cut a frame as the framer has no buffer: go on to the next one first",
+        );
+      }
       throw new RangeError(
         `Cannot cut ${skip} + ${length} + ${skipAfter} bytes as ${this.unfinishedLength} are unfinished`,
       );
@@ -196,28 +235,34 @@ export class Framer implements Disposable {
    */
   discard(length: number = this.unfinishedLength): void {
     checkInteger("discard", "length", length, 0, this.unfinishedLength);
-    this.#start += length;
+    if (this.#spilled === undefined) this.#start += length;
+    else this.#spilled = this.#spilled.subarray(length);
   }
 
   /**
-   * Goes on to another buffer, if one is free, and carries over what is unfinished.
+   * Goes on to another buffer, if one is free, and carries over what is unfinished. If none is, and
+   * there is no packet of its own buffer, it uses that again.
    *
    * @returns Whether it did.
    * @throws {RangeError} If the unfinished frame fills a whole buffer.
-   * @throws {Error} If the framer was disposed of.
+   * @throws {Error} If the framer was disposed of, or its thread has left the pool.
    */
   tryNextBuffer(): boolean {
     this.#checkCarry();
-    return this.#goOn(this.#pool.tryAcquire());
+    return this.#goOn(this.#pool.tryAcquire()) || this.#useAgain();
   }
 
   /**
    * As {@link Framer.tryNextBuffer}; blocks until a buffer is free.
    *
    * @param timeoutMs Gives up after this many milliseconds; never by default.
+   * @throws {RangeError} As {@link Framer.tryNextBuffer}, or if `timeoutMs` is negative.
    */
-  nextBuffer(timeoutMs?: number): boolean {
-    return this.tryNextBuffer() || this.#goOn(this.#pool.acquire(timeoutMs));
+  nextBuffer(timeoutMs: number = Infinity): boolean {
+    if (timeoutMs !== Infinity) checkTimeout(timeoutMs);
+    if (this.tryNextBuffer()) return true;
+    if (this.#yields) this.#yieldBuffer();
+    return this.#goOn(this.#pool.acquire(timeoutMs));
   }
 
   /**
@@ -226,7 +271,9 @@ export class Framer implements Disposable {
    * @throws As {@link Framer.tryNextBuffer}; and the signal's reason, if it is aborted.
    */
   async nextBufferAsync(options: WaitOptions = {}): Promise<boolean> {
+    checkWaitOptions(options);
     if (this.tryNextBuffer()) return true;
+    if (this.#yields) this.#yieldBuffer();
     const buffer = await this.#pool.acquireAsync(options);
     if (!this.#isDisposed) return this.#goOn(buffer);
     if (buffer >= 0) this.#pool.release(buffer);
@@ -236,23 +283,43 @@ export class Framer implements Disposable {
   /** Gives the buffer back, and what is unfinished up. Doing it again does nothing. */
   [Symbol.dispose](): void {
     this.#isDisposed = true;
-    if (this.#buffer !== NO_BUFFER) this.#pool.release(this.#buffer);
-    this.#buffer = this.#frameBuffer = NO_BUFFER;
-    this.#start = this.#end = this.#limit = 0;
+    this.#leaveBuffer();
+    this.#spilled = undefined;
   }
 
   #goOn(buffer: number): boolean {
     if (buffer < 0) return false;
+    const carried = this.unfinishedLength;
     const begin = this.#pool.offsetOf(buffer);
-    const carried = this.#end - this.#start;
-    if (carried > 0) this.#bytes.copyWithin(begin, this.#start, this.#end);
-    if (this.#buffer !== NO_BUFFER) this.#pool.release(this.#buffer);
+    if (this.#spilled !== undefined) this.#bytes.set(this.#spilled, begin);
+    else if (carried > 0) this.#bytes.copyWithin(begin, this.#start, this.#end);
+    if (buffer !== this.#buffer) this.#leaveBuffer();
     this.#buffer = buffer;
     this.#frameBuffer = NO_BUFFER;
+    this.#spilled = undefined;
     this.#start = begin;
     this.#end = begin + carried;
     this.#limit = begin + this.#pool.bufferSize;
     return true;
+  }
+
+  /** Begins the present buffer anew, if nobody else sees it. */
+  #useAgain(): boolean {
+    return this.#buffer !== NO_BUFFER && this.#pool.isUnique(this.#buffer) &&
+      this.#goOn(this.#buffer);
+  }
+
+  /** Keeps what is unfinished in private, and lets others have the buffer. */
+  #yieldBuffer(): void {
+    this.#spilled ??= this.#bytes.slice(this.#start, this.#end);
+    this.#leaveBuffer();
+  }
+
+  /** Gives the buffer back, if there is one; a thread that leaves the pool gives all of its back. */
+  #leaveBuffer(): void {
+    if (this.#buffer !== NO_BUFFER && !this.#pool.hasLeft) this.#pool.release(this.#buffer);
+    this.#buffer = this.#frameBuffer = NO_BUFFER;
+    this.#start = this.#end = this.#limit = 0;
   }
 
   #checkCarry(): void {

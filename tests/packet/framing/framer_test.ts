@@ -1,6 +1,6 @@
 /** The staging area of a framer, on one thread. */
 
-import { assertEquals, assertThrows } from "@std/assert";
+import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { BufferPool, Framer } from "@busbar/busbar";
 
 const pool = (bufferSize = 16, batchCount = 4) =>
@@ -80,10 +80,103 @@ Deno.test("a framer waits for no buffer where it must not, and says so", async (
   using buffers = pool(16, 1);
   using framer = new Framer(buffers);
   framer.nextBuffer();
+  put(framer, 1, 2, 3);
+  const packet = framer.finishFrame(2);
   assertEquals(framer.tryNextBuffer(), false);
   assertEquals(framer.nextBuffer(1), false);
   assertEquals(await framer.nextBufferAsync({ timeoutMs: 1 }), false);
-  assertEquals(framer.remainingOnBuffer, 16);
+  // As it was before, the last frame included.
+  assertEquals([framer.remainingOnBuffer, framer.unfinishedLength, framer.frameLength], [13, 1, 2]);
+  framer.packet().release();
+  packet.release();
+});
+
+Deno.test("a framer uses its buffer again if there is no other, and no packet of it", () => {
+  using buffers = pool(4, 1);
+  using framer = new Framer(buffers);
+  framer.nextBuffer();
+  for (let i = 0; i < 10; i++) {
+    put(framer, i, i + 1, i + 2);
+    const packet = framer.finishFrame(2);
+    assertEquals(framer.tryNextBuffer(), false);
+    assertEquals([...packet.bytes], [i, i + 1]);
+    packet.release();
+    assert(framer.tryNextBuffer());
+    using rest = framer.finishFrame();
+    assertEquals([...rest.bytes], [i + 2]);
+    rest.release();
+    assert(framer.nextBuffer(0));
+  }
+});
+
+Deno.test("a framer does not use a buffer again of which another thread has a packet", () => {
+  using buffers = pool(4, 1);
+  using there = BufferPool.attach(buffers.handle);
+  using framer = new Framer(buffers);
+  framer.nextBuffer();
+  put(framer, 1, 2, 3);
+  const sent = framer.finishFrame(2).send();
+  assertEquals(framer.tryNextBuffer(), false);
+  const received = there.receive(sent);
+  assertEquals(framer.tryNextBuffer(), false);
+  assertEquals([...received.bytes], [1, 2]);
+  received.release();
+  assert(framer.tryNextBuffer());
+  assertEquals(framer.unfinishedLength, 1);
+});
+
+Deno.test("a framer that yields has no buffer while it waits, and loses nothing", async () => {
+  using buffers = pool(4, 1);
+  using framer = new Framer(buffers, { yields: true });
+  framer.nextBuffer();
+  put(framer, 1, 2, 3, 4);
+  const packet = framer.finishFrame(2);
+  assertEquals(framer.nextBuffer(1), false);
+  assertEquals([framer.hasYielded, framer.unfinishedLength, framer.remainingOnBuffer], [
+    true,
+    2,
+    0,
+  ]);
+  assertThrows(() => framer.cut(0, 1), Error, "Cannot cut a frame as the framer has no buffer");
+  assertThrows(() => framer.packet(), Error, "Cannot make a packet as no frame was cut");
+  const waiting = framer.nextBufferAsync();
+  packet.release();
+  assert(await waiting);
+  using rest = framer.finishFrame();
+  assertEquals([...rest.bytes], [3, 4]);
+});
+
+Deno.test("a framer refuses what is no time to wait, before it does anything", async () => {
+  using buffers = pool();
+  using framer = new Framer(buffers);
+  for (const time of [-1, NaN, "5", null, 5n, {}] as unknown as number[]) {
+    assertThrows(() => framer.nextBuffer(time), RangeError, "Cannot wait as 'timeoutMs' must");
+    await assertRejects(
+      () => framer.nextBufferAsync({ timeoutMs: time }),
+      RangeError,
+      "Cannot wait as 'timeoutMs' must",
+    );
+  }
+  assertEquals([framer.remainingOnBuffer, buffers.usage().inUse], [0, 0]);
+  assertThrows(
+    () => new Framer(undefined as unknown as BufferPool),
+    TypeError,
+    "Cannot create framer as 'pool' must be a BufferPool: received undefined",
+  );
+});
+
+Deno.test("a framer whose thread has left the pool is disposed of quietly, and says why it stops", () => {
+  const buffers = pool();
+  const framer = new Framer(buffers);
+  framer.nextBuffer();
+  put(framer, 1);
+  buffers[Symbol.dispose]();
+  const left = "as this thread has left the pool";
+  assertThrows(() => framer.finishFrame(), Error, `Cannot make a packet of a buffer ${left}`);
+  assertThrows(() => framer.nextBuffer(), Error, `Cannot acquire a buffer ${left}`);
+  framer[Symbol.dispose]();
+  framer[Symbol.dispose]();
+  assertThrows(() => new Framer(buffers), Error, `Cannot create framer ${left}`);
 });
 
 Deno.test("a framer refuses what it does not have", () => {
