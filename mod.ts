@@ -35,6 +35,7 @@ export {
   type BroadcastSize,
 } from "./src/broadcast/broadcast.ts";
 export type { MessageFilter } from "./src/broadcast/copy_out.ts";
+export { MessageIterator, type MessagesOptions } from "./src/broadcast/message_iterator.ts";
 export { Reassembler, type ReassemblerOptions } from "./src/broadcast/fragments.ts";
 export { FrameCursor, type FrameCursorOptions } from "./src/broadcast/frame_cursor.ts";
 export { InsufficientBufferSizeError } from "./src/broadcast/insufficient_buffer_size_error.ts";

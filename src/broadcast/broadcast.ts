@@ -59,6 +59,7 @@
  * @module
  */
 
+import { checkBytes, checkOptions } from "../memory/layout.ts";
 import type { Memory } from "../memory/memory.ts";
 import { Region, type RegionHandle } from "../memory/region.ts";
 import {
@@ -72,6 +73,8 @@ import {
   readShape,
   regionByteLength,
   type Shape,
+  TAKEN,
+  WRITER,
 } from "./layout.ts";
 import { BroadcastReader, type ReaderOptions } from "./reader.ts";
 import { BroadcastWriter, type WriterOptions } from "./writer.ts";
@@ -86,8 +89,9 @@ export interface BroadcastSize {
   /**
    * Into how many segments the ring is cut, a power of two from 4 on; by default 8, or as many as
    * make segments of 64 KiB. A reader is overrun once the writer enters the segment that it reads
-   * from, so between `capacityBytes` and one segment less are retained. Entering one costs the
-   * writer some 10 ns; to begin at a position takes a walk through one.
+   * from, so between `capacityBytes` and one segment less are retained; a reader that was overrun
+   * goes on at most half the ring behind. Entering a segment costs the writer some 10 ns; to begin
+   * at a position takes a walk through one.
    */
   segments?: number;
   /** What to tell every reader, up to 1 MiB that never changes; none by default. */
@@ -96,7 +100,10 @@ export interface BroadcastSize {
 
 /** Options of {@link Broadcast.create}. */
 export interface BroadcastOptions extends BroadcastSize {
-  /** The position of the first message, a multiple of the segment size; 0 by default. */
+  /**
+   * The position of the first message, a multiple of the segment size and at least a lap before
+   * 2^53; 0 by default.
+   */
   startPosition?: number;
   /** The memory to lay the ring out in; one of its own by default. */
   memory?: Memory;
@@ -156,10 +163,13 @@ export class Broadcast {
   /**
    * Lays a new, empty ring out.
    *
+   * @throws {TypeError} If `metadata` is not made of bytes.
    * @throws {RangeError} If an option is out of range, or the memory has not enough free bytes.
    */
   static create(options: BroadcastOptions): Broadcast {
+    checkOptions("create broadcast", options);
     const { memory, metadata = NO_METADATA } = options;
+    checkBytes("create broadcast", "metadata", metadata);
     const shape = shapeOf(options);
     const region = Region.create(KIND, regionByteLength(shape), memory);
     initialize(region.words, shape);
@@ -182,6 +192,11 @@ export class Broadcast {
   /** A plain object that survives structured clone and opens this ring in another thread. */
   get handle(): BroadcastHandle {
     return this.#region.handle;
+  }
+
+  /** Whether the ring had a writer just now; readers are not told when it goes. */
+  get hasWriter(): boolean {
+    return (Atomics.load(this.#region.words, WRITER) & TAKEN) !== 0;
   }
 
   /** The memory that the ring lies in. */

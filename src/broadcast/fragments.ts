@@ -4,12 +4,13 @@
  * @module
  */
 
-import { checkInteger } from "../memory/layout.ts";
+import { checkBytes, checkInteger, checkOptions } from "../memory/layout.ts";
 import type { WaitOptions } from "../memory/sleep.ts";
 import type { FrameOptions } from "./frame.ts";
 import { InsufficientBufferSizeError } from "./insufficient_buffer_size_error.ts";
-import { iterate } from "./waiting.ts";
-import type { BroadcastReader } from "./reader.ts";
+import { MessageIterator, type MessagesOptions } from "./message_iterator.ts";
+import type { ReaderBeginning } from "./place.ts";
+import { type BroadcastReader, jumpsOf } from "./reader.ts";
 
 /** Options of {@link BroadcastWriter.appendFragments}. */
 export interface FragmentOptions {
@@ -31,6 +32,8 @@ export function appendFragments(
   message: Uint8Array,
   options: FragmentOptions,
 ): void {
+  checkBytes("append", "message", message);
+  checkOptions("append", options);
   const { largestMessage } = writer;
   const { userValue = 0, fragmentBytes = largestMessage } = options;
   checkInteger("append", "fragmentBytes", fragmentBytes, 1, largestMessage);
@@ -80,16 +83,26 @@ export class Reassembler implements AsyncIterable<Uint8Array> {
   #parts: Uint8Array = new Uint8Array(0);
   /** How many bytes of them there are; {@link NO_MESSAGE} between messages. */
   #length = NO_MESSAGE;
-  /** How often the reader had been overrun when the message began. */
-  #overruns = 0;
+  /** How often the reader had jumped when the message began. */
+  #jumps = 0;
   /** Whether the present message is in {@link Reassembler.#parts}. */
   #isAssembled = false;
   #lostMessages = 0;
 
-  /** Reads from `reader`, which must not be read from otherwise. */
+  /**
+   * Reads from `reader`, on which `next` must not be called otherwise: another would get parts of
+   * messages. If the reader is reset, skips, or reads in bulk, an unfinished message is left out.
+   *
+   * @throws {RangeError} If `maxMessageBytes` is not a whole number from 1 on.
+   */
   constructor(reader: BroadcastReader, options: ReassemblerOptions = {}) {
+    checkOptions("create reassembler", options);
+    const { maxMessageBytes = Infinity } = options;
+    if (maxMessageBytes !== Infinity) {
+      checkInteger("create reassembler", "maxMessageBytes", maxMessageBytes, 1);
+    }
     this.#reader = reader;
-    this.#maxMessageBytes = options.maxMessageBytes ?? Infinity;
+    this.#maxMessageBytes = maxMessageBytes;
   }
 
   /** The user value of the present message, which is that of its last frame. */
@@ -136,7 +149,7 @@ export class Reassembler implements AsyncIterable<Uint8Array> {
         this.#length = NO_MESSAGE;
         if (reader.isFinal) return true;
         this.#length = 0;
-        this.#overruns = reader.overruns;
+        this.#jumps = jumpsOf(reader);
         this.#add();
       } else if (this.#isUnbroken()) {
         this.#add();
@@ -160,12 +173,25 @@ export class Reassembler implements AsyncIterable<Uint8Array> {
    * @throws {InsufficientBufferSizeError} If `target` is shorter than that.
    */
   receive(target: Uint8Array): number {
+    checkBytes("receive the message", "target", target);
     if (!this.#isAssembled) return this.#reader.receive(target);
     if (target.length < this.#length) {
       throw new InsufficientBufferSizeError("receive the message", target.length, this.#length);
     }
     target.set(this.message());
     return this.#length;
+  }
+
+  /**
+   * As {@link BroadcastReader.reset}. A message that is unfinished there, or at the new place, is
+   * left out; the latter counts as lost.
+   *
+   * @throws As {@link BroadcastReader.reset}.
+   */
+  reset(from?: ReaderBeginning): void {
+    this.#reader.reset(from);
+    this.#length = NO_MESSAGE;
+    this.#isAssembled = false;
   }
 
   /** As {@link BroadcastReader.wait}. */
@@ -179,18 +205,18 @@ export class Reassembler implements AsyncIterable<Uint8Array> {
   }
 
   /** Iterates over messages as they come; as {@link BroadcastReader.messages}. */
-  messages(options: Pick<WaitOptions, "signal"> = {}): AsyncGenerator<Uint8Array> {
-    return iterate(this, options);
+  messages(options: MessagesOptions = {}): MessageIterator {
+    return new MessageIterator(this, options);
   }
 
   /** As {@link Reassembler.messages}, for ever. */
-  [Symbol.asyncIterator](): AsyncGenerator<Uint8Array> {
+  [Symbol.asyncIterator](): MessageIterator {
     return this.messages();
   }
 
-  /** Whether a message was begun, and nothing was lost since. */
+  /** Whether a message was begun, and the reader has gone on frame by frame since. */
   #isUnbroken(): boolean {
-    if (this.#length !== NO_MESSAGE && this.#overruns !== this.#reader.overruns) {
+    if (this.#length !== NO_MESSAGE && this.#jumps !== jumpsOf(this.#reader)) {
       this.#length = NO_MESSAGE;
     }
     return this.#length !== NO_MESSAGE;

@@ -12,7 +12,7 @@
  * @module
  */
 
-import { describe } from "../memory/layout.ts";
+import { checkOptions, describe } from "../memory/layout.ts";
 
 /** Frames and segments begin at multiples of this many bytes. */
 export const FRAME_ALIGNMENT = 8;
@@ -74,6 +74,7 @@ export interface FrameOptions {
  * @throws {RangeError} If the user value does not fit 32 bits.
  */
 export function frameFlags(options: FrameOptions): number {
+  checkOptions("write a message", options);
   const { userValue = 0, final = true, continuation = false, heartbeat = false } = options;
   if (userValue >>> 0 !== userValue) {
     throw new RangeError(

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { checkBytes, checkOptions } from "../memory/layout.ts";
 import {
   CONTINUATION,
   FINAL,
@@ -74,9 +75,12 @@ export class FrameCursor {
   /**
    * Begins at the first of the frames that fill `bytes`.
    *
+   * @throws {TypeError} If `bytes` is not made of bytes.
    * @throws {RangeError} If `bytes` does not begin at a multiple of 8 in its buffer.
    */
   constructor(bytes: Uint8Array, options: FrameCursorOptions = {}) {
+    checkBytes("go through frames", "bytes", bytes);
+    checkOptions("go through frames", options);
     checkAlignment("go through frames", bytes);
     this.#bytes = bytes;
     this.#words = wordsOf(bytes);
@@ -157,9 +161,11 @@ export class FrameCursor {
    * Copies the present payload to the beginning of `target`.
    *
    * @returns How many bytes it has.
+   * @throws {TypeError} If `target` is not made of bytes.
    * @throws {InsufficientBufferSizeError} If `target` is shorter than that.
    */
   receive(target: Uint8Array): number {
+    checkBytes("receive the message", "target", target);
     const length = this.#length;
     if (target.length < length) {
       throw new InsufficientBufferSizeError("receive the message", target.length, length);

@@ -193,7 +193,7 @@ export function checkShape(shape: Shape): void {
   const action = "create broadcast";
   checkPowerOfTwo(action, "capacityBytes", capacityBytes, MIN_CAPACITY_BYTES, MAX_CAPACITY_BYTES);
   checkPowerOfTwo(action, "segments", segments, MIN_SEGMENTS, capacityBytes / FRAME_ALIGNMENT);
-  checkInteger(action, "startPosition", startPosition, 0);
+  checkInteger(action, "startPosition", startPosition, 0, lastPosition(capacityBytes));
   checkInteger(action, "metadata.length", metadataBytes, 0, MAX_METADATA_BYTES);
   const segmentBytes = capacityBytes / segments;
   if (startPosition % segmentBytes !== 0) {
@@ -201,6 +201,11 @@ export function checkShape(shape: Shape): void {
       `Cannot create broadcast as 'startPosition' must be a multiple of the segment size ${segmentBytes}: received ${startPosition}`,
     );
   }
+}
+
+/** The position from which on a ring takes no more messages: positions stay safe integers. */
+export function lastPosition(capacityBytes: number): number {
+  return Number.MAX_SAFE_INTEGER - capacityBytes;
 }
 
 /** Writes the header of a ring of this shape; nobody else has the memory yet. */
@@ -238,7 +243,8 @@ export function readShape(words: Int32Array): Shape {
   const isSound = isPowerOfTwo(capacityBytes) && isPowerOfTwo(segments) &&
     capacityBytes >= MIN_CAPACITY_BYTES && capacityBytes <= MAX_CAPACITY_BYTES &&
     segments >= MIN_SEGMENTS && segments <= capacityBytes / FRAME_ALIGNMENT &&
-    Number.isSafeInteger(startPosition) && startPosition % (capacityBytes / segments) === 0 &&
+    startPosition <= lastPosition(capacityBytes) &&
+    startPosition % (capacityBytes / segments) === 0 &&
     metadataBytes >= 0 && metadataBytes <= MAX_METADATA_BYTES;
   if (!isSound) {
     throw new TypeError(

@@ -8,12 +8,17 @@
  * The writer overwrote what the reader was about to read.
  *
  * The reader has found its place again at {@link OverrunError.resumedAt}, and taken a batch from
- * there: its next poll returns that.
+ * there: its next poll returns that. The place is half a ring behind what is published or less, so
+ * that the reader is not overrun again at once; what it leaves out although that was still retained
+ * counts as lost, too.
  */
 export class OverrunError extends Error {
   /** The position that the reader was at. */
   readonly position: number;
-  /** The position that it goes on from. */
+  /**
+   * The position that it goes on from, half a ring behind what is published or less. To go on from
+   * the oldest message that is retained, `reset("oldest")`: those are then both lost and seen.
+   */
   readonly resumedAt: number;
   /** How many messages ended between. */
   readonly lostMessages: number;

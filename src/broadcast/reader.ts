@@ -6,7 +6,7 @@
  * @module
  */
 
-import { checkInteger } from "../memory/layout.ts";
+import { checkBytes, checkInteger, checkOptions, describe } from "../memory/layout.ts";
 import type { WaitOptions } from "../memory/sleep.ts";
 import type { Broadcast } from "./broadcast.ts";
 import { BatchCopy, BulkCopy, type CopyOut, FilteredCopy, type MessageFilter } from "./copy_out.ts";
@@ -23,8 +23,9 @@ import { InsufficientBufferSizeError } from "./insufficient_buffer_size_error.ts
 import { LossCount, OverrunError, type ReaderLosses } from "./overrun.ts";
 import { findBeginning, type ReaderBeginning } from "./place.ts";
 import { Ring } from "./ring.ts";
+import { MessageIterator, type MessagesOptions } from "./message_iterator.ts";
 import { LAPPED, NOTHING, Tap } from "./tap.ts";
-import { Arrivals, iterate } from "./waiting.ts";
+import { Arrivals } from "./waiting.ts";
 
 /** Options of {@link Broadcast.reader}. */
 export interface ReaderOptions extends FrameCursorOptions {
@@ -51,10 +52,19 @@ export interface ReaderOptions extends FrameCursorOptions {
 const DEFAULT_BATCH_BYTES = 64 * 1024;
 
 /**
+ * How often a reader went to another place than that of the next frame: by an overrun, because a
+ * writer was replaced, or because it was told to. Frames before and after do not belong together.
+ */
+export let jumpsOf: (reader: BroadcastReader) => number;
+
+/**
  * Reads messages from a {@link Broadcast}, at its own pace. Readers know nothing of one another.
  *
  * A batch is copied out of the ring at once and validated before any of it is looked at. A reader
  * that was too slow is told what it lost, and goes on with something that is still retained.
+ *
+ * There is no end of stream: a reader waits on when the writer has gone, since another may follow.
+ * Let the writer say in a last message that it is one, or send heartbeats, and wait with a timeout.
  *
  * @example Polling, without an allocation per message
  * ```ts
@@ -90,6 +100,34 @@ const DEFAULT_BATCH_BYTES = 64 * 1024;
  *   break;
  * }
  * ```
+ *
+ * @example Going on after an overrun
+ * ```ts
+ * import { Broadcast, OverrunError } from "@busbar/busbar";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const broadcast = Broadcast.create({ capacityBytes: 256 });
+ * using writer = broadcast.writer();
+ * const reader = broadcast.reader();
+ * for (let i = 0; i < 40; i++) writer.send(new Uint8Array([i])); // more than the ring retains
+ *
+ * let seen = 0;
+ * while (seen + reader.lostMessages < 40) {
+ *   try {
+ *     for await (const payload of reader) {
+ *       seen++;
+ *       if (payload[0] === 39) break;
+ *     }
+ *   } catch (error) {
+ *     if (!(error instanceof OverrunError)) throw error; // it says what was lost
+ *   }
+ * }
+ *
+ * // Or only count the losses:
+ * const patient = broadcast.reader({ from: "oldest", onOverrun: "continue" });
+ * for await (const payload of patient) if (payload[0] === 39) break;
+ * assertEquals(patient.takeLosses().messages, 0);
+ * ```
  */
 export class BroadcastReader extends FrameCursor implements AsyncIterable<Uint8Array> {
   readonly #ring: Ring;
@@ -101,17 +139,26 @@ export class BroadcastReader extends FrameCursor implements AsyncIterable<Uint8A
   /** Copies into the batch. */
   #out: CopyOut;
   readonly #losses = new LossCount();
+  /** How often it went to another place than that of the next frame. */
+  #jumps = 0;
+
+  static {
+    jumpsOf = (reader) => reader.#jumps + reader.#tap.gaps;
+  }
 
   /**
    * Makes a reader of `broadcast`; as {@link Broadcast.reader}.
    *
+   * @throws {TypeError} If `filter` is no function.
    * @throws {RangeError} If the position to begin at is not one of a frame that is retained, or
-   * `batchBytes` is no whole number from 8 up to the capacity.
+   * `batchBytes` is no whole number from 8 up to the capacity, or `onOverrun` is something else.
    */
   constructor(broadcast: Broadcast, options: ReaderOptions = {}) {
+    checkOptions("create reader", options);
     const { capacityBytes } = broadcast;
     const { from = "latest", batchBytes = Math.min(DEFAULT_BATCH_BYTES, capacityBytes) } = options;
     checkInteger("create reader", "batchBytes", batchBytes, FRAME_ALIGNMENT, capacityBytes);
+    checkChoices(options);
     super(new Uint8Array(batchBytes & -FRAME_ALIGNMENT), options);
     this.#ring = new Ring(broadcast);
     this.#arrivals = new Arrivals(this.#ring);
@@ -181,27 +228,34 @@ export class BroadcastReader extends FrameCursor implements AsyncIterable<Uint8A
   }
 
   /**
-   * Passes over messages.
+   * Passes over frames as {@link BroadcastReader.next} shows them: messages, or parts of one that
+   * goes in several.
    *
-   * @param count How many at most.
+   * @param count How many at most, or `Infinity` for all that are published.
    * @returns How many there were.
-   * @throws As {@link BroadcastReader.poll}.
+   * @throws {RangeError} If `count` is neither a whole number nor `Infinity`.
+   * @throws As {@link BroadcastReader.poll}; `sequence` then tells how far the reader has come.
    */
   skip(count: number): number {
+    if (count !== Infinity) checkInteger("skip", "count", count, 0);
     let skipped = 0;
-    while (skipped < count && (this.next() || (this.poll() && this.next()))) skipped++;
+    while (skipped < count && (this.next() || (this.poll() && this.next()))) {
+      if (skipped++ === 0) this.#jumps++;
+    }
     return skipped;
   }
 
   /**
    * Goes to another place, by default to what is published next. What is left out counts as skipped,
-   * not as lost.
+   * not as lost. What was lost before stays counted as lost, also if the reader goes back to messages
+   * among it that are retained: those are then seen as well.
    *
    * @throws {RangeError} If that is not where a frame begins that is retained.
    */
   reset(from: ReaderBeginning = "latest"): void {
     this.#tap.goTo(findBeginning(this.#ring, from));
     this.begin(0);
+    this.#jumps++;
   }
 
   /**
@@ -210,11 +264,13 @@ export class BroadcastReader extends FrameCursor implements AsyncIterable<Uint8A
    *
    * @param target As many bytes as are wanted at most. Several segments at once are the fastest.
    * @returns How many bytes the frames take, which are whole; 0 if nothing is published.
+   * @throws {TypeError} If `target` is not made of bytes.
    * @throws {RangeError} If `target` does not begin at a multiple of 8 in its buffer.
    * @throws {InsufficientBufferSizeError} If the next frame alone takes more than that.
    * @throws {OverrunError} As {@link BroadcastReader.poll}.
    */
   readBulk(target: Uint8Array): number {
+    checkBytes("read in bulk", "target", target);
     checkAlignment("read in bulk", target);
     if (target.length < FRAME_HEADER_BYTES) refuseBulk(target, FRAME_HEADER_BYTES);
     const out = new BulkCopy(this.#ring, target);
@@ -240,6 +296,7 @@ export class BroadcastReader extends FrameCursor implements AsyncIterable<Uint8A
         if (!this.#tap.takeFrame(bytes, out)) continue;
       }
       this.#tap.advance(bytes, messages);
+      this.#jumps++;
       return bytes;
     }
   }
@@ -252,7 +309,7 @@ export class BroadcastReader extends FrameCursor implements AsyncIterable<Uint8A
    * @throws {RangeError} If `timeoutMs` is negative.
    */
   wait(timeoutMs: number = Infinity): boolean {
-    return this.#hasArrived(this.#arrivals.wait(this.position, timeoutMs));
+    return this.#arrivals.wait(this.position, timeoutMs);
   }
 
   /**
@@ -261,24 +318,27 @@ export class BroadcastReader extends FrameCursor implements AsyncIterable<Uint8A
    * @throws {RangeError} If `timeoutMs` is negative.
    * @throws The signal's reason, if it is aborted.
    */
-  async waitAsync(options: WaitOptions = {}): Promise<boolean> {
-    return this.#hasArrived(await this.#arrivals.waitAsync(this.position, options));
+  waitAsync(options: WaitOptions = {}): Promise<boolean> {
+    return this.#arrivals.waitAsync(this.position, options);
   }
 
   /**
-   * Iterates over messages as they come. Each is a view that is valid until the next is asked for;
-   * user value and flags are read from the reader meanwhile.
+   * Iterates over messages as they come. Each is a copy, unless views are asked for; user value and
+   * flags are those of the reader until the next message is asked for. Several iterations over one
+   * reader share its messages: each gets others.
    *
    * An {@link OverrunError} ends the iteration; another one goes on from where the reader then is.
+   * Beside them the iteration ends only by `return()`, as a `break` calls it, or by the signal.
    *
    * @param options Ends the iteration with the signal's reason once it is aborted.
+   * @throws {TypeError} If `signal` is no AbortSignal.
    */
-  messages(options: Pick<WaitOptions, "signal"> = {}): AsyncGenerator<Uint8Array> {
-    return iterate(this, options);
+  messages(options: MessagesOptions = {}): MessageIterator {
+    return new MessageIterator(this, options);
   }
 
   /** As {@link BroadcastReader.messages}, for ever. */
-  [Symbol.asyncIterator](): AsyncGenerator<Uint8Array> {
+  [Symbol.asyncIterator](): MessageIterator {
     return this.messages();
   }
 
@@ -319,17 +379,26 @@ export class BroadcastReader extends FrameCursor implements AsyncIterable<Uint8A
     const { position, sequence } = this.#tap;
     const { place, taken } = this.#tap.recover(this.bytes.length, this.#out);
     const messages = place.sequence - sequence;
+    this.#jumps++;
     this.#losses.add(messages, place.position - position);
     if (taken !== NOTHING) this.#show(taken);
     if (this.#throwsOverruns) throw new OverrunError(position, place.position, messages);
   }
+}
 
-  /** Whether something is published, given whether a wait found that. */
-  #hasArrived(hasArrived: boolean): boolean {
-    // At a multiple of 2^32 bytes poll could not tell.
-    if (hasArrived && this.lagBytes >= 2 ** 32) this.#tap.isLapped = true;
-    return hasArrived;
+/** Refuses options that are none of the choices. */
+function checkChoices({ filter, onOverrun }: ReaderOptions): void {
+  if (filter !== undefined && typeof filter !== "function") {
+    throw new TypeError(
+      `Cannot create reader as 'filter' must be a function: received ${describe(filter)}`,
+    );
   }
+  if (onOverrun === undefined || onOverrun === "throw" || onOverrun === "continue") return;
+  throw new RangeError(
+    `Cannot create reader as 'onOverrun' must be "throw" or "continue": received ${
+      describe(onOverrun)
+    }`,
+  );
 }
 
 /**

@@ -5,7 +5,7 @@
  * @module
  */
 
-import { beginSpeculation, endSpeculation } from "../memory/observer.ts";
+import { beginSpeculation, endSpeculation, glanceAt } from "../memory/observer.ts";
 import type { CopyOut } from "./copy_out.ts";
 import {
   EPOCH,
@@ -13,6 +13,8 @@ import {
   EPOCH_STEP,
   POSITION,
   POSITION_BITS,
+  POSITION_HIGH,
+  POSITION_HIGH_UNIT,
   SEGMENT_LINES,
   segmentLine,
 } from "./layout.ts";
@@ -30,6 +32,8 @@ const GAP = -2;
 // The hot path's own names, since an imported binding is loaded anew at each use.
 const POSITION_INDEX = POSITION;
 const POSITION_MASK = ~POSITION_BITS;
+const HIGH_INDEX = POSITION_HIGH;
+const HIGH_UNIT = POSITION_HIGH_UNIT;
 const STEP = EPOCH_STEP;
 const ALL_BUT_TAG = EPOCH_MASK;
 const FIRST_EPOCH = SEGMENT_LINES + EPOCH;
@@ -45,8 +49,8 @@ export class Tap {
 
   /** Position and sequence, in an array, since to store such numbers elsewhere allocates. */
   readonly #place: Float64Array;
-  /** Whether the reader was found to be overrun by a multiple of 2^32 bytes, which looks like none. */
-  isLapped = false;
+  /** How often frames were left out because a writer was replaced: its last ones were dropped. */
+  gaps = 0;
 
   /** Begins at a place. */
   constructor(ring: Ring, { position, sequence }: Place) {
@@ -77,7 +81,6 @@ export class Tap {
   goTo({ position, sequence }: Place): void {
     this.#place[0] = position;
     this.#place[1] = sequence;
-    this.isLapped = false;
   }
 
   /**
@@ -94,14 +97,27 @@ export class Tap {
       // Pairs with the writer's publication: frames before the position are whole.
       const published = Atomics.load(this.#words, POSITION_INDEX) & POSITION_MASK;
       const available = (published - position) | 0;
-      if (available === 0) return this.isLapped ? LAPPED : NOTHING;
+      if (available === 0) return this.#isWrapped(position) ? LAPPED : NOTHING;
       // Negative is more than 2^31 behind.
       if (available >>> 0 > capacityBytes) return LAPPED;
       const rest = capacityBytes - (position & (capacityBytes - 1));
       const taken = this.#takeWindow(Math.min(available, size, rest), false, out);
       if (taken !== GAP) return taken;
       this.#place[0] = this.#ring.segmentStart(position) + this.#ring.segmentBytes;
+      this.gaps++;
     }
+  }
+
+  /**
+   * Whether what is published, whose low 32 bits are those of `position`, is a multiple of 2^32
+   * bytes further on.
+   */
+  #isWrapped(position: number): boolean {
+    // The high word was raised before the position that we have loaded was published, so we see it
+    // raised. It may be one unit ahead already, and be raised meanwhile: that is why it is a hint.
+    const unit = Math.floor(position / HIGH_UNIT);
+    return ((glanceAt(this.#words, HIGH_INDEX) - unit) | 0) > 1 &&
+      loadPosition(this.#words) !== position;
   }
 
   /**

@@ -1,7 +1,7 @@
 /**
- * How a reader waits for messages, and how one iterates over them.
+ * How a reader waits for messages.
  *
- * A reader sleeps until something is published after its position: on the position word, whose bit
+ * It sleeps until something is published after its position: on the position word, whose bit
  * {@link SLEEPING} tells the writer that it must notify.
  *
  * If the writer's publication comes before the reader sets the bit, the reader finds another
@@ -11,7 +11,7 @@
  * @module
  */
 
-import { SleepWord, untimed, type WaitOptions } from "../memory/sleep.ts";
+import { SleepWord, type WaitOptions } from "../memory/sleep.ts";
 import { POSITION, POSITION_BITS, SLEEPING } from "./layout.ts";
 import { loadPosition } from "./position.ts";
 import type { Ring } from "./ring.ts";
@@ -56,32 +56,5 @@ export class Arrivals {
     }
     // The low bits are equal, too, a multiple of 2^32 bytes behind; then nobody might ever wake us.
     return this.distance(position) > 0 ? undefined : word | SLEEPING;
-  }
-}
-
-/** Where messages come from, one after the other. */
-export interface MessageSource {
-  /** Whether there is another message, be it that some must be fetched for it. */
-  poll(): boolean;
-  /** Goes on to the next message that was fetched; says whether there is one. */
-  next(): boolean;
-  /** The present message. */
-  message(): Uint8Array;
-  /** Waits until a poll may find something. */
-  waitAsync(options: WaitOptions): Promise<boolean>;
-}
-
-/** Iterates over messages as they come, until the signal is aborted. */
-export async function* iterate(
-  source: MessageSource,
-  options: Pick<WaitOptions, "signal">,
-): AsyncGenerator<Uint8Array> {
-  for (;;) {
-    options.signal?.throwIfAborted();
-    while (source.next()) {
-      yield source.message();
-      options.signal?.throwIfAborted();
-    }
-    if (!source.poll()) await source.waitAsync(untimed(options));
   }
 }

@@ -6,7 +6,7 @@
  * @module
  */
 
-import { checkInteger, describe } from "../memory/layout.ts";
+import { checkBytes, checkInteger, checkOptions, describe } from "../memory/layout.ts";
 import type { Broadcast } from "./broadcast.ts";
 import { CopyIn } from "./copy_in.ts";
 import { appendFragments, type FragmentOptions } from "./fragments.ts";
@@ -20,6 +20,7 @@ import {
   largestMessage,
   LENGTH_MASK,
 } from "./frame.ts";
+import { lastPosition } from "./layout.ts";
 import { Publication } from "./publication.ts";
 import { Ring } from "./ring.ts";
 import { giveUp, replacedError, succeed, takeOver } from "./succession.ts";
@@ -34,7 +35,8 @@ export interface WriterOptions {
    * without disposing of it, or is about to end; false by default.
    *
    * What the old writer published stays, what it did not publish is dropped, and up to half the ring
-   * is left empty. Should it still write, as a terminated worker does until it next awaits, that
+   * is left empty. So a message in several frames that was under way then has a hole: a
+   * {@link Reassembler} leaves it out, and counts it, should the new writer go on with it. Should it still write, as a terminated worker does until it next awaits, that
    * harms nobody until the new writer has gone through half the ring, and it throws as soon as it
    * publishes or comes to the next segment. So let no writer hold a claim across an `await`.
    */
@@ -101,8 +103,10 @@ export class BroadcastWriter implements Disposable {
    * Becomes the writer of `broadcast`; as {@link Broadcast.writer}.
    *
    * @throws {Error} If the ring has a writer, and this is not to take over.
+   * @throws {RangeError} If it is to take over a ring that has carried 2^53 bytes.
    */
   constructor(broadcast: Broadcast, options: WriterOptions = {}) {
+    checkOptions("become the writer", options);
     const ring = new Ring(broadcast);
     const seat = options.takeOver === true ? takeOver(ring) : succeed(ring);
     this.#ring = ring;
@@ -112,8 +116,7 @@ export class BroadcastWriter implements Disposable {
     this.#track = new Track(ring, seat);
     this.#payloads = new CopyIn(ring);
     this.#publication = new Publication(ring, this.#track, seat.tag);
-    // So that its own segment has a mark by which others find their place.
-    if (options.takeOver === true) this.heartbeat();
+    if (options.takeOver === true) this.#markPlace();
   }
 
   /**
@@ -210,6 +213,7 @@ export class BroadcastWriter implements Disposable {
    */
   appendEqual(payloads: Uint8Array, messageBytes: number, options?: FrameOptions): void {
     if (this.#claimed !== NOTHING) this.#refuse("append");
+    checkBytes("append", "payloads", payloads);
     checkInteger("append", "messageBytes", messageBytes, 1, this.#largest);
     if (payloads.length % messageBytes !== 0) {
       throw new RangeError(
@@ -300,6 +304,17 @@ export class BroadcastWriter implements Disposable {
     }
   }
 
+  /** After taking over: makes a mark in its own segment by which others find their place. */
+  #markPlace(): void {
+    try {
+      this.heartbeat();
+    } catch (error) {
+      // Nobody has this writer, who could dispose of it.
+      giveUp(this.#ring.words, this.#writer);
+      throw error;
+    }
+  }
+
   /** Appends where something is special: options, a new segment, or a call out of order. */
   #append(payload: Uint8Array, length: number, options: FrameOptions | undefined): void {
     if (this.#claimed !== NOTHING) this.#refuse("append");
@@ -333,7 +348,7 @@ export class BroadcastWriter implements Disposable {
   #makeRoom(size: number): void {
     const track = this.#track;
     const { capacityBytes } = this.#ring;
-    if (track.position + capacityBytes > Number.MAX_SAFE_INTEGER) {
+    if (track.position > lastPosition(capacityBytes)) {
       throw new RangeError("Cannot claim as the ring has carried 2^53 bytes: create another");
     }
     // Entering no more than half the ring past what is published leaves marks that readers can use.

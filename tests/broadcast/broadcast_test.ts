@@ -52,7 +52,13 @@ Deno.test("a ring refuses options that are out of range", () => {
   refused({ segments: 3 }, "'segments' must be a power of two from 4 to 128: received 3");
   refused({ segments: 2 }, "'segments' must be a power of two from 4 to 128: received 2");
   refused({ segments: 256 }, "'segments' must be a power of two from 4 to 128: received 256");
-  refused({ startPosition: -128 }, "'startPosition' must be a whole number not below 0");
+  const last = Number.MAX_SAFE_INTEGER - 1024;
+  for (const startPosition of [-128, 2 ** 53 - 1024, 2 ** 53, NaN, 0.5]) {
+    refused(
+      { startPosition },
+      `'startPosition' must be a whole number from 0 to ${last}: received ${startPosition}`,
+    );
+  }
   refused(
     { startPosition: 64 },
     "'startPosition' must be a multiple of the segment size 128: received 64",

@@ -1,6 +1,8 @@
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import {
   Broadcast,
+  type BroadcastReader,
+  type FrameOptions,
   InsufficientBufferSizeError,
   OverrunError,
   type ReaderOptions,
@@ -12,7 +14,12 @@ import { numbered } from "./messages.ts";
 function ends(capacityBytes: number, options: ReaderOptions & ReassemblerOptions = {}) {
   const broadcast = Broadcast.create({ capacityBytes });
   const reader = broadcast.reader(options);
-  return { writer: broadcast.writer(), reader, messages: new Reassembler(reader, options) };
+  return {
+    broadcast,
+    writer: broadcast.writer(),
+    reader,
+    messages: new Reassembler(reader, options),
+  };
 }
 
 /** Every message that is whole, as copies. */
@@ -178,5 +185,71 @@ Deno.test("whole messages are waited for, and iterated over", async () => {
   for await (const message of messages) {
     assertEquals(message.length, 7);
     break;
+  }
+});
+
+for (
+  const [how, leave] of Object.entries<(reader: BroadcastReader) => void>({
+    "reset to the latest": (reader) => reader.reset(),
+    "reset to a position": (reader) => reader.reset(48),
+    "reset to where it was": (reader) => reader.reset(reader.position),
+    "skip": (reader) => reader.skip(2),
+    "a bulk read": (reader) => reader.readBulk(new Uint8Array(32)),
+  })
+) {
+  Deno.test(`fragments before and after ${how} do not make one message`, () => {
+    const { writer, reader, messages } = ends(1024);
+    const frame = (value: number, options: FrameOptions) =>
+      writer.send(new Uint8Array(4).fill(value), options); // 16 bytes each
+    frame(1, { final: false });
+    assertEquals(take(messages), []); // keeps the first half of message 1
+    frame(1, { continuation: true });
+    frame(2, { final: false });
+    leave(reader);
+    frame(2, { continuation: true });
+    frame(4, {});
+    const seen = take(messages).map((message) => [...message]);
+    assertEquals(seen.at(-1), [4, 4, 4, 4]);
+    for (const message of seen) assertEquals(new Set(message).size, 1, `joined: ${message}`);
+    assert(messages.lostMessages >= 1);
+  });
+}
+
+Deno.test("a reassembler is reset as its reader is, and forgets what it had", () => {
+  const { writer, messages } = ends(1024);
+  writer.appendFragments(numbered(1, 100), { fragmentBytes: 40 });
+  writer.publish();
+  assert(messages.poll() && messages.next());
+  writer.send(numbered(2, 8), { final: false });
+  assertEquals(take(messages), []);
+  messages.reset();
+  writer.send(numbered(2, 8), { continuation: true });
+  writer.send(numbered(3, 8));
+  assertEquals(take(messages), [numbered(3, 8)]);
+  assertEquals(messages.lostMessages, 1);
+  messages.reset("oldest");
+  assertEquals(take(messages).length, 3);
+});
+
+Deno.test("a message that was under way when another writer took over is left out, and counted", () => {
+  const { writer, messages, broadcast } = ends(1024);
+  writer.send(numbered(1, 8), { final: false });
+  assertEquals(take(messages), []);
+  writer.append(numbered(1, 8), { continuation: true, final: false }); // dropped
+  const next = broadcast.writer({ takeOver: true });
+  next.send(numbered(2, 8), { continuation: true });
+  next.send(numbered(3, 8));
+  assertEquals(take(messages), [numbered(3, 8)]);
+  assertEquals(messages.lostMessages, 1);
+});
+
+Deno.test("a reassembler refuses odd limits", () => {
+  const { reader } = ends(256);
+  for (const maxMessageBytes of [NaN, -1, 0, 0.5, "9"] as number[]) {
+    assertThrows(
+      () => new Reassembler(reader, { maxMessageBytes }),
+      RangeError,
+      "Cannot create reassembler as 'maxMessageBytes' must be a whole number not below 1",
+    );
   }
 });

@@ -1,5 +1,5 @@
-import { assertEquals, assertThrows } from "@std/assert";
-import { Broadcast, OverrunError } from "../../mod.ts";
+import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
+import { Broadcast, type BroadcastReader, OverrunError, Reassembler } from "../../mod.ts";
 import {
   EPOCH,
   EPOCH_STEP,
@@ -86,12 +86,13 @@ Deno.test("the position is not set back by a writer that is late", () => {
 Deno.test("a reader that is a multiple of 2^32 bytes behind does not fall asleep", () => {
   const broadcast = Broadcast.create({ capacityBytes: 256 });
   const reader = broadcast.reader();
+  const waiting = broadcast.reader();
   // What the words would be after so many bytes, all of them heartbeats.
   const words = new Int32Array(broadcast.memory.buffer);
   words[POSITION_HIGH] = 2;
   for (let i = 0; i < broadcast.segments; i++) words[segmentLine(i) + EPOCH] = EPOCH_STEP << 24;
-  assertEquals(reader.poll(), false);
-  assertEquals(reader.wait(0), true);
+  assertEquals(waiting.wait(0), true);
+  assertThrows(() => waiting.poll(), OverrunError);
   // One that is reset instead has forgotten that.
   const other = broadcast.reader({ from: 0 });
   assertEquals(other.wait(0), true);
@@ -99,4 +100,57 @@ Deno.test("a reader that is a multiple of 2^32 bytes behind does not fall asleep
   assertEquals([other.poll(), other.lagBytes, other.overruns], [false, 0, 0]);
   const error = assertThrows(() => reader.poll(), OverrunError);
   assertEquals([error.position, error.resumedAt], [0, 2 ** 32 - 128]);
+});
+
+Deno.test("every way to look sees what is exactly 2^32 bytes ahead", async () => {
+  const ways: Record<string, (reader: BroadcastReader) => unknown> = {
+    poll: (reader) => reader.poll(),
+    readBulk: (reader) => reader.readBulk(new Uint8Array(2 ** 19)),
+    skip: (reader) => reader.skip(1),
+    iterate: (reader) => reader.messages().next(),
+    reassemble: (reader) => new Reassembler(reader).poll(),
+  };
+  const broadcast = Broadcast.create({ capacityBytes: 1 << 20 });
+  const writer = broadcast.writer();
+  const readers = Object.keys(ways).map(() => broadcast.reader());
+  const counting = broadcast.reader({ onOverrun: "continue" });
+  const messages = 16_384;
+  for (let i = 0; i < messages; i++) {
+    writer.claim(2 ** 18 - 8);
+    writer.commit();
+  }
+  writer.publish();
+  assertEquals([writer.position, readers[0]!.lagBytes], [2 ** 32, 2 ** 32]);
+  for (const [i, [name, look]] of Object.entries(ways).entries()) {
+    const error = await assertRejects(async () => await look(readers[i]!), OverrunError);
+    assertEquals(error.lostMessages, messages - 2, name);
+    assertEquals(readers[i]!.poll(), true);
+  }
+  assertEquals([counting.poll(), counting.lostMessages], [true, messages - 2]);
+});
+
+Deno.test("a ring takes messages up to its end, and another writer is told so, and keeps nobody out", () => {
+  const capacityBytes = 64;
+  const end = Number.MAX_SAFE_INTEGER - capacityBytes;
+  const broadcast = Broadcast.create({ capacityBytes, startPosition: end - end % 16 - 64 });
+  const reader = broadcast.reader();
+  const writer = broadcast.writer();
+  const full = "Cannot claim as the ring has carried 2^53 bytes: create another";
+  let count = 0;
+  const fill = () => {
+    for (;; count++) {
+      writer.send(new Uint8Array([count]));
+      assertEquals(take(reader), [new Uint8Array([count])]);
+    }
+  };
+  assertThrows(fill, RangeError, full);
+  assert(count > 0);
+  assertThrows(() => broadcast.writer({ takeOver: true }), RangeError, full);
+  assertEquals(broadcast.hasWriter, false);
+  writer[Symbol.dispose]();
+  const next = broadcast.writer();
+  assertThrows(() => next.send(new Uint8Array(8)), RangeError, full);
+  assertEquals(broadcast.hasWriter, true);
+  next[Symbol.dispose]();
+  assertEquals(broadcast.hasWriter, false);
 });

@@ -510,3 +510,72 @@ Deno.test("a reader is iterated over, across overruns, until its signal is abort
     break;
   }
 });
+
+Deno.test("a reader refuses odd arguments, by name", () => {
+  const { broadcast, writer, reader } = ring(256);
+  const odd = (options: unknown) => () => broadcast.reader(options as ReaderOptions);
+  assertThrows(odd(null), TypeError, "Cannot create reader as 'options' must be an object");
+  assertThrows(
+    odd({ onOverrun: "ignore" }),
+    RangeError,
+    `Cannot create reader as 'onOverrun' must be "throw" or "continue": received "ignore"`,
+  );
+  assertThrows(
+    odd({ filter: 5 }),
+    TypeError,
+    "Cannot create reader as 'filter' must be a function: received 5",
+  );
+  writer.send(numbered(1, 8));
+  assert(reader.poll() && reader.next());
+  const bytes = (target: unknown) => target as Uint8Array;
+  for (const target of [new Uint16Array(8), new DataView(new ArrayBuffer(16)), "x", undefined]) {
+    const refused = "as 'target' must be a Uint8Array: received";
+    assertThrows(() => reader.receive(bytes(target)), TypeError, `receive the message ${refused}`);
+    assertThrows(() => reader.readBulk(bytes(target)), TypeError, `read in bulk ${refused}`);
+    assertThrows(
+      () => Broadcast.create({ capacityBytes: 64, metadata: bytes(target ?? 5) }),
+      TypeError,
+      "Cannot create broadcast as 'metadata' must be a Uint8Array: received",
+    );
+    assertThrows(
+      () => writer.appendEqual(bytes(target), 1),
+      TypeError,
+      "Cannot append as 'payloads' must be a Uint8Array: received",
+    );
+  }
+  for (const count of [-1, NaN, 0.5, "1"] as number[]) {
+    assertThrows(() => reader.skip(count), RangeError, "Cannot skip as 'count' must be");
+  }
+  assertEquals(reader.skip(Infinity), 0);
+  assertThrows(
+    () => writer.append(numbered(1, 8), null as unknown as undefined),
+    TypeError,
+    "Cannot write a message as 'options' must be an object: received null",
+  );
+});
+
+Deno.test("an overrun leaves out up to half of what is retained, and going back sees it, too", () => {
+  const { writer, reader, broadcast } = ring(256);
+  const oldest = broadcast.reader({ from: "oldest" });
+  for (let i = 0; i < 40; i++) writer.send(numbered(i, 8));
+  assertThrows(() => reader.poll(), OverrunError);
+  assertEquals([reader.lostMessages, take(reader).length], [32, 8]);
+  oldest.reset("oldest");
+  const retained = take(oldest).length;
+  assertEquals(retained, 16);
+  reader.reset("oldest");
+  // Counted as lost before, and seen now.
+  assertEquals([take(reader).length, reader.lostMessages], [retained, 32]);
+});
+
+Deno.test("a reader waits on when the writer has gone, and the ring tells whether there is one", () => {
+  const { writer, reader, broadcast } = ring(256);
+  assertEquals(broadcast.hasWriter, true);
+  writer.send(numbered(1, 8));
+  writer[Symbol.dispose]();
+  assertEquals(Broadcast.attach(broadcast.handle).hasWriter, false);
+  assertEquals(take(reader), [numbered(1, 8)]);
+  assertEquals(reader.wait(1), false);
+  broadcast.writer().send(numbered(2, 8));
+  assertEquals(take(reader), [numbered(2, 8)]);
+});
