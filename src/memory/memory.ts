@@ -162,6 +162,8 @@ export class Memory {
    * As {@link Memory.wait}, without blocking.
    *
    * A wait alone does not keep a Deno process alive.
+   *
+   * @throws {Error} If the platform cannot wait without blocking.
    */
   waitAsync(
     view: Int32Array,
@@ -169,6 +171,11 @@ export class Memory {
     value: number,
     timeoutMs: number = Infinity,
   ): Promise<"ok" | "timed-out"> | "not-equal" | "timed-out" {
+    if (Atomics.waitAsync === undefined) {
+      throw new Error(
+        "Cannot wait as the platform has no Atomics.waitAsync: block in a worker instead",
+      );
+    }
     return Atomics.waitAsync(view, index, value, timeoutMs).value;
   }
 

@@ -38,7 +38,7 @@
  * @module
  */
 
-import { CACHE_LINE_BYTES, checkInteger } from "../memory/layout.ts";
+import { CACHE_LINE_BYTES, checkInteger, checkOptions, describe } from "../memory/layout.ts";
 import type { Memory } from "../memory/memory.ts";
 import { FIRST_WORD, Region, type RegionHandle, type RegionKind } from "../memory/region.ts";
 import { type Attempt, checkTimeout, SleepWord, type WaitOptions } from "../memory/sleep.ts";
@@ -120,6 +120,7 @@ export class EventCount {
    * @throws {RangeError} If the memory has not enough free bytes.
    */
   static create(options: EventCountOptions = {}): EventCount {
+    checkOptions("create event count", options);
     return new EventCount(Region.create(KIND, BYTES, options.memory));
   }
 
@@ -184,6 +185,7 @@ export class EventCount {
    * @throws {RangeError} If `timeoutMs` is negative.
    */
   until(condition: () => boolean, timeoutMs: number = Infinity): boolean {
+    checkCondition(condition);
     if (timeoutMs !== Infinity) checkTimeout(timeoutMs);
     return condition() || this.#sleepers.sleepUntil(this.#untilHolds(condition), timeoutMs);
   }
@@ -196,8 +198,9 @@ export class EventCount {
    * @throws {RangeError} If `timeoutMs` is negative.
    * @throws The signal's reason, if it is aborted.
    */
-  untilAsync(condition: () => boolean, options: WaitOptions = {}): Promise<boolean> {
-    return this.#sleepers.sleepUntilAsync(this.#untilHolds(condition), options);
+  async untilAsync(condition: () => boolean, options: WaitOptions = {}): Promise<boolean> {
+    checkCondition(condition);
+    return await this.#sleepers.sleepUntilAsync(this.#untilHolds(condition), options);
   }
 
   /**
@@ -224,6 +227,14 @@ export class EventCount {
       return condition() ? undefined : key;
     };
   }
+}
+
+/** Refuses what cannot be asked whether it holds. */
+function checkCondition(condition: unknown): void {
+  if (typeof condition === "function") return;
+  throw new TypeError(
+    `Cannot wait as 'condition' must be a function: received ${describe(condition)}`,
+  );
 }
 
 /** Refuses what `prepare` cannot have returned. */

@@ -56,7 +56,7 @@ import {
   untimed,
   type WaitOptions,
 } from "../memory/sleep.ts";
-import { CACHE_LINE_BYTES } from "../memory/layout.ts";
+import { CACHE_LINE_BYTES, checkOptions } from "../memory/layout.ts";
 import { Guard } from "./guard.ts";
 
 /** Opens a {@link Mutex} in another thread. */
@@ -137,6 +137,7 @@ export class Mutex {
    * @throws {RangeError} If the memory has not enough free bytes.
    */
   static create(options: MutexOptions = {}): Mutex {
+    checkOptions("create mutex", options);
     return new Mutex(Region.create(KIND, BYTES, options.memory));
   }
 

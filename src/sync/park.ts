@@ -36,7 +36,7 @@
  * @module
  */
 
-import { CACHE_LINE_BYTES } from "../memory/layout.ts";
+import { CACHE_LINE_BYTES, checkOptions } from "../memory/layout.ts";
 import type { Memory } from "../memory/memory.ts";
 import { FIRST_WORD, Region, type RegionHandle, type RegionKind } from "../memory/region.ts";
 import { SleepWord, type WaitOptions } from "../memory/sleep.ts";
@@ -102,6 +102,7 @@ export class Parker {
    * @throws {RangeError} If the memory has not enough free bytes.
    */
   static create(options: ParkerOptions = {}): Parker {
+    checkOptions("create parker", options);
     return new Parker(Region.create(KIND, BYTES, options.memory));
   }
 

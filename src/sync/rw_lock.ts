@@ -76,7 +76,7 @@
  * @module
  */
 
-import { CACHE_LINE_BYTES } from "../memory/layout.ts";
+import { CACHE_LINE_BYTES, checkOptions } from "../memory/layout.ts";
 import type { Memory } from "../memory/memory.ts";
 import { FIRST_WORD, Region, type RegionHandle, type RegionKind } from "../memory/region.ts";
 import {
@@ -176,6 +176,7 @@ export class RwLock {
    * @throws {RangeError} If the memory has not enough free bytes.
    */
   static create(options: RwLockOptions = {}): RwLock {
+    checkOptions("create reader-writer lock", options);
     return new RwLock(Region.create(KIND, BYTES, options.memory));
   }
 

@@ -43,7 +43,7 @@
  * @module
  */
 
-import { CACHE_LINE_BYTES, checkInteger } from "../memory/layout.ts";
+import { CACHE_LINE_BYTES, checkInteger, checkOptions } from "../memory/layout.ts";
 import type { Memory } from "../memory/memory.ts";
 import { FIRST_WORD, Region, type RegionHandle, type RegionKind } from "../memory/region.ts";
 import {
@@ -131,6 +131,7 @@ export class Semaphore {
    * enough free bytes.
    */
   static create(options: SemaphoreOptions): Semaphore {
+    checkOptions("create semaphore", options);
     checkInteger("create semaphore", "permits", options.permits, 0, MAX_PERMITS);
     const region = Region.create(KIND, BYTES, options.memory);
     region.words[PERMITS] = options.permits;

@@ -17,7 +17,7 @@
  */
 
 import { keepAlive } from "../memory/keep_alive.ts";
-import { checkInteger } from "../memory/layout.ts";
+import { checkInteger, checkOptions } from "../memory/layout.ts";
 import { deferred, now } from "../memory/platform.ts";
 import {
   checkTimeout,
@@ -103,7 +103,9 @@ export class ThreadWaiters implements Disposable {
    * @throws {RangeError} If there is no such slot.
    * @throws {Error} If the slot is taken, or as many threads as can have joined.
    */
-  constructor(queue: WaiterQueue, store: ValueStore, { slot }: JoinOptions = {}) {
+  constructor(queue: WaiterQueue, store: ValueStore, options: JoinOptions = {}) {
+    checkOptions("join the waiter queue", options);
+    const { slot } = options;
     const { memory, byteOffset, threads } = queue;
     checkStore("join the waiter queue", store);
     if (slot !== undefined) checkInteger("join the waiter queue", "slot", slot, 0, threads - 1);

@@ -41,7 +41,7 @@
  * @module
  */
 
-import { checkInteger } from "../memory/layout.ts";
+import { checkInteger, checkOptions } from "../memory/layout.ts";
 import type { Memory } from "../memory/memory.ts";
 import { Region, type RegionHandle, type RegionKind } from "../memory/region.ts";
 import {
@@ -146,6 +146,7 @@ export class WaiterQueue {
    * enough free bytes.
    */
   static create(options: WaiterQueueOptions = {}): WaiterQueue {
+    checkOptions("create waiter queue", options);
     const { threads = DEFAULT_THREADS } = options;
     const region = Region.create(KIND, WaiterQueue.byteLength(threads), options.memory);
     initialize(region.words, threads);

@@ -6,7 +6,7 @@
  * @module
  */
 
-import { checkInteger } from "../../memory/layout.ts";
+import { checkBytes, checkInteger, checkOptions } from "../../memory/layout.ts";
 import {
   checkRoom,
   encodeFrame,
@@ -49,7 +49,9 @@ class Delimited implements Framing {
   readonly #delimiter: Uint8Array;
 
   constructor(options: DelimiterOptions) {
+    checkOptions("create delimited framing", options);
     const { delimiter = new Uint8Array([LINE_FEED]), maxLength } = options;
+    checkBytes("create delimited framing", "delimiter", delimiter);
     checkInteger("create delimited framing", "delimiter.length", delimiter.length, 1);
     checkInteger("create delimited framing", "maxLength", maxLength, 0);
     this.#delimiter = delimiter.slice();

@@ -8,7 +8,7 @@
  * @module
  */
 
-import { checkInteger } from "../../memory/layout.ts";
+import { checkBytes, checkInteger } from "../../memory/layout.ts";
 
 /**
  * What a scanner says.
@@ -55,6 +55,7 @@ export interface Framing {
    * overheadBytes` bytes.
    *
    * @returns Where the frame ends.
+   * @throws {TypeError} If `payload` or `target` is not made of bytes.
    * @throws {RangeError} If the payload cannot be framed, or the frame does not fit.
    */
   encodeInto(payload: Uint8Array, target: Uint8Array, offset: number): number;
@@ -92,6 +93,7 @@ export class FramingError extends Error {
 
 /** Writes a payload as a frame of its own. */
 export function encodeFrame(framing: Framing, payload: Uint8Array): Uint8Array<ArrayBuffer> {
+  checkBytes("frame a message", "payload", payload);
   const frame = new Uint8Array(payload.length + framing.overheadBytes);
   framing.encodeInto(payload, frame, 0);
   return frame;
@@ -104,6 +106,8 @@ export function checkRoom(
   target: Uint8Array,
   offset: number,
 ): void {
+  checkBytes("frame a message", "payload", payload);
+  checkBytes("frame a message", "target", target);
   checkInteger("frame a message", "length", payload.length, 0, framing.maxLength);
   checkInteger("frame a message", "offset", offset, 0);
   const end = offset + payload.length + framing.overheadBytes;

@@ -6,7 +6,7 @@
  * @module
  */
 
-import { checkInteger, describe } from "../../memory/layout.ts";
+import { checkInteger, checkOptions, describe } from "../../memory/layout.ts";
 import {
   checkRoom,
   encodeFrame,
@@ -53,8 +53,9 @@ class LengthPrefixed implements Framing {
   readonly #extra: number;
 
   constructor(options: LengthPrefixOptions) {
-    const { prefixBytes = 4, endianness = "big", includesPrefix = false } = options;
     const action = "create length-prefixed framing";
+    checkOptions(action, options);
+    const { prefixBytes = 4, endianness = "big", includesPrefix = false } = options;
     if (prefixBytes !== 1 && prefixBytes !== 2 && prefixBytes !== 4) {
       throw new RangeError(
         `Cannot ${action} as 'prefixBytes' must be 1, 2 or 4: received ${describe(prefixBytes)}`,
