@@ -36,9 +36,11 @@ export interface WriterOptions {
    *
    * What the old writer published stays, what it did not publish is dropped, and up to half the ring
    * is left empty. So a message in several frames that was under way then has a hole: a
-   * {@link Reassembler} leaves it out, and counts it, should the new writer go on with it. Should it still write, as a terminated worker does until it next awaits, that
-   * harms nobody until the new writer has gone through half the ring, and it throws as soon as it
-   * publishes or comes to the next segment. So let no writer hold a claim across an `await`.
+   * {@link Reassembler} leaves it out, and counts it, should the new writer go on with it.
+   *
+   * Should the old writer still write, as a worker that was terminated may, that harms nobody until
+   * the new writer has gone through half the ring, and it throws as soon as it publishes or comes to
+   * the next segment. So let no writer hold a claim across an `await`.
    */
   takeOver?: boolean;
 }

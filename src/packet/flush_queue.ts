@@ -332,8 +332,8 @@ export class FlushQueue {
 
   /**
    * Takes back what another thread had that has died, by `terminate` say: the writers that it had for
-   * itself, and its part as the flusher. To be called by who knows that it has, and that it executes
-   * nothing more, before {@link BufferPool.reclaim}.
+   * itself, and its part as the flusher. Call it before {@link BufferPool.reclaim}, and only if the
+   * thread is dead: `src/when_a_worker_dies.md` says when a terminated worker is.
    *
    * What it had flushed arrives, what it had open is given up, and what it had committed but not
    * flushed may be lost. Its writers' places are free once the flusher has gone through what they have

@@ -452,10 +452,10 @@ export class BufferPool implements Disposable {
   }
 
   /**
-   * Takes back what another thread had that has died, by `terminate` say, and did not dispose of
-   * its part. To be called by who knows that it has, and that it executes nothing more: `terminate`
-   * alone does not say so. It ends a worker only once that awaits, or is done with a task; while it
-   * computes, or blocks, it goes on, and so it would with buffers that were taken back.
+   * Takes back what another thread had that has died, by `terminate` say, and did not dispose of its
+   * part. Call it only if the thread is dead, and executes nothing more: in Deno a worker that
+   * computes or blocks goes on after `terminate`, and would go on with buffers that were taken back.
+   * `src/when_a_worker_dies.md` says when a worker is dead, and what else to do.
    *
    * Buffers that others have, too, remain with them.
    *

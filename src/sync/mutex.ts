@@ -39,7 +39,8 @@
  * could use it. They do not spin before they sleep, since that was not found to be faster.
  *
  * **Limits.** A thread that is ended inside leaves the mutex locked. One that is ended asleep may take
- * a wake-up with it, until `wakeAll` makes the others look again.
+ * a wake-up with it, until `wakeAll` makes the others look again. When a worker that was terminated
+ * is dead differs by platform: see `src/when_a_worker_dies.md`.
  *
  * Proven by: tests/sync/mutex_model_test.ts, which says what was explored.
  * Source: U. Drepper, "Futexes Are Tricky", 2011, section 5.
@@ -84,7 +85,8 @@ const CONTENDED = 2;
 /**
  * A mutex: at most one thread, or one task of a thread, is inside at a time.
  *
- * It is not reentrant. A thread that is ended while it holds the mutex leaves it locked.
+ * It is not reentrant. A thread that is ended while it holds the mutex leaves it locked: see
+ * `src/when_a_worker_dies.md`.
  *
  * @example Usage
  * ```ts
@@ -208,8 +210,11 @@ export class Mutex {
   }
 
   /**
-   * Makes all that wait look again. To be called by who has ended a worker that may have been waiting:
-   * it stays among the sleepers, and the next wake-up would be its.
+   * Makes all threads that wait look again. Call it once a worker is dead that may have been waiting:
+   * it may have taken a wake-up with it.
+   *
+   * In Deno a worker that blocks is not dead after `terminate`: it takes the lock when it is woken, and runs on.
+   * `src/when_a_worker_dies.md` says when which worker is dead, and what else to do.
    */
   wakeAll(): void {
     this.#sleepers.notify();

@@ -305,8 +305,11 @@ export class RwLock {
   }
 
   /**
-   * Makes all that wait look again. To be called by who has ended a worker that may have been waiting:
-   * it stays among the sleepers, and the next wake-up would be its.
+   * Makes all threads that wait look again. Call it once a worker is dead that may have been waiting:
+   * it may have taken a wake-up with it.
+   *
+   * In Deno a worker that blocks is not dead after `terminate`: it enters when it is woken, and runs on.
+   * `src/when_a_worker_dies.md` says when which worker is dead, and what else to do.
    */
   wakeAll(): void {
     Atomics.and(this.#words, STATE, ~(READERS_WAIT | WRITERS_WAIT));

@@ -35,7 +35,8 @@
  * long as those keep coming; where that matters, let everybody acquire under a `Mutex`.
  *
  * **Limits.** A waiter that is ended asleep remains counted, which costs a needless notify for each
- * release, and may take a wake-up with it, until `wakeAll` makes the others look again.
+ * release, and may take a wake-up with it, until `wakeAll` makes the others look again. When a worker
+ * that was terminated is dead differs by platform: see `src/when_a_worker_dies.md`.
  *
  * Proven by: tests/sync/semaphore_model_test.ts, which says what was explored.
  * Source: E. W. Dijkstra, "Cooperating Sequential Processes", EWD 123, 1965, section 4.
@@ -230,8 +231,11 @@ export class Semaphore {
   }
 
   /**
-   * Makes all that wait look again. To be called by who has ended a worker that may have been waiting:
-   * it stays among the sleepers, and the next wake-up would be its.
+   * Makes all threads that wait look again. Call it once a worker is dead that may have been waiting:
+   * it may have taken a wake-up with it.
+   *
+   * In Deno a worker that blocks is not dead after `terminate`: it takes its permits when it is woken, and runs on.
+   * `src/when_a_worker_dies.md` says when which worker is dead, and what else to do.
    */
   wakeAll(): void {
     this.#sleepers.notify();

@@ -232,9 +232,8 @@ export class WaiterQueue {
   }
 
   /**
-   * Gives the slot of a thread back that has died without disposing of it. To be called by who
-   * knows that it has, once, and by nobody else: `terminate` ends a worker only once it awaits, not
-   * while it computes or blocks.
+   * Gives the slot of a thread back that has died without disposing of it. Call it once, and only if
+   * the thread is dead: `src/when_a_worker_dies.md` says when a terminated worker is.
    *
    * @param slot The {@link ThreadWaiters.slot} of that thread.
    * @returns The value that it was given and has not taken, if there is one: release it.

@@ -642,3 +642,22 @@ Deno.test("without debug mode leaks cannot be listed", () => {
   using pool = poolOf(1, 1);
   assertThrows(() => pool.leaks(), Error, "as the pool was not created with 'debug'");
 });
+
+Deno.test("a number is as unsafe as a pointer: a second release takes the next owner's buffer away", () => {
+  using pool = BufferPool.create({ bufferSize: 16, batchCount: 1, batchSize: 4 });
+  const mine = pool.acquire();
+  pool.release(mine);
+  assertThrows(() => pool.release(mine), Error, "does not have it in use");
+  const yours = pool.acquire();
+  assertEquals(yours, mine);
+  pool.release(mine); // documented: it cannot be told from a release by the new owner
+  assertEquals(pool.acquire(), yours);
+
+  // A packet can.
+  const packet = pool.packet(pool.acquire());
+  packet.release();
+  const next = pool.packet(pool.acquire());
+  assertEquals(next.buffer, packet.buffer);
+  assertThrows(() => packet.release(), Error, "as it was released, sent or split before");
+  assertEquals(next.isGone, false);
+});

@@ -239,6 +239,32 @@ export async function borrowAsync(
   }));
 }
 
+/** What {@link workWhenWoken} blocks on, and where it says how far it has come. */
+export interface Job {
+  mutex: MutexHandle;
+  semaphore: SemaphoreHandle;
+  lock: RwLockHandle;
+  /** How often it was inside, and whether it has come to its end. */
+  words: Int32Array;
+}
+
+/** Blocks, one after the other, on a mutex, for a permit, and to write; gives each back. */
+export function workWhenWoken({ mutex, semaphore, lock, words }: Job): void {
+  {
+    using _guard = Mutex.attach(mutex).lock();
+    Atomics.add(words, 0, 1);
+  }
+  {
+    using _permit = Semaphore.attach(semaphore).acquire();
+    Atomics.add(words, 0, 1);
+  }
+  {
+    using _guard = RwLock.attach(lock).write();
+    Atomics.add(words, 0, 1);
+  }
+  Atomics.store(words, 1, 1);
+}
+
 /** What {@link sleepForEver} sleeps on. */
 export interface Bed {
   mutex: MutexHandle;

@@ -6,11 +6,13 @@ import { assert, assertEquals } from "@std/assert";
 import { EventCount, Memory, Mutex, Parker, RwLock, Semaphore, WaiterQueue } from "../../mod.ts";
 import { workerTest } from "../permission.ts";
 import { runOnWorker } from "../workers.ts";
-import { type Bed, storeIn } from "./bodies.ts";
+import { type Bed, type Job, storeIn } from "./bodies.ts";
 
 const bodies = import.meta.resolve("./bodies.ts");
 
 const run = (name: string, argument: unknown) => runOnWorker<void>(bodies, name, argument);
+
+const pause = () => new Promise<void>((resolve) => setTimeout(resolve, 1));
 
 function sharedWords(count: number): Int32Array {
   return new Int32Array(new SharedArrayBuffer(4 * count));
@@ -193,5 +195,40 @@ workerTest(
     assert(queue.offer(5));
     assertEquals(queue.evict(0) ?? Atomics.load(bed.taken, 0), 5);
     assertEquals(queue.isAnyWaiting, false);
+  },
+);
+
+// As `src/when_a_worker_dies.md` says of Deno; what Node does is tried in `tests/node`.
+workerTest(
+  "a worker that is terminated while it blocks runs on once woken, and gives back",
+  async () => {
+    const [mutex, lock] = [Mutex.create(), RwLock.create()];
+    const semaphore = Semaphore.create({ permits: 0 });
+    const job: Job = {
+      mutex: mutex.handle,
+      semaphore: semaphore.handle,
+      lock: lock.handle,
+      words: sharedWords(2),
+    };
+    const [guard, reader] = [mutex.lock(), lock.read()];
+    const worker = new Worker(import.meta.resolve("../worker_entry.ts"), { type: "module" });
+    worker.postMessage({ module: bodies, name: "workWhenWoken", argument: job });
+    const state = new Int32Array(mutex.handle.memory.buffer);
+    while (Atomics.load(state, 2) !== 2) await pause();
+    worker.terminate();
+
+    await pause();
+    assertEquals(job.words[0], 0);
+    guard.release();
+    mutex.wakeAll();
+    while (semaphore.waiters === 0) await pause();
+    assertEquals([mutex.isLocked, job.words[0]], [false, 1]);
+    semaphore.release();
+    const other = RwLock.attach(lock.handle);
+    while (other.tryRead()?.release() !== undefined || job.words[0] !== 2) await pause();
+    reader.release();
+    while (Atomics.load(job.words, 1) === 0) await pause();
+    other.write().release();
+    assertEquals([mutex.isLocked, semaphore.permits, lock.isWriting], [false, 1, false]);
   },
 );
