@@ -45,8 +45,6 @@ const LOOK_MASK = 15;
 
 const DONE: IteratorReturnResult<undefined> = { done: true, value: undefined };
 
-type Result = IteratorResult<Uint8Array, undefined>;
-
 /**
  * Iterates over messages as they come: waits for the next one where there is none, and ends with the
  * signal's reason once that is aborted. Other tasks of the thread run meanwhile, timers included,
@@ -57,7 +55,7 @@ export class MessageIterator implements AsyncGenerator<Uint8Array, undefined, un
   readonly #signal: AbortSignal | undefined;
   readonly #borrows: boolean;
   /** Calls of `next` that have no answer yet. */
-  readonly #asked: Deferred<Result>[] = [];
+  readonly #asked: Deferred<IteratorResult<Uint8Array, undefined>>[] = [];
   /** Ends a wait. */
   #waiting: AbortController | undefined;
   #isAnswering = false;
@@ -88,7 +86,7 @@ export class MessageIterator implements AsyncGenerator<Uint8Array, undefined, un
   }
 
   /** Asks for the next message; several can be asked for at once. */
-  next(): Promise<Result> {
+  next(): Promise<IteratorResult<Uint8Array, undefined>> {
     if (this.#isDone) return Promise.resolve(DONE);
     try {
       if (this.#canAnswerAtOnce() && this.#source.next()) return Promise.resolve(this.#handOver());
@@ -96,21 +94,23 @@ export class MessageIterator implements AsyncGenerator<Uint8Array, undefined, un
       this.#finish();
       return Promise.reject(error);
     }
-    const asked = deferred<Result>();
+    const asked = deferred<IteratorResult<Uint8Array, undefined>>();
     this.#asked.push(asked);
     if (!this.#isAnswering) this.#answer();
     return asked.promise;
   }
 
   /** Ends the iteration at once; a message that was asked for and has not come stays with the source. */
-  async return(value?: PromiseLike<undefined> | undefined): Promise<Result> {
+  async return(
+    value?: PromiseLike<undefined> | undefined,
+  ): Promise<IteratorResult<Uint8Array, undefined>> {
     this.#finish();
     return { done: true, value: await value };
   }
 
   /** As {@link MessageIterator.return}, and rejects with the error. */
   // deno-lint-ignore require-await -- Rejects, as a generator does.
-  async throw(error: unknown): Promise<Result> {
+  async throw(error: unknown): Promise<IteratorResult<Uint8Array, undefined>> {
     this.#finish();
     throw error;
   }
@@ -153,7 +153,7 @@ export class MessageIterator implements AsyncGenerator<Uint8Array, undefined, un
   }
 
   /** The present message, as an answer. */
-  #handOver(): Result {
+  #handOver(): IteratorResult<Uint8Array, undefined> {
     const message = this.#source.message();
     this.#isFresh = true;
     // Runs before the consumer does, which may then have the next one without a detour.

@@ -132,7 +132,8 @@ export class FrameDecoderStream implements TransformStream<Uint8Array, Packet> {
   async #pull(): Promise<void> {
     try {
       while (!this.#hasEnded) {
-        if (this.#hasFrame ||= this.#decoder.next()) return this.#deliver();
+        this.#hasFrame ||= this.#decoder.next();
+        if (this.#hasFrame) return this.#deliver();
         if (this.#chunk !== undefined) {
           await this.#stage(this.#chunk);
         } else if (this.#closing !== undefined) {

@@ -1,0 +1,15 @@
+import { parentPort, workerData } from "node:worker_threads";
+import { Broadcast } from "@busbar/busbar";
+
+const reader = Broadcast.attach(workerData).reader();
+parentPort!.postMessage("ready");
+
+for (let name = ""; name !== "end";) {
+  reader.wait(); // blocks until something is published
+  while (reader.poll()) { // takes a batch; an OverrunError says what was lost if it came too late
+    while (reader.next()) {
+      name = new TextDecoder().decode(reader.message());
+      console.log(`received ${name}`);
+    }
+  }
+}

@@ -1,0 +1,21 @@
+import { BufferPool, FlushQueue } from "@busbar/busbar";
+
+const pool = BufferPool.create({ bufferSize: 4096, batchCount: 16, batchSize: 4 });
+const queue = FlushQueue.create({ pool });
+
+const workers = ["red", "blue"].map((name) => {
+  const worker = new Worker(new URL("./worker.ts", import.meta.url), { type: "module" });
+  worker.postMessage({ pool: pool.handle, queue: queue.handle, name });
+  return worker;
+});
+
+const flusher = queue.flusher();
+for (let received = 0; received < 6;) {
+  await flusher.flushAsync((run) => { // waits until a worker flushes
+    received += run.messageCount;
+    const lines = new TextDecoder().decode(run.take().slice()); // a copy of shared bytes
+    console.log(lines.trimEnd());
+  });
+}
+console.log("received all");
+for (const worker of workers) worker.terminate();

@@ -1,0 +1,11 @@
+/**
+ * Blocks of shared memory that everything else is laid out in.
+ *
+ * @module
+ */
+
+export type { Handle } from "./handle.ts";
+export { Memory, type MemoryHandle, type MemoryOptions } from "./memory.ts";
+export type { Observer } from "./observer.ts";
+export type { RegionHandle } from "./region.ts";
+export type { WaitOptions } from "./sleep.ts";

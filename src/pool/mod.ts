@@ -1,0 +1,17 @@
+/**
+ * A pool of buffers that threads pass around, and packets in them.
+ *
+ * @module
+ */
+
+export { BufferPool } from "./buffer_pool.ts";
+export type { Leak } from "./leaks.ts";
+export type {
+  AttachOptions,
+  BufferPoolHandle,
+  BufferPoolOptions,
+  BufferPoolSize,
+  BufferPoolUsage,
+  ReclaimOptions,
+} from "./options.ts";
+export { Packet, PACKET_WORDS, type SentPacket } from "./packet.ts";

@@ -1,0 +1,16 @@
+/**
+ * How threads wait for one another: mutex, reader-writer lock, semaphore, event count, parker, and a
+ * queue of waiters.
+ *
+ * @module
+ */
+
+export { EventCount, type EventCountHandle, type EventCountOptions } from "./event_count.ts";
+export { Guard } from "./guard.ts";
+export { Mutex, type MutexHandle, type MutexOptions } from "./mutex.ts";
+export { Parker, type ParkerHandle, type ParkerOptions } from "./park.ts";
+export { RwLock, type RwLockHandle, type RwLockOptions } from "./rw_lock.ts";
+export { Semaphore, type SemaphoreHandle, type SemaphoreOptions } from "./semaphore.ts";
+export { type JoinOptions, ThreadWaiters } from "./thread_waiters.ts";
+export type { ValueStore } from "./value_store.ts";
+export { WaiterQueue, type WaiterQueueHandle, type WaiterQueueOptions } from "./waiter_queue.ts";
