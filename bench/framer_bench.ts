@@ -119,7 +119,10 @@ class ByFraming implements Way {
   readonly #chunk: Uint8Array;
   readonly #perChunk = 512;
 
-  constructor(readonly name: string, framing: Framing) {
+  readonly name: string;
+
+  constructor(name: string, framing: Framing) {
+    this.name = name;
     this.#decoder = new FrameDecoder(BufferPool.create(SIZE), framing);
     const payload = message.subarray(framing.overheadBytes);
     const frame = framing.encode(payload);

@@ -27,11 +27,15 @@ export class RoundTrips implements Way {
   readonly count = TRIPS;
   readonly microseconds: number[] = [];
 
-  constructor(
-    readonly name: string,
-    readonly kind: Kind,
-    readonly make: () => [unknown, unknown],
-  ) {}
+  readonly name: string;
+  readonly kind: Kind;
+  readonly make: () => [unknown, unknown];
+
+  constructor(name: string, kind: Kind, make: () => [unknown, unknown]) {
+    this.name = name;
+    this.kind = kind;
+    this.make = make;
+  }
 
   run(): void {
     this.#crew ??= this.#start();
@@ -76,7 +80,13 @@ export class RoundTrips implements Way {
 
 /** Round trips that are compared. */
 export class RoundTripGroup implements Group {
-  constructor(readonly name: string, readonly ways: readonly RoundTrips[]) {}
+  readonly name: string;
+  readonly ways: readonly RoundTrips[];
+
+  constructor(name: string, ways: readonly RoundTrips[]) {
+    this.name = name;
+    this.ways = ways;
+  }
 
   /** Alternates between them; returns lines to print. */
   compare(): string[] {

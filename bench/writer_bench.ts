@@ -35,14 +35,18 @@ const SIZE = { bufferSize: 16 * 1024, batchCount: 16, batchSize: 16 };
 abstract class Way {
   readonly control = new Int32Array(new SharedArrayBuffer(CONTROL.words * 4));
   #round = 0;
+  readonly name: string;
+  readonly messages: number;
+  readonly sum: number;
+  readonly native: number | undefined;
 
   /** Brings `messages` across in each burst; the native library takes `native` nanoseconds for one. */
-  constructor(
-    readonly name: string,
-    readonly messages: number,
-    readonly sum: number,
-    readonly native?: number,
-  ) {}
+  constructor(name: string, messages: number, sum: number, native?: number) {
+    this.name = name;
+    this.messages = messages;
+    this.sum = sum;
+    this.native = native;
+  }
 
   protected abstract start(control: Int32Array): number;
 

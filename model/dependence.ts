@@ -144,11 +144,15 @@ function overlap(a: Range, b: Range): boolean {
 
 /** Decides whether two operations commute. */
 export class Dependence {
+  readonly ordersWrites: boolean;
+
   /**
    * @param ordersWrites All writes depend on each other, so that every trace fixes the sequence of
    *   memory states: what an invariant checked after each step needs.
    */
-  constructor(readonly ordersWrites: boolean) {}
+  constructor(ordersWrites: boolean) {
+    this.ordersWrites = ordersWrites;
+  }
 
   /** Whether the order of two operations matters. */
   dependent(a: Footprint, b: Footprint): boolean {

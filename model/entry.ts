@@ -101,6 +101,12 @@ export interface Range {
 
 /** One thing that a thread did or is about to do. */
 export class Entry {
+  readonly kind: number;
+  readonly thread: number;
+  readonly buffer: ModelBuffer | undefined;
+  readonly start: number;
+  readonly size: number;
+
   /** The view it was made through, as the thread sees it; what a replay compares. */
   view: unknown = undefined;
   /** The real array behind that view. */
@@ -162,10 +168,16 @@ export class Entry {
   other = -1;
 
   constructor(
-    readonly kind: number,
-    readonly thread: number,
-    readonly buffer: ModelBuffer | undefined,
-    readonly start: number,
-    readonly size: number,
-  ) {}
+    kind: number,
+    thread: number,
+    buffer: ModelBuffer | undefined,
+    start: number,
+    size: number,
+  ) {
+    this.kind = kind;
+    this.thread = thread;
+    this.buffer = buffer;
+    this.start = start;
+    this.size = size;
+  }
 }

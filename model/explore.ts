@@ -136,17 +136,17 @@ export async function explore<State, T extends Threads<State>>(
 export class IncompleteError extends Error {
   /** Always `IncompleteError`. */
   override readonly name = "IncompleteError";
+  /** What the search had done by then. */
+  readonly report: Report;
 
   /** Used by {@linkcode explore}. */
-  constructor(
-    /** What the search had done by then. */
-    readonly report: Report,
-  ) {
+  constructor(report: Report) {
     super(
       `The search is incomplete: ${report.reason} (${report.executions} executions, ` +
         `${report.transitions} transitions). Raise the limit, make the model smaller, or accept ` +
         "it with `allowIncomplete: true`.",
     );
+    this.report = report;
   }
 }
 

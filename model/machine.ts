@@ -84,7 +84,10 @@ export class Machine {
   #copies: Uint8Array[] | undefined;
   #declared = 0;
 
-  constructor(readonly options: MachineOptions) {
+  readonly options: MachineOptions;
+
+  constructor(options: MachineOptions) {
+    this.options = options;
     if (options.coverage) this.reached = new Map();
   }
 

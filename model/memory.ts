@@ -44,12 +44,14 @@ export class Cell {
   /** Cells of other sizes that share bytes with this one. */
   readonly overlaps: Cell[] = [];
 
-  constructor(
-    readonly buffer: ModelBuffer,
-    readonly start: number,
-    readonly size: number,
-    list: WaiterList | undefined,
-  ) {
+  readonly buffer: ModelBuffer;
+  readonly start: number;
+  readonly size: number;
+
+  constructor(buffer: ModelBuffer, start: number, size: number, list: WaiterList | undefined) {
+    this.buffer = buffer;
+    this.start = start;
+    this.size = size;
     this.list = list ?? { sleepers: [], clock: undefined };
   }
 }
@@ -76,12 +78,16 @@ export class ModelBuffer {
   /** Which bytes anyone has ever written; only kept when asked for. */
   initialised: Uint8Array | undefined;
   readonly #labels: Label[] = [];
+  readonly id: string;
+  readonly real: ArrayBufferLike;
 
   /**
    * @param id What names this buffer in every execution alike.
    * @param real The bytes.
    */
-  constructor(readonly id: string, readonly real: ArrayBufferLike) {
+  constructor(id: string, real: ArrayBufferLike) {
+    this.id = id;
+    this.real = real;
     this.bytes = new Bytes(real);
     this.versions = new Int32Array((real.byteLength + 3) >> 2);
   }

@@ -50,16 +50,19 @@ export class Thread {
 
   /** Where it is in what is remembered of it; undefined if it must be replayed. */
   moment: Moment | undefined;
+  readonly id: number;
+  readonly name: string;
+  readonly body: Body;
+  readonly start: Moment;
 
   /**
    * @param start Where what is remembered of it begins.
    */
-  constructor(
-    readonly id: number,
-    readonly name: string,
-    readonly body: Body,
-    readonly start: Moment,
-  ) {
+  constructor(id: number, name: string, body: Body, start: Moment) {
+    this.id = id;
+    this.name = name;
+    this.body = body;
+    this.start = start;
     this.moment = start;
   }
 }

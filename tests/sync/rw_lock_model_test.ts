@@ -439,7 +439,11 @@ Deno.test("rw lock: a reader that falls asleep after the turn was given is count
  * newcomers that would read wait for the writer, and the last reader to leave wakes one sleeper.
  */
 class OneWord {
-  constructor(readonly words: Int32Array) {}
+  readonly words: Int32Array;
+
+  constructor(words: Int32Array) {
+    this.words = words;
+  }
 
   read(): void {
     for (;;) {

@@ -150,6 +150,14 @@ export const MAX_BUFFER_SIZE: number = 2 ** 26;
 
 /** The shape of one queue, and what follows from it. */
 export class Shape {
+  /** The bytes of a buffer. */
+  readonly bufferSize: number;
+  /** How many buffers the pool has. */
+  readonly bufferCount: number;
+  /** How many writers there may be. */
+  readonly writerCount: number;
+  /** How many messages a buffer may hold. */
+  readonly messageCount: number;
   /** How many segments a writer's ring has: a power of two, not below the number of buffers. */
   readonly segmentCount: number;
   /** {@link RESERVED}: how many of its low bits count bytes; the rest counts messages. */
@@ -159,12 +167,11 @@ export class Shape {
   readonly #tableWords: number;
 
   /** Computes it. */
-  constructor(
-    readonly bufferSize: number,
-    readonly bufferCount: number,
-    readonly writerCount: number,
-    readonly messageCount: number,
-  ) {
+  constructor(bufferSize: number, bufferCount: number, writerCount: number, messageCount: number) {
+    this.bufferSize = bufferSize;
+    this.bufferCount = bufferCount;
+    this.writerCount = writerCount;
+    this.messageCount = messageCount;
     this.segmentCount = bufferCount < 2 ? 1 : 2 ** (32 - Math.clz32(bufferCount - 1));
     this.bytesBits = bytesBits(bufferSize);
     const line = CACHE_LINE_WORDS;

@@ -22,17 +22,25 @@ export interface Flushable {
 
 /** The shared words of a queue, and the writers of this thread that are to be flushed. */
 export class QueueEnd {
+  /** The memory that the queue lies in. */
+  readonly memory: Memory;
+  /** The words of the queue. */
+  readonly words: Int32Array;
+  /** What the queue is like. */
+  readonly shape: Shape;
+  /** This thread's end of the pool. */
+  readonly pool: BufferPool;
   readonly #dirty: Flushable[] = [];
   /** How many of the rows are in use. */
   #dirtyCount = 0;
 
   /** Opens a queue whose words are `words`, of this shape, for the thread that `pool` is of. */
-  constructor(
-    readonly memory: Memory,
-    readonly words: Int32Array,
-    readonly shape: Shape,
-    readonly pool: BufferPool,
-  ) {}
+  constructor(memory: Memory, words: Int32Array, shape: Shape, pool: BufferPool) {
+    this.memory = memory;
+    this.words = words;
+    this.shape = shape;
+    this.pool = pool;
+  }
 
   /** Notes that a writer is to be flushed. */
   add(writer: Flushable): void {

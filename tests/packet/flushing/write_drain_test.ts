@@ -16,7 +16,13 @@ function text(bytes: Uint8Array): string {
 /** Takes bytes a few at a time, and fails where it is told to. */
 class Sink {
   readonly writes: string[] = [];
-  constructor(readonly most = Infinity, public failAt = Infinity) {}
+  readonly most: number;
+  failAt: number;
+
+  constructor(most = Infinity, failAt = Infinity) {
+    this.most = most;
+    this.failAt = failAt;
+  }
 
   write(bytes: Uint8Array): Promise<number> {
     if (this.writes.length === this.failAt) return Promise.reject(new TypeError("broken pipe"));
