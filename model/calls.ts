@@ -485,11 +485,20 @@ function stackLines(): string[] {
   const stack = new Error().stack ?? "";
   Error.stackTraceLimit = limit;
   const lines = stack.split("\n").slice(1).map((line) => line.trim().replace(/^at /, ""));
-  const isOurs = (line: string) => line.includes(MODEL_DIRECTORY);
   // Between the call that came in here and the machine that runs the body.
   const first = lines.findIndex((line) => !isOurs(line));
   const last = lines.findIndex((line, i) => i > first && isOurs(line));
   return first < 0 ? [] : lines.slice(first, last < 0 ? undefined : last);
 }
 
-const MODEL_DIRECTORY = new URL("./", import.meta.url).href;
+/** Where the explorer's files are; undefined in a bundle, which has no file for each. */
+const directory = /^(.*\/model\/)calls\.[jt]s$/.exec(import.meta.url ?? "")?.[1];
+
+/** In a bundle: functions of the explorer between the code under test and the machine, by name. */
+const OURS =
+  /^(?:async )?(?:new )?(?:stackLines|change|Calls\.|Machine\.|Search\.|Object\.(?:load|store|add|sub|and|or|xor|exchange|compareExchange|wait|waitAsync|notify|pause|get|set|construct)\b)/;
+
+/** Whether a line of a stack is the explorer's. */
+function isOurs(line: string): boolean {
+  return directory === undefined ? OURS.test(line) : line.includes(directory);
+}

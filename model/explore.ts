@@ -11,6 +11,7 @@ import type { Failure } from "./failure.ts";
 import { formatHtml } from "./html.ts";
 import { now } from "./native.ts";
 import type { ExploreOptions, Report, Threads } from "./options.ts";
+import { environment, writeTextFile } from "./platform.ts";
 import { Pct, RandomWalk } from "./random.ts";
 import { Replay } from "./replay.ts";
 import { type AnyOptions, type Failed, Search } from "./search.ts";
@@ -116,7 +117,12 @@ function count(number: number, one: string, many = `${one}s`): string {
 export async function explore<State, T extends Threads<State>>(
   options: ExploreOptions<State, T>,
 ): Promise<Report> {
-  const replay = options.replay ?? replayOfEnvironment();
+  if (globalThis.SharedArrayBuffer === undefined) {
+    throw new Error(
+      "Cannot explore as SharedArrayBuffer is not defined: a page needs cross-origin isolation",
+    );
+  }
+  const replay = options.replay ?? environment("BUSBAR_REPLAY");
   const model = (replay === undefined ? options : { ...options, replay }) as unknown as AnyOptions;
   const search = new Search(model);
   const report = await search.run(strategyOf(model));
@@ -200,25 +206,8 @@ const SIMPLIFY_MS = 500;
 /** Writes the page; that it cannot be written must not hide what failed. */
 function writePage(path: string | URL, error: ExplorationError): void {
   try {
-    (globalThis as { Deno?: Environment }).Deno?.writeTextFileSync(path, error.toHtml());
+    writeTextFile(path, error.toHtml());
   } catch (cause) {
     error.message += `\n\nThe page ${path} could not be written: ${(cause as Error).message}`;
   }
-}
-
-/** The schedule that the environment asks for, if it may be read. */
-function replayOfEnvironment(): string | undefined {
-  const { Deno } = globalThis as { Deno?: Environment };
-  const name = "BUSBAR_REPLAY";
-  if (Deno?.permissions.querySync({ name: "env", variable: name }).state !== "granted") {
-    return undefined;
-  }
-  return Deno.env.get(name);
-}
-
-/** What is needed of Deno, where there is one. */
-interface Environment {
-  readonly permissions: { querySync(what: { name: "env"; variable: string }): { state: string } };
-  readonly env: { get(name: string): string | undefined };
-  writeTextFileSync(path: string | URL, text: string): void;
 }

@@ -33,6 +33,7 @@ import {
   typedArrays,
 } from "./native.ts";
 import { buffers } from "./registry.ts";
+import { ignoreRejections, stopIgnoringRejections } from "./platform.ts";
 import { SUSPENDED } from "./thread.ts";
 import { type Active, trackView, untracked } from "./views.ts";
 
@@ -59,21 +60,22 @@ const active: Active = {
   },
 };
 
-const rmw = (kind: number) => (view: unknown, index: number, value: unknown) =>
-  current!.calls.atomic(kind, view, index, value, undefined);
+function change(kind: number, view: unknown, index: number, value: unknown): unknown {
+  return current!.calls.atomic(kind, view, index, value, undefined);
+}
 
 /** Stands in for `Atomics`. */
 const modelAtomics = {
   load: (view: unknown, index: number) =>
     current!.calls.atomic(LOAD, view, index, undefined, undefined),
-  store: rmw(STORE),
-  add: rmw(ADD),
-  sub: rmw(SUB),
-  and: rmw(AND),
-  or: rmw(OR),
-  xor: rmw(XOR),
-  exchange: rmw(EXCHANGE),
-  notify: rmw(NOTIFY),
+  store: (view: unknown, index: number, value: unknown) => change(STORE, view, index, value),
+  add: (view: unknown, index: number, value: unknown) => change(ADD, view, index, value),
+  sub: (view: unknown, index: number, value: unknown) => change(SUB, view, index, value),
+  and: (view: unknown, index: number, value: unknown) => change(AND, view, index, value),
+  or: (view: unknown, index: number, value: unknown) => change(OR, view, index, value),
+  xor: (view: unknown, index: number, value: unknown) => change(XOR, view, index, value),
+  exchange: (view: unknown, index: number, value: unknown) => change(EXCHANGE, view, index, value),
+  notify: (view: unknown, index: number, value: unknown) => change(NOTIFY, view, index, value),
   compareExchange: (view: unknown, index: number, expected: unknown, replacement: unknown) =>
     current!.calls.atomic(COMPARE_EXCHANGE, view, index, expected, replacement),
   wait: (view: unknown, index: number, value: unknown, timeout?: number) =>
@@ -150,7 +152,13 @@ const timers = "simulated threads have no timers";
 /** Everything that is replaced: where, which property, by what. */
 const replacements: { target: object; key: PropertyKey; model: unknown; native: unknown }[] = [];
 
-function replace(target: object, key: PropertyKey, model: (native: never) => unknown): void {
+/** Replaces a property, where the platform has it. */
+function replace(
+  target: object | undefined,
+  key: PropertyKey,
+  model: (native: never) => unknown,
+): void {
+  if (target === undefined) return;
   const native = Reflect.get(target, key);
   if (native === undefined) return;
   replacements.push({ target, key, model: model(native as never), native });
@@ -164,9 +172,9 @@ for (const constructor of typedArrays) {
 replace(globalThis, "DataView", () => trackingConstructor(NativeDataView));
 replace(globalThis, "Date", () => ModelDate);
 replace(typedArrayPrototype, "set", untrackFirst);
-replace(TextDecoder.prototype, "decode", untrackFirst);
+replace(globalThis.TextDecoder?.prototype, "decode", untrackFirst);
 replace(
-  TextEncoder.prototype,
+  globalThis.TextEncoder?.prototype,
   "encodeInto",
   (native: typeof TextEncoder.prototype.encodeInto) =>
     function (this: TextEncoder, text: string, into: Uint8Array) {
@@ -179,8 +187,8 @@ replace(
 for (
   const [target, key, what, instead] of [
     [Math, "random", "Math.random()", randomness],
-    [crypto, "getRandomValues", "crypto.getRandomValues()", randomness],
-    [crypto, "randomUUID", "crypto.randomUUID()", randomness],
+    [globalThis.crypto, "getRandomValues", "crypto.getRandomValues()", randomness],
+    [globalThis.crypto, "randomUUID", "crypto.randomUUID()", randomness],
     [globalThis, "setTimeout", "setTimeout()", timers],
     [globalThis, "setInterval", "setInterval()", timers],
   ] as const
@@ -193,7 +201,7 @@ replace(
   (native: never) => whileThreadRuns(native, () => current!.calls.clock("Date.now()")),
 );
 replace(
-  performance,
+  globalThis.performance,
   "now",
   (native: never) => whileThreadRuns(native, () => current!.calls.clock("performance.now()")),
 );
@@ -206,11 +214,6 @@ const observer: Observer = {
   },
 };
 
-function onUnhandledRejection(event: PromiseRejectionEvent): void {
-  // The unwinding of a suspended asynchronous thread, in a task that nobody awaits.
-  if (event.reason === SUSPENDED) event.preventDefault();
-}
-
 /** Directs the globals to a machine. */
 export function install(machine: Machine): void {
   if (current !== undefined) {
@@ -219,14 +222,15 @@ export function install(machine: Machine): void {
   current = machine;
   for (const { target, key, model } of replacements) put(target, key, model);
   observerSlot.current = observer;
-  addEventListener("unhandledrejection", onUnhandledRejection);
+  // The unwinding of a suspended asynchronous thread, in a task that nobody awaits.
+  ignoreRejections(SUSPENDED);
 }
 
 /** Puts the platform's own globals back. */
 export function uninstall(): void {
   for (const { target, key, native } of replacements) put(target, key, native);
   observerSlot.current = undefined;
-  removeEventListener("unhandledrejection", onUnhandledRejection);
+  stopIgnoringRejections();
   current = undefined;
 }
 

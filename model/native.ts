@@ -56,11 +56,12 @@ export const typedArrayPrototype: Record<PropertyKey, unknown> = Object.getProto
 
 /** The real `Atomics`. */
 export const nativeAtomics: typeof Atomics = Atomics;
-/** The real `SharedArrayBuffer`. */
-export const NativeSharedArrayBuffer: SharedArrayBufferConstructor = SharedArrayBuffer;
+/** The real `SharedArrayBuffer`; where there is none nothing is explored. */
+export const NativeSharedArrayBuffer: SharedArrayBufferConstructor = globalThis.SharedArrayBuffer ??
+  class NoSharedArrayBuffer {};
 /** The real `DataView`. */
 export const NativeDataView: DataViewConstructor = DataView;
 /** The real `Uint8Array`. */
 export const Bytes: Uint8ArrayConstructor = Uint8Array;
-/** The real `performance.now`. */
-export const now: () => number = performance.now.bind(performance);
+/** The real `performance.now`; a worklet has none. */
+export const now: () => number = globalThis.performance?.now.bind(performance) ?? Date.now;

@@ -5,30 +5,16 @@
  */
 
 import { now } from "./native.ts";
-
-/** What is needed of Deno, where there is one. */
-interface Terminal {
-  readonly stderr?: {
-    isTerminal?(): boolean;
-    writeSync(bytes: Uint8Array): number;
-  };
-}
+import { terminal } from "./platform.ts";
 
 const INTERVAL_MS = 500;
 
 /** Shows progress on standard error, if that is a terminal, from the first second on. */
 export class Progress {
-  readonly #write: ((text: string) => void) | undefined;
+  readonly #write: ((text: string) => void) | undefined = terminal();
   readonly #started = now();
   #next = this.#started + 2 * INTERVAL_MS;
   #isShown = false;
-
-  constructor() {
-    const { stderr } = (globalThis as { Deno?: Terminal }).Deno ?? {};
-    if (stderr?.isTerminal?.() !== true) return;
-    const encoder = new TextEncoder();
-    this.#write = (text) => stderr.writeSync(encoder.encode(text));
-  }
 
   /**
    * Shows the state of the search, if it is time.

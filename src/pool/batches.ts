@@ -142,7 +142,7 @@ export class Batches {
       const word = Atomics.load(this.#words, index);
       const taker = takerOf(word);
       if (taker !== NOBODY && taker !== this.#holds.thread && !this.#isDying(taker)) {
-        Atomics.pause();
+        Atomics.pause?.();
         continue;
       }
       const barred = (word & ~TAKER_MASK) | this.#taker;

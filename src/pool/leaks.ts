@@ -24,7 +24,8 @@ interface Watched {
   isCollected: boolean;
 }
 
-const HERE = new URL("./", import.meta.url).href;
+/** Where the files of the pool are; undefined in a bundle, where every line of a stack is shown. */
+const directory = /^(.*\/src\/pool\/)leaks\.[jt]s$/.exec(import.meta.url ?? "")?.[1];
 const STACK_DEPTH = 20;
 
 /** Remembers where each reference was taken until it is released. */
@@ -94,5 +95,6 @@ function callerPlace(): string {
   const { stack = "" } = new Error();
   Error.stackTraceLimit = limit;
   const lines = stack.split("\n").slice(1).map((line) => line.trim());
-  return lines.filter((line) => !line.includes(HERE)).join("\n  ");
+  const isCaller = (line: string) => directory === undefined || !line.includes(directory);
+  return lines.filter(isCaller).join("\n  ");
 }
