@@ -496,7 +496,7 @@ const directory = /^(.*\/model\/)calls\.[jt]s$/.exec(import.meta.url ?? "")?.[1]
 
 /** In a bundle: functions of the explorer between the code under test and the machine, by name. */
 const OURS =
-  /^(?:async )?(?:new )?(?:stackLines|change|Calls\.|Machine\.|Search\.|Object\.(?:load|store|add|sub|and|or|xor|exchange|compareExchange|wait|waitAsync|notify|pause|get|set|construct)\b)/;
+  /^(?:async )?(?:new )?(?:#|stackLines|change|_?(?:Calls|Machine|Search)\.|(?:Object|Atomics)\.(?:load|store|add|sub|and|or|xor|exchange|compareExchange|wait|waitAsync|notify|pause|get|set|construct)\b)/;
 
 /** Whether a line of a stack is the explorer's. */
 function isOurs(line: string): boolean {

@@ -67,6 +67,8 @@ export class Search {
   }
 
   async run(strategy: Strategy): Promise<Report> {
+    // Lets the caller go on, which may set a timer, say, before the globals are replaced.
+    await undefined;
     const started = now();
     let reason: string | undefined;
     install(this.#machine);

@@ -692,3 +692,24 @@ Deno.test({
     }
   },
 });
+
+Deno.test("the caller of an exploration goes on before the globals are replaced", async () => {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const [report] = await Promise.all([
+    explore({
+      setup: () => new Int32Array(new SharedArrayBuffer(4)),
+      threads: {
+        async waiter(word) {
+          if (Atomics.load(word, 0) === 0) await Atomics.waitAsync(word, 0, 0).value;
+        },
+        notifier(word) {
+          Atomics.store(word, 0, 1);
+          Atomics.notify(word, 0);
+        },
+      },
+    }),
+    timer = setTimeout(() => {}, 10_000), // refused to a simulated thread
+  ]);
+  clearTimeout(timer);
+  assertEquals(report.complete, true);
+});

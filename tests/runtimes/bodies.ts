@@ -1,0 +1,141 @@
+/**
+ * What the workers of the suite do, on any platform.
+ *
+ * @module
+ */
+
+import {
+  Broadcast,
+  type BroadcastHandle,
+  BufferPool,
+  type BufferPoolHandle,
+  EventCount,
+  type EventCountHandle,
+  FlushQueue,
+  type FlushQueueHandle,
+  Mutex,
+  type MutexHandle,
+  Parker,
+  type ParkerHandle,
+  RwLock,
+  type RwLockHandle,
+  Semaphore,
+  type SemaphoreHandle,
+} from "../../mod.ts";
+
+/** Handles of all that synchronises, and words to work on. */
+export interface Shared {
+  mutex: MutexHandle;
+  lock: RwLockHandle;
+  semaphore: SemaphoreHandle;
+  parker: ParkerHandle;
+  count: EventCountHandle;
+  words: Int32Array;
+  rounds: number;
+}
+
+/** The bodies, by name. */
+export const bodies = {
+  /** Increments a plain word under a mutex, blocking. */
+  increment({ mutex, words, rounds }: Shared): void {
+    const attached = Mutex.attach(mutex);
+    for (let i = 0; i < rounds; i++) {
+      const guard = attached.lock();
+      words[0] = words[0]! + 1;
+      guard.release();
+    }
+  },
+
+  /** Waits in every way that blocks, and says at each how it went. */
+  waitForEach({ lock, semaphore, parker, count, words }: Shared): string[] {
+    const reading = RwLock.attach(lock);
+    const steps: string[] = [];
+    steps.push(`timed: ${Semaphore.attach(semaphore).tryAcquire(1, 5) === undefined}`);
+    Atomics.store(words, 1, 1);
+    EventCount.attach(count).notify();
+    Semaphore.attach(semaphore).acquire();
+    steps.push("acquired");
+    steps.push(`parked: ${Parker.attach(parker).park()}`);
+    reading.read().release();
+    steps.push("read");
+    return steps;
+  },
+
+  /** Locks, says so in a word, and leaves. */
+  lockOnce({ mutex, words }: Shared): void {
+    const guard = Mutex.attach(mutex).lock();
+    Atomics.store(words, 2, 1);
+    guard.release();
+  },
+
+  /** Reads so many messages of a ring, blocking; returns the sum of their first bytes. */
+  readRing({ ring, messages, ready }: RingJob): number {
+    const reader = Broadcast.attach(ring).reader();
+    Atomics.store(ready, 0, 1);
+    Atomics.notify(ready, 0);
+    let sum = 0;
+    for (let seen = 0; seen < messages;) {
+      reader.wait();
+      while (reader.poll()) {
+        while (reader.next()) {
+          sum += reader.message()[0]!;
+          seen++;
+        }
+      }
+    }
+    return sum;
+  },
+
+  /** Writes so many messages to a ring. */
+  writeRing({ ring, messages }: RingJob): void {
+    const writer = Broadcast.attach(ring).writer();
+    for (let i = 0; i < messages; i++) writer.send(new Uint8Array([i, i, i, i]));
+    writer[Symbol.dispose]();
+  },
+
+  /** Sends so many messages to a queue, waiting for buffers. */
+  writeQueue({ pool, queue, messages, value }: QueueJob): number {
+    const attached = BufferPool.attach(pool);
+    const writer = FlushQueue.attach(queue, attached).writer();
+    for (let i = 0; i < messages; i++) {
+      writer.send(new Uint8Array([value, value]));
+      if (i % 10 === 9) writer.flush();
+    }
+    writer[Symbol.dispose]();
+    attached[Symbol.dispose]();
+    return messages;
+  },
+};
+
+/** For the bodies that use a ring. */
+export interface RingJob {
+  ring: BroadcastHandle;
+  messages: number;
+  ready: Int32Array;
+}
+
+/** For the bodies that use a queue. */
+export interface QueueJob {
+  pool: BufferPoolHandle;
+  queue: FlushQueueHandle;
+  messages: number;
+  value: number;
+}
+
+/** What a worker is asked to do. */
+export interface Task {
+  body: keyof typeof bodies;
+  argument: unknown;
+}
+
+/** What it answers. */
+export type Outcome = { result: unknown } | { error: string };
+
+/** Does a task. */
+export function perform({ body, argument }: Task): Outcome {
+  try {
+    return { result: (bodies[body] as (argument: unknown) => unknown)(argument) };
+  } catch (error) {
+    return { error: String((error as Error).stack ?? error) };
+  }
+}

@@ -1,0 +1,238 @@
+/**
+ * Runs the suite and the examples off Deno: in Node 20, 22 and 24, as bundles of each kind and as the
+ * source is, and in Chromium, on a page's main thread, in a worker and in an AudioWorklet.
+ *
+ *     deno task test:runtimes [node] [browser]
+ *
+ * Needs `npx`, which fetches the versions of Node, and Chromium at /usr/bin/chromium or where
+ * CHROMIUM says. Prints a line for each check, and at the end `N passed, N failed`.
+ *
+ * @module
+ */
+
+import * as esbuild from "esbuild";
+import { chromium } from "playwright-core";
+
+const ROOT = new URL("../../", import.meta.url);
+const LIMIT_MS = 120_000;
+const NODE_VERSIONS = ["20", "22", "24"];
+/** Those that run TypeScript as it is. */
+const STRIPPING = ["22", "24"];
+
+const EXAMPLES: Record<string, string[]> = {
+  broadcast: ["received orders", "received trades", "received end"],
+  queue: ["red 1", "red 2", "red 3", "blue 1", "blue 2", "blue 3", "received all"],
+};
+
+let passed = 0;
+let failed = 0;
+
+function report(where: string, line: string): void {
+  if (line.startsWith("ok ")) passed++;
+  else failed++;
+  console.log(line.replace(/^((?:not )?ok) /, `$1 ${where}: `));
+}
+
+const path = (name: string) => new URL(name, ROOT).pathname;
+
+/** Runs a command; reports the lines that are checks, and fails unless it says that it has ended. */
+async function runSuiteOf(where: string, command: string, args: string[]): Promise<void> {
+  const { lines, error } = await run(command, args);
+  for (const line of lines) if (/^(not )?ok /.test(line)) report(where, line);
+  if (lines.at(-1) !== "end") report(where, `not ok it came to no end: ${error}`);
+}
+
+/** Runs an example, and compares what it prints; the lines of different workers in any order. */
+async function runExample(where: string, name: string, command: string, args: string[]) {
+  const { lines, error } = await run(command, args);
+  compare(where, name, lines, error);
+}
+
+function compare(where: string, name: string, lines: string[], error = ""): void {
+  const expected = EXAMPLES[name]!;
+  const isSame = lines.toSorted().join() === expected.toSorted().join() &&
+    lines.at(-1) === expected.at(-1);
+  report(where, isSame ? `ok example ${name}` : `not ok example ${name}: ${lines.join()} ${error}`);
+}
+
+async function run(command: string, args: string[]) {
+  const signal = AbortSignal.timeout(LIMIT_MS);
+  const { stdout, stderr } = await new Deno.Command(command, { args, signal, cwd: path("") })
+    .output();
+  const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
+  const lines = text(stdout).split("\n").filter((line) => line !== "");
+  return { lines, error: text(stderr).slice(-2000) };
+}
+
+/** Bundles entries into a folder; workers are found under the name of what they were bundled to. */
+async function bundle(entries: Record<string, string>, outdir: string, options = {}) {
+  await esbuild.build({
+    entryPoints: entries,
+    outdir,
+    bundle: true,
+    format: "esm",
+    target: "es2022",
+    alias: { "@busbar/busbar": path("mod.ts") },
+    logLevel: "error",
+    logOverride: { "empty-import-meta": "silent" },
+    plugins: [{
+      name: "workers",
+      setup(build) {
+        build.onLoad({ filter: /examples\/.*\.ts$/ }, async ({ path }) => ({
+          contents: (await Deno.readTextFile(path)).replaceAll("./worker.ts", "./worker.js"),
+          loader: "ts",
+        }));
+      },
+    }],
+    ...options,
+  });
+}
+
+async function runNode(directory: string): Promise<void> {
+  const entry = path("tests/runtimes/node_entry.ts");
+  const forNode = { platform: "node", target: "node20" };
+  await bundle({ esm: entry }, directory, { ...forNode, outExtension: { ".js": ".mjs" } });
+  await bundle({ cjs: entry }, directory, {
+    ...forNode,
+    format: "cjs",
+    outExtension: { ".js": ".cjs" },
+  });
+  await bundle({ iife: entry }, directory, {
+    ...forNode,
+    format: "iife",
+    outExtension: { ".js": ".cjs" },
+  });
+  for (const name of Object.keys(EXAMPLES)) {
+    const example = (file: string) => path(`examples/node/${name}/${file}.ts`);
+    const entries = { main: example("main"), worker: example("worker") };
+    await bundle(entries, `${directory}/node/${name}`, forNode);
+  }
+  await Deno.writeTextFile(`${directory}/package.json`, `{ "type": "module" }`);
+
+  for (const version of NODE_VERSIONS) {
+    const { lines: [node], error } = await run("npx", [
+      "--yes",
+      "-p",
+      `node@${version}`,
+      "node",
+      "-p",
+      "process.execPath",
+    ]);
+    if (node === undefined) {
+      report(`Node ${version}`, `not ok npx finds node@${version}: ${error}`);
+      continue;
+    }
+    for (const script of ["esm.mjs", "cjs.cjs", "iife.cjs"]) {
+      await runSuiteOf(`Node ${version}, ${script}`, node, [`${directory}/${script}`]);
+    }
+    if (STRIPPING.includes(version)) await runSuiteOf(`Node ${version}, TypeScript`, node, [entry]);
+    for (const name of Object.keys(EXAMPLES)) {
+      await runExample(`Node ${version}`, name, node, [`${directory}/node/${name}/main.js`]);
+    }
+  }
+  for (const name of Object.keys(EXAMPLES)) {
+    for (const program of [name, `node/${name}`]) {
+      const args = ["run", "--allow-read", `examples/${program}/main.ts`];
+      await runExample(`Deno, examples/${program}`, name, Deno.execPath(), args);
+    }
+  }
+}
+
+/** Serves a folder, with or without what makes its pages isolated. */
+function serve(directory: string, isIsolated: boolean) {
+  const isolation = {
+    "cross-origin-opener-policy": "same-origin",
+    "cross-origin-embedder-policy": "require-corp",
+  };
+  const onListen = () => {};
+  return Deno.serve({ hostname: "127.0.0.1", port: 0, onListen }, async (request) => {
+    const { pathname } = new URL(request.url);
+    const headers = new Headers(isIsolated ? isolation : {});
+    const script = /^\/(.*)\.html$/.exec(pathname)?.[1];
+    headers.set("content-type", script === undefined ? "text/javascript" : "text/html");
+    if (script !== undefined) {
+      return new Response(`<!doctype html><script type="module" src="/${script}.js"></script>`, {
+        headers,
+      });
+    }
+    try {
+      return new Response(await Deno.readFile(directory + pathname), { headers });
+    } catch {
+      return new Response(null, { status: 404 });
+    }
+  });
+}
+
+async function runBrowser(directory: string): Promise<void> {
+  const executablePath = Deno.env.get("CHROMIUM") ?? "/usr/bin/chromium";
+  const entry = (name: string) => path(`tests/runtimes/${name}.ts`);
+  await bundle({
+    page: entry("page_entry"),
+    page_worker: entry("page_worker"),
+    web_worker: entry("web_worker"),
+    worklet: entry("worklet"),
+  }, directory);
+  for (const name of Object.keys(EXAMPLES)) {
+    const example = (file: string) => path(`examples/${name}/${file}.ts`);
+    await bundle({ main: example("main"), worker: example("worker") }, `${directory}/${name}`);
+  }
+  const browser = await chromium.launch({
+    executablePath,
+    args: [
+      "--no-sandbox",
+      "--disable-gpu",
+      "--disable-background-networking",
+      "--no-first-run",
+      "--disable-component-update",
+      "--disable-sync",
+      "--autoplay-policy=no-user-gesture-required",
+    ],
+  });
+  try {
+    for (const isIsolated of [true, false]) {
+      const where = `Chromium, ${isIsolated ? "isolated" : "not isolated"}`;
+      await using server = serve(directory, isIsolated);
+      const origin = `http://127.0.0.1:${server.addr.port}`;
+      const open = async (page: string, last: string): Promise<string[]> => {
+        const lines: string[] = [];
+        const tab = await browser.newPage();
+        const ended = new Promise<void>((resolve) => {
+          tab.on("console", (message) => {
+            for (const line of message.text().split("\n")) lines.push(line);
+            if (lines.at(-1) === last) resolve();
+          });
+          tab.on("pageerror", (error) => {
+            lines.push(`not ok an error in the page: ${error.stack}`);
+            resolve();
+          });
+          setTimeout(resolve, LIMIT_MS);
+        });
+        await tab.goto(`${origin}/${page}.html`);
+        await ended;
+        await tab.close();
+        return lines;
+      };
+      const lines = await open("page", "end");
+      for (const line of lines) if (/^(not )?ok /.test(line)) report(where, line);
+      if (lines.at(-1) !== "end") report(where, `not ok it came to no end: ${lines.at(-1)}`);
+      if (!isIsolated) continue;
+      for (const [name, expected] of Object.entries(EXAMPLES)) {
+        compare(where, name, await open(`${name}/main`, expected.at(-1)!));
+      }
+    }
+  } finally {
+    await browser.close();
+  }
+}
+
+const wanted = Deno.args.length === 0 ? ["node", "browser"] : Deno.args;
+const directory = await Deno.makeTempDir({ prefix: "busbar" });
+try {
+  if (wanted.includes("node")) await runNode(directory);
+  if (wanted.includes("browser")) await runBrowser(directory);
+} finally {
+  await esbuild.stop();
+  await Deno.remove(directory, { recursive: true });
+}
+console.log(`\n${passed} passed, ${failed} failed`);
+Deno.exit(failed === 0 && passed > 0 ? 0 : 1);
