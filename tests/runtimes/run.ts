@@ -1,6 +1,6 @@
 /**
  * Runs the suite and the examples off Deno: in Node 20, 22 and 24, as bundles of each kind and as the
- * source is, and in Chromium, on a page's main thread, in a worker and in an AudioWorklet.
+ * source is; in Chromium, on a page's main thread and in a worker; and in what a worklet has.
  *
  *     deno task test:runtimes [node] [browser]
  *
@@ -10,8 +10,10 @@
  * @module
  */
 
+import { runInNewContext } from "node:vm";
 import * as esbuild from "esbuild";
 import { chromium } from "playwright-core";
+import { Broadcast } from "@busbar/busbar";
 
 const ROOT = new URL("../../", import.meta.url);
 const LIMIT_MS = 120_000;
@@ -109,6 +111,7 @@ async function runNode(directory: string): Promise<void> {
   }
   await Deno.writeTextFile(`${directory}/package.json`, `{ "type": "module" }`);
 
+  await runWorklet(directory);
   for (const version of NODE_VERSIONS) {
     const { lines: [node], error } = await run("npx", [
       "--yes",
@@ -136,6 +139,36 @@ async function runNode(directory: string): Promise<void> {
       await runExample(`Deno, examples/${program}`, name, Deno.execPath(), args);
     }
   }
+}
+
+/**
+ * Runs the worklet where there is nothing but the language: no timers, no clock, no `URL`, no
+ * `crypto`. A real AudioWorklet has little more, and needs a sound device to be started.
+ */
+async function runWorklet(directory: string): Promise<void> {
+  const entry = path("tests/runtimes/worklet.ts");
+  await bundle({ worklet: entry }, directory, { format: "iife" });
+  const code = await Deno.readTextFile(`${directory}/worklet.js`);
+  const ring = Broadcast.create({ capacityBytes: 4096 });
+  ring.writer().send(new Uint8Array([1, 2, 3]));
+  const heard: string[] = [];
+  try {
+    runInNewContext(code, {
+      AudioWorkletProcessor: class {
+        port = { postMessage: (message: string) => heard.push(message) };
+      },
+      registerProcessor(
+        _: string,
+        Processor: new (options: unknown) => { process(): boolean },
+      ) {
+        new Processor({ processorOptions: ring.handle }).process();
+      },
+    });
+  } catch (error) {
+    heard.push(String((error as Error).stack));
+  }
+  const isHeard = heard.join() === "1,2,3";
+  report("a worklet", isHeard ? "ok imports all, and polls a ring" : `not ok ${heard.join()}`);
 }
 
 /** Serves a folder, with or without what makes its pages isolated. */
@@ -170,7 +203,6 @@ async function runBrowser(directory: string): Promise<void> {
     page: entry("page_entry"),
     page_worker: entry("page_worker"),
     web_worker: entry("web_worker"),
-    worklet: entry("worklet"),
   }, directory);
   for (const name of Object.keys(EXAMPLES)) {
     const example = (file: string) => path(`examples/${name}/${file}.ts`);

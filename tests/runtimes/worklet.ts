@@ -17,7 +17,7 @@ class Reader extends AudioWorkletProcessor {
 
   constructor({ processorOptions }: { processorOptions: never }) {
     super();
-    this.#reader = Broadcast.attach(processorOptions).reader();
+    this.#reader = Broadcast.attach(processorOptions).reader({ from: "oldest" });
   }
 
   process(): boolean {
