@@ -22,7 +22,8 @@
  * anybody waits; if so, it takes a value out of the store again and offers that.
  *
  * **Why nobody is forgotten.** Of registering and looking into the store on one side, putting into
- * the store and looking for who waits on the other, one side sees the other. A thread that is
+ * the store and looking for who waits on the other, one side sees the other; that a look into the
+ * store misses no value is what `ValueStore` promises. A thread that is
  * served is not registered any more; if it waits on, it registers anew, behind all others, and looks
  * into the store again.
  *
