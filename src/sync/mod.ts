@@ -1,6 +1,6 @@
 /**
  * How threads wait for one another: mutex, reader-writer lock, semaphore, event count, parker, and a
- * queue of waiters.
+ * queue of waiters with a set of the values that they wait for.
  *
  * @module
  */
@@ -12,5 +12,6 @@ export { Parker, type ParkerHandle, type ParkerOptions } from "./park.ts";
 export { RwLock, type RwLockHandle, type RwLockOptions } from "./rw_lock.ts";
 export { Semaphore, type SemaphoreHandle, type SemaphoreOptions } from "./semaphore.ts";
 export { type JoinOptions, ThreadWaiters } from "./thread_waiters.ts";
+export { ValueSet, type ValueSetHandle, type ValueSetOptions } from "./value_set.ts";
 export type { ValueStore } from "./value_store.ts";
 export { WaiterQueue, type WaiterQueueHandle, type WaiterQueueOptions } from "./waiter_queue.ts";

@@ -129,6 +129,9 @@ export class ThreadWaiters implements Disposable {
   /**
    * Takes a value; blocks while there is none.
    *
+   * Everything that was done before the value was released, plain writes too, is visible from here
+   * on. This holds for each way to take.
+   *
    * @throws {Error} If this was disposed of.
    */
   take(): number {
@@ -192,6 +195,9 @@ export class ThreadWaiters implements Disposable {
 
   /**
    * Gives a value to the thread that has waited longest, or puts it into the store.
+   *
+   * Everything that this thread did before, plain writes too, happens before everything that
+   * another does after it took the value.
    *
    * @param value A whole number from 0 to 2^31 - 1.
    * @throws {RangeError} If it is not such a number.

@@ -1,7 +1,8 @@
 /**
  * Where values lie while nobody waits for them, and how they get there.
  *
- * The protocol is described at the head of `waiter_queue.ts`.
+ * The protocol is described at the head of `waiter_queue.ts`, with the reason for the contract of
+ * stores. Stores that break it, too, are explored in tests/sync/value_store_model_test.ts.
  *
  * @module
  */
@@ -10,30 +11,35 @@ import { describe } from "../memory/layout.ts";
 import type { Registrations } from "./registrations.ts";
 
 /**
- * Where values lie while nobody waits for them. Threads use it at the same time, so it is made of
- * shared words and atomic operations.
+ * A store of a {@link WaiterQueue}: where values lie while nobody waits for them. Take a
+ * {@link ValueSet}, or write one that keeps this contract, on which the queue relies:
  *
- * What a waiter queue relies on:
+ * - **It is shared.** Every thread that takes or releases calls its store, at any time and many of
+ *   them at once. All of these stores stand for the same words in shared memory, and change them by
+ *   atomic operations.
+ * - **A value that was put is taken once.** Which value `take` returns does not matter.
+ * - **No value is overlooked.** `take` returns undefined only if the store was empty at some
+ *   instant of the call. A value is in the store from the return of its `put`, at the latest, until
+ *   the begin of the `take` that returns it, at the earliest. In short, the calls are linearizable:
+ *   each seems to happen at one instant.
+ * - **Happens before.** Everything that a thread did before it `put` a value happens before
+ *   everything that a thread does after `take` returned that value to it.
+ * - **Neither waits,** not even for a lock: a release, and a waiter that is about to sleep, call
+ *   both while others count on them. So there is room for every value. Neither calls the queue.
+ * - **Neither throws.** If `put` throws, so does `release`, before it has looked for waiters again;
+ *   a value that is passed on because its waiter gave up is then lost. If `take` throws, so does
+ *   `release`, and waiters of this thread fail.
  *
- * - **A take misses no value whose put has returned.** If it returns undefined, then each value whose
- *   put had returned before the take began was taken by another take.
- * - **Neither waits nor throws.** A value whose put throws is lost; `take` and `put` are called from
- *   any thread at any time, also while it releases a value of another.
- *
- * The first is easily broken: the usual bounded ring of many producers and consumers (Vyukov's) takes
- * a place before it fills it. A take then finds the first place unfilled, and gives up, although a
- * later put has returned; the waiter sleeps beside a full store, and nobody wakes it. A word in which
- * each value has a bit, set by `Atomics.or` and cleared by `Atomics.and`, is a store that holds; and
- * so is a stack.
- *
- * What a thread did before it released a value happens before what another does after it took that
- * value: by an offer in any case, and through the store if `take` reads what `put` wrote by atomic
- * operations on the same word.
+ * A store that overlooks a value because another call is in progress *loses a wake-up*: a waiter
+ * sleeps beside a value that nobody looks for again. The bounded queue of Vyukov is such a store,
+ * textbook and lock-free as it is: a value whose put has returned stays hidden while the put before
+ * it is in progress. So is a bitmap that each thread begins to scan at a word of its own. Let
+ * `explore` of `@busbar/busbar/model` look at yours.
  */
 export interface ValueStore {
-  /** Takes a value out; undefined only if there is none, in the sense above. */
+  /** Takes a value out; returns undefined if the store was empty at some instant of the call. */
   take(): number | undefined;
-  /** Puts a value in: a take that begins afterwards does not miss it. */
+  /** Puts a value in. It is in the store at the latest when this returns. */
   put(value: number): void;
 }
 
@@ -52,5 +58,6 @@ export function releaseTo(registrations: Registrations, store: ValueStore, value
     store.put(left);
     // After it was put in: pairs with the look of a waiter after it has registered.
     if (!registrations.isAnyWaiting) return;
+    // One take for this put. It may return another value; then the releaser of that one takes ours.
   }
 }

@@ -2,9 +2,10 @@
  * A waiter queue: threads wait for values, and whoever has one to give hands it to the thread that
  * has waited longest.
  *
- * A value is a whole number from 0 to 2^31 - 1, such as the id of a buffer. Values that nobody waits
- * for lie in a *store*, which is the user's. Each thread has one *registration* in shared memory,
- * however many of its tasks wait: they stand in a queue of its own behind it, see `thread_waiters.ts`.
+ * A value is a whole number from 0 to 2^31 - 1, such as the id of a buffer. Values that nobody
+ * waits for lie in a *store*, such as a `ValueSet`; `value_store.ts` states the contract of stores.
+ * Each thread has one *registration* in shared memory, however many of its tasks wait: they stand
+ * in a queue of its own behind it, see `thread_waiters.ts`.
  *
  * The words, and who writes them, are described at the head of
  * `registrations.ts`; the queue of a thread's own in `thread_waiters.ts`.
@@ -18,26 +19,38 @@
  * **Waiting.** A thread registers: takes a ticket, stores it in its mail, and sets its mark. *Then*
  * it looks into the store. If there is nothing, it sleeps while its mail is what it stored.
  *
- * **Releasing.** Offers the value. If nobody waits puts it into the store, and *then* looks once more whether
- * anybody waits; if so, it takes a value out of the store again and offers that.
+ * **Releasing.** Offers the value. If nobody waits puts it into the store, and *then* looks once
+ * more whether anybody waits; if so, it takes a value out of the store again and offers that.
  *
  * **Why nobody is forgotten.** Of registering and looking into the store on one side, putting into
- * the store and looking for who waits on the other, one side sees the other; that a look into the
- * store misses no value is what `ValueStore` promises. A thread that is
- * served is not registered any more; if it waits on, it registers anew, behind all others, and looks
- * into the store again.
+ * the store and looking for waiters on the other, one side sees the other. A thread that is served
+ * is not registered any more; if it goes on waiting, it registers again, behind all others, and
+ * looks into the store again.
+ *
+ * **Why nobody sleeps beside a value**, however many threads release and wait. A thread falls
+ * asleep once a take has returned undefined: so, by the contract, the store was empty at some
+ * instant after the thread registered. Each release that puts a value after that instant finds the
+ * thread registered, and takes a value in turn, which it gives to a waiter. While the thread
+ * sleeps, there are never more values in the store than such releases between their put and their
+ * take: a put adds one to both, and the take that follows subtracts one from both, unless the store
+ * is empty. When all of them have returned, the store is empty. Hence the contract: a release whose
+ * take overlooks a value, even one that another thread put, is done, and that value stays.
  *
  * **Cancelling** is a compareExchange from WAITING to IDLE. If it fails, a value has come meanwhile,
  * and is released to the next.
  *
- * **Happens before.** What was done before an offer happens before what is done after the value was
- * taken out of the mail.
+ * **Happens before.** Everything that a thread did before it released a value happens before
+ * everything that a thread does after it took that value. A value that is offered goes through the
+ * mail, which the releaser writes and the owner reads, both by compareExchange. A value that is put
+ * goes through the store, whose contract says the same. A value that another release takes out and
+ * offers goes through both, one after the other.
  *
  * **Limits.** Tickets are compared by wrapping subtraction of 30 bits: a registration that stands while
  * 2^29 others are made may be passed. A value that was given to a thread which is busy waits there until the
  * thread gets to it; one that was given to a thread that has died is given back by `evict`.
  *
- * Proven by: tests/sync/waiter_queue_model_test.ts, which says what was explored.
+ * Proven by: tests/sync/waiter_queue_model_test.ts and, for stores,
+ * tests/sync/value_store_model_test.ts, which say what was explored.
  *
  * @module
  */
@@ -81,33 +94,30 @@ const DEFAULT_THREADS = 32;
  * has waited longest.
  *
  * A value is a whole number from 0 to 2^31 - 1, such as the id of a buffer. Values that nobody
- * waits for lie in a store, which the user provides: see {@link ValueStore}.
+ * waits for lie in a store: a {@link ValueSet}, or one of your own that keeps the contract of
+ * {@link ValueStore}.
  *
- * @example Values that lie in shared memory while nobody waits for them
+ * Everything that a thread wrote before it released a value, plainly too, is visible to the thread
+ * that takes the value.
+ *
+ * @example Three slots, which threads wait for while all are in use
  * ```ts
- * import { type ValueStore, WaiterQueue } from "@busbar/busbar";
+ * import { ValueSet, WaiterQueue } from "@busbar/busbar";
  * import { assertEquals } from "@std/assert";
  *
- * const words = new Int32Array(new SharedArrayBuffer(4));
- * const store: ValueStore = { // of one place, which holds a value + 1
- *   take() {
- *     const found = Atomics.exchange(words, 0, 0);
- *     return found === 0 ? undefined : found - 1;
- *   },
- *   put: (value) => Atomics.store(words, 0, value + 1),
- * };
- *
  * const queue = WaiterQueue.create({ threads: 4 });
- * // worker.postMessage({ queue: queue.handle, words }), and there, with a store like this:
- * // WaiterQueue.attach(handle).join(store)
- * using waiters = queue.join(store);
+ * const free = ValueSet.create({ capacity: 3, full: true });
+ * // worker.postMessage({ queue: queue.handle, free: free.handle }), and there:
+ * // WaiterQueue.attach(handles.queue).join(ValueSet.attach(handles.free))
+ * using waiters = queue.join(free);
  *
- * waiters.release(7); // nobody waits: into the store
- * assertEquals(waiters.take(), 7);
+ * const slots = [waiters.take(), waiters.take(), waiters.take()];
+ * const next = waiters.takeAsync(); // none is free: waits
+ * waiters.release(slots[1]!); // so this goes to the waiter
+ * assertEquals(await next, slots[1]);
  *
- * const taken = waiters.takeAsync();
- * waiters.release(8); // to who waits
- * assertEquals(await taken, 8);
+ * waiters.release(slots[0]!); // nobody waits: into the set
+ * assertEquals(free.size, 1);
  * ```
  */
 export class WaiterQueue {
@@ -183,7 +193,8 @@ export class WaiterQueue {
    * Makes this thread one that can wait. Do so once in a thread, and dispose of the result when it
    * does not wait any more.
    *
-   * @param store Where values lie while nobody waits for them.
+   * @param store Where values lie while nobody waits for them; in each thread, a store of the same
+   * words.
    * @throws {TypeError} If `store` is none.
    * @throws {RangeError} If there is no such slot.
    * @throws {Error} If the slot is taken, or as many threads as can have joined.
@@ -206,8 +217,12 @@ export class WaiterQueue {
    * Gives a value to the thread that has waited longest, or puts it into the store. A thread that
    * waits itself uses {@link ThreadWaiters.release}.
    *
+   * Everything that this thread did before, plain writes too, happens before everything that
+   * another does after it took the value.
+   *
    * @param value A whole number from 0 to 2^31 - 1.
-   * @param store Where values lie while nobody waits for them.
+   * @param store Where values lie while nobody waits for them: a store of the same words as those
+   * that threads have joined with.
    * @throws {RangeError} If it is not such a number.
    * @throws {TypeError} If `store` is none.
    */
@@ -220,7 +235,8 @@ export class WaiterQueue {
   /**
    * Gives a value to the thread that has waited longest, if anybody waits.
    *
-   * This is one step of {@link WaiterQueue.release}, which does all that is needed.
+   * This is one step of {@link WaiterQueue.release}, which does all that is needed. What is said
+   * there of plain writes holds for a value that is given.
    *
    * @param value A whole number from 0 to 2^31 - 1.
    * @returns Whether anybody waits. If not, the value is still the caller's, who puts it where

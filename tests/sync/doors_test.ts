@@ -11,6 +11,7 @@ import {
   Parker,
   RwLock,
   Semaphore,
+  ValueSet,
   WaiterQueue,
 } from "../../mod.ts";
 import { observed } from "./observed.ts";
@@ -85,6 +86,13 @@ const classes: Class[] = [
       "waiter_queue.mail[1] 196",
     ],
   },
+  {
+    kind: "busbar.value_set",
+    create: (options) => ValueSet.create({ ...options, capacity: 520 }),
+    attach: ValueSet.attach,
+    bytes: 64 + 128,
+    words: ["value_set.capacity 8", "value_set.values[0] 64", "value_set.values[16] 128"],
+  },
 ];
 
 for (const { kind, version = 1, create, attach, bytes, words } of classes) {
@@ -132,7 +140,7 @@ for (const { kind, version = 1, create, attach, bytes, words } of classes) {
     refused({ ...handle, byteOffset: 64 }, `memory of '${kind}' with magic 0x`);
     refused(
       { ...handle, memory: other.memory },
-      kind === "busbar.waiter_queue" ? "within" : "magic",
+      bytes > 64 ? "within" : "magic",
     );
 
     new Int32Array(handle.memory.buffer)[1] = 7;
