@@ -59,6 +59,9 @@ async function rejection(promise: Promise<unknown>): Promise<Error> {
   throw new Error("Expected a rejection");
 }
 
+/** How long a scenario may take. */
+const LIMIT_MS = 20_000;
+
 const pause = (ms = 1) => new Promise<void>((resolve) => setTimeout(resolve, ms));
 
 function share(rounds: number): Shared & { things: Things } {
@@ -320,17 +323,18 @@ export const scenarios: Record<string, (runtime: Runtime) => Promise<void>> = {
 /** Runs all scenarios, and says how each went: `ok NAME`, or `not ok NAME: WHY`. */
 export async function runSuite(runtime: Runtime, say: (line: string) => void): Promise<void> {
   for (const [name, scenario] of Object.entries(scenarios)) {
+    let limit: ReturnType<typeof setTimeout> | undefined;
+    const hanging = new Promise<never>((_, reject) => {
+      limit = setTimeout(() => reject(new Error("it hangs")), LIMIT_MS);
+    });
     try {
-      await Promise.race([
-        scenario(runtime),
-        pause(20_000).then(() => {
-          throw new Error("it hangs");
-        }),
-      ]);
+      await Promise.race([scenario(runtime), hanging]);
       say(`ok ${name}`);
     } catch (error) {
       const { stack } = error as Error;
       say(`not ok ${name}: ${(stack ?? String(error)).replaceAll("\n", " | ")}`);
+    } finally {
+      clearTimeout(limit);
     }
   }
 }
