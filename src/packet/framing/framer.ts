@@ -181,16 +181,7 @@ export class Framer implements Disposable {
     const end = this.#start + skip + length + skipAfter;
     const areWhole = skip >>> 0 === skip && length >>> 0 === length &&
       skipAfter >>> 0 === skipAfter;
-    if (!areWhole || end > this.#end) {
-      if (this.hasYielded) {
-        throw new Error(
-          "Cannot cut a frame as the framer has no buffer: go on to the next one first",
-        );
-      }
-      throw new RangeError(
-        `Cannot cut ${skip} + ${length} + ${skipAfter} bytes as ${this.unfinishedLength} are unfinished`,
-      );
-    }
+    if (!areWhole || end > this.#end) this.#refuseCut(skip, length, skipAfter);
     this.#frameBuffer = this.#buffer;
     this.#frameOffset = this.#start + skip;
     this.#frameLength = length;
@@ -285,6 +276,17 @@ export class Framer implements Disposable {
     this.#isDisposed = true;
     this.#leaveBuffer();
     this.#spilled = undefined;
+  }
+
+  #refuseCut(skip: number, length: number, skipAfter: number): never {
+    if (this.hasYielded) {
+      throw new Error(
+        "Cannot cut a frame as the framer has no buffer: go on to the next one first",
+      );
+    }
+    throw new RangeError(
+      `Cannot cut ${skip} + ${length} + ${skipAfter} bytes as ${this.unfinishedLength} are unfinished`,
+    );
   }
 
   #goOn(buffer: number): boolean {
