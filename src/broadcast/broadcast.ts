@@ -59,7 +59,7 @@
  * @module
  */
 
-import { checkBytes, checkOptions } from "../memory/layout.ts";
+import { checkBytes, checkOptions } from "../memory/check.ts";
 import type { Memory } from "../memory/memory.ts";
 import { Region, type RegionHandle } from "../memory/region.ts";
 import {

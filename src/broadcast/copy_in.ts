@@ -9,7 +9,7 @@
  * @module
  */
 
-import { describe } from "../memory/layout.ts";
+import { describe } from "../memory/check.ts";
 import { FRAME_HEADER_BYTES, frameByteLength } from "./frame.ts";
 import type { Ring } from "./ring.ts";
 

@@ -4,8 +4,8 @@
  * @module
  */
 
-import { checkBytes, checkInteger, checkOptions } from "../memory/layout.ts";
-import type { WaitOptions } from "../memory/sleep.ts";
+import { checkBytes, checkInteger, checkOptions } from "../memory/check.ts";
+import type { AsyncWaitOptions, WaitOptions } from "../memory/wait_options.ts";
 import type { FrameOptions } from "./frame.ts";
 import { InsufficientBufferSizeError } from "./insufficient_buffer_size_error.ts";
 import { MessageIterator, type MessagesOptions } from "./message_iterator.ts";
@@ -195,12 +195,12 @@ export class Reassembler implements AsyncIterable<Uint8Array> {
   }
 
   /** As {@link BroadcastReader.wait}. */
-  wait(timeoutMs: number = Infinity): boolean {
-    return this.#reader.wait(timeoutMs);
+  wait(options?: WaitOptions): boolean {
+    return this.#reader.wait(options);
   }
 
   /** As {@link BroadcastReader.waitAsync}. */
-  waitAsync(options: WaitOptions = {}): Promise<boolean> {
+  waitAsync(options?: AsyncWaitOptions): Promise<boolean> {
     return this.#reader.waitAsync(options);
   }
 

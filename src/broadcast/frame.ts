@@ -12,7 +12,7 @@
  * @module
  */
 
-import { checkOptions, describe } from "../memory/layout.ts";
+import { checkOptions, describe } from "../memory/check.ts";
 
 /** Frames and segments begin at multiples of this many bytes. */
 export const FRAME_ALIGNMENT = 8;

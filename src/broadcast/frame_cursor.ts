@@ -4,7 +4,7 @@
  * @module
  */
 
-import { checkBytes, checkOptions } from "../memory/layout.ts";
+import { checkBytes, checkOptions } from "../memory/check.ts";
 import {
   CONTINUATION,
   FINAL,

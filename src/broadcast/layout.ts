@@ -16,14 +16,8 @@
  * @module
  */
 
-import {
-  alignUp,
-  CACHE_LINE_BYTES,
-  CACHE_LINE_WORDS,
-  checkInteger,
-  checkPowerOfTwo,
-  isPowerOfTwo,
-} from "../memory/layout.ts";
+import { checkInteger, checkPowerOfTwo } from "../memory/check.ts";
+import { alignUp, CACHE_LINE_BYTES, CACHE_LINE_WORDS, isPowerOfTwo } from "../memory/layout.ts";
 import { FIRST_WORD, type Region, type RegionKind } from "../memory/region.ts";
 import { FRAME_ALIGNMENT } from "./frame.ts";
 

@@ -12,10 +12,10 @@
  * @module
  */
 
-import { checkOptions } from "../memory/layout.ts";
+import { checkOptions } from "../memory/check.ts";
 import { isObserved } from "../memory/observer.ts";
 import { type Deferred, deferred, nextTask, now } from "../memory/platform.ts";
-import { checkWaitOptions, type WaitOptions } from "../memory/sleep.ts";
+import { type AsyncWaitOptions, checkAsyncWaitOptions } from "../memory/wait_options.ts";
 
 /** Where messages come from, one after the other. */
 export interface MessageSource {
@@ -26,11 +26,11 @@ export interface MessageSource {
   /** The present message: a view. */
   message(): Uint8Array;
   /** Waits until a poll may find something. */
-  waitAsync(options: WaitOptions): Promise<boolean>;
+  waitAsync(options: AsyncWaitOptions): Promise<boolean>;
 }
 
 /** Options of an iteration over messages. */
-export interface MessagesOptions extends Pick<WaitOptions, "signal"> {
+export interface MessagesOptions extends Pick<AsyncWaitOptions, "signal"> {
   /**
    * Whether to hand out views that are valid until the next message is asked for, instead of copies
    * that can be kept; false by default. A copy takes some 250 ns more.
@@ -79,7 +79,7 @@ export class MessageIterator implements AsyncGenerator<Uint8Array, undefined, un
     checkOptions("iterate over messages", options);
     const { signal, borrow = false } = options;
     // That it is aborted is told by the first message that is asked for.
-    if (signal?.aborted !== true) checkWaitOptions(signal === undefined ? {} : { signal });
+    if (signal?.aborted !== true) checkAsyncWaitOptions({ signal });
     this.#source = source;
     this.#signal = signal;
     this.#borrows = borrow;

@@ -10,7 +10,7 @@
  * @module
  */
 
-import { checkInteger } from "../memory/layout.ts";
+import { checkInteger } from "../memory/check.ts";
 import { beginSpeculation, endSpeculation } from "../memory/observer.ts";
 import { FINAL_SHIFT, FRAME_ALIGNMENT, frameByteLength, LENGTH_MASK } from "./frame.ts";
 import {

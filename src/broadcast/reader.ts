@@ -6,8 +6,8 @@
  * @module
  */
 
-import { checkBytes, checkInteger, checkOptions, describe } from "../memory/layout.ts";
-import type { WaitOptions } from "../memory/sleep.ts";
+import { checkBytes, checkInteger, checkOptions, describe } from "../memory/check.ts";
+import type { AsyncWaitOptions, WaitOptions } from "../memory/wait_options.ts";
 import type { Broadcast } from "./broadcast.ts";
 import { BatchCopy, BulkCopy, type CopyOut, FilteredCopy, type MessageFilter } from "./copy_out.ts";
 import {
@@ -304,12 +304,11 @@ export class BroadcastReader extends FrameCursor implements AsyncIterable<Uint8A
   /**
    * Blocks until something is published after {@link BroadcastReader.position}.
    *
-   * @param timeoutMs Gives up after this many milliseconds; never by default.
    * @returns Whether something is: a message, a heartbeat, or what the reader was overrun by.
    * @throws {RangeError} If `timeoutMs` is negative.
    */
-  wait(timeoutMs: number = Infinity): boolean {
-    return this.#arrivals.wait(this.position, timeoutMs);
+  wait(options?: WaitOptions): boolean {
+    return this.#arrivals.wait(this.position, options);
   }
 
   /**
@@ -318,7 +317,7 @@ export class BroadcastReader extends FrameCursor implements AsyncIterable<Uint8A
    * @throws {RangeError} If `timeoutMs` is negative.
    * @throws The signal's reason, if it is aborted.
    */
-  waitAsync(options: WaitOptions = {}): Promise<boolean> {
+  waitAsync(options?: AsyncWaitOptions): Promise<boolean> {
     return this.#arrivals.waitAsync(this.position, options);
   }
 

@@ -5,7 +5,8 @@
  * @module
  */
 
-import { beginSpeculation, endSpeculation, glanceAt } from "../memory/observer.ts";
+import { beginSpeculation, endSpeculation } from "../memory/observer.ts";
+import { racyLoad } from "../memory/memory.ts";
 import type { CopyOut } from "./copy_out.ts";
 import {
   EPOCH,
@@ -116,7 +117,7 @@ export class Tap {
     // The high word was raised before the position that we have loaded was published, so we see it
     // raised. It may be one unit ahead already, and be raised meanwhile: that is why it is a hint.
     const unit = Math.floor(position / HIGH_UNIT);
-    return ((glanceAt(this.#words, HIGH_INDEX) - unit) | 0) > 1 &&
+    return ((racyLoad(this.#words, HIGH_INDEX) - unit) | 0) > 1 &&
       loadPosition(this.#words) !== position;
   }
 

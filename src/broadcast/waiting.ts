@@ -11,7 +11,8 @@
  * @module
  */
 
-import { SleepWord, type WaitOptions } from "../memory/sleep.ts";
+import { SleepWord } from "../memory/sleep.ts";
+import type { AsyncWaitOptions, WaitOptions } from "../memory/wait_options.ts";
 import { POSITION, POSITION_BITS, SLEEPING } from "./layout.ts";
 import { loadPosition } from "./position.ts";
 import type { Ring } from "./ring.ts";
@@ -33,12 +34,12 @@ export class Arrivals {
   }
 
   /** Blocks while nothing is published after `position`; says whether something is. */
-  wait(position: number, timeoutMs: number): boolean {
-    return this.#word.sleepUntil(() => this.#attempt(position), timeoutMs);
+  wait(position: number, options: WaitOptions | undefined): boolean {
+    return this.#word.sleepUntil(() => this.#attempt(position), options);
   }
 
   /** The same without blocking. */
-  waitAsync(position: number, options: WaitOptions): Promise<boolean> {
+  waitAsync(position: number, options: AsyncWaitOptions | undefined): Promise<boolean> {
     return this.#word.sleepUntilAsync(() => this.#attempt(position), options);
   }
 

@@ -6,7 +6,7 @@
  * @module
  */
 
-import { checkBytes, checkInteger, checkOptions, describe } from "../memory/layout.ts";
+import { checkBytes, checkInteger, checkOptions, describe } from "../memory/check.ts";
 import type { Broadcast } from "./broadcast.ts";
 import { CopyIn } from "./copy_in.ts";
 import { appendFragments, type FragmentOptions } from "./fragments.ts";

@@ -7,7 +7,7 @@
  * @module
  */
 
-import { describe } from "./layout.ts";
+import { describe } from "./check.ts";
 
 /** What every handle has. */
 export interface Handle {

@@ -8,14 +8,9 @@
  */
 
 import { checkHandle, type Handle } from "./handle.ts";
-import {
-  alignUp,
-  CACHE_LINE_BYTES,
-  checkInteger,
-  checkOptions,
-  checkPowerOfTwo,
-  describe,
-} from "./layout.ts";
+import { checkInteger, checkOptions, checkPowerOfTwo, describe } from "./check.ts";
+import { alignUp, CACHE_LINE_BYTES } from "./layout.ts";
+import { beginSpeculation, endSpeculation } from "./observer.ts";
 
 const KIND = "busbar.memory";
 const VERSION = 1;
@@ -188,4 +183,15 @@ export class Memory {
   notify(view: Int32Array, index: number, count: number = Infinity): number {
     return Atomics.notify(view, index, count);
   }
+}
+
+/**
+ * Reads a word plainly, as a hint: the value may be old, and under the memory model it may be a value
+ * that the word never had. So nothing may follow from it but whether an atomic look is worthwhile.
+ */
+export function racyLoad(words: Int32Array, index: number): number {
+  beginSpeculation();
+  const word = words[index]!;
+  endSpeculation(false);
+  return word;
 }

@@ -8,4 +8,4 @@ export type { Handle } from "./handle.ts";
 export { Memory, type MemoryHandle, type MemoryOptions } from "./memory.ts";
 export type { Observer } from "./observer.ts";
 export type { RegionHandle } from "./region.ts";
-export type { WaitOptions } from "./sleep.ts";
+export type { AsyncWaitOptions, UntimedWaitOptions, WaitOptions } from "./wait_options.ts";

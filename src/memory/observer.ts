@@ -46,17 +46,6 @@ export function endSpeculation(kept: boolean): void {
   if (slot.current !== undefined) slot.current.endSpeculation(kept);
 }
 
-/**
- * Reads a word plainly: what it was at some time, or even nothing that it ever was. Nothing may be
- * concluded from it, but that it may be worth an atomic look.
- */
-export function glanceAt(words: Int32Array, index: number): number {
-  beginSpeculation();
-  const word = words[index]!;
-  endSpeculation(false);
-  return word;
-}
-
 /** Names a range of shared bytes, for an observer's reports. */
 export function label(
   buffer: ArrayBufferLike,

@@ -9,7 +9,8 @@
  */
 
 import { checkHandle, checkWord, type Handle } from "./handle.ts";
-import { CACHE_LINE_BYTES, describe } from "./layout.ts";
+import { describe } from "./check.ts";
+import { CACHE_LINE_BYTES } from "./layout.ts";
 import { Memory, type MemoryHandle } from "./memory.ts";
 import { label } from "./observer.ts";
 

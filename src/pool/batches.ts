@@ -5,7 +5,7 @@
  * @module
  */
 
-import { glanceAt } from "../memory/observer.ts";
+import { racyLoad } from "../memory/memory.ts";
 import type { Holds } from "./holds.ts";
 import {
   DYING,
@@ -81,7 +81,7 @@ export class Batches {
       const batch = this.#next;
       this.#next = batch + 1 === this.count ? 0 : batch + 1;
       const index = this.#start + batch;
-      const word = isLookSure ? Atomics.load(this.#words, index) : glanceAt(this.#words, index);
+      const word = isLookSure ? Atomics.load(this.#words, index) : racyLoad(this.#words, index);
       const count = this.#takeFrom(batch, word, into, at);
       if (count > 0) return count;
     }

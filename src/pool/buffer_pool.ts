@@ -64,10 +64,11 @@
  * @module
  */
 
-import { alignUp, CACHE_LINE_BYTES, checkInteger, checkOptions } from "../memory/layout.ts";
+import { checkInteger, checkOptions } from "../memory/check.ts";
+import { alignUp, CACHE_LINE_BYTES } from "../memory/layout.ts";
 import { Memory } from "../memory/memory.ts";
 import { Region } from "../memory/region.ts";
-import { checkTimeout, checkWaitOptions, type WaitOptions } from "../memory/sleep.ts";
+import { checkTimeout, checkWaitOptions, type WaitOptions } from "../memory/wait_options.ts";
 import { WaiterQueue } from "../sync/waiter_queue.ts";
 import { initialize, KIND, LEAST_BYTES, placesOf, readShape, type Shape } from "./layout.ts";
 import { describeLeaks, type Leak, Leaks } from "./leaks.ts";

@@ -35,7 +35,8 @@
  * @module
  */
 
-import { alignUp, CACHE_LINE_WORDS, checkInteger } from "../memory/layout.ts";
+import { checkInteger } from "../memory/check.ts";
+import { alignUp, CACHE_LINE_WORDS } from "../memory/layout.ts";
 import { isObserved } from "../memory/observer.ts";
 import { FIRST_WORD, type Region, type RegionKind } from "../memory/region.ts";
 

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { checkOptions, describe } from "../memory/layout.ts";
+import { checkOptions, describe } from "../memory/check.ts";
 import type { Memory } from "../memory/memory.ts";
 import { isObserved } from "../memory/observer.ts";
 import { randomIdentity } from "../memory/platform.ts";

@@ -9,7 +9,7 @@
  */
 
 import { checkHandle, type Handle } from "../memory/handle.ts";
-import { checkInteger, describe } from "../memory/layout.ts";
+import { checkInteger, describe } from "../memory/check.ts";
 import type { Leaks } from "./leaks.ts";
 import { PACKET, type ThreadBuffers } from "./thread_buffers.ts";
 

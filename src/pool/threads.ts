@@ -12,7 +12,7 @@
  * @module
  */
 
-import { checkInteger } from "../memory/layout.ts";
+import { checkInteger } from "../memory/check.ts";
 import {
   DYING,
   FREE,

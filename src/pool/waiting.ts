@@ -9,7 +9,7 @@
  * @module
  */
 
-import { deadlineAfter, remainingMs, type WaitOptions } from "../memory/sleep.ts";
+import { deadlineAfter, remainingMs, type WaitOptions } from "../memory/wait_options.ts";
 import type { ThreadWaiters } from "../sync/thread_waiters.ts";
 import type { ValueStore } from "../sync/value_store.ts";
 import type { SharedState } from "./shared_state.ts";

@@ -7,7 +7,7 @@
  * @module
  */
 
-import { glanceAt } from "../memory/observer.ts";
+import { racyLoad } from "../memory/memory.ts";
 import { WAITING } from "./layout.ts";
 
 /** Which threads of a pool wait. */
@@ -28,7 +28,7 @@ export class WaitingThreads {
 
   /** Whether a thread seems to wait; a plain look, which may come too early or too late. */
   get mayBeAny(): boolean {
-    return glanceAt(this.#words, WAITING) !== 0;
+    return racyLoad(this.#words, WAITING) !== 0;
   }
 
   /** Whether a thread other than this one waits, or is about to. */

@@ -38,10 +38,12 @@
  * @module
  */
 
-import { CACHE_LINE_BYTES, checkInteger, checkOptions, describe } from "../memory/layout.ts";
+import { checkInteger, checkOptions, describe } from "../memory/check.ts";
+import { CACHE_LINE_BYTES } from "../memory/layout.ts";
 import type { Memory } from "../memory/memory.ts";
 import { FIRST_WORD, Region, type RegionHandle, type RegionKind } from "../memory/region.ts";
-import { type Attempt, checkTimeout, SleepWord, type WaitOptions } from "../memory/sleep.ts";
+import { type Attempt, SleepWord } from "../memory/sleep.ts";
+import { checkTimeout, type WaitOptions } from "../memory/wait_options.ts";
 
 /** Opens an {@link EventCount} in another thread. */
 export type EventCountHandle = RegionHandle<"busbar.event_count">;

@@ -50,14 +50,15 @@
 
 import type { Memory } from "../memory/memory.ts";
 import { FIRST_WORD, Region, type RegionHandle, type RegionKind } from "../memory/region.ts";
+import { SleepWord } from "../memory/sleep.ts";
 import {
   checkTimeout,
   checkWaitOptions,
-  SleepWord,
   untimed,
   type WaitOptions,
-} from "../memory/sleep.ts";
-import { CACHE_LINE_BYTES, checkOptions } from "../memory/layout.ts";
+} from "../memory/wait_options.ts";
+import { checkOptions } from "../memory/check.ts";
+import { CACHE_LINE_BYTES } from "../memory/layout.ts";
 import { Guard } from "./guard.ts";
 
 /** Opens a {@link Mutex} in another thread. */

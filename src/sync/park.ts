@@ -36,10 +36,12 @@
  * @module
  */
 
-import { CACHE_LINE_BYTES, checkOptions } from "../memory/layout.ts";
+import { checkOptions } from "../memory/check.ts";
+import { CACHE_LINE_BYTES } from "../memory/layout.ts";
 import type { Memory } from "../memory/memory.ts";
 import { FIRST_WORD, Region, type RegionHandle, type RegionKind } from "../memory/region.ts";
-import { SleepWord, type WaitOptions } from "../memory/sleep.ts";
+import { SleepWord } from "../memory/sleep.ts";
+import { type WaitOptions } from "../memory/wait_options.ts";
 
 /** Opens a {@link Parker} in another thread. */
 export type ParkerHandle = RegionHandle<"busbar.parker">;

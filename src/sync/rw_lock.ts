@@ -76,17 +76,17 @@
  * @module
  */
 
-import { CACHE_LINE_BYTES, checkOptions } from "../memory/layout.ts";
+import { checkOptions } from "../memory/check.ts";
+import { CACHE_LINE_BYTES } from "../memory/layout.ts";
 import type { Memory } from "../memory/memory.ts";
 import { FIRST_WORD, Region, type RegionHandle, type RegionKind } from "../memory/region.ts";
+import { type Attempt, SleepWord } from "../memory/sleep.ts";
 import {
-  type Attempt,
   checkTimeout,
   checkWaitOptions,
-  SleepWord,
   untimed,
   type WaitOptions,
-} from "../memory/sleep.ts";
+} from "../memory/wait_options.ts";
 import { Guard } from "./guard.ts";
 
 /** Opens an {@link RwLock} in another thread. */

@@ -44,16 +44,17 @@
  * @module
  */
 
-import { CACHE_LINE_BYTES, checkInteger, checkOptions } from "../memory/layout.ts";
+import { checkInteger, checkOptions } from "../memory/check.ts";
+import { CACHE_LINE_BYTES } from "../memory/layout.ts";
 import type { Memory } from "../memory/memory.ts";
 import { FIRST_WORD, Region, type RegionHandle, type RegionKind } from "../memory/region.ts";
+import { SleepWord } from "../memory/sleep.ts";
 import {
   checkTimeout,
   checkWaitOptions,
-  SleepWord,
   untimed,
   type WaitOptions,
-} from "../memory/sleep.ts";
+} from "../memory/wait_options.ts";
 import { Guard } from "./guard.ts";
 
 /** Opens a {@link Semaphore} in another thread. */

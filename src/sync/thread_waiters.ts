@@ -17,7 +17,7 @@
  */
 
 import { keepAlive } from "../memory/keep_alive.ts";
-import { checkInteger, checkOptions } from "../memory/layout.ts";
+import { checkInteger, checkOptions } from "../memory/check.ts";
 import { deferred, now } from "../memory/platform.ts";
 import {
   checkTimeout,
@@ -26,7 +26,7 @@ import {
   remainingMs,
   untimed,
   type WaitOptions,
-} from "../memory/sleep.ts";
+} from "../memory/wait_options.ts";
 import { EVICTED, MAX_VALUE, Registrations } from "./registrations.ts";
 import { checkStore, releaseTo, type ValueStore } from "./value_store.ts";
 

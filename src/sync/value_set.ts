@@ -58,13 +58,8 @@
  * @module
  */
 
-import {
-  alignUp,
-  CACHE_LINE_BYTES,
-  CACHE_LINE_WORDS,
-  checkInteger,
-  checkOptions,
-} from "../memory/layout.ts";
+import { checkInteger, checkOptions } from "../memory/check.ts";
+import { alignUp, CACHE_LINE_BYTES, CACHE_LINE_WORDS } from "../memory/layout.ts";
 import type { Memory } from "../memory/memory.ts";
 import { FIRST_WORD, Region, type RegionHandle, type RegionKind } from "../memory/region.ts";
 import type { ValueStore } from "./value_store.ts";

@@ -7,7 +7,7 @@
  * @module
  */
 
-import { describe } from "../memory/layout.ts";
+import { describe } from "../memory/check.ts";
 import type { Registrations } from "./registrations.ts";
 
 /**

@@ -55,7 +55,7 @@
  * @module
  */
 
-import { checkInteger, checkOptions } from "../memory/layout.ts";
+import { checkInteger, checkOptions } from "../memory/check.ts";
 import type { Memory } from "../memory/memory.ts";
 import { Region, type RegionHandle, type RegionKind } from "../memory/region.ts";
 import {

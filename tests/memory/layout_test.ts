@@ -1,13 +1,8 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import fc from "fast-check";
 import { checkWord } from "../../src/memory/handle.ts";
-import {
-  alignUp,
-  checkInteger,
-  checkPowerOfTwo,
-  describe,
-  isPowerOfTwo,
-} from "../../src/memory/layout.ts";
+import { checkInteger, checkPowerOfTwo, describe } from "../../src/memory/check.ts";
+import { alignUp, isPowerOfTwo } from "../../src/memory/layout.ts";
 
 Deno.test("alignUp finds the least multiple that is not below", () => {
   fc.assert(fc.property(fc.nat(), fc.nat(20), (value, power) => {

@@ -15,7 +15,7 @@ import * as esbuild from "esbuild";
 import { chromium } from "playwright-core";
 import { Broadcast } from "@busbar/busbar";
 
-const ROOT = new URL("../../", import.meta.url);
+const ROOT = new URL("../..", import.meta.url);
 const LIMIT_MS = 120_000;
 const NODE_VERSIONS = ["20", "22", "24"];
 /** Those that run TypeScript as it is. */

@@ -6,7 +6,7 @@
 
 import { parseArgs } from "node:util";
 import { MAX_CAPACITY_BYTES, MIN_CAPACITY_BYTES } from "../../broadcast/layout.ts";
-import { checkInteger, checkPowerOfTwo } from "../../memory/layout.ts";
+import { checkInteger, checkPowerOfTwo } from "../../memory/check.ts";
 import { CommandError } from "../command.ts";
 import { formatSize, printable } from "../format.ts";
 

@@ -10,7 +10,7 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { FlushQueue, type FlushQueueHandle, type WriterHandle } from "@busbar/busbar";
 import { ExplorationError, explore, spawn, type Task } from "@busbar/busbar/model";
-import { FLUSHED, FLUSHER } from "../../src/packet/flushing/flush_queue_layout.ts";
+import { FLUSHED, FLUSHER } from "../../src/queue/layout.ts";
 import { type Life, mortal, tampered } from "../tamper.ts";
 import { PlainPool, type PlainPoolHandle } from "./plain_pool.ts";
 

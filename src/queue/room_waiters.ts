@@ -5,8 +5,8 @@
  * @module
  */
 
-import { deadlineAfter, remainingMs, type WaitOptions } from "../../memory/sleep.ts";
-import type { BufferPool } from "../../pool/buffer_pool.ts";
+import { deadlineAfter, remainingMs, type WaitOptions } from "../memory/wait_options.ts";
+import type { BufferPool } from "../pool/buffer_pool.ts";
 
 /** There may be room without a buffer. */
 const REOPENED = -2;

@@ -7,8 +7,8 @@
  * @module
  */
 
-import type { BufferPool } from "../../pool/buffer_pool.ts";
-import type { Packet } from "../../pool/packet.ts";
+import type { BufferPool } from "../pool/buffer_pool.ts";
+import type { Packet } from "../pool/packet.ts";
 import {
   ABORTED,
   BUFFER,
@@ -20,9 +20,9 @@ import {
   RESERVED,
   type Shape,
   TICKET,
-} from "../flushing/flush_queue_layout.ts";
+} from "./layout.ts";
 import { NO_BUFFER, OpenReservations } from "./open_reservations.ts";
-import type { Flushable, QueueEnd } from "../flushing/queue_end.ts";
+import type { Flushable, QueueEnd } from "./thread_queue.ts";
 import { committedLength, Writer } from "./writer.ts";
 import { PacketCopies } from "./packet_copies.ts";
 

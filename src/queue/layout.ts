@@ -26,8 +26,8 @@
  * @module
  */
 
-import { alignUp, CACHE_LINE_WORDS } from "../../memory/layout.ts";
-import { FIRST_WORD, type Region, type RegionKind } from "../../memory/region.ts";
+import { alignUp, CACHE_LINE_WORDS } from "../memory/layout.ts";
+import { FIRST_WORD, type Region, type RegionKind } from "../memory/region.ts";
 
 /** What flush queues are called. */
 export type FlushQueueKind = "busbar.flushQueue";

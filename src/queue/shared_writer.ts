@@ -6,7 +6,8 @@
  * @module
  */
 
-import { deadlineAfter, remainingMs, SleepWord, type WaitOptions } from "../../memory/sleep.ts";
+import { SleepWord } from "../memory/sleep.ts";
+import { deadlineAfter, remainingMs, type WaitOptions } from "../memory/wait_options.ts";
 import {
   ABORTED,
   BUFFER,
@@ -22,10 +23,10 @@ import {
   SWITCHING,
   USE,
   WAITING,
-} from "../flushing/flush_queue_layout.ts";
+} from "./layout.ts";
 import { NO_BUFFER } from "./open_reservations.ts";
-import type { QueueEnd } from "../flushing/queue_end.ts";
-import { Reopening } from "./reopening.ts";
+import type { QueueEnd } from "./thread_queue.ts";
+import { Reopening } from "./room_waiters.ts";
 import {
   checkLength,
   refuseDisposed,

@@ -6,12 +6,12 @@
  * @module
  */
 
-import type { WaitOptions } from "../../memory/sleep.ts";
-import type { BufferPool } from "../../pool/buffer_pool.ts";
-import { checkPool } from "../../pool/options.ts";
-import type { Packet } from "../../pool/packet.ts";
+import type { WaitOptions } from "../memory/wait_options.ts";
+import type { BufferPool } from "../pool/buffer_pool.ts";
+import { checkPool } from "../pool/options.ts";
+import type { Packet } from "../pool/packet.ts";
 import { NO_BUFFER, OpenReservations } from "./open_reservations.ts";
-import { Reopening } from "./reopening.ts";
+import { Reopening } from "./room_waiters.ts";
 import {
   checkLength,
   committedLength,

@@ -6,9 +6,9 @@
  * @module
  */
 
-import type { Memory } from "../../memory/memory.ts";
-import type { BufferPool } from "../../pool/buffer_pool.ts";
-import { FLUSHED, type Shape, SLEEPING } from "./flush_queue_layout.ts";
+import type { Memory } from "../memory/memory.ts";
+import type { BufferPool } from "../pool/buffer_pool.ts";
+import { FLUSHED, type Shape, SLEEPING } from "./layout.ts";
 
 /** A writer of this thread, as the end of the queue sees it. */
 export interface Flushable {

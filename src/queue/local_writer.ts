@@ -15,7 +15,7 @@
  * @module
  */
 
-import type { WaitOptions } from "../../memory/sleep.ts";
+import type { WaitOptions } from "../memory/wait_options.ts";
 import {
   CLOSED,
   CURRENT,
@@ -26,10 +26,10 @@ import {
   RESERVED,
   SEQUENCE_MASK,
   USE,
-} from "../flushing/flush_queue_layout.ts";
+} from "./layout.ts";
 import { NO_BUFFER } from "./open_reservations.ts";
-import type { QueueEnd } from "../flushing/queue_end.ts";
-import { Reopening } from "./reopening.ts";
+import type { QueueEnd } from "./thread_queue.ts";
+import { Reopening } from "./room_waiters.ts";
 import { checkLength, refuseDisposed, refuseHandle, type WriterHandle } from "./writer.ts";
 import { QueuedWriter } from "./queued_writer.ts";
 

@@ -6,7 +6,7 @@
  * @module
  */
 
-import { checkBytes, checkInteger, checkOptions } from "../../memory/layout.ts";
+import { checkBytes, checkInteger, checkOptions } from "../memory/check.ts";
 import {
   checkRoom,
   encodeFrame,

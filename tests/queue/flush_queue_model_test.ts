@@ -10,7 +10,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { FlushQueue, type FlushQueueHandle, type Writer, type WriterHandle } from "@busbar/busbar";
 import { spawn } from "@busbar/busbar/model";
-import { CLOSED, CURRENT, FLUSHED, Shape } from "../../src/packet/flushing/flush_queue_layout.ts";
+import { CLOSED, CURRENT, FLUSHED, Shape } from "../../src/queue/layout.ts";
 import { tampered } from "../tamper.ts";
 import { fails, passes } from "../verdicts.ts";
 import { PlainPool, type PlainPoolHandle } from "./plain_pool.ts";

@@ -4,8 +4,8 @@
  * @module
  */
 
-import type { BufferPool } from "../../pool/buffer_pool.ts";
-import type { Packet } from "../../pool/packet.ts";
+import type { BufferPool } from "../pool/buffer_pool.ts";
+import type { Packet } from "../pool/packet.ts";
 
 const NO_BUFFER = -1;
 

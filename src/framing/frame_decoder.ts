@@ -4,11 +4,11 @@
  * @module
  */
 
-import { checkBytes, checkInteger, checkOptions, describe } from "../../memory/layout.ts";
-import type { WaitOptions } from "../../memory/sleep.ts";
-import type { BufferPool } from "../../pool/buffer_pool.ts";
-import { checkPool } from "../../pool/options.ts";
-import type { Packet } from "../../pool/packet.ts";
+import { checkBytes, checkInteger, checkOptions, describe } from "../memory/check.ts";
+import type { WaitOptions } from "../memory/wait_options.ts";
+import type { BufferPool } from "../pool/buffer_pool.ts";
+import { checkPool } from "../pool/options.ts";
+import type { Packet } from "../pool/packet.ts";
 import { Framer } from "./framer.ts";
 import { type FrameScanner, type Framing, FramingError } from "./framing.ts";
 

@@ -10,7 +10,7 @@
  * @module
  */
 
-import type { BufferPool } from "../../pool/buffer_pool.ts";
+import type { BufferPool } from "../pool/buffer_pool.ts";
 import {
   ABANDONED,
   ABANDONING,
@@ -37,9 +37,9 @@ import {
   STALLED,
   TICKET,
   USE,
-} from "./flush_queue_layout.ts";
-import { NO_BUFFER } from "../writing/open_reservations.ts";
-import type { QueueEnd } from "./queue_end.ts";
+} from "./layout.ts";
+import { NO_BUFFER } from "./open_reservations.ts";
+import type { QueueEnd } from "./thread_queue.ts";
 
 // The hot path's own names, since an imported binding is loaded anew at each use.
 const SHIFT = MARKS_SHIFT;

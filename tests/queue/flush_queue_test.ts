@@ -10,12 +10,7 @@ import {
   type WriteFlusher,
   type Writer,
 } from "@busbar/busbar";
-import {
-  CONSUMED,
-  CURRENT,
-  CURRENT_SHIFT,
-  Shape,
-} from "../../src/packet/flushing/flush_queue_layout.ts";
+import { CONSUMED, CURRENT, CURRENT_SHIFT, Shape } from "../../src/queue/layout.ts";
 
 const text = new TextEncoder();
 

@@ -8,7 +8,7 @@
  * @module
  */
 
-import { describe } from "../../memory/layout.ts";
+import { describe } from "../memory/check.ts";
 
 /** What takes bytes one after the other, such as a `Deno.Conn`. */
 export interface ByteWriter {

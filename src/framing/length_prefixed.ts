@@ -6,7 +6,7 @@
  * @module
  */
 
-import { checkInteger, checkOptions, describe } from "../../memory/layout.ts";
+import { checkInteger, checkOptions, describe } from "../memory/check.ts";
 import {
   checkRoom,
   encodeFrame,

@@ -17,11 +17,11 @@
  * @module
  */
 
-import { checkInteger, checkOptions } from "../../memory/layout.ts";
-import { checkTimeout, checkWaitOptions, type WaitOptions } from "../../memory/sleep.ts";
-import type { BufferPool } from "../../pool/buffer_pool.ts";
-import { checkPool } from "../../pool/options.ts";
-import type { Packet } from "../../pool/packet.ts";
+import { checkInteger, checkOptions } from "../memory/check.ts";
+import { checkTimeout, checkWaitOptions, type WaitOptions } from "../memory/wait_options.ts";
+import type { BufferPool } from "../pool/buffer_pool.ts";
+import { checkPool } from "../pool/options.ts";
+import type { Packet } from "../pool/packet.ts";
 
 const NO_BUFFER = -1;
 

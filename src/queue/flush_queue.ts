@@ -6,7 +6,7 @@
  * the order in which they are opened. A buffer has a table beside it: where each message lies, and
  * one bit that marks it as *ended*, committed or aborted. The flusher goes through the segments of a
  * writer in order, and through the messages of each in order, as far as they are marked. The words
- * are drawn in `flushing/flush_queue_layout.ts`; this is who changes them:
+ * are drawn in `layout.ts`; this is who changes them:
  *
  *     word          its value, and who changes it
  *     use           who has the writer: taken by compareExchange; given back by its holder, or, once
@@ -90,15 +90,15 @@
  * packets, so a pool needs more buffers than a queue has writers. Messages of different writers come
  * in no order, also if one thread has disposed of one writer and then made another.
  *
- * Proven by: tests/packet/flush_queue_model_test.ts, for two writing threads and a flusher with buffers of
- * a plain pool; tests/packet/flush_queue_pool_model_test.ts, with those of a real one; and
- * tests/packet/flush_queue_death_model_test.ts, for threads that die at each instruction.
+ * Proven by: tests/queue/flush_queue_model_test.ts, for two writing threads and a flusher with buffers of
+ * a plain pool; tests/queue/flush_queue_pool_model_test.ts, with those of a real one; and
+ * tests/queue/flush_queue_death_model_test.ts, for threads that die at each instruction.
  *
  * @module
  */
 
 import { checkHandle } from "../memory/handle.ts";
-import { checkInteger, checkOptions, describe } from "../memory/layout.ts";
+import { checkInteger, checkOptions, describe } from "../memory/check.ts";
 import type { Memory } from "../memory/memory.ts";
 import { isObserved } from "../memory/observer.ts";
 import { randomIdentity } from "../memory/platform.ts";
@@ -125,12 +125,12 @@ import {
   SHARED,
   USE,
   WRITERS,
-} from "./flushing/flush_queue_layout.ts";
-import { QueueEnd } from "./flushing/queue_end.ts";
-import { LocalWriter } from "./writing/local_writer.ts";
-import { SharedWriter } from "./writing/shared_writer.ts";
-import { WriteFlusher } from "./flushing/write_flusher.ts";
-import { type Writer, WRITER_KIND, WRITER_VERSION, type WriterHandle } from "./writing/writer.ts";
+} from "./layout.ts";
+import { QueueEnd } from "./thread_queue.ts";
+import { LocalWriter } from "./local_writer.ts";
+import { SharedWriter } from "./shared_writer.ts";
+import { WriteFlusher } from "./flusher.ts";
+import { type Writer, WRITER_KIND, WRITER_VERSION, type WriterHandle } from "./writer.ts";
 
 /** Opens a {@link FlushQueue} in another thread. */
 export type FlushQueueHandle = RegionHandle<"busbar.flushQueue">;

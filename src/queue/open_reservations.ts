@@ -7,7 +7,7 @@
  * @module
  */
 
-import { describe } from "../../memory/layout.ts";
+import { describe } from "../memory/check.ts";
 
 /** What a message has whose bytes lie in the segment's own buffer. */
 export const NO_BUFFER: number = -1;

@@ -8,7 +8,7 @@
  * @module
  */
 
-import { checkBytes, checkInteger } from "../../memory/layout.ts";
+import { checkBytes, checkInteger } from "../memory/check.ts";
 
 /**
  * What a scanner says.

@@ -6,14 +6,15 @@
  * @module
  */
 
-import { describe } from "../../memory/layout.ts";
-import { SleepWord, type WaitOptions } from "../../memory/sleep.ts";
-import type { BufferPool } from "../../pool/buffer_pool.ts";
-import type { Packet } from "../../pool/packet.ts";
-import { FLUSHED, SLEEPING } from "./flush_queue_layout.ts";
+import { describe } from "../memory/check.ts";
+import { SleepWord } from "../memory/sleep.ts";
+import { type WaitOptions } from "../memory/wait_options.ts";
+import type { BufferPool } from "../pool/buffer_pool.ts";
+import type { Packet } from "../pool/packet.ts";
+import { FLUSHED, SLEEPING } from "./layout.ts";
 import { FlushRuns } from "./flush_runs.ts";
-import type { QueueEnd } from "./queue_end.ts";
-import { type ByteSink, Drain, type Runs } from "./write_drain.ts";
+import type { QueueEnd } from "./thread_queue.ts";
+import { type ByteSink, Drain, type Runs } from "./drain.ts";
 
 /**
  * Takes the messages that the writers of a {@link FlushQueue} have flushed.

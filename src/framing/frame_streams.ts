@@ -14,10 +14,10 @@
  * @module
  */
 
-import { describe } from "../../memory/layout.ts";
-import { type Deferred, deferred } from "../../memory/platform.ts";
-import type { BufferPool } from "../../pool/buffer_pool.ts";
-import type { Packet } from "../../pool/packet.ts";
+import { describe } from "../memory/check.ts";
+import { type Deferred, deferred } from "../memory/platform.ts";
+import type { BufferPool } from "../pool/buffer_pool.ts";
+import type { Packet } from "../pool/packet.ts";
 import { FrameDecoder, type FrameDecoderOptions } from "./frame_decoder.ts";
 import type { Framing } from "./framing.ts";
 

@@ -14,11 +14,11 @@
  * @module
  */
 
-import type { Handle } from "../../memory/handle.ts";
-import { checkBytes, checkInteger, describe } from "../../memory/layout.ts";
-import { checkTimeout, checkWaitOptions, type WaitOptions } from "../../memory/sleep.ts";
-import type { BufferPool } from "../../pool/buffer_pool.ts";
-import type { Packet } from "../../pool/packet.ts";
+import type { Handle } from "../memory/handle.ts";
+import { checkBytes, checkInteger, describe } from "../memory/check.ts";
+import { checkTimeout, checkWaitOptions, type WaitOptions } from "../memory/wait_options.ts";
+import type { BufferPool } from "../pool/buffer_pool.ts";
+import type { Packet } from "../pool/packet.ts";
 
 /** The kind that handles of a shared writer name. */
 export const WRITER_KIND = "busbar.writer";
