@@ -81,8 +81,8 @@ export const scenes: Record<string, () => Scene> = {
     const guard = Mutex.attach(mutex.handle).lock();
     return {
       blocking: { lock: () => mutex.lock() },
-      timed: { tryLock: (timeoutMs) => mutex.tryLock(timeoutMs) },
-      awaiting: { tryLockAsync: (options) => mutex.tryLockAsync(options) },
+      timed: { tryLock: (timeoutMs) => mutex.lock({ timeoutMs: timeoutMs }) },
+      awaiting: { tryLockAsync: (options) => mutex.lockAsync(options) },
       provide: () => guard.release(),
       checkUnchanged: () => assertEquals(mutex.tryLock(), undefined),
     };
@@ -92,8 +92,8 @@ export const scenes: Record<string, () => Scene> = {
     const guard = RwLock.attach(lock.handle).write();
     return {
       blocking: { read: () => lock.read() },
-      timed: { tryRead: (timeoutMs) => lock.tryRead(timeoutMs) },
-      awaiting: { tryReadAsync: (options) => lock.tryReadAsync(options) },
+      timed: { tryRead: (timeoutMs) => lock.read({ timeoutMs: timeoutMs }) },
+      awaiting: { tryReadAsync: (options) => lock.readAsync(options) },
       provide: () => guard.release(),
       checkUnchanged: () => assertEquals([lock.readers, lock.isWriting], [0, true]),
     };
@@ -104,8 +104,8 @@ export const scenes: Record<string, () => Scene> = {
     const guard = RwLock.attach(lock.handle).read();
     return {
       blocking: { write: () => lock.write() },
-      timed: { tryWrite: (timeoutMs) => lock.tryWrite(timeoutMs) },
-      awaiting: { tryWriteAsync: (options) => lock.tryWriteAsync(options) },
+      timed: { tryWrite: (timeoutMs) => lock.write({ timeoutMs: timeoutMs }) },
+      awaiting: { tryWriteAsync: (options) => lock.writeAsync(options) },
       provide: () => guard.release(),
       // No mark of a writer keeps readers out.
       checkUnchanged: () => third.tryRead()!.release(),
@@ -115,8 +115,8 @@ export const scenes: Record<string, () => Scene> = {
     const semaphore = Semaphore.create({ permits: 1 });
     return {
       blocking: { acquire: () => semaphore.acquire(2) },
-      timed: { tryAcquire: (timeoutMs) => semaphore.tryAcquire(2, timeoutMs) },
-      awaiting: { tryAcquireAsync: (options) => semaphore.tryAcquireAsync(2, options) },
+      timed: { tryAcquire: (timeoutMs) => semaphore.acquire(2, { timeoutMs: timeoutMs }) },
+      awaiting: { tryAcquireAsync: (options) => semaphore.acquireAsync(2, options) },
       provide: () => semaphore.release(),
       checkUnchanged: () => assertEquals([semaphore.permits, semaphore.waiters], [1, 0]),
     };
@@ -125,10 +125,10 @@ export const scenes: Record<string, () => Scene> = {
     const parker = Parker.create();
     return {
       blocking: { park: () => parker.park() },
-      timed: { park: (timeoutMs) => parker.park(timeoutMs) },
+      timed: { park: (timeoutMs) => parker.park({ timeoutMs: timeoutMs }) },
       awaiting: { parkAsync: (options) => parker.parkAsync(options) },
       provide: () => parker.unpark(),
-      checkUnchanged: () => assertEquals(parker.park(0), false),
+      checkUnchanged: () => assertEquals(parker.park({ timeoutMs: 0 }), false),
     };
   },
   EventCount() {
@@ -163,8 +163,8 @@ export const scenes: Record<string, () => Scene> = {
     const [waiters, others] = [queue.join(store), queue.join(store)];
     return {
       blocking: { take: () => waiters.take() },
-      timed: { tryTake: (timeoutMs) => waiters.tryTake(timeoutMs) },
-      awaiting: { tryTakeAsync: (options) => waiters.tryTakeAsync(options) },
+      timed: { tryTake: (timeoutMs) => waiters.take({ timeoutMs: timeoutMs }) },
+      awaiting: { tryTakeAsync: (options) => waiters.takeAsync(options) },
       provide: () => others.release(3),
       checkUnchanged: () => assertEquals([queue.waiting, waiters.waiting], [0, 0]),
     };

@@ -22,6 +22,11 @@ export interface Handle {
 
 /** Throws unless this is a handle of this `kind` and of the present version. */
 export function checkHandle(handle: unknown, kind: string): void {
+  if (hasHandle(handle) && handle.handle.kind === kind) {
+    throw new TypeError(
+      `Cannot attach as a handle of kind '${kind}' was expected: received the object itself, so pass its 'handle'`,
+    );
+  }
   if (typeof handle !== "object" || handle === null || !("kind" in handle)) {
     throw new TypeError(
       `Cannot attach as a handle of kind '${kind}' was expected: received ${describe(handle)}`,
@@ -42,6 +47,12 @@ export function checkHandle(handle: unknown, kind: string): void {
       }`,
     );
   }
+}
+
+/** Whether this is an object that has a handle, instead of the handle. */
+function hasHandle(value: unknown): value is { handle: Handle } {
+  return typeof value === "object" && value !== null && !("kind" in value) && "handle" in value &&
+    typeof value.handle === "object" && value.handle !== null;
 }
 
 /** Throws unless the word `name` holds the value that this layout puts there. */

@@ -50,7 +50,7 @@ export const bodies = {
   waitForEach({ lock, semaphore, parker, count, words }: Shared): string[] {
     const reading = RwLock.attach(lock);
     const steps: string[] = [];
-    steps.push(`timed: ${Semaphore.attach(semaphore).tryAcquire(1, 5) === undefined}`);
+    steps.push(`timed: ${Semaphore.attach(semaphore).acquire(1, { timeoutMs: 5 }) === undefined}`);
     Atomics.store(words, 1, 1);
     EventCount.attach(count).notify();
     Semaphore.attach(semaphore).acquire();

@@ -146,7 +146,7 @@ export const scenarios: Record<string, (runtime: Runtime) => Promise<void>> = {
     const mutex = Mutex.create();
     const guard = await mutex.lockAsync();
     const other = Mutex.attach(mutex.handle);
-    assertEquals(await other.tryLockAsync({ timeoutMs: 5 }), undefined);
+    assertEquals(await other.lockAsync({ timeoutMs: 5 }), undefined);
     const controller = new AbortController();
     const aborted = rejection(other.lockAsync({ signal: controller.signal }));
     await pause();
@@ -264,7 +264,7 @@ export const scenarios: Record<string, (runtime: Runtime) => Promise<void>> = {
     await pause(dies ? runtime.deathMs : 20);
     const other = Mutex.attach(mutex.handle).lockAsync();
     guard.release();
-    mutex.wakeAll();
+    mutex.reclaimWakeups();
     (await other).release();
     while (!dies && Atomics.load(shared.words, 2) === 0) await pause();
     await pause(20);
@@ -275,7 +275,7 @@ export const scenarios: Record<string, (runtime: Runtime) => Promise<void>> = {
     const mutex = Mutex.create();
     const guard = await mutex.lockAsync();
     const other = Mutex.attach(mutex.handle);
-    const call = Promise.resolve().then(() => other.tryLock(1));
+    const call = Promise.resolve().then(() => other.lock({ timeoutMs: 1 }));
     if (mayBlock) assertEquals(await call, undefined);
     else assert((await rejection(call)).message.includes("lockAsync() for lock()"), "no hint");
     guard.release();
