@@ -69,7 +69,7 @@ Deno.test("shuttle#167, asyncio#270: a wake-up of a waiter that is cancelled goe
   const mutex = Mutex.create();
   const lock = RwLock.create();
   const semaphore = Semaphore.create({ permits: 0 });
-  const pool = BufferPool.create({ bufferSize: 8, batchCount: 1, batchSize: 1 });
+  const pool = BufferPool.create({ bufferBytes: 8, batchCount: 1, buffersPerBatch: 1 });
   const other = BufferPool.attach(pool.handle);
   const queue = WaiterQueue.create();
   const free: number[] = [];
@@ -145,7 +145,7 @@ Deno.test("e2b#3629: an abort between the look and the sleep is not missed", asy
 });
 
 function stage() {
-  const pool = BufferPool.create({ bufferSize: 2, batchCount: 1, batchSize: 1 });
+  const pool = BufferPool.create({ bufferBytes: 2, batchCount: 1, buffersPerBatch: 1 });
   const stream = new FrameDecoderStream(pool, lengthPrefixed({ prefixBytes: 1 }));
   const writer = stream.writable.getWriter();
   writer.closed.catch(() => {});

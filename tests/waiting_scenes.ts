@@ -47,7 +47,7 @@ function isDefault(options: WaitOptions | null): boolean {
 }
 
 function emptyPool() {
-  const pool = BufferPool.create({ bufferSize: 8, batchCount: 1, batchSize: 1 });
+  const pool = BufferPool.create({ bufferBytes: 8, batchCount: 1, buffersPerBatch: 1 });
   return { pool, busy: pool.acquire() };
 }
 
@@ -56,21 +56,21 @@ function writing(make: (pool: BufferPool) => Writer): Scene {
   const writer = make(pool);
   return {
     blocking: {
-      reserve: () => writer.reserve(8),
-      send: () => writer.send(bytes),
-      message: () => writer.message(8),
+      reserve: () => writer.claim(8),
+      send: () => writer.append(bytes),
+      message: () => writer.claimMessage(8),
     },
     timed: {
-      reserve: (timeoutMs) => writer.reserve(8, timeoutMs),
-      send: (timeoutMs) => writer.send(bytes, timeoutMs),
+      reserve: (timeoutMs) => writer.claim(8, timeoutMs),
+      send: (timeoutMs) => writer.append(bytes, timeoutMs),
     },
     awaiting: {
-      reserveAsync: (options) => writer.reserveAsync(8, options),
-      sendAsync: (options) => writer.sendAsync(bytes, options),
-      messageAsync: (options) => writer.messageAsync(8, options),
+      claimAsync: (options) => writer.claimAsync(8, options),
+      sendAsync: (options) => writer.appendAsync(bytes, options),
+      claimMessageAsync: (options) => writer.claimMessageAsync(8, options),
     },
     provide: () => pool.release(busy),
-    checkUnchanged: () => assertEquals([writer.openCount, writer.tryReserve(8)], [0, -1]),
+    checkUnchanged: () => assertEquals([writer.openCount, writer.tryClaim(8)], [0, -1]),
   };
 }
 
@@ -184,23 +184,23 @@ export const scenes: Record<string, () => Scene> = {
     writing((pool) => FlushQueue.create({ pool }).writer({ isShared: true })),
   "a writer without a queue": () => writing(createWriter),
   WriteFlusher() {
-    const pool = BufferPool.create({ bufferSize: 8, batchCount: 2 });
+    const pool = BufferPool.create({ bufferBytes: 8, batchCount: 2 });
     const queue = FlushQueue.create({ pool });
     const [writer, flusher] = [queue.writer(), queue.flusher()];
     const visit = () => {};
     return {
-      blocking: { wait: () => flusher.wait(), flush: () => flusher.flush(visit) },
+      blocking: { wait: () => flusher.wait(), flush: () => flusher.drain(visit) },
       timed: {
         wait: (timeoutMs) => flusher.wait(timeoutMs),
-        flush: (timeoutMs) => flusher.flush(visit, timeoutMs),
+        flush: (timeoutMs) => flusher.drain(visit, timeoutMs),
       },
       awaiting: {
         waitAsync: (options) => flusher.waitAsync(options),
-        flushAsync: (options) => flusher.flushAsync(visit, options),
+        drainAsync: (options) => flusher.drainAsync(visit, options),
       },
       provide() {
-        writer.send(bytes);
-        writer.flush();
+        writer.append(bytes);
+        writer.publish();
       },
       checkUnchanged: () => assertEquals(flusher.poll(), false),
     };
@@ -217,7 +217,7 @@ export const scenes: Record<string, () => Scene> = {
     };
   },
   FrameDecoder() {
-    const pool = BufferPool.create({ bufferSize: 8, batchCount: 1, batchSize: 1 });
+    const pool = BufferPool.create({ bufferBytes: 8, batchCount: 1, buffersPerBatch: 1 });
     const decoder = new FrameDecoder(pool, lengthPrefixed({ prefixBytes: 1 }));
     decoder.nextBuffer();
     decoder.stage(new Uint8Array([2, 1, 1, 5, 9, 9, 9, 9]));

@@ -117,7 +117,7 @@ import {
   initialize,
   labelRegion,
   largestMessageCount,
-  MAX_BUFFER_SIZE,
+  MAX_BUFFER_BYTES,
   MOST_WRITERS,
   POOL,
   readShape,
@@ -174,21 +174,21 @@ const MAX_ID = 2 ** 31 - 1;
  * import { BufferPool, FlushQueue } from "@busbar/busbar";
  * import { assertEquals } from "@std/assert";
  *
- * using pool = BufferPool.create({ bufferSize: 4096, batchCount: 4, batchSize: 4 });
+ * using pool = BufferPool.create({ bufferBytes: 4096, batchCount: 4, buffersPerBatch: 4 });
  * const queue = FlushQueue.create({ pool });
  * // worker.postMessage({ pool: pool.handle, queue: queue.handle }), and there:
  * // const pool = BufferPool.attach(handles.pool);
  * // const writer = FlushQueue.attach(handles.queue, pool).writer();
  *
  * using writer = queue.writer({ id: 7 });
- * writer.send(new Uint8Array([1, 2]));
- * writer.send(new Uint8Array([3]));
- * writer.flush(); // both at once
+ * writer.append(new Uint8Array([1, 2]));
+ * writer.append(new Uint8Array([3]));
+ * writer.publish(); // both at once
  *
  * using flusher = queue.flusher();
- * flusher.flush((run) => {
+ * flusher.drain((run) => {
  *   assertEquals(run.writerId, 7);
- *   assertEquals([...run.take()], [1, 2, 3]);
+ *   assertEquals([...run.view()], [1, 2, 3]);
  * });
  * ```
  */
@@ -218,14 +218,14 @@ export class FlushQueue {
     checkOptions(action, options);
     const { pool, writers = DEFAULT_WRITERS } = options;
     checkPool(action, pool);
-    const { bufferSize, totalBufferCount } = pool;
-    checkInteger(action, "pool.bufferSize", bufferSize, 1, MAX_BUFFER_SIZE);
+    const { bufferBytes, bufferCount } = pool;
+    checkInteger(action, "pool.bufferBytes", bufferBytes, 1, MAX_BUFFER_BYTES);
     checkInteger(action, "writers", writers, 1, MOST_WRITERS);
-    const most = largestMessageCount(bufferSize);
-    const usual = Math.max(DEFAULT_LEAST_MESSAGES, bufferSize / DEFAULT_BYTES_PER_MESSAGE);
+    const most = largestMessageCount(bufferBytes);
+    const usual = Math.max(DEFAULT_LEAST_MESSAGES, bufferBytes / DEFAULT_BYTES_PER_MESSAGE);
     const { messagesPerBuffer = Math.min(most, Math.ceil(usual)) } = options;
     checkInteger(action, "messagesPerBuffer", messagesPerBuffer, 1, most);
-    const shape = new Shape(bufferSize, totalBufferCount, writers, messagesPerBuffer);
+    const shape = new Shape(bufferBytes, bufferCount, writers, messagesPerBuffer);
     const region = Region.create(FLUSH_QUEUE, shape.byteLength, options.memory);
     // Under a checker nothing may be left to chance.
     initialize(region.words, shape, isObserved() ? 0 : randomIdentity(), pool.identity);
@@ -249,10 +249,10 @@ export class FlushQueue {
       (words) => readShape(words).byteLength,
     );
     const shape = readShape(region.words);
-    const { bufferSize, totalBufferCount } = pool;
-    if (shape.bufferSize !== bufferSize || shape.bufferCount !== totalBufferCount) {
+    const { bufferBytes, bufferCount } = pool;
+    if (shape.bufferBytes !== bufferBytes || shape.bufferCount !== bufferCount) {
       throw new TypeError(
-        `Cannot attach as the queue is for a pool of ${shape.bufferCount} buffers of ${shape.bufferSize} bytes: received one of ${totalBufferCount} of ${bufferSize} bytes`,
+        `Cannot attach as the queue is for a pool of ${shape.bufferCount} buffers of ${shape.bufferBytes} bytes: received one of ${bufferCount} of ${bufferBytes} bytes`,
       );
     }
     const identity = region.words[POOL]!;
@@ -344,12 +344,12 @@ export class FlushQueue {
    * ```ts
    * import { BufferPool, FlushQueue } from "@busbar/busbar";
    *
-   * using pool = BufferPool.create({ bufferSize: 4096, batchCount: 4 });
+   * using pool = BufferPool.create({ bufferBytes: 4096, batchCount: 4 });
    * const queue = FlushQueue.create({ pool });
    *
    * // In reality in a worker, which was terminated and had told its number before.
    * const there = BufferPool.attach(pool.handle);
-   * FlushQueue.attach(queue.handle, there).writer().reserve(8);
+   * FlushQueue.attach(queue.handle, there).writer().claim(8);
    *
    * queue.reclaim(there.thread);
    * pool.reclaim(there.thread);

@@ -133,7 +133,7 @@ export class FlushRuns {
       return this.#writers !== 0;
     }
     // Writers may wait for the buffers that this thread has given back, and keeps for itself.
-    this.#pool.flush();
+    this.#pool.returnCached();
     return false;
   }
 
@@ -167,12 +167,12 @@ export class FlushRuns {
     }
     const { buffer } = this;
     const ticket = this.#isOwned ? this.#shape.ownedTicket(buffer) : this.#segment + TICKET;
-    if (!this.#kept.delete(buffer)) this.#pool.receiveBuffer(buffer, this.#words[ticket]!);
+    if (!this.#kept.delete(buffer)) this.#pool.adoptBuffer(buffer, this.#words[ticket]!);
     let isRetained = false;
     try {
       this.#pool.retain(buffer);
       isRetained = true;
-      this.#words[ticket] = this.#pool.sendBuffer(buffer);
+      this.#words[ticket] = this.#pool.detachBuffer(buffer);
     } catch (error) {
       if (isRetained) this.#pool.release(buffer);
       this.#kept.set(buffer, ticket);
@@ -183,7 +183,7 @@ export class FlushRuns {
   /** Puts back the tickets of buffers that this thread has. */
   #sendKept(): void {
     for (const [buffer, ticket] of this.#kept) {
-      this.#words[ticket] = this.#pool.sendBuffer(buffer);
+      this.#words[ticket] = this.#pool.detachBuffer(buffer);
       this.#kept.delete(buffer);
     }
   }
@@ -238,8 +238,8 @@ export class FlushRuns {
   #receive(buffer: number, ticket: number): boolean {
     if (this.#kept.delete(buffer)) return true;
     // A flusher that died may have taken it, and it is taken back from that one.
-    if (this.#followsDead) return this.#pool.tryReceiveBuffer(buffer, ticket);
-    this.#pool.receiveBuffer(buffer, ticket);
+    if (this.#followsDead) return this.#pool.tryAdoptBuffer(buffer, ticket);
+    this.#pool.adoptBuffer(buffer, ticket);
     return true;
   }
 
@@ -371,7 +371,7 @@ export class FlushRuns {
     const segment = this.#shape.segment(base, following);
     const buffer = words[segment + BUFFER]!;
     // It may have died with a segment almost opened. If not, these are of a segment before.
-    if (this.#pool.tryReceiveBuffer(buffer, words[segment + TICKET]!)) this.#pool.release(buffer);
+    if (this.#pool.tryAdoptBuffer(buffer, words[segment + TICKET]!)) this.#pool.release(buffer);
     Atomics.store(words, segment + RESERVED, CLOSED);
     Atomics.store(words, base + CURRENT, this.#latest[writer]! << CURRENT_SHIFT);
     this.#abandoned &= ~(1 << writer);

@@ -28,12 +28,12 @@ import { type ByteSink, Drain, type Runs } from "./drain.ts";
  * import { BufferPool, FlushQueue } from "@busbar/busbar";
  * import { assertEquals } from "@std/assert";
  *
- * using pool = BufferPool.create({ bufferSize: 4096, batchCount: 4, batchSize: 4 });
+ * using pool = BufferPool.create({ bufferBytes: 4096, batchCount: 4, buffersPerBatch: 4 });
  * const queue = FlushQueue.create({ pool });
  * using writer = queue.writer({ id: 7 });
  * using flusher = queue.flusher();
- * for (let i = 0; i < 3; i++) writer.send(new Uint8Array([i]));
- * writer.flush();
+ * for (let i = 0; i < 3; i++) writer.append(new Uint8Array([i]));
+ * writer.publish();
  *
  * let sum = 0;
  * while (flusher.poll()) {
@@ -51,14 +51,14 @@ import { type ByteSink, Drain, type Runs } from "./drain.ts";
  * import { BufferPool, FlushQueue } from "@busbar/busbar";
  * import { assertEquals } from "@std/assert";
  *
- * using pool = BufferPool.create({ bufferSize: 4096, batchCount: 4, batchSize: 4 });
+ * using pool = BufferPool.create({ bufferBytes: 4096, batchCount: 4, buffersPerBatch: 4 });
  * const queue = FlushQueue.create({ pool });
  * using writer = queue.writer();
  * using flusher = queue.flusher();
  * for (const word of ["many ", "messages, ", "one write"]) {
- *   writer.send(new TextEncoder().encode(word));
+ *   writer.append(new TextEncoder().encode(word));
  * }
- * writer.flush();
+ * writer.publish();
  *
  * const written: string[] = [];
  * const sink = new WritableStream<Uint8Array>({
@@ -84,7 +84,7 @@ export class WriteFlusher implements Disposable {
       this.#isPending = false;
       return this.take();
     },
-    letGo: () => this.#pool.flush(),
+    letGo: () => this.#pool.returnCached(),
   };
   /** Whether there is something to poll; if not, at which value of {@link FLUSHED} to sleep. */
   readonly #attempt = (): number | undefined =>
@@ -170,7 +170,7 @@ export class WriteFlusher implements Disposable {
    *
    * @throws {Error} If there is no present run, or all tickets of this thread are in flight.
    */
-  takePacket(): Packet {
+  packet(): Packet {
     this.#runs.retain();
     const { buffer, offset, length } = this.#runs;
     return this.#pool.packet(buffer, offset - this.#pool.offsetOf(buffer), length);
@@ -218,7 +218,7 @@ export class WriteFlusher implements Disposable {
    *
    * @throws As {@link WriteFlusher.flush} and {@link WriteFlusher.waitAsync}.
    */
-  async flushAsync(visit: (run: this) => void, options?: WaitOptions): Promise<number> {
+  async drainAsync(visit: (run: this) => void, options?: WaitOptions): Promise<number> {
     this.#checkVisit(visit);
     return await this.waitAsync(options) ? this.#visitAll(visit) : 0;
   }

@@ -40,7 +40,7 @@ export const FLUSH_QUEUE: RegionKind<FlushQueueKind> = {
 };
 
 /** The bytes of a buffer. Written once, as all words up to {@link FLUSHER}. */
-export const BUFFER_SIZE: number = FIRST_WORD;
+export const BUFFER_BYTES: number = FIRST_WORD;
 /** How many buffers the pool has. */
 export const BUFFER_COUNT: number = FIRST_WORD + 1;
 /** How many writers there may be. */
@@ -146,12 +146,12 @@ export const STALLED: number = 1 << 16;
 export const ABORTED: number = -1;
 
 /** The most bytes that a buffer may have. */
-export const MAX_BUFFER_SIZE: number = 2 ** 26;
+export const MAX_BUFFER_BYTES: number = 2 ** 26;
 
 /** The shape of one queue, and what follows from it. */
 export class Shape {
   /** The bytes of a buffer. */
-  readonly bufferSize: number;
+  readonly bufferBytes: number;
   /** How many buffers the pool has. */
   readonly bufferCount: number;
   /** How many writers there may be. */
@@ -167,13 +167,13 @@ export class Shape {
   readonly #tableWords: number;
 
   /** Computes it. */
-  constructor(bufferSize: number, bufferCount: number, writerCount: number, messageCount: number) {
-    this.bufferSize = bufferSize;
+  constructor(bufferBytes: number, bufferCount: number, writerCount: number, messageCount: number) {
+    this.bufferBytes = bufferBytes;
     this.bufferCount = bufferCount;
     this.writerCount = writerCount;
     this.messageCount = messageCount;
     this.segmentCount = bufferCount < 2 ? 1 : 2 ** (32 - Math.clz32(bufferCount - 1));
-    this.bytesBits = bytesBits(bufferSize);
+    this.bytesBits = bytesBits(bufferBytes);
     const line = CACHE_LINE_WORDS;
     this.#writerWords = alignUp(SEGMENTS + this.segmentCount * SEGMENT_WORDS, line);
     this.#marksWords = (messageCount + MARKS_MASK) >> MARKS_SHIFT;
@@ -220,18 +220,18 @@ export class Shape {
 }
 
 /** How many bits it takes to count the bytes of a buffer. */
-function bytesBits(bufferSize: number): number {
-  return 32 - Math.clz32(bufferSize);
+function bytesBits(bufferBytes: number): number {
+  return 32 - Math.clz32(bufferBytes);
 }
 
 /** The greatest number of messages that can be counted beside the bytes of a buffer. */
-export function largestMessageCount(bufferSize: number): number {
-  return 2 ** (31 - bytesBits(bufferSize)) - 1;
+export function largestMessageCount(bufferBytes: number): number {
+  return 2 ** (31 - bytesBits(bufferBytes)) - 1;
 }
 
 /** Writes the header of a queue of this shape; nobody else has the memory yet. */
 export function initialize(words: Int32Array, shape: Shape, identity: number, pool: number): void {
-  words[BUFFER_SIZE] = shape.bufferSize;
+  words[BUFFER_BYTES] = shape.bufferBytes;
   words[BUFFER_COUNT] = shape.bufferCount;
   words[WRITER_COUNT] = shape.writerCount;
   words[MESSAGE_COUNT] = shape.messageCount;
@@ -251,21 +251,21 @@ export function initialize(words: Int32Array, shape: Shape, identity: number, po
 
 /** The shape that the header says. */
 export function readShape(words: Int32Array): Shape {
-  const [bufferSize, buffers, writers, messages] = [
-    words[BUFFER_SIZE]!,
+  const [bufferBytes, buffers, writers, messages] = [
+    words[BUFFER_BYTES]!,
     words[BUFFER_COUNT]!,
     words[WRITER_COUNT]!,
     words[MESSAGE_COUNT]!,
   ];
-  const isShape = bufferSize > 0 && bufferSize <= MAX_BUFFER_SIZE && buffers > 0 &&
+  const isShape = bufferBytes > 0 && bufferBytes <= MAX_BUFFER_BYTES && buffers > 0 &&
     writers > 0 && writers <= MOST_WRITERS && messages > 0 &&
-    messages <= largestMessageCount(bufferSize);
+    messages <= largestMessageCount(bufferBytes);
   if (!isShape) {
     throw new TypeError(
-      `Cannot attach as the queue's header is damaged: found ${buffers} buffers of ${bufferSize} bytes, ${writers} writers, ${messages} messages a buffer`,
+      `Cannot attach as the queue's header is damaged: found ${buffers} buffers of ${bufferBytes} bytes, ${writers} writers, ${messages} messages a buffer`,
     );
   }
-  return new Shape(bufferSize, buffers, writers, messages);
+  return new Shape(bufferBytes, buffers, writers, messages);
 }
 
 /** Names the words for an observer's reports. */

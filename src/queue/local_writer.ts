@@ -83,7 +83,7 @@ export class LocalWriter extends QueuedWriter {
     return refuseHandle();
   }
 
-  override tryReserve(length: number): number {
+  override tryClaim(length: number): number {
     const offset = this.#next;
     if (
       length >>> 0 === length && length - 1 < this.half && length !== 0 &&
@@ -163,11 +163,11 @@ export class LocalWriter extends QueuedWriter {
   }
 
   protected override waitToReserveAsync(length: number, options: WaitOptions): Promise<number> {
-    return this.#reopening.reserve(
+    return this.#reopening.claim(
       options,
       () => this.isDisposed || this.#fits(length),
       (buffer) => this.#place(buffer, length),
-      () => this.tryReserve(length),
+      () => this.tryClaim(length),
     );
   }
 
@@ -201,7 +201,7 @@ export class LocalWriter extends QueuedWriter {
   /** Reserves what may need a buffer, without waiting. */
   #reserveSlowly(length: number): number {
     if (this.isDisposed) refuseDisposed("reserve");
-    checkLength(length, this.largestMessage);
+    checkLength(length, this.maxMessageBytes);
     if (this.#fits(length)) {
       if (this.lone >= 0) this.keepLone();
       this.loneLength = length;
@@ -254,7 +254,7 @@ export class LocalWriter extends QueuedWriter {
     this.#sequence = sequence;
     this.#buffer = buffer;
     this.#table = this.tables + buffer * this.tableWords;
-    this.#limit = buffer * this.stride + this.largestMessage;
+    this.#limit = buffer * this.stride + this.maxMessageBytes;
     this.#reopening.announce();
   }
 

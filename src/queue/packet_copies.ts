@@ -28,7 +28,7 @@ export class PacketCopies implements Disposable {
    */
   copy(offset: number, length: number): Packet {
     const pool = this.#pool;
-    if (this.#buffer === NO_BUFFER || this.#used + length > pool.bufferSize) this.#goOn();
+    if (this.#buffer === NO_BUFFER || this.#used + length > pool.bufferBytes) this.#goOn();
     const start = this.#used;
     pool.bytes.copyWithin(pool.offsetOf(this.#buffer) + start, offset, offset + length);
     this.#used += length;

@@ -75,7 +75,7 @@ export abstract class QueuedWriter extends Writer implements Flushable {
     this.base = shape.writer(index);
     this.id = id;
     this.index = index;
-    this.half = shape.bufferSize >> 1;
+    this.half = shape.bufferBytes >> 1;
     this.slotLimit = shape.messageCount;
     this.tables = shape.table(0);
     this.tableWords = shape.table(1) - this.tables;
@@ -151,7 +151,7 @@ export abstract class QueuedWriter extends Writer implements Flushable {
     const offset = owned === NO_BUFFER ? open.offsets[row]! - buffer * this.stride : -1 - owned;
     if (owned !== NO_BUFFER && length !== ABORTED) {
       // Before the reservation has ended: if this throws, it is still open, and can be aborted.
-      words[this.shape.ownedTicket(owned)] = this.pool.sendBuffer(owned);
+      words[this.shape.ownedTicket(owned)] = this.pool.detachBuffer(owned);
     }
     open.remove(row);
     this.mark(buffer, slot, offset, length);
@@ -192,7 +192,7 @@ export abstract class QueuedWriter extends Writer implements Flushable {
     words[segment + BUFFER] = buffer;
     words[segment + ID] = this.id;
     words[segment + IS_SHARED] = isShared ? 1 : 0;
-    words[segment + TICKET] = this.pool.sendBuffer(buffer);
+    words[segment + TICKET] = this.pool.detachBuffer(buffer);
     // Publishes the segment to a thread that comes by its place of the ring alone.
     Atomics.store(words, segment + RESERVED, reserved);
     return segment;

@@ -81,7 +81,7 @@ export class SharedWriter extends QueuedWriter {
     return { kind: WRITER_KIND, version: WRITER_VERSION, queue, index: this.index, id: this.id };
   }
 
-  override tryReserve(length: number): number {
+  override tryClaim(length: number): number {
     if (length >>> 0 === length && length - 1 < this.half && length !== 0) {
       const offset = this.#reserve(length);
       if (offset >= 0) return offset;
@@ -178,7 +178,7 @@ export class SharedWriter extends QueuedWriter {
     for (;;) {
       const used = reserved & this.#bytesMask;
       if (
-        reserved < 0 || used + length > this.largestMessage || reserved >>> bits >= this.slotLimit
+        reserved < 0 || used + length > this.maxMessageBytes || reserved >>> bits >= this.slotLimit
       ) {
         this.#reserved = reserved;
         return FULL;
@@ -278,7 +278,7 @@ export class SharedWriter extends QueuedWriter {
       if (seen === current) {
         if ((current & SWITCHING) !== 0) {
           // Buffers that this thread keeps may be what the other waits for.
-          this.pool.flush();
+          this.pool.returnCached();
           return wanted;
         }
         this.#isSwitching = true;
@@ -303,7 +303,7 @@ export class SharedWriter extends QueuedWriter {
 
   /** Reserves what does not fit, or needs a buffer, without waiting. */
   #tryWithBuffer(length: number): number {
-    checkLength(length, this.largestMessage);
+    checkLength(length, this.maxMessageBytes);
     const offset = this.#reserveAny(length);
     if (offset >= 0 || this.#isSwitching || this.#takeSwitch() !== undefined) return offset;
     return this.#switchWith(this.#acquireToSwitch(0), length);

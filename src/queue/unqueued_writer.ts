@@ -30,9 +30,9 @@ import {
  * import { BufferPool, createWriter } from "@busbar/busbar";
  * import { assertEquals } from "@std/assert";
  *
- * using pool = BufferPool.create({ bufferSize: 1024, batchCount: 2 });
+ * using pool = BufferPool.create({ bufferBytes: 1024, batchCount: 2 });
  * using writer = createWriter(pool);
- * using message = writer.message(3);
+ * using message = writer.claimMessage(3);
  * message.bytes.set([1, 2, 3]);
  * using packet = message.commitPacket();
  * assertEquals([...packet.bytes], [1, 2, 3]);
@@ -68,7 +68,7 @@ class UnqueuedWriter extends Writer {
     super(pool);
     this.#pool = pool;
     this.#reopening = new Reopening(pool);
-    this.#half = pool.bufferSize >> 1;
+    this.#half = pool.bufferBytes >> 1;
   }
 
   override get handle(): WriterHandle {
@@ -79,9 +79,9 @@ class UnqueuedWriter extends Writer {
     return this.#open.count;
   }
 
-  override tryReserve(length: number): number {
+  override tryClaim(length: number): number {
     if (this.#isDisposed) refuseDisposed("reserve");
-    checkLength(length, this.#pool.bufferSize);
+    checkLength(length, this.#pool.bufferBytes);
     if (this.#hasRoom(length)) return this.#take(length);
     const buffer = this.#pool.tryAcquire();
     if (buffer >= 0) return this.#place(buffer, length);
@@ -126,11 +126,11 @@ class UnqueuedWriter extends Writer {
   }
 
   protected override waitToReserveAsync(length: number, options: WaitOptions): Promise<number> {
-    return this.#reopening.reserve(
+    return this.#reopening.claim(
       options,
       () => this.#isDisposed || this.#hasRoom(length),
       (buffer) => this.#place(buffer, length),
-      () => this.tryReserve(length),
+      () => this.tryClaim(length),
     );
   }
 
@@ -158,7 +158,7 @@ class UnqueuedWriter extends Writer {
     this.#leave();
     this.#buffer = buffer;
     this.#next = offset;
-    this.#limit = offset + this.#pool.bufferSize;
+    this.#limit = offset + this.#pool.bufferBytes;
     this.#reopening.announce();
     return this.#take(length);
   }

@@ -52,34 +52,34 @@ export interface WriterHandle extends Handle {
  * import { BufferPool, FlushQueue } from "@busbar/busbar";
  * import { assertEquals } from "@std/assert";
  *
- * using pool = BufferPool.create({ bufferSize: 4096, batchCount: 4, batchSize: 4 });
+ * using pool = BufferPool.create({ bufferBytes: 4096, batchCount: 4, buffersPerBatch: 4 });
  * const queue = FlushQueue.create({ pool });
  * using writer = queue.writer();
  *
- * const first = writer.reserve(7); // in place, without an object
- * const second = writer.reserve(5);
+ * const first = writer.claim(7); // in place, without an object
+ * const second = writer.claim(5);
  * writer.bytes.set(new TextEncoder().encode("world"), second);
  * writer.commit(second);
  * writer.bytes.set(new TextEncoder().encode("hello, "), first);
  * writer.commit(first);
  *
- * writer.send(new TextEncoder().encode("!")); // copied
- * writer.flush();
+ * writer.append(new TextEncoder().encode("!")); // copied
+ * writer.publish();
  *
  * using flusher = queue.flusher();
- * flusher.flush(() => assertEquals(new TextDecoder().decode(flusher.take()), "hello, world!"));
+ * flusher.drain(() => assertEquals(new TextDecoder().decode(flusher.view()), "hello, world!"));
  * ```
  */
 export abstract class Writer implements Disposable {
   /** The bytes of the pool; messages are written here at the offsets that reserve returns. */
   readonly bytes: Uint8Array;
   /** The bytes of the longest message: a whole buffer. */
-  readonly largestMessage: number;
+  readonly maxMessageBytes: number;
 
   /** Writes into buffers of this pool. */
   constructor(pool: BufferPool) {
     this.bytes = pool.bytes;
-    this.largestMessage = pool.bufferSize;
+    this.maxMessageBytes = pool.bufferBytes;
   }
 
   /**
@@ -97,15 +97,15 @@ export abstract class Writer implements Disposable {
    * flushes, so that buffers may come back.
    *
    * @returns Where in {@link Writer.bytes} it begins; -1 if there is no buffer for it now.
-   * @throws {RangeError} If `length` is not a whole number from 1 to {@link Writer.largestMessage}.
+   * @throws {RangeError} If `length` is not a whole number from 1 to {@link Writer.maxMessageBytes}.
    * @throws {Error} If the writer was disposed of.
    */
-  abstract tryReserve(length: number): number;
+  abstract tryClaim(length: number): number;
 
   /** As {@link Writer.reserve}, once there was no room at the first look. */
   protected abstract waitToReserve(length: number, timeoutMs: number): number;
 
-  /** As {@link Writer.reserveAsync}, once there was no room at the first look. */
+  /** As {@link Writer.claimAsync}, once there was no room at the first look. */
   protected abstract waitToReserveAsync(length: number, options: WaitOptions): Promise<number>;
 
   /**
@@ -153,14 +153,14 @@ export abstract class Writer implements Disposable {
    * @param length How many bytes.
    * @param timeoutMs Gives up after this many milliseconds; never by default.
    * @returns Where in {@link Writer.bytes} it begins; -1 if the time is over.
-   * @throws {RangeError} If `length` is not a whole number from 1 to {@link Writer.largestMessage}, or
+   * @throws {RangeError} If `length` is not a whole number from 1 to {@link Writer.maxMessageBytes}, or
    * `timeoutMs` is negative.
    * @throws {TypeError} If it would have to wait, and the platform forbids this thread to block.
    * @throws {Error} If the writer was disposed of, or its thread has left the pool.
    */
   reserve(length: number, timeoutMs: number = Infinity): number {
     if (timeoutMs !== Infinity) checkTimeout(timeoutMs);
-    const offset = this.tryReserve(length);
+    const offset = this.tryClaim(length);
     return offset >= 0 ? offset : this.waitToReserve(length, timeoutMs);
   }
 
@@ -169,9 +169,9 @@ export abstract class Writer implements Disposable {
    *
    * @throws As {@link Writer.reserve}; and the signal's reason, if it is aborted.
    */
-  async reserveAsync(length: number, options: WaitOptions = {}): Promise<number> {
+  async claimAsync(length: number, options: WaitOptions = {}): Promise<number> {
     checkWaitOptions(options);
-    const offset = this.tryReserve(length);
+    const offset = this.tryClaim(length);
     return offset >= 0 ? offset : await this.waitToReserveAsync(length, options);
   }
 
@@ -186,7 +186,7 @@ export abstract class Writer implements Disposable {
    */
   send(payload: Uint8Array, timeoutMs: number = Infinity): boolean {
     if (payload?.BYTES_PER_ELEMENT !== 1) checkBytes("send", "payload", payload);
-    const offset = this.reserve(payload.length, timeoutMs);
+    const offset = this.claim(payload.length, timeoutMs);
     if (offset < 0) return false;
     this.bytes.set(payload, offset);
     this.commit(offset);
@@ -201,7 +201,7 @@ export abstract class Writer implements Disposable {
    */
   async sendAsync(payload: Uint8Array, options: WaitOptions = {}): Promise<boolean> {
     checkBytes("send", "payload", payload);
-    const offset = await this.reserveAsync(payload.length, options);
+    const offset = await this.claimAsync(payload.length, options);
     if (offset < 0) return false;
     this.bytes.set(payload, offset);
     this.commit(offset);
@@ -214,17 +214,17 @@ export abstract class Writer implements Disposable {
    * @throws As {@link Writer.reserve}.
    */
   message(length: number): Reservation {
-    return new Reservation(this, this.reserve(length), length);
+    return new Reservation(this, this.claim(length), length);
   }
 
   /**
    * As {@link Writer.message}, without blocking.
    *
    * @returns The reservation, or nothing if the time is over.
-   * @throws As {@link Writer.reserveAsync}.
+   * @throws As {@link Writer.claimAsync}.
    */
-  async messageAsync(length: number, options?: WaitOptions): Promise<Reservation | undefined> {
-    const offset = await this.reserveAsync(length, options);
+  async claimMessageAsync(length: number, options?: WaitOptions): Promise<Reservation | undefined> {
+    const offset = await this.claimAsync(length, options);
     return offset < 0 ? undefined : new Reservation(this, offset, length);
   }
 }
@@ -236,14 +236,14 @@ export abstract class Writer implements Disposable {
  * ```ts
  * import { BufferPool, FlushQueue } from "@busbar/busbar";
  *
- * using pool = BufferPool.create({ bufferSize: 4096, batchCount: 4, batchSize: 4 });
+ * using pool = BufferPool.create({ bufferBytes: 4096, batchCount: 4, buffersPerBatch: 4 });
  * using writer = FlushQueue.create({ pool }).writer();
  * {
- *   using message = writer.message(4);
+ *   using message = writer.claimMessage(4);
  *   message.bytes.set([1, 2, 3, 4]); // if this threw, nothing would be written
  *   message.commit();
  * }
- * writer.flush();
+ * writer.publish();
  * ```
  */
 export class Reservation implements Disposable {

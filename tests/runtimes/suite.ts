@@ -165,7 +165,7 @@ export const scenarios: Record<string, (runtime: Runtime) => Promise<void>> = {
   },
 
   async "writers on workers wait for buffers, and this thread flushes"({ start }) {
-    const pool = BufferPool.create({ bufferSize: 64, batchCount: 6, batchSize: 1 });
+    const pool = BufferPool.create({ bufferBytes: 64, batchCount: 6, buffersPerBatch: 1 });
     const queue = FlushQueue.create({ pool });
     const flusher = queue.flusher();
     const messages = 500;
@@ -175,9 +175,9 @@ export const scenarios: Record<string, (runtime: Runtime) => Promise<void>> = {
     });
     let sum = 0;
     for (let received = 0; received < 2 * messages;) {
-      await flusher.flushAsync((run) => {
+      await flusher.drainAsync((run) => {
         received += run.messageCount;
-        for (const byte of run.take()) sum += byte;
+        for (const byte of run.view()) sum += byte;
       });
     }
     await Promise.all(workers);
@@ -187,7 +187,12 @@ export const scenarios: Record<string, (runtime: Runtime) => Promise<void>> = {
   },
 
   async "messages go through the framing stages, from one buffer that is used again"() {
-    const pool = BufferPool.create({ bufferSize: 32, batchCount: 1, batchSize: 1, debug: true });
+    const pool = BufferPool.create({
+      bufferBytes: 32,
+      batchCount: 1,
+      buffersPerBatch: 1,
+      debug: true,
+    });
     const framing = lengthPrefixed({ prefixBytes: 1 });
     const encoder = new FrameEncoderStream(framing);
     const packets = encoder.readable.pipeThrough(new FrameDecoderStream(pool, framing));
@@ -225,7 +230,7 @@ export const scenarios: Record<string, (runtime: Runtime) => Promise<void>> = {
     const writer = ring.writer();
     let sum = 0;
     for (let i = 0; i < job.messages; i++) {
-      writer.send(new Uint8Array([i]));
+      writer.append(new Uint8Array([i]));
       sum += i & 255;
       if (i % 100 === 0) await pause();
     }

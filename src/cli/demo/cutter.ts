@@ -33,7 +33,7 @@ const NEWLINE = 10;
 export class Cutter {
   /** The bytes of a record, or 0 for lines. */
   readonly #recordBytes: number;
-  readonly #largestMessage: number;
+  readonly #maxMessageBytes: number;
   /** How many bytes of the present record were sent. */
   #sent = 0;
   /** How many records were sent whole. */
@@ -42,9 +42,9 @@ export class Cutter {
   #messages = 0;
 
   /** Makes a cutter for records of this kind. */
-  constructor(kind: RecordKind, largestMessage: number) {
+  constructor(kind: RecordKind, maxMessageBytes: number) {
     this.#recordBytes = kind === "lines" ? 0 : kind.recordBytes;
-    this.#largestMessage = largestMessage;
+    this.#maxMessageBytes = maxMessageBytes;
   }
 
   /** How many records were sent whole. */
@@ -70,8 +70,8 @@ export class Cutter {
       const found = this.#endOfRecord(block, from, end);
       const isWhole = found !== -1 || isLast;
       const to = found === -1 ? end : found;
-      for (; to - from > this.#largestMessage; from += this.#largestMessage) {
-        this.#send(block, from, from + this.#largestMessage, false, send);
+      for (; to - from > this.#maxMessageBytes; from += this.#maxMessageBytes) {
+        this.#send(block, from, from + this.#maxMessageBytes, false, send);
       }
       if (!isWhole) return from;
       this.#send(block, from, to, true, send);

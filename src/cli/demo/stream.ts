@@ -57,7 +57,7 @@ export async function stream(
 
   const cutter = new Cutter(
     recordKind(options.recordBytes, isText),
-    Math.min(writer.largestMessage, MAX_MESSAGE_BYTES),
+    Math.min(writer.maxMessageBytes, MAX_MESSAGE_BYTES),
   );
   const send = sender(writer, options.isPaced ? pacer : undefined);
   const start = performance.now();

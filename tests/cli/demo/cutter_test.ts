@@ -3,10 +3,10 @@ import fc from "fast-check";
 import { Cutter, type RecordKind } from "../../../src/cli/demo/cutter.ts";
 
 /** A message as it was sent: its text, with a mark where a record goes on before or behind. */
-function cutText(text: string, kind: RecordKind, largestMessage: number): string[] {
+function cutText(text: string, kind: RecordKind, maxMessageBytes: number): string[] {
   const sent: string[] = [];
   const bytes = new TextEncoder().encode(text);
-  const cutter = new Cutter(kind, largestMessage);
+  const cutter = new Cutter(kind, maxMessageBytes);
   cutter.cut(bytes, bytes.length, true, (block, from, to, options) => {
     const piece = new TextDecoder().decode(block.subarray(from, to));
     const { continuation = false, final = true } = options ?? {};

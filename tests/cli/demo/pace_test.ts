@@ -67,7 +67,7 @@ Deno.test("pacer never lets the writer overrun a worker, nor waits without need"
     Atomics.wait = readOnWait;
     try {
       while (writer.position < startPosition + 3 * capacityBytes) {
-        const length = Math.min(lengths[sent++ % lengths.length]!, writer.largestMessage);
+        const length = Math.min(lengths[sent++ % lengths.length]!, writer.maxMessageBytes);
         pacer.makeRoom(writer, length);
         writer.append(new Uint8Array(length));
       }
