@@ -6,7 +6,7 @@
  */
 
 import { assert, assertEquals, assertThrows } from "@std/assert";
-import { Broadcast, type BroadcastReader, type BroadcastWriter } from "../../mod.ts";
+import { Broadcast, type BroadcastReader, type BroadcastWriter } from "@busbar/busbar/broadcast";
 import { tampered } from "../tamper.ts";
 import { numbered, take } from "./messages.ts";
 
@@ -238,7 +238,7 @@ for (const isAwaited of [false, true]) {
       old.send(numbered(1, 8));
       assertEquals(take(reader).length, 1);
       // Leaves the mark of a sleeper.
-      if (isAwaited) reader.wait(0);
+      if (isAwaited) reader.wait({ timeoutMs: 0 });
       let another: BroadcastWriter | undefined;
       let stayed = false;
       const isOver = isOverBefore(operations, () => {
