@@ -280,19 +280,19 @@ export class BroadcastReader implements AsyncIterable<Uint8Array<ArrayBuffer>> {
    * something that is retained, and the next poll returns that.
    */
   poll(): boolean {
-    if (this.#batch.hasNext()) return true;
-    for (;;) {
+    const batch = this.#batch;
+    while (!batch.hasNext()) {
+      if (batch.isCutShort) {
+        this.#loadFrame();
+        continue;
+      }
       this.#skipBatch();
-      const taken = this.#window.take(this.#batch.bytes.length, this.#out);
+      const taken = this.#window.take(batch.bytes.length, this.#out);
       if (taken === EMPTY) return false;
       if (taken === LAPPED) this.#recover();
-      else this.#batch.begin(taken);
-      if (this.#batch.hasNext()) return true;
-      if (taken > 0 && this.#batch.passedBytes === 0) {
-        this.#loadFrame();
-        if (this.#batch.hasNext()) return true;
-      }
+      else batch.begin(taken);
     }
+    return true;
   }
 
   /**
@@ -448,6 +448,7 @@ export class BroadcastReader implements AsyncIterable<Uint8Array<ArrayBuffer>> {
   #loadFrame(): void {
     const header = this.#batch.firstHeader;
     const size = frameByteLength(header & LENGTH_MASK);
+    this.#batch.begin(0);
     if ((header & PADDING) !== 0) {
       this.#window.advance(size, header >>> FINAL_SHIFT);
     } else {
@@ -480,8 +481,10 @@ export class BroadcastReader implements AsyncIterable<Uint8Array<ArrayBuffer>> {
       messages: this.#losses.messages + messages,
       bytes: this.#losses.bytes + mark.position - position,
     };
-    if (taken >= frameByteLength(this.#batch.firstHeader & LENGTH_MASK)) this.#batch.begin(taken);
-    else if (taken !== EMPTY) this.#loadFrame();
+    this.#batch.begin(taken);
+    // At once, as the writer might overwrite the rest of that frame before the next poll.
+    const size = frameByteLength(this.#batch.firstHeader & LENGTH_MASK);
+    if (taken !== EMPTY && size > taken) this.#loadFrame();
     if (this.#throwsOverruns) throw new OverrunError(position, mark.position, messages);
   }
 }

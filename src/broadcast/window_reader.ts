@@ -75,18 +75,21 @@ export class WindowReader {
    */
   take(size: number, out: CopyOut): number {
     const capacityBytes = this.#capacityBytes;
-    for (;;) {
-      const position = this.position;
-      const available = (this.#published.loadLow() - position) | 0;
-      if (available === 0) return this.#published.isAliasOf(position) ? LAPPED : EMPTY;
-      // Negative is more than 2^31 behind.
-      if (available >>> 0 > capacityBytes) return LAPPED;
-      const rest = capacityBytes - (position & (capacityBytes - 1));
-      const taken = this.#takeWindow(Math.min(available, size, rest), false, out);
-      if (taken !== GAP) return taken;
-      this.#mark[0] = this.#ring.segmentStart(position) + this.#ring.segmentBytes;
-      this.#gaps++;
-    }
+    const position = this.#mark[0]!;
+    const available = (this.#published.loadLow() - position) | 0;
+    if (available === 0) return this.#published.isAliasOf(position) ? LAPPED : EMPTY;
+    // Negative is more than 2^31 behind.
+    if (available >>> 0 > capacityBytes) return LAPPED;
+    const rest = capacityBytes - (position & (capacityBytes - 1));
+    const taken = this.#takeWindow(Math.min(available, size, rest), false, out);
+    return taken === GAP ? this.#takeAfterGap(size, out) : taken;
+  }
+
+  /** Goes to the next segment, as no frame begins in the rest of the present one. */
+  #takeAfterGap(size: number, out: CopyOut): number {
+    this.#mark[0] = this.#ring.segmentStart(this.position) + this.#ring.segmentBytes;
+    this.#gaps++;
+    return this.take(size, out);
   }
 
   /**

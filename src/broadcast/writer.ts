@@ -189,18 +189,18 @@ export class BroadcastWriter implements Disposable {
    */
   append(payload: Uint8Array, options?: FrameOptions): void {
     const length = payload.length;
-    const size = frameBytes(length);
     const cursor = this.#cursor;
+    const offset = cursor.offset;
+    const end = offset + frameBytes(length);
     // A message that fits a segment is not too long.
-    if (options !== undefined || !cursor.hasRoom(size) || this.#claimed !== UNCLAIMED) {
+    if (options !== undefined || end > cursor.limit || this.#claimed !== UNCLAIMED) {
       this.#append(payload, length, options);
       return;
     }
-    const offset = cursor.offset;
     this.#frames[offset >> 2] = WHOLE_MESSAGE | length;
     this.#frames[(offset >> 2) + 1] = 0;
     this.#copyIn.copy(payload, length, offset + HEADER_BYTES);
-    cursor.advanceWithin(size);
+    cursor.advanceTo(end);
   }
 
   /**
@@ -227,7 +227,7 @@ export class BroadcastWriter implements Disposable {
     for (let from = 0; from < payloads.length;) {
       // The first frame enters a segment if need be; the others follow as long as there is room.
       this.#begin(messageBytes, flags, options);
-      const fitting = Math.floor(cursor.room / size);
+      const fitting = Math.floor((cursor.limit - cursor.offset) / size);
       const count = Math.max(1, Math.min(fitting, (payloads.length - from) / messageBytes));
       this.#copyIn.copyEqual(payloads, from, messageBytes, cursor.offset, count);
       from += count * messageBytes;
@@ -337,8 +337,9 @@ export class BroadcastWriter implements Disposable {
   #begin(length: number, flags: number, options: FrameOptions | undefined): number {
     if (length >>> 0 !== length || length > this.#maxMessageBytes) throw this.#lengthError(length);
     const size = frameBytes(length);
-    if (!this.#cursor.hasRoom(size)) this.#makeRoom(size);
-    const offset = this.#cursor.offset;
+    const cursor = this.#cursor;
+    if (cursor.offset + size > cursor.limit) this.#makeRoom(size);
+    const offset = cursor.offset;
     this.#frames[offset >> 2] = flags | length;
     this.#frames[(offset >> 2) + 1] = options?.userValue ?? 0;
     return offset + HEADER_BYTES;
