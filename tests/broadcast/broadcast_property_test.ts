@@ -17,6 +17,7 @@ import {
   InsufficientBufferSizeError,
   OverrunError,
   type ReaderOptions,
+  ReplacedError,
 } from "@busbar/busbar/broadcast";
 import { numbered } from "./messages.ts";
 
@@ -246,11 +247,11 @@ function haunt(old: BroadcastWriter): void {
       for (let i = 0; i < 9; i++) old.append(message);
       old.publish();
     },
-    Error,
+    ReplacedError,
     "as another writer has taken over",
   );
-  assertThrows(() => old.append(message), Error, "as another writer has taken over");
-  old[Symbol.dispose]();
+  assertThrows(() => old.append(message), ReplacedError, "as another writer has taken over");
+  old.close();
 }
 
 const anyStep: fc.Arbitrary<Step> = fc.oneof(
@@ -315,9 +316,15 @@ const anyStep: fc.Arbitrary<Step> = fc.oneof(
   {
     weight: 1,
     arbitrary: fc.constant<Step>((state) => {
-      state.writer[Symbol.dispose]();
+      state.writer.close();
+      state.model.publish();
+      for (const { reader } of state.readers) {
+        assertEquals(reader.isEnded, reader.position === state.model.published);
+        if (reader.isEnded) assertEquals(reader.wait(), false);
+      }
       state.writer = state.broadcast.writer();
       state.model.succeed();
+      for (const { reader } of state.readers) assertEquals(reader.isEnded, false);
     }),
   },
   {
