@@ -8,9 +8,8 @@
 import { racyLoad } from "../memory/memory.ts";
 import type { Holds } from "./holds.ts";
 import {
+  type BufferPoolLayout,
   DYING,
-  placesOf,
-  type Shape,
   STATE,
   STATE_MASK,
   TAKER_MASK,
@@ -20,7 +19,7 @@ import {
 
 const NOBODY = -1;
 /** How often to look whether a batch's taker is done; some 30 ms. */
-const MOST_LOOKS = 1_000_000;
+const MAX_SPINS = 1_000_000;
 
 /** The batches of a pool, as one thread sees them. */
 export class Batches {
@@ -45,16 +44,16 @@ export class Batches {
    * @param words All words of the region.
    * @param holds The holds, as the same thread sees them.
    */
-  constructor(words: Int32Array, shape: Shape, holds: Holds) {
-    this.count = shape.batchCount;
-    this.size = shape.buffersPerBatch;
+  constructor(words: Int32Array, layout: BufferPoolLayout, holds: Holds) {
+    this.count = layout.batchCount;
+    this.size = layout.buffersPerBatch;
     this.#words = words;
     this.#holds = holds;
-    this.#start = placesOf(shape).batches;
-    this.#all = (1 << shape.buffersPerBatch) - 1;
+    this.#start = layout.batchWords;
+    this.#all = (1 << layout.buffersPerBatch) - 1;
     this.#taker = (holds.thread + 1) << TAKER_SHIFT;
     // Threads begin apart, so as to meet seldom.
-    this.#next = Math.floor(shape.batchCount * holds.thread / shape.threads);
+    this.#next = Math.floor(layout.batchCount * holds.thread / layout.threads);
   }
 
   /** The batch of a buffer. */
@@ -111,19 +110,19 @@ export class Batches {
   /**
    * Takes back what a dead thread has of a batch, and what is offered in it.
    *
-   * @param reclaimsSent Whether to take back, too, what the dead thread has handed over and nobody
+   * @param reclaimsDetached Whether to take back, too, what the dead thread has handed over and nobody
    * has received.
    * @returns How many buffers became free.
    * @throws {Error} If another thread is about to take, and does not get done with it.
    */
-  reclaim(batch: number, dead: number, reclaimsSent: boolean): number {
+  reclaim(batch: number, dead: number, reclaimsDetached: boolean): number {
     let freed = 0;
     const index = this.#start + batch;
     const first = batch * this.size;
     for (let bits = this.#bar(batch, dead); bits !== 0; bits &= bits - 1) {
       const bit = bits & -bits;
       const buffer = first + 31 - Math.clz32(bit);
-      if (this.#holds.reclaim(buffer, dead, reclaimsSent)) freed |= bit;
+      if (this.#holds.reclaim(buffer, dead, reclaimsDetached)) freed |= bit;
     }
     // Publishes what we know of them to who takes them next; and we are no longer the taker.
     Atomics.and(this.#words, index, ~(freed | TAKER_MASK));
@@ -138,7 +137,7 @@ export class Batches {
    */
   #bar(batch: number, dead: number): number {
     const index = this.#start + batch;
-    for (let looks = 0; looks < MOST_LOOKS; looks++) {
+    for (let looks = 0; looks < MAX_SPINS; looks++) {
       const word = Atomics.load(this.#words, index);
       const taker = takerOf(word);
       if (taker !== NOBODY && taker !== this.#holds.thread && !this.#isDying(taker)) {
@@ -153,7 +152,7 @@ export class Batches {
     }
     const taker = takerOf(Atomics.load(this.#words, index));
     throw new Error(
-      `Cannot reclaim thread ${dead} as thread ${taker} does not get done with a batch: if that has died, too, reclaim it first`,
+      `Cannot reclaim thread ${dead} as thread ${taker} still holds a batch: if it is dead too, reclaim it first`,
     );
   }
 

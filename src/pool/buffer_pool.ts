@@ -68,32 +68,38 @@ import { checkInteger, checkOptions } from "../memory/check.ts";
 import { alignUp, CACHE_LINE_BYTES } from "../memory/layout.ts";
 import { Memory } from "../memory/memory.ts";
 import { Region } from "../memory/region.ts";
-import { checkTimeout, checkWaitOptions, type WaitOptions } from "../memory/wait_options.ts";
+import {
+  type AsyncWaitOptions,
+  checkAsyncWaitOptions,
+  checkWaitOptions,
+  type WaitOptions,
+} from "../memory/wait_options.ts";
 import { WaiterQueue } from "../sync/waiter_queue.ts";
-import { initialize, KIND, LEAST_BYTES, placesOf, readShape, type Shape } from "./layout.ts";
+import type { BufferSource } from "./buffer_source.ts";
+import { type BufferPoolLayout, KIND } from "./layout.ts";
 import { describeLeaks, type Leak, Leaks } from "./leaks.ts";
-import { PoolWaiting } from "./waiting.ts";
 import {
   type AttachOptions,
   type BufferPoolHandle,
   type BufferPoolOptions,
   type BufferPoolSize,
   type BufferPoolUsage,
+  layoutOf,
   type ReclaimOptions,
-  shapeOf,
 } from "./options.ts";
 import {
+  adoptPacket,
+  adoptParts,
   checkWords,
   type DetachedPacket,
   makePacket,
   type Packet,
   type PacketSource,
-  receivePacket,
-  receiveParts,
 } from "./packet.ts";
 import { openSharedState, type SharedState } from "./shared_state.ts";
 import { NUMBER, ThreadBuffers } from "./thread_buffers.ts";
 import { becomeReclaimer, becomeThread, keptOf, leave } from "./threads.ts";
+import { PoolWaiting } from "./waiting.ts";
 
 /**
  * A buffer pool: memory for messages, taken once and used over and over by any number of threads.
@@ -130,7 +136,7 @@ import { becomeReclaimer, becomeThread, keptOf, leave } from "./threads.ts";
  * assertEquals(await next, only);
  * ```
  */
-export class BufferPool implements Disposable {
+export class BufferPool implements BufferSource, Disposable {
   /** The memory that the pool lies in. */
   readonly memory: Memory;
   /** Where in the memory the pool begins. */
@@ -150,51 +156,51 @@ export class BufferPool implements Disposable {
   /** The number of this thread among those attached, from 0. */
   readonly thread: number;
   /** The bytes of all buffers; each begins at its {@link BufferPool.offsetOf}. */
-  readonly bytes: Uint8Array;
-  readonly #region: Region<"busbar.buffer_pool">;
+  readonly bytes: Uint8Array<SharedArrayBuffer>;
+  readonly #region: Region<"busbar.buffer_pool", BufferPoolLayout>;
   readonly #shared: SharedState;
   readonly #buffers: ThreadBuffers;
   readonly #waiting: PoolWaiting;
-  /** What packets of this pool know. */
+  /** The state that the packets of this pool share. */
   readonly #source: PacketSource;
-  /** From one buffer to the next, in bytes. */
+  /** The bytes from one buffer to the next. */
   readonly #stride: number;
   /** Where buffers and packets were taken, in a debug mode. */
   readonly #leaks: Leaks | undefined;
 
   private constructor(
-    region: Region<"busbar.buffer_pool">,
+    region: Region<"busbar.buffer_pool", BufferPoolLayout>,
     queue: WaiterQueue,
-    shape: Shape,
     thread?: number,
   ) {
-    const { memory, byteOffset } = region;
-    const { data, stride, byteLength } = placesOf(shape);
+    const { memory, byteOffset, layout } = region;
+    const { dataWords, stride, byteLength } = layout;
     this.memory = memory;
     this.byteOffset = byteOffset;
-    this.bufferBytes = shape.bufferBytes;
-    this.batchCount = shape.batchCount;
-    this.buffersPerBatch = shape.buffersPerBatch;
-    this.threads = shape.threads;
-    this.bufferCount = shape.batchCount * shape.buffersPerBatch;
-    this.identity = shape.identity;
-    this.bytes = new Uint8Array(memory.buffer, byteOffset + data * 4, byteLength - data * 4);
+    this.bufferBytes = layout.bufferBytes;
+    this.batchCount = layout.batchCount;
+    this.buffersPerBatch = layout.buffersPerBatch;
+    this.threads = layout.threads;
+    this.bufferCount = layout.bufferCount;
+    this.identity = layout.identity;
+    const dataOffset = dataWords * Int32Array.BYTES_PER_ELEMENT;
+    this.bytes = new Uint8Array(memory.buffer, byteOffset + dataOffset, byteLength - dataOffset);
     this.#region = region;
     this.#stride = stride;
-    this.#leaks = shape.debug ? new Leaks() : undefined;
+    this.#leaks = layout.debug ? new Leaks() : undefined;
 
-    const words = new Int32Array(memory.buffer, byteOffset, data);
-    const identity = becomeThread(words, shape.threads, thread);
+    const words = new Int32Array(memory.buffer, byteOffset, dataWords);
+    const identity = becomeThread(words, layout.threads, thread);
     this.thread = identity.thread;
-    this.#shared = openSharedState(words, queue, shape, identity);
+    this.#shared = openSharedState(words, queue, layout, identity);
     this.#buffers = new ThreadBuffers(this.#shared);
     this.#waiting = new PoolWaiting(this.#shared, this.#buffers);
     this.#source = {
       buffers: this.#buffers,
       bytes: this.bytes,
-      bufferBytes: shape.bufferBytes,
+      bufferBytes: layout.bufferBytes,
       stride,
-      pool: shape.identity,
+      pool: layout.identity,
       leaks: this.#leaks,
     };
   }
@@ -202,26 +208,26 @@ export class BufferPool implements Disposable {
   /**
    * How many bytes of memory a pool takes.
    *
-   * @throws {RangeError} If that is not the size of a pool.
+   * @throws {RangeError} If there can be no pool of this size.
    */
   static byteLength(size: BufferPoolSize): number {
-    const shape = shapeOf(size);
-    const poolBytes = alignUp(placesOf(shape).byteLength, CACHE_LINE_BYTES);
-    return poolBytes + WaiterQueue.byteLength(shape.threads);
+    const { byteLength, threads } = layoutOf(size);
+    return alignUp(byteLength, CACHE_LINE_BYTES) + WaiterQueue.byteLength(threads);
   }
 
   /**
-   * Lays a new pool out, all of whose buffers are free, and attaches this thread.
+   * Lays out a new pool, all of whose buffers are free, and attaches this thread.
    *
+   * @throws {TypeError} If `options` or its `memory` is of another type.
    * @throws {RangeError} If an option is out of range, or the memory has not enough free bytes.
    */
   static create(options: BufferPoolOptions): BufferPool {
-    const shape = shapeOf(options);
+    const layout = layoutOf(options);
     const memory = options.memory ?? Memory.create({ byteLength: BufferPool.byteLength(options) });
-    const region = Region.create(KIND, placesOf(shape).byteLength, memory);
-    const queue = WaiterQueue.create({ threads: shape.threads, memory });
-    initialize(region, shape);
-    return new BufferPool(region, queue, shape);
+    const region = Region.create(KIND, layout, memory);
+    const queue = WaiterQueue.create({ threads: layout.threads, memory });
+    layout.initialize(region.words);
+    return new BufferPool(region, queue);
   }
 
   /**
@@ -229,21 +235,19 @@ export class BufferPool implements Disposable {
    *
    * @throws {TypeError} If it is not a handle of a pool of this version.
    * @throws {RangeError} If there is no thread of that number.
-   * @throws {Error} If that thread is attached, or as many as can be.
+   * @throws {Error} If that thread is attached, or all thread slots are in use.
    */
-  static attach(handle: BufferPoolHandle, options: AttachOptions = {}): BufferPool {
-    checkOptions("attach to the buffer pool", options);
-    const size = (words: Int32Array) => placesOf(readShape(words)).byteLength;
-    const region = Region.attach(KIND, handle, LEAST_BYTES, size);
-    const shape = readShape(region.words);
+  static attach(handle: BufferPoolHandle, options?: AttachOptions): BufferPool {
+    if (options !== undefined) checkOptions("attach to the buffer pool", options);
+    const region = Region.attach(KIND, handle);
     const queue = WaiterQueue.attach(handle.waiters);
-    const place = region.byteOffset + alignUp(placesOf(shape).byteLength, CACHE_LINE_BYTES);
+    const place = region.byteOffset + alignUp(region.layout.byteLength, CACHE_LINE_BYTES);
     if (queue.byteOffset !== place || queue.memory.buffer !== region.memory.buffer) {
       throw new TypeError(
         `Cannot attach as 'waiters' must lie in the memory of the pool at ${place}: received others at ${queue.byteOffset}`,
       );
     }
-    return new BufferPool(region, queue, shape, options.thread);
+    return new BufferPool(region, queue, options?.thread);
   }
 
   /** A plain object that survives structured clone and attaches another thread to this pool. */
@@ -253,7 +257,7 @@ export class BufferPool implements Disposable {
 
   /** Whether this thread has left the pool: then it can neither have buffers nor make packets. */
   get hasLeft(): boolean {
-    return this.#buffers.isDisposed;
+    return this.#buffers.isClosed;
   }
 
   /**
@@ -276,10 +280,24 @@ export class BufferPool implements Disposable {
   }
 
   /**
-   * Takes a free buffer.
+   * Takes a free buffer, blocking while there is none. The thread that waits longest comes first.
    *
-   * @returns Its number, or -1 if there is none that this thread can have at once.
-   * @throws {Error} If this was disposed of.
+   * @returns Its number; -1 if the time is over.
+   * @throws {TypeError} If the platform forbids this thread to block, or `options` is not an object.
+   * @throws {RangeError} If `timeoutMs` is negative.
+   * @throws {ClosedError} If this thread has left the pool.
+   */
+  acquire(options?: WaitOptions): number {
+    if (options !== undefined) checkWaitOptions(options);
+    const buffer = this.tryAcquire();
+    return buffer < 0 ? this.#watch(this.#waiting.acquire(options)) : buffer;
+  }
+
+  /**
+   * Takes a free buffer, without waiting.
+   *
+   * @returns Its number; -1 if there is none that this thread can have at once.
+   * @throws {ClosedError} If this thread has left the pool.
    */
   tryAcquire(): number {
     const buffer = this.#buffers.tryAcquire();
@@ -288,30 +306,17 @@ export class BufferPool implements Disposable {
   }
 
   /**
-   * Takes a free buffer; blocks while there is none. Who waits longest comes first.
+   * Takes a free buffer, waiting without blocking while there is none. The thread that waits longest
+   * comes first. The process stays alive meanwhile.
    *
-   * @param timeoutMs For how many milliseconds at most; for ever by default.
-   * @returns Its number, or -1 if the time is over.
+   * @returns Its number; -1 if the time is over.
+   * @throws {TypeError} If `options` is not an object, or its `signal` not an AbortSignal.
    * @throws {RangeError} If `timeoutMs` is negative.
-   * @throws {Error} If this was disposed of.
-   */
-  acquire(timeoutMs: number = Infinity): number {
-    if (timeoutMs !== Infinity) checkTimeout(timeoutMs);
-    const buffer = this.tryAcquire();
-    return buffer < 0 ? this.#watch(this.#waiting.acquire(timeoutMs)) : buffer;
-  }
-
-  /**
-   * Takes a free buffer; waits, without blocking, while there is none. Who waits longest comes first. The process
-   * stays alive meanwhile.
-   *
-   * @returns Its number, or -1 if the time is over.
-   * @throws {RangeError} If `timeoutMs` is negative.
+   * @throws {ClosedError} If this thread has left the pool, or leaves it meanwhile.
    * @throws The signal's reason, if it is aborted.
-   * @throws {Error} If this was or is disposed of.
    */
-  async acquireAsync(options: WaitOptions = {}): Promise<number> {
-    checkWaitOptions(options);
+  async acquireAsync(options?: AsyncWaitOptions): Promise<number> {
+    checkAsyncWaitOptions(options);
     const buffer = this.tryAcquire();
     return buffer < 0 ? this.#watch(await this.#waiting.acquireAsync(options)) : buffer;
   }
@@ -321,7 +326,7 @@ export class BufferPool implements Disposable {
    *
    * @param buffer The number of a buffer that is in use in this thread.
    * @throws {RangeError} If it is referred to 1023 times.
-   * @throws {Error} If it is not in use here, or this was disposed of.
+   * @throws {Error} If it is not in use here, or this thread has left the pool.
    */
   retain(buffer: number): void {
     this.#buffers.retain(buffer, NUMBER);
@@ -335,7 +340,7 @@ export class BufferPool implements Disposable {
    * A {@link Packet} knows that it was released.
    *
    * @param buffer The number of a buffer that is in use in this thread.
-   * @throws {Error} If no number of it is in use here, or this was disposed of.
+   * @throws {Error} If no number of it is in use here, or this thread has left the pool.
    */
   release(buffer: number): void {
     this.#buffers.release(buffer, NUMBER);
@@ -343,40 +348,43 @@ export class BufferPool implements Disposable {
   }
 
   /**
-   * Hands a reference to a buffer over to another thread, which must receive it.
+   * Gives a reference to a buffer away, for another thread to adopt it.
    *
    * @param buffer The number of a buffer that is in use in this thread.
    * @returns The ticket: a 32-bit whole number, to be sent there with the number of the buffer.
-   * @throws {Error} If the buffer is not in use here, or this was disposed of; or if this thread,
-   * or others, have it, too, and all tickets for those are in flight.
+   * @throws {TicketsExhaustedError} If the buffer is shared, and all tickets of this thread are in
+   * flight.
+   * @throws {ClosedError} If this thread has left the pool.
+   * @throws {Error} If the buffer is not in use here.
    */
   detachBuffer(buffer: number): number {
-    const ticket = this.#buffers.send(buffer, NUMBER);
+    const ticket = this.#buffers.detach(buffer, NUMBER);
     if (this.#leaks !== undefined) this.#unwatch(buffer);
     return ticket;
   }
 
   /**
-   * Takes a reference over that another thread has sent.
+   * Takes over a reference that another thread has detached.
    *
    * @param buffer The number of the buffer.
    * @param ticket What {@link BufferPool.detachBuffer} has returned there.
-   * @throws {Error} If that ticket is not in flight: it was received before, never sent, or
-   * reclaimed. Or if this was disposed of.
+   * @throws {StaleTicketError} If that ticket is not in flight: it was adopted before, never detached,
+   * or reclaimed.
+   * @throws {ClosedError} If this thread has left the pool.
    */
   adoptBuffer(buffer: number, ticket: number): void {
-    this.#buffers.receive(buffer, ticket, NUMBER);
+    this.#buffers.adopt(buffer, ticket, NUMBER);
     this.#watch(buffer);
   }
 
   /**
-   * As {@link BufferPool.adoptBuffer}, for a ticket that another may have received.
+   * As {@link BufferPool.adoptBuffer}, for a ticket that another thread may have adopted.
    *
    * @returns Whether the ticket was in flight, and the reference is this thread's now.
-   * @throws {Error} If this was disposed of.
+   * @throws {ClosedError} If this thread has left the pool.
    */
   tryAdoptBuffer(buffer: number, ticket: number): boolean {
-    if (!this.#buffers.tryReceive(buffer, ticket, NUMBER)) return false;
+    if (!this.#buffers.tryAdopt(buffer, ticket, NUMBER)) return false;
     this.#watch(buffer);
     return true;
   }
@@ -390,13 +398,15 @@ export class BufferPool implements Disposable {
    * @param offset Where in the buffer the packet begins; at its start by default.
    * @param length The bytes of the packet; up to the end of the buffer by default.
    * @throws {RangeError} If that does not lie within the buffer.
-   * @throws {Error} If the buffer is not in use here, or this was disposed of.
+   * @throws {Error} If the buffer is not in use here, or this thread has left the pool.
    */
-  packet(buffer: number, offset: number = 0, length: number = this.bufferBytes - offset): Packet {
-    this.#checkStretch(offset, length);
+  packet(buffer: number, offset?: number, length?: number): Packet {
+    const start = offset ?? 0;
+    const count = length ?? this.bufferBytes - start;
+    this.#checkStretch(start, count);
     this.#buffers.wrap(buffer);
     if (this.#leaks !== undefined) this.#unwatch(buffer);
-    return makePacket(this.#source, buffer, offset, length);
+    return makePacket(this.#source, buffer, start, count);
   }
 
   /**
@@ -412,30 +422,31 @@ export class BufferPool implements Disposable {
   }
 
   /**
-   * Receives a packet that another thread has sent.
+   * Adopts a packet that another thread has detached.
    *
-   * @param sent What {@link Packet.send} has returned there.
+   * @param detached What {@link Packet.detach} has returned there.
    * @throws {TypeError} If it is not that, or of another pool.
-   * @throws {Error} If it is not in flight: it was received before, never sent, or reclaimed. Or if
-   * this was disposed of.
+   * @throws {StaleTicketError} If it is not in flight: it was adopted before, never detached, or
+   * reclaimed.
+   * @throws {ClosedError} If this thread has left the pool.
    */
-  receive(sent: DetachedPacket): Packet {
-    return receivePacket(this.#source, sent);
+  adopt(detached: DetachedPacket): Packet {
+    return adoptPacket(this.#source, detached);
   }
 
   /**
-   * As {@link BufferPool.receive}, from the words that {@link Packet.detachInto} has written there.
+   * As {@link BufferPool.adopt}, from the words that {@link Packet.detachInto} has written there.
    *
-   * @param words Where they are.
-   * @param index Where in it they begin.
-   * @throws {TypeError} If `words` is no Int32Array, or what it has there is not that.
+   * @param words The array that holds them.
+   * @param index The index of the first of them.
+   * @throws {TypeError} If `words` is not an Int32Array, or the words are not those of a packet.
    * @throws {RangeError} If it does not have four words there.
-   * @throws {Error} As {@link BufferPool.receive}, also if they are those of another pool.
+   * @throws As {@link BufferPool.adopt}; a StaleTicketError also for words of another pool.
    */
   adoptFrom(words: Int32Array, index: number): Packet {
-    checkWords("receive", words, index);
+    checkWords("adopt", words, index);
     const source = this.#source;
-    return receiveParts(
+    return adoptParts(
       source,
       words[index]!,
       words[index + 1]!,
@@ -445,40 +456,41 @@ export class BufferPool implements Disposable {
   }
 
   /**
-   * Gives the free buffers that this thread keeps back to the pool, and to who waits. To be called
-   * when the thread will not use the pool for a while.
+   * Returns the free buffers that this thread keeps cached to the pool, and to threads that wait. Call
+   * it when the thread will not use the pool for a while.
    */
-  flush(): void {
-    this.#buffers.flush();
+  returnCached(): void {
+    this.#buffers.returnCached();
   }
 
   /**
-   * Takes back what another thread had that has died, by `terminate` say, and did not dispose of its
-   * part. Call it only if the thread is dead, and executes nothing more: in Deno a worker that
-   * computes or blocks goes on after `terminate`, and would go on with buffers that were taken back.
-   * `src/when_a_worker_dies.md` says when a worker is dead, and what else to do.
+   * Reclaims what a dead thread had, one that was ended by `terminate` for example, and did not close
+   * its part. Call it only if the thread is dead, and executes nothing more: in Deno a worker that
+   * computes or blocks continues after `terminate`, and would continue with buffers that were taken
+   * from it. `src/when_a_worker_dies.md` says when a worker is dead, and what else to do.
    *
-   * Buffers that others have, too, remain with them.
+   * Buffers that other threads have, too, remain with them.
    *
-   * @param thread The {@link BufferPool.thread} of the one that died.
+   * @param thread The {@link BufferPool.thread} of the dead thread.
    * @returns How many buffers became free.
+   * @throws {TypeError} If `options` is not an object.
    * @throws {RangeError} If there is no such thread.
    * @throws {Error} If that thread is not attached, or another one reclaims it, or it is this one.
    */
-  reclaim(thread: number, options: ReclaimOptions = {}): number {
-    checkOptions("reclaim", options);
+  reclaim(thread: number, options?: ReclaimOptions): number {
+    if (options !== undefined) checkOptions("reclaim", options);
     checkInteger("reclaim", "thread", thread, 0, this.threads - 1);
     if (thread === this.thread) {
-      throw new Error(`Cannot reclaim thread ${thread} as it is this one: dispose of it`);
+      throw new Error(`Cannot reclaim thread ${thread} as it is this one: close it`);
     }
     const { words, waiting, queue } = this.#shared;
     becomeReclaimer(words, thread, this.thread);
     waiting.remove(thread);
-    // If it has waited: what it was given is offered, and taken back as such.
-    if (queue.isJoined(thread)) queue.evict(thread);
-    const count = this.#buffers.reclaim(thread, options.sent ?? false);
-    // It may have handed a buffer to somebody, and not woken them.
-    queue.wakeAll();
+    // If it has waited: a value that it had received is offered, and reclaimed as such.
+    if (queue.isJoined(thread)) queue.reclaim(thread);
+    const count = this.#buffers.reclaim(thread, options?.detached ?? false);
+    // It may have handed a buffer to a waiter, and not woken it.
+    queue.reclaimWakeups();
     leave(words, thread, this.threads);
     return count;
   }
@@ -515,16 +527,16 @@ export class BufferPool implements Disposable {
   }
 
   /**
-   * Leaves the pool, to which all buffers of this thread return, also those in use. Doing it again
-   * does nothing.
+   * Leaves the pool, to which all buffers of this thread return, also those in use. Closing again does
+   * nothing.
    *
    * @throws {Error} If the pool was created with `debug` and buffers or packets are not released;
    * this thread has left the pool nevertheless. The error says where they were taken.
    */
-  [Symbol.dispose](): void {
-    if (this.#buffers.isDisposed) return;
-    this.#waiting[Symbol.dispose]();
-    this.#buffers.dispose();
+  close(): void {
+    if (this.#buffers.isClosed) return;
+    this.#waiting.close();
+    this.#buffers.close();
     leave(this.#shared.words, this.thread, this.threads);
     const leaks = this.#leaks?.list() ?? [];
     if (leaks.length > 0) {
@@ -536,7 +548,12 @@ export class BufferPool implements Disposable {
     }
   }
 
-  /** Refuses what does not lie within a buffer. */
+  /** As {@link BufferPool.close}. */
+  [Symbol.dispose](): void {
+    this.close();
+  }
+
+  /** Throws unless the stretch lies within a buffer. */
   #checkStretch(offset: number, length: number): void {
     const isWhole = offset >>> 0 === offset && length >>> 0 === length;
     if (isWhole && offset + length <= this.bufferBytes) return;
@@ -544,13 +561,13 @@ export class BufferPool implements Disposable {
     checkInteger("make packet", "length", length, 0, this.bufferBytes - offset);
   }
 
-  /** A buffer was acquired or received. */
+  /** Notes that a buffer was acquired or adopted. */
   #watch(buffer: number): number {
     if (this.#leaks !== undefined && buffer >= 0) this.#leaks.addNumber(buffer);
     return buffer;
   }
 
-  /** A reference by number was dropped. */
+  /** Notes that a reference by number was dropped. */
   #unwatch(buffer: number): void {
     if (!this.#buffers.hasNumber(buffer)) this.#leaks?.removeNumber(buffer);
   }

@@ -5,7 +5,7 @@
  * @module
  */
 
-import { OFFERED, placesOf, SEALED, SENDER_SHIFT, type Shape } from "./layout.ts";
+import { type BufferPoolLayout, OFFERED, SEALED, SENDER_SHIFT } from "./layout.ts";
 import type { Identity } from "./threads.ts";
 
 /** The bits of a ticket's number in a sealed hold. */
@@ -33,12 +33,12 @@ export class Holds {
    * @param words All words of the region.
    * @param identity The thread that looks at them.
    */
-  constructor(words: Int32Array, shape: Shape, { thread, generation }: Identity) {
+  constructor(words: Int32Array, layout: BufferPoolLayout, { thread, generation }: Identity) {
     this.thread = thread;
     this.#words = words;
-    this.#start = placesOf(shape).holds;
+    this.#start = layout.holdWords;
     this.#bit = 1 << thread;
-    this.#flight = 1 << shape.threads;
+    this.#flight = 1 << layout.threads;
     this.#seal = Math.imul(generation, GENERATION_STEP) & SEAL_MASK;
   }
 
@@ -98,7 +98,7 @@ export class Holds {
    *
    * @returns Whether this thread alone has it now.
    */
-  letGo(buffer: number): boolean {
+  dropHold(buffer: number): boolean {
     for (;;) {
       const hold = Atomics.load(this.#words, this.#start + buffer);
       // Nobody can come in: only who has a buffer can send it. And all that others did is done.
@@ -122,18 +122,18 @@ export class Holds {
    * Takes a buffer back that a dead thread has, or that is offered: it may have been offered by the dead
    * thread and to nobody, or to it. This thread is the taker of its batch.
    *
-   * @param reclaimsSent Whether to take it back, too, if the dead thread has handed it over and
+   * @param reclaimsDetached Whether to take it back, too, if the dead thread has handed it over and
    * nobody has received it.
    * @returns Whether it may become free now: nobody else has it.
    */
-  reclaim(buffer: number, dead: number, reclaimsSent: boolean): boolean {
+  reclaim(buffer: number, dead: number, reclaimsDetached: boolean): boolean {
     const bit = 1 << dead;
     for (;;) {
       const hold = Atomics.load(this.#words, this.#start + buffer);
       // Nobody else has it, so nobody changes it.
       if (hold === bit) return true;
       if (hold < 0) {
-        if (hold !== OFFERED && !(reclaimsSent && senderOf(hold) === dead)) return false;
+        if (hold !== OFFERED && !(reclaimsDetached && senderOf(hold) === dead)) return false;
         if (this.#exchange(buffer, hold, this.#bit)) return true;
       } else if ((hold & bit) === 0 || this.#exchange(buffer, hold, hold & ~bit)) {
         return false;

@@ -37,15 +37,7 @@
 
 import { checkInteger } from "../memory/check.ts";
 import { alignUp, CACHE_LINE_WORDS } from "../memory/layout.ts";
-import { isObserved } from "../memory/observer.ts";
-import { FIRST_WORD, type Region, type RegionKind } from "../memory/region.ts";
-
-/** What the regions of pools are known by. */
-export const KIND: RegionKind<"busbar.buffer_pool"> = {
-  kind: "busbar.buffer_pool",
-  version: 1,
-  magic: 0x62756670, // "bufp"
-};
+import { FIRST_WORD, type Label, type Layout, type RegionKind } from "../memory/region.ts";
 
 const BUFFER_BYTES = FIRST_WORD;
 const BATCH_COUNT = FIRST_WORD + 1;
@@ -125,8 +117,8 @@ const MAX_BUFFER_BYTES = 2 ** 30;
 const MAX_BUFFERS = 2 ** 24;
 const BUFFER_ALIGNMENT = 8;
 
-/** The shape of one pool. */
-export interface Shape {
+/** The size and the settings of one pool. */
+export interface PoolShape {
   /** The bytes of a buffer. */
   readonly bufferBytes: number;
   /** The number of batches. */
@@ -137,26 +129,15 @@ export interface Shape {
   readonly threads: number;
   /** How many tickets each thread has. */
   readonly tickets: number;
-  /** Whether to remember where packets were taken. */
+  /** Whether to record where packets were taken. */
   readonly debug: boolean;
-  /** What this pool is known by among others: any number. */
+  /** The number that tells this pool from others. */
   readonly identity: number;
 }
 
-/** Where the words of one pool stand. */
-export interface Places {
-  /** The word of batch 0. */
-  readonly batches: number;
-  /** The hold of buffer 0. */
-  readonly holds: number;
-  /** The first ticket of thread 0. */
-  readonly tickets: number;
-  /** Where the data begins, in words. */
-  readonly data: number;
-  /** From one buffer to the next, in bytes. */
-  readonly stride: number;
-  /** The size of the whole region, in bytes. */
-  readonly byteLength: number;
+/** The most tickets that each of so many threads can have: all fit the flights of a hold. */
+export function maxTickets(threads: number): number {
+  return Math.min(MAX_TICKETS, Math.floor((2 ** (31 - threads) - 1) / threads));
 }
 
 /** The first word of a thread's line. */
@@ -164,87 +145,127 @@ export function threadLine(thread: number): number {
   return THREAD_LINES + thread * CACHE_LINE_WORDS;
 }
 
-/** How many tickets each of so many threads can have: together they fit the flights of a hold. */
-export function mostTickets(threads: number): number {
-  return Math.min(MAX_TICKETS, Math.floor((2 ** (31 - threads) - 1) / threads));
+/** Where the words of one pool lie. */
+export class BufferPoolLayout implements Layout, PoolShape {
+  readonly bufferBytes: number;
+  readonly batchCount: number;
+  readonly buffersPerBatch: number;
+  readonly threads: number;
+  readonly tickets: number;
+  readonly debug: boolean;
+  readonly identity: number;
+  /** The number of buffers. */
+  readonly bufferCount: number;
+  /** The word of batch 0. */
+  readonly batchWords: number;
+  /** The hold of buffer 0. */
+  readonly holdWords: number;
+  /** The first ticket of thread 0. */
+  readonly ticketWords: number;
+  /** The first word of the data. */
+  readonly dataWords: number;
+  /** The bytes from one buffer to the next. */
+  readonly stride: number;
+  /** The size of the region. */
+  readonly byteLength: number;
+
+  /** The layout of a pool of this shape. */
+  constructor(shape: PoolShape) {
+    this.bufferBytes = shape.bufferBytes;
+    this.batchCount = shape.batchCount;
+    this.buffersPerBatch = shape.buffersPerBatch;
+    this.threads = shape.threads;
+    this.tickets = shape.tickets;
+    this.debug = shape.debug;
+    this.identity = shape.identity;
+    this.bufferCount = shape.batchCount * shape.buffersPerBatch;
+    this.batchWords = threadLine(shape.threads);
+    this.holdWords = alignUp(this.batchWords + shape.batchCount, CACHE_LINE_WORDS);
+    this.ticketWords = alignUp(this.holdWords + this.bufferCount, CACHE_LINE_WORDS);
+    const ticketsEnd = this.ticketWords + shape.threads * shape.tickets * TICKET_WORDS;
+    this.dataWords = alignUp(ticketsEnd, CACHE_LINE_WORDS);
+    this.stride = alignUp(shape.bufferBytes, BUFFER_ALIGNMENT);
+    this.byteLength = this.dataWords * Int32Array.BYTES_PER_ELEMENT +
+      this.bufferCount * this.stride;
+  }
+
+  /** Writes the header of a pool all of whose buffers are free; no other thread has the memory yet. */
+  initialize(words: Int32Array): void {
+    words[BUFFER_BYTES] = this.bufferBytes;
+    words[BATCH_COUNT] = this.batchCount;
+    words[BUFFERS_PER_BATCH] = this.buffersPerBatch;
+    words[THREADS] = this.threads;
+    words[TICKETS] = this.tickets;
+    words[DEBUG] = this.debug ? 1 : 0;
+    words[IDENTITY] = this.identity;
+  }
+
+  /** Names the words, for an observer's reports. */
+  *labels(): Generator<Label> {
+    yield ["waiting", WAITING];
+    for (let i = 0; i < this.threads; i++) {
+      yield [`state[${i}]`, threadLine(i) + STATE];
+      yield [`kept[${i}]`, threadLine(i) + KEPT];
+    }
+    for (let i = 0; i < this.batchCount; i++) yield [`batch[${i}]`, this.batchWords + i];
+    for (let i = 0; i < this.bufferCount; i++) {
+      yield [`hold[${i}]`, this.holdWords + i];
+      yield [`data[${i}]`, this.dataWords + i * this.stride / 4, this.stride / 4];
+    }
+    for (let i = 0; i < this.threads * this.tickets; i++) {
+      yield [`ticket[${i}]`, this.ticketWords + i * TICKET_WORDS];
+      yield [`ticketBuffer[${i}]`, this.ticketWords + i * TICKET_WORDS + 1];
+    }
+  }
 }
 
-/** Where the words of a pool of this shape stand. */
-export function placesOf(shape: Shape): Places {
-  const { bufferBytes, batchCount, buffersPerBatch, threads } = shape;
-  const buffers = batchCount * buffersPerBatch;
-  const batches = threadLine(threads);
-  const holds = alignUp(batches + batchCount, CACHE_LINE_WORDS);
-  const tickets = alignUp(holds + buffers, CACHE_LINE_WORDS);
-  const data = alignUp(tickets + threads * shape.tickets * TICKET_WORDS, CACHE_LINE_WORDS);
-  const stride = alignUp(bufferBytes, BUFFER_ALIGNMENT);
-  const byteLength = data * Int32Array.BYTES_PER_ELEMENT + buffers * stride;
-  return { batches, holds, tickets, data, stride, byteLength };
-}
-
-/** Refuses what is not the shape of a pool. */
-export function checkShape(shape: Shape): void {
+/**
+ * Throws unless there can be a pool of this shape.
+ *
+ * @throws {RangeError} If one of its numbers is out of range.
+ */
+export function checkShape(shape: PoolShape): void {
   const { bufferBytes, batchCount, buffersPerBatch, threads, tickets } = shape;
   const action = "create buffer pool";
   checkInteger(action, "bufferBytes", bufferBytes, 1, MAX_BUFFER_BYTES);
   checkInteger(action, "buffersPerBatch", buffersPerBatch, 1, MAX_BUFFERS_PER_BATCH);
   checkInteger(action, "batchCount", batchCount, 1, Math.floor(MAX_BUFFERS / buffersPerBatch));
   checkInteger(action, "threads", threads, 1, MAX_THREADS);
-  checkInteger(action, "tickets", tickets, 1, mostTickets(threads));
+  checkInteger(action, "tickets", tickets, 1, maxTickets(threads));
 }
 
-/** Writes the header of a pool of this shape, all of whose buffers are free. */
-export function initialize(region: Region<typeof KIND.kind>, shape: Shape): void {
-  const { words } = region;
-  words[BUFFER_BYTES] = shape.bufferBytes;
-  words[BATCH_COUNT] = shape.batchCount;
-  words[BUFFERS_PER_BATCH] = shape.buffersPerBatch;
-  words[THREADS] = shape.threads;
-  words[TICKETS] = shape.tickets;
-  words[DEBUG] = shape.debug ? 1 : 0;
-  words[IDENTITY] = shape.identity;
-  if (isObserved()) labelRegion(region, shape);
-}
-
-/** The shape that the header says. */
-export function readShape(words: Int32Array): Shape {
-  return {
-    bufferBytes: words[BUFFER_BYTES]!,
-    batchCount: words[BATCH_COUNT]!,
-    buffersPerBatch: words[BUFFERS_PER_BATCH]!,
-    threads: words[THREADS]!,
-    tickets: words[TICKETS]!,
-    debug: words[DEBUG] === 1,
-    identity: words[IDENTITY]!,
-  };
-}
-
-/** The size of the smallest region. */
-export const LEAST_BYTES: number = placesOf({
-  bufferBytes: 1,
-  batchCount: 1,
-  buffersPerBatch: 1,
-  threads: 1,
-  tickets: 1,
-  debug: false,
-  identity: 0,
-}).byteLength;
-
-/** Names the words of a pool, for an observer's reports. */
-function labelRegion(region: Region<typeof KIND.kind>, shape: Shape): void {
-  const { batches, holds, tickets, data, stride } = placesOf(shape);
-  region.label("waiting", WAITING);
-  for (let i = 0; i < shape.threads; i++) {
-    region.label(`state[${i}]`, threadLine(i) + STATE);
-    region.label(`kept[${i}]`, threadLine(i) + KEPT);
-  }
-  for (let i = 0; i < shape.batchCount; i++) region.label(`batch[${i}]`, batches + i);
-  for (let i = 0; i < shape.batchCount * shape.buffersPerBatch; i++) {
-    region.label(`hold[${i}]`, holds + i);
-    region.label(`data[${i}]`, data + i * stride / 4, stride / 4);
-  }
-  for (let i = 0; i < shape.threads * shape.tickets; i++) {
-    region.label(`ticket[${i}]`, tickets + i * TICKET_WORDS);
-    region.label(`ticketBuffer[${i}]`, tickets + i * TICKET_WORDS + 1);
-  }
-}
+/** The kind of buffer pools. */
+export const KIND: RegionKind<"busbar.buffer_pool", BufferPoolLayout> = {
+  kind: "busbar.buffer_pool",
+  magic: 0x62756670, // "bufp"
+  minBytes: new BufferPoolLayout({
+    bufferBytes: 1,
+    batchCount: 1,
+    buffersPerBatch: 1,
+    threads: 1,
+    tickets: 1,
+    debug: false,
+    identity: 0,
+  }).byteLength,
+  read(words) {
+    const shape = {
+      bufferBytes: words[BUFFER_BYTES]!,
+      batchCount: words[BATCH_COUNT]!,
+      buffersPerBatch: words[BUFFERS_PER_BATCH]!,
+      threads: words[THREADS]!,
+      tickets: words[TICKETS]!,
+      debug: words[DEBUG] === 1,
+      identity: words[IDENTITY]!,
+    };
+    try {
+      checkShape(shape);
+    } catch (cause) {
+      const { bufferBytes, batchCount, buffersPerBatch, threads, tickets } = shape;
+      throw new TypeError(
+        `Cannot attach as the header of the buffer pool is damaged: found ${batchCount} batches of ${buffersPerBatch} buffers of ${bufferBytes} bytes, ${threads} threads, ${tickets} tickets`,
+        { cause },
+      );
+    }
+    return new BufferPoolLayout(shape);
+  },
+};

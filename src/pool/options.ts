@@ -1,16 +1,16 @@
 /**
- * What one says of a buffer pool, and what it says of itself.
+ * Options, handle and usage types of a buffer pool.
  *
  * @module
  */
 
-import { checkOptions, describe } from "../memory/check.ts";
+import { checkOptions } from "../memory/check.ts";
 import type { Memory } from "../memory/memory.ts";
 import { isObserved } from "../memory/observer.ts";
 import { randomIdentity } from "../memory/platform.ts";
 import type { RegionHandle } from "../memory/region.ts";
 import type { WaiterQueueHandle } from "../sync/waiter_queue.ts";
-import { checkShape, mostTickets, type Shape } from "./layout.ts";
+import { BufferPoolLayout, checkShape, maxTickets } from "./layout.ts";
 
 /** Opens a {@link BufferPool} in another thread. */
 export interface BufferPoolHandle extends RegionHandle<"busbar.buffer_pool"> {
@@ -29,15 +29,16 @@ export interface BufferPoolSize {
   /** How many threads can be attached at a time, from 1 to 20; 8 by default. */
   threads?: number;
   /**
-   * How many packets each thread can have in flight of buffers that it, or others, have, too; 256 by
-   * default, or what can be: up to 1024 with 16 threads, 102 with 20. Others are not limited.
+   * How many packets of *shared* buffers each thread may have in flight. Packets whose sender keeps no
+   * reference are not limited. Default: 256, or the maximum for this many threads, which is 1024 for up
+   * to 16 threads and 102 for 20.
    */
   tickets?: number;
 }
 
 /** Options of {@link BufferPool.create}. */
 export interface BufferPoolOptions extends BufferPoolSize {
-  /** Whether to remember where buffers and packets were taken; see {@link BufferPool.leaks}. */
+  /** Whether to record where buffers and packets were taken; see {@link BufferPool.leaks}. */
   debug?: boolean;
   /** The memory to lay the pool out in; one of its own by default. */
   memory?: Memory;
@@ -46,8 +47,8 @@ export interface BufferPoolOptions extends BufferPoolSize {
 /** Options of {@link BufferPool.attach}. */
 export interface AttachOptions {
   /**
-   * Which of the threads to become, from 0; any that is not attached by default. The one that
-   * creates the pool is thread 0. Give numbers to those that may have to be reclaimed.
+   * The number of the thread, from 0; any free number by default. The thread that creates the pool is
+   * thread 0. Assign numbers to threads that may have to be reclaimed.
    */
   thread?: number;
 }
@@ -55,22 +56,22 @@ export interface AttachOptions {
 /** Options of {@link BufferPool.reclaim}. */
 export interface ReclaimOptions {
   /**
-   * Whether to reclaim, too, what the thread has sent and nobody has received. By default that can
-   * still be received, and must be.
+   * Whether to reclaim also the buffers that the thread has detached and no other has adopted. By
+   * default they can still be adopted, and must be.
    */
-  sent?: boolean;
+  detached?: boolean;
 }
 
-/** How a {@link BufferPool} is used, as far as one can look while others use it. */
+/** How a {@link BufferPool} is used: an estimate while other threads use it. */
 export interface BufferPoolUsage {
-  /** How many buffers are free, for anybody. */
+  /** How many buffers are free for any thread. */
   readonly free: number;
   /**
-   * How many free buffers each thread keeps to itself: of this thread now, of others when they last
-   * dealt with the pool.
+   * How many free buffers each thread keeps cached: of this thread now, of others at their last
+   * operation on the pool.
    */
   readonly kept: readonly number[];
-  /** How many buffers are in use, or on their way. */
+  /** How many buffers are in use, or in flight. */
   readonly inUse: number;
   /** The numbers of the threads that wait. */
   readonly waiting: readonly number[];
@@ -82,24 +83,10 @@ const DEFAULT_BUFFERS_PER_BATCH = 16;
 const DEFAULT_THREADS = 8;
 const DEFAULT_TICKETS = 256;
 
-/** Refuses what is no pool that this thread takes part in. */
-export function checkPool(action: string, pool: PoolMember): void {
-  if (typeof pool?.tryAcquire !== "function") {
-    throw new TypeError(
-      `Cannot ${action} as 'pool' must be a BufferPool: received ${describe(pool)}`,
-    );
-  }
-  if (pool.hasLeft) throw new Error(`Cannot ${action} as this thread has left the pool`);
-}
-
-/** What is asked of a pool before it is used. */
-interface PoolMember {
-  readonly hasLeft: boolean;
-  tryAcquire(): number;
-}
-
-/** The shape of a pool of this size. */
-export function shapeOf(options: BufferPoolSize & Pick<BufferPoolOptions, "debug">): Shape {
+/** The layout of a pool of this size. */
+export function layoutOf(
+  options: BufferPoolSize & Pick<BufferPoolOptions, "debug">,
+): BufferPoolLayout {
   checkOptions("create buffer pool", options);
   const {
     bufferBytes,
@@ -108,10 +95,10 @@ export function shapeOf(options: BufferPoolSize & Pick<BufferPoolOptions, "debug
     threads = DEFAULT_THREADS,
     debug = false,
   } = options;
-  const tickets = options.tickets ?? Math.min(DEFAULT_TICKETS, mostTickets(threads));
-  // Under a checker nothing may be left to chance.
+  const tickets = options.tickets ?? Math.min(DEFAULT_TICKETS, maxTickets(threads));
+  // Under a checker nothing may depend on chance.
   const identity = isObserved() ? 0 : randomIdentity();
   const shape = { bufferBytes, batchCount, buffersPerBatch, threads, tickets, debug, identity };
   checkShape(shape);
-  return shape;
+  return new BufferPoolLayout(shape);
 }

@@ -8,23 +8,23 @@
  * @module
  */
 
-import { checkHandle, type Handle } from "../memory/handle.ts";
+import { checkHandle, type Handle, LAYOUT_VERSION } from "../memory/handle.ts";
 import { checkInteger, describe } from "../memory/check.ts";
+import { ClosedError } from "../memory/errors.ts";
 import type { Leaks } from "./leaks.ts";
 import { PACKET, type ThreadBuffers } from "./thread_buffers.ts";
 
 const KIND = "busbar.packet";
-const VERSION = 1;
 
 /** How many 32-bit words {@link Packet.detachInto} writes. */
 export const PACKET_WORDS = 4;
 
 /**
  * A packet on its way to another thread: a plain object that survives structured clone. It must be
- * received exactly once, by a thread that is attached to the pool.
+ * adopted exactly once, by a thread that is attached to the pool.
  */
 export interface DetachedPacket extends Handle {
-  /** What the pool is known by. */
+  /** The identity of the pool. */
   readonly pool: number;
   /** The number of the buffer. */
   readonly buffer: number;
@@ -32,21 +32,21 @@ export interface DetachedPacket extends Handle {
   readonly offset: number;
   /** The bytes of the packet. */
   readonly length: number;
-  /** What lets one receiver in. */
+  /** A single-use ticket, which adopts the packet. */
   readonly ticket: number;
 }
 
-/** What packets know of one thread's part in a pool. */
+/** The state of one thread's part in a pool that its packets share. */
 export interface PacketSource {
   /** The buffers of the thread. */
   readonly buffers: ThreadBuffers;
   /** The bytes of all buffers. */
-  readonly bytes: Uint8Array;
+  readonly bytes: Uint8Array<SharedArrayBuffer>;
   /** The bytes of a buffer. */
   readonly bufferBytes: number;
-  /** From one buffer to the next, in bytes. */
+  /** The bytes from one buffer to the next. */
   readonly stride: number;
-  /** What the pool is known by. */
+  /** The identity of the pool. */
   readonly pool: number;
   /** Where packets were taken, in a debug mode. */
   readonly leaks: Leaks | undefined;
@@ -55,7 +55,7 @@ export interface PacketSource {
 /** Makes a packet; only {@link Packet} itself can. */
 let make: typeof makePacket;
 
-/** Makes a packet, to which a reference of that kind belongs. */
+/** Makes a packet, which takes over one reference to the buffer. */
 export function makePacket(
   source: PacketSource,
   buffer: number,
@@ -65,7 +65,7 @@ export function makePacket(
   return make(source, buffer, offset, length);
 }
 
-/** The length of a packet that was released, sent or split. */
+/** The length of a packet that was released, detached or split. */
 const GONE = -1;
 
 /**
@@ -131,7 +131,7 @@ export class Packet implements Disposable {
   /**
    * Where in the buffer the packet begins.
    *
-   * @throws {Error} If the packet is gone: released, sent or split.
+   * @throws {ClosedError} If the packet is gone: released, detached or split.
    */
   get offset(): number {
     this.#check("use");
@@ -141,7 +141,7 @@ export class Packet implements Disposable {
   /**
    * The bytes of the packet.
    *
-   * @throws {Error} If the packet is gone: released, sent or split.
+   * @throws {ClosedError} If the packet is gone: released, detached or split.
    */
   get length(): number {
     this.#check("use");
@@ -151,7 +151,7 @@ export class Packet implements Disposable {
   /**
    * Where the packet begins in {@link BufferPool.bytes}.
    *
-   * @throws {Error} If the packet is gone: released, sent or split.
+   * @throws {ClosedError} If the packet is gone: released, detached or split.
    */
   get byteOffset(): number {
     this.#check("use");
@@ -159,25 +159,25 @@ export class Packet implements Disposable {
   }
 
   /**
-   * A view of the packet in the buffer, made anew each time. It must not be used after the packet
+   * A view of the packet in the buffer, a new one at each call. It must not be used after the packet
    * was released, or written to while others have a packet of the same bytes.
    *
-   * @throws {Error} If the packet is gone: released, sent or split.
+   * @throws {ClosedError} If the packet is gone: released, detached or split.
    */
-  get bytes(): Uint8Array {
+  get bytes(): Uint8Array<SharedArrayBuffer> {
     const start = this.byteOffset;
     return this.#source.bytes.subarray(start, start + this.#length);
   }
 
-  /** Whether the packet is gone: released, sent or split. */
+  /** Whether the packet is gone: released, detached or split. */
   get isGone(): boolean {
-    return this.#length === GONE || this.#source.buffers.isDisposed;
+    return this.#length === GONE || this.#source.buffers.isClosed;
   }
 
   /**
    * Makes another packet of the same bytes. Both must be released.
    *
-   * @throws {Error} If the packet is gone: released, sent or split.
+   * @throws {ClosedError} If the packet is gone: released, detached or split.
    */
   clone(): Packet {
     this.#check("clone");
@@ -190,7 +190,7 @@ export class Packet implements Disposable {
    *
    * @param count How many bytes, up to all.
    * @throws {RangeError} If `count` is not a whole number up to the length.
-   * @throws {Error} If the packet is gone: released, sent or split.
+   * @throws {ClosedError} If the packet is gone: released, detached or split.
    */
   advance(count: number): void {
     this.#check("advance");
@@ -206,7 +206,7 @@ export class Packet implements Disposable {
    * start of this one.
    * @returns One packet more than there are offsets.
    * @throws {RangeError} If an offset is not a whole number from the one before to the length.
-   * @throws {Error} If the packet is gone: released, sent or split.
+   * @throws {ClosedError} If the packet is gone: released, detached or split.
    */
   split(offsets: readonly number[]): Packet[] {
     this.#check("split");
@@ -228,35 +228,36 @@ export class Packet implements Disposable {
   }
 
   /**
-   * Sends the packet to another thread, which must receive it. This one is gone then.
+   * Gives the packet away, for another thread to adopt it. This one is gone then.
    *
-   * @returns What to send, by `postMessage` say, and to hand to {@link BufferPool.receive} there.
-   * @throws {Error} If the packet is gone: released, sent or split. Or if too many packets of
-   * buffers that others have, too, are in flight: see `tickets` of {@link BufferPool.create}.
+   * @returns What to send there, for example by `postMessage`, and to pass to {@link BufferPool.adopt}.
+   * @throws {TicketsExhaustedError} If the buffer is shared, and all tickets of this thread are in
+   * flight: see `tickets` of {@link BufferPool.create}.
+   * @throws {ClosedError} If the packet is gone: released, detached or split.
    */
-  send(): DetachedPacket {
-    this.#check("send");
+  detach(): DetachedPacket {
+    this.#check("detach");
     const { pool, buffers } = this.#source;
     const [buffer, offset, length] = [this.#buffer, this.#offset, this.#length];
-    const ticket = buffers.send(buffer, PACKET);
+    const ticket = buffers.detach(buffer, PACKET);
     this.#leave();
-    return { kind: KIND, version: VERSION, pool, buffer, offset, length, ticket };
+    return { kind: KIND, version: LAYOUT_VERSION, pool, buffer, offset, length, ticket };
   }
 
   /**
-   * As {@link Packet.send}, as four words that can travel through a ring.
+   * As {@link Packet.detach}, as four words that can travel through a ring.
    *
-   * @param words Where to write them, for {@link BufferPool.adoptFrom} there.
-   * @param index Where in it to begin.
-   * @throws {TypeError} If `words` is no Int32Array.
+   * @param words The array to write them to, for {@link BufferPool.adoptFrom} there.
+   * @param index The index of the first of them.
+   * @throws {TypeError} If `words` is not an Int32Array.
    * @throws {RangeError} If they do not fit.
-   * @throws {Error} As {@link Packet.send}.
+   * @throws As {@link Packet.detach}.
    */
   detachInto(words: Int32Array, index: number): void {
-    this.#check("send");
-    checkWords("send", words, index);
+    this.#check("detach");
+    checkWords("detach", words, index);
     // Mixed with the pool's identity, so that no other pool takes the words for its own.
-    words[index + 3] = this.#source.buffers.send(this.#buffer, PACKET) ^ this.#source.pool;
+    words[index + 3] = this.#source.buffers.detach(this.#buffer, PACKET) ^ this.#source.pool;
     words[index] = this.#buffer;
     words[index + 1] = this.#offset;
     words[index + 2] = this.#length;
@@ -264,9 +265,9 @@ export class Packet implements Disposable {
   }
 
   /**
-   * Lets go of the bytes. With the last reference, on any thread, the buffer goes back to the pool.
+   * Drops the reference to the buffer. With the last one, on any thread, the buffer returns to the pool.
    *
-   * @throws {Error} If the packet is gone: released, sent or split.
+   * @throws {ClosedError} If the packet is gone: released, detached or split.
    */
   release(): void {
     this.#check("release");
@@ -289,33 +290,34 @@ export class Packet implements Disposable {
   }
 
   #refuse(action: string): never {
-    throw new Error(
+    throw new ClosedError(
       this.#length === GONE
-        ? `Cannot ${action} this packet of buffer ${this.#buffer} as it was released, sent or split before`
+        ? `Cannot ${action} this packet of buffer ${this.#buffer} as it was released, detached or split before`
         : `Cannot ${action} this packet of buffer ${this.#buffer} as its thread has left the pool`,
     );
   }
 }
 
 /**
- * Receives a packet that was sent.
+ * Adopts a packet that was detached.
  *
  * @throws {TypeError} If it is not one of this pool.
- * @throws {Error} If its ticket is not in flight.
+ * @throws {StaleTicketError} If its ticket is not in flight.
  */
-export function receivePacket(source: PacketSource, sent: DetachedPacket): Packet {
-  checkHandle(sent, KIND, VERSION);
-  if (sent.pool !== source.pool) {
+export function adoptPacket(source: PacketSource, detached: DetachedPacket): Packet {
+  checkHandle(detached, KIND);
+  if (detached.pool !== source.pool) {
     throw new TypeError(
-      `Cannot receive packet as it is of another pool: expected pool ${source.pool}, received one of ${
-        describe(sent.pool)
+      `Cannot adopt packet as it is of another pool: expected pool ${source.pool}, received one of ${
+        describe(detached.pool)
       }`,
     );
   }
-  return receiveParts(source, sent.buffer, sent.offset, sent.length, sent.ticket);
+  const { buffer, offset, length, ticket } = detached;
+  return adoptParts(source, buffer, offset, length, ticket);
 }
 
-/** Refuses words that the parts of a packet do not fit into, at an index. */
+/** Throws unless the parts of a packet fit into the words, from an index on. */
 export function checkWords(action: string, words: Int32Array, index: number): void {
   // By its name, since under a checker, or of another realm, it is not of our class.
   if (words?.[Symbol.toStringTag] !== "Int32Array") {
@@ -326,19 +328,19 @@ export function checkWords(action: string, words: Int32Array, index: number): vo
   const last = words.length - PACKET_WORDS;
   if (last < 0) {
     throw new RangeError(
-      `Cannot ${action} packet as 'words' must have ${PACKET_WORDS} at least: received ${words.length}`,
+      `Cannot ${action} packet as 'words' must have at least ${PACKET_WORDS} words: received ${words.length}`,
     );
   }
   checkInteger(`${action} packet`, "index", index, 0, last);
 }
 
 /**
- * Receives a packet by its parts.
+ * Adopts a packet by its parts.
  *
  * @throws {TypeError} If they are not those of a packet.
  * @throws {Error} If its ticket is not in flight.
  */
-export function receiveParts(
+export function adoptParts(
   source: PacketSource,
   buffer: number,
   offset: number,
@@ -349,11 +351,11 @@ export function receiveParts(
   const isStretch = offset >>> 0 === offset && length >>> 0 === length && end <= source.bufferBytes;
   if (!isStretch || (buffer | 0) !== buffer || (ticket | 0) !== ticket) {
     throw new TypeError(
-      `Cannot receive packet as 'buffer', 'offset', 'length' and 'ticket' are not those of one: received ${
+      `Cannot adopt packet as 'buffer', 'offset', 'length' and 'ticket' are not those of a packet: received ${
         [buffer, offset, length, ticket].map(describe).join(", ")
       }`,
     );
   }
-  source.buffers.receive(buffer, ticket, PACKET);
+  source.buffers.adopt(buffer, ticket, PACKET);
   return makePacket(source, buffer, offset, length);
 }

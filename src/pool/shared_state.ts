@@ -7,7 +7,7 @@
 import type { WaiterQueue } from "../sync/waiter_queue.ts";
 import { Batches } from "./batches.ts";
 import { Holds } from "./holds.ts";
-import type { Shape } from "./layout.ts";
+import type { BufferPoolLayout } from "./layout.ts";
 import type { Identity } from "./threads.ts";
 import { Tickets } from "./tickets.ts";
 import { WaitingThreads } from "./waiting_threads.ts";
@@ -34,13 +34,13 @@ export interface SharedState {
 export function openSharedState(
   words: Int32Array,
   queue: WaiterQueue,
-  shape: Shape,
+  layout: BufferPoolLayout,
   identity: Identity,
 ): SharedState {
   const { thread } = identity;
-  const holds = new Holds(words, shape, identity);
-  const batches = new Batches(words, shape, holds);
-  const tickets = new Tickets(words, shape, holds);
+  const holds = new Holds(words, layout, identity);
+  const batches = new Batches(words, layout, holds);
+  const tickets = new Tickets(words, layout, holds);
   const waiting = new WaitingThreads(words, thread);
   return { thread, words, batches, holds, tickets, waiting, queue };
 }

@@ -14,6 +14,8 @@
  * @module
  */
 
+import { ClosedError } from "../memory/errors.ts";
+import { StaleTicketError } from "./errors.ts";
 import type { SharedState } from "./shared_state.ts";
 import { tellKept } from "./threads.ts";
 
@@ -49,7 +51,7 @@ export class ThreadBuffers {
   /** While giving back: the buffers of each batch, and which batches there are. */
   readonly #givenBits: Int32Array;
   readonly #givenBatches: Int32Array;
-  #isDisposed = false;
+  #isClosed = false;
 
   /** Starts with no buffer. */
   constructor(shared: SharedState) {
@@ -63,8 +65,8 @@ export class ThreadBuffers {
   }
 
   /** Whether all buffers were given back. */
-  get isDisposed(): boolean {
-    return this.#isDisposed;
+  get isClosed(): boolean {
+    return this.#isClosed;
   }
 
   /** Whether a buffer is referred to by number. */
@@ -87,7 +89,7 @@ export class ThreadBuffers {
 
   /** Takes a free buffer into use, with a reference by number; -1 if there is none. */
   tryAcquire(): number {
-    if (this.#keptCount === 0 || this.#shared.waiting.mayBeAny) return this.#acquireSlowly();
+    if (this.#keptCount === 0 || this.#shared.waiting.hasWaiterHint) return this.#acquireSlowly();
     const buffer = this.#kept[--this.#keptCount]!;
     this.#references[buffer] = NUMBER;
     return buffer;
@@ -97,7 +99,7 @@ export class ThreadBuffers {
   release(buffer: number, kind: Reference): void {
     if (
       this.#references[buffer] !== kind || this.#keptCount === this.#kept.length ||
-      this.#shared.waiting.mayBeAny
+      this.#shared.waiting.hasWaiterHint
     ) return this.#releaseSlowly(buffer, kind);
     this.#references[buffer] = 0;
     this.#kept[this.#keptCount++] = buffer;
@@ -124,26 +126,26 @@ export class ThreadBuffers {
     this.#references[buffer] = plus(references, buffer, PACKET, 1);
   }
 
-  /** Sends one of the references; returns the ticket that receives it. */
-  send(buffer: number, kind: Reference): number {
-    const references = this.#referencesTo("send", buffer, kind);
+  /** Gives one of the references away; returns the ticket that adopts it. */
+  detach(buffer: number, kind: Reference): number {
+    const references = this.#referencesTo("detach", buffer, kind);
     const keeps = (references & REFERENCES) !== kind;
     const isAlone = !keeps && ((references & SHARED) === 0 || this.#shared.holds.isAlone(buffer));
     const ticket = isAlone
       ? this.#shared.holds.seal(buffer)
-      : this.#shared.tickets.send(buffer, keeps);
+      : this.#shared.tickets.detach(buffer, keeps);
     this.#references[buffer] = keeps ? (references - kind) | SHARED : 0;
     return ticket;
   }
 
-  /** Receives a reference with its ticket. */
-  receive(buffer: number, ticket: number, kind: Reference): void {
-    if (!this.tryReceive(buffer, ticket, kind)) this.#refuseTicket(buffer);
+  /** Adopts a reference by its ticket. */
+  adopt(buffer: number, ticket: number, kind: Reference): void {
+    if (!this.tryAdopt(buffer, ticket, kind)) throw new StaleTicketError(buffer);
   }
 
-  /** Receives a reference with its ticket; says whether that was in flight. */
-  tryReceive(buffer: number, ticket: number, kind: Reference): boolean {
-    if (this.#isDisposed) this.#refuseDisposed("receive");
+  /** Adopts a reference by its ticket; false if that is not in flight. */
+  tryAdopt(buffer: number, ticket: number, kind: Reference): boolean {
+    if (this.#isClosed) throw closedError("adopt a buffer");
     const references = this.#references[buffer];
     if (references === undefined) return false;
     const after = plus(references, buffer, kind, 1);
@@ -151,7 +153,7 @@ export class ThreadBuffers {
       if (!this.#shared.holds.unseal(buffer, ticket)) return false;
       this.#references[buffer] = after;
     } else {
-      if (!this.#shared.tickets.receive(buffer, ticket, references !== 0)) return false;
+      if (!this.#shared.tickets.adopt(buffer, ticket, references !== 0)) return false;
       this.#references[buffer] = after | SHARED;
     }
     return true;
@@ -166,9 +168,9 @@ export class ThreadBuffers {
     const buffer = this.#kept[--this.#keptCount]!;
     this.#shared.holds.offer(buffer);
     // They may have passed over the batch while we were its taker.
-    if (this.#shared.waiting.isAnyOther) this.#serve();
+    if (this.#shared.waiting.hasOtherWaiter) this.#serve();
     // Nobody else would.
-    if (this.#isDisposed) this.flush();
+    if (this.#isClosed) this.returnCached();
     return buffer;
   }
 
@@ -180,17 +182,17 @@ export class ThreadBuffers {
   /** Takes an offered buffer into use; says whether it still was offered. */
   accept(buffer: number): boolean {
     if (!this.#shared.holds.accept(buffer)) return false;
-    if (this.#isDisposed) {
+    if (this.#isClosed) {
       this.#keep(buffer);
-      this.flush();
-      this.#refuseDisposed("acquire a buffer");
+      this.returnCached();
+      throw closedError("acquire a buffer");
     }
     this.#references[buffer] = NUMBER;
     return true;
   }
 
-  /** Gives all kept buffers back; serves who waits with them first. */
-  flush(): void {
+  /** Returns all kept buffers to the pool; waiting threads are served first. */
+  returnCached(): void {
     do {
       this.#giveBack(this.#keptCount);
       // After giving back: pairs with the waiter's look after it has registered.
@@ -198,16 +200,16 @@ export class ThreadBuffers {
     } while (this.#keptCount > 0);
   }
 
-  /** Gives all buffers back, also those in use; serves who waits with them first. */
-  dispose(): void {
-    this.#isDisposed = true;
+  /** Returns all buffers, also those in use; waiting threads are served first. */
+  close(): void {
+    this.#isClosed = true;
     for (let buffer = 0; buffer < this.#references.length; buffer++) {
       const references = this.#references[buffer]!;
       if (references === 0) continue;
       this.#references[buffer] = 0;
-      if ((references & SHARED) === 0 || this.#shared.holds.letGo(buffer)) this.#keep(buffer);
+      if ((references & SHARED) === 0 || this.#shared.holds.dropHold(buffer)) this.#keep(buffer);
     }
-    this.flush();
+    this.returnCached();
   }
 
   /**
@@ -215,23 +217,23 @@ export class ThreadBuffers {
    *
    * @returns How many buffers became free.
    */
-  reclaim(dead: number, reclaimsSent: boolean): number {
+  reclaim(dead: number, reclaimsDetached: boolean): number {
     let count = 0;
     const isHolder = (buffer: number) => this.#references[buffer] !== 0;
-    this.#shared.tickets.reclaim(dead, reclaimsSent, isHolder, (buffer) => {
-      if (isHolder(buffer) || !this.#shared.holds.letGo(buffer)) return;
+    this.#shared.tickets.reclaim(dead, reclaimsDetached, isHolder, (buffer) => {
+      if (isHolder(buffer) || !this.#shared.holds.dropHold(buffer)) return;
       this.#shared.batches.giveBackOne(buffer);
       count++;
     });
     for (let batch = 0; batch < this.#shared.batches.count; batch++) {
-      count += this.#shared.batches.reclaim(batch, dead, reclaimsSent);
+      count += this.#shared.batches.reclaim(batch, dead, reclaimsDetached);
     }
-    this.flush();
+    this.returnCached();
     return count;
   }
 
   #acquireSlowly(): number {
-    if (this.#isDisposed) this.#refuseDisposed("acquire a buffer");
+    if (this.#isClosed) throw closedError("acquire a buffer");
     for (;;) {
       if (this.#keptCount === 0 && !this.#refill(false)) return -1;
       // First those who wait; and others may have passed over a batch while we were its taker.
@@ -250,7 +252,7 @@ export class ThreadBuffers {
       return;
     }
     this.#references[buffer] = 0;
-    if ((references & SHARED) === 0 || this.#shared.holds.letGo(buffer)) this.#keep(buffer);
+    if ((references & SHARED) === 0 || this.#shared.holds.dropHold(buffer)) this.#keep(buffer);
   }
 
   /** Keeps a free buffer, unless somebody waits for it. */
@@ -259,7 +261,7 @@ export class ThreadBuffers {
     if (isTooMuch) this.#giveBack(this.#portion);
     this.#kept[this.#keptCount++] = buffer;
     // After giving back: pairs with the waiter's look after it has registered.
-    if (isTooMuch || this.#shared.waiting.mayBeAny) this.#serve();
+    if (isTooMuch || this.#shared.waiting.hasWaiterHint) this.#serve();
   }
 
   /** Hands buffers to those who wait, while there are both: kept ones, then free ones of the pool. */
@@ -309,23 +311,17 @@ export class ThreadBuffers {
   #referencesTo(action: string, buffer: number, kind: Reference): number {
     const references = this.#references[buffer]!;
     if ((references & bitsOf(kind)) !== 0) return references;
-    if (this.#isDisposed) this.#refuseDisposed(`${action} a buffer`);
+    if (this.#isClosed) throw closedError(`${action} a buffer`);
     throw new Error(
       `Cannot ${action} buffer ${buffer} as this thread ${
         references > 0 ? "has it only as packets" : "does not have it in use"
       }`,
     );
   }
+}
 
-  #refuseTicket(buffer: number): never {
-    throw new Error(
-      `Cannot receive buffer ${buffer} as this ticket is not in flight: it was received before, never sent, or reclaimed, or belongs to another pool`,
-    );
-  }
-
-  #refuseDisposed(action: string): never {
-    throw new Error(`Cannot ${action} as this thread has left the pool`);
-  }
+function closedError(action: string): ClosedError {
+  return new ClosedError(`Cannot ${action} as this thread has left the pool`);
 }
 
 /** The bits that count references of a kind. */

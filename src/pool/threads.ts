@@ -59,7 +59,7 @@ export function becomeThread(
     const identity = tryToBecome(words, thread);
     if (identity !== undefined) return identity;
   }
-  throw new Error(`Cannot attach to the buffer pool as ${threads} threads are, and no more can be`);
+  throw new Error(`Cannot attach to the buffer pool as all ${threads} thread slots are in use`);
 }
 
 function tryToBecome(words: Int32Array, thread: number): Identity | undefined {
@@ -78,7 +78,7 @@ function tryToBecome(words: Int32Array, thread: number): Identity | undefined {
  */
 export function leave(words: Int32Array, thread: number, threads: number): void {
   for (let dead = 0; dead < threads; dead++) {
-    if (dead !== thread) leaveToOthers(words, dead, thread);
+    if (dead !== thread) abandonReclaim(words, dead, thread);
   }
   const generation = (Atomics.load(words, threadLine(thread) + STATE) >>> GENERATION_SHIFT) + 1;
   tellKept(words, thread, 0);
@@ -119,10 +119,9 @@ export function becomeReclaimer(words: Int32Array, dead: number, reclaimer: numb
 }
 
 /**
- * Lets others reclaim a thread that `reclaimer` has not got done with: who has that number next
- * knows nothing of it.
+ * Abandons an unfinished reclaim of `reclaimer`, so that another thread can finish it.
  */
-function leaveToOthers(words: Int32Array, dead: number, reclaimer: number): void {
+function abandonReclaim(words: Int32Array, dead: number, reclaimer: number): void {
   const index = threadLine(dead) + STATE;
   const state = Atomics.load(words, index);
   if ((state & STATE_MASK) !== DYING) return;

@@ -19,18 +19,18 @@
  * @module
  */
 
+import { TicketsExhaustedError } from "./errors.ts";
 import type { Holds } from "./holds.ts";
 import {
+  type BufferPoolLayout,
   FLYING,
   IDLE,
   LANDED,
   LANDING,
   NUMBER_SHIFT,
   PHASE_MASK,
-  placesOf,
   RECEIVER_SHIFT,
   SENDING,
-  type Shape,
   TICKET_WORDS,
 } from "./layout.ts";
 
@@ -62,12 +62,12 @@ export class Tickets {
    * @param words All words of the region.
    * @param holds The holds, as the same thread sees them.
    */
-  constructor(words: Int32Array, shape: Shape, holds: Holds) {
+  constructor(words: Int32Array, layout: BufferPoolLayout, holds: Holds) {
     this.#holds = holds;
     this.#words = words;
-    this.#start = placesOf(shape).tickets;
-    this.#perThread = shape.tickets;
-    this.#count = shape.tickets * shape.threads;
+    this.#start = layout.ticketWords;
+    this.#perThread = layout.tickets;
+    this.#count = layout.tickets * layout.threads;
   }
 
   /**
@@ -77,7 +77,7 @@ export class Tickets {
    * @returns The word that receives it.
    * @throws {Error} If all tickets of this thread are in flight.
    */
-  send(buffer: number, keeps: boolean): number {
+  detach(buffer: number, keeps: boolean): number {
     const ticket = this.#findIdle();
     const index = this.#start + ticket * TICKET_WORDS;
     const number = this.#number;
@@ -95,11 +95,11 @@ export class Tickets {
   /**
    * Receives a buffer.
    *
-   * @param word What {@link Tickets.send} returned.
+   * @param word What {@link Tickets.detach} returned.
    * @param isHolder Whether this thread has the buffer already.
    * @returns Whether the ticket was in flight, for this buffer. If not, nothing has changed.
    */
-  receive(buffer: number, word: number, isHolder: boolean): boolean {
+  adopt(buffer: number, word: number, isHolder: boolean): boolean {
     const ticket = word >>> TICKET_SHIFT;
     if (ticket >= this.#count) return false;
     const index = this.#start + ticket * TICKET_WORDS;
@@ -112,13 +112,13 @@ export class Tickets {
   /**
    * Settles the tickets that a dead thread was about to send or to receive.
    *
-   * @param reclaimsSent Whether to receive, too, what it has sent and nobody has received.
+   * @param reclaimsDetached Whether to receive, too, what it has sent and nobody has received.
    * @param isHolder Whether this thread has a buffer already.
    * @param onReceived Called with each buffer of which this thread got a reference.
    */
   reclaim(
     dead: number,
-    reclaimsSent: boolean,
+    reclaimsDetached: boolean,
     isHolder: (buffer: number) => boolean,
     onReceived: (buffer: number) => void,
   ): void {
@@ -131,7 +131,7 @@ export class Tickets {
       const isSending = phase === SENDING && isSender;
       const isLanded = phase === LANDED && isReceiver;
       const isLeft = phase === LANDING && isReceiver ||
-        phase === FLYING && isSender && reclaimsSent;
+        phase === FLYING && isSender && reclaimsDetached;
       if (!isSending && !isLanded && !isLeft) continue;
       const buffer = this.#words[index + 1]!;
       if (!isLeft && this.#holds.isHolder(dead, buffer)) {
@@ -176,9 +176,7 @@ export class Tickets {
       this.#number = state & NUMBER_BITS;
       return ticket;
     }
-    throw new Error(
-      `Cannot send as ${this.#perThread} packets of buffers that others hold, too, are in flight from this thread: have some received, or create the pool with more 'tickets'`,
-    );
+    throw new TicketsExhaustedError(this.#perThread);
   }
 }
 

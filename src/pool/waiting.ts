@@ -1,31 +1,35 @@
 /**
  * How one thread waits for buffers: in the waiter queue of the pool, whose values are the numbers of
- * buffers, and whose store are the free ones.
+ * buffers, and whose store holds the free ones.
  *
- * A buffer on its way to a waiter is *offered*: its hold says so, and who gets its number accepts it
- * by compareExchange. That fails only if the buffer was taken back meanwhile, while a thread that had died
- * was reclaimed; then the waiter waits on, behind the others.
+ * A buffer on its way to a waiter is *offered*: its hold says so, and the thread that receives its
+ * number accepts it by compareExchange. That fails only if the buffer was reclaimed meanwhile, with a
+ * dead thread; then the waiter continues to wait, behind the others.
+ *
+ * The store is weaker than the contract of stores in `value_store.ts`: threads begin their scans of the
+ * batches at different places, so a take may overlook a buffer. The pool makes up for that, as a thread
+ * that has a buffer serves waiters *in a loop*, until there is neither a waiter nor a free buffer.
  *
  * @module
  */
 
-import { deadlineAfter, remainingMs, type WaitOptions } from "../memory/wait_options.ts";
+import { type AsyncWaitOptions, Deadline, type WaitOptions } from "../memory/wait_options.ts";
 import type { ThreadWaiters } from "../sync/thread_waiters.ts";
 import type { ValueStore } from "../sync/value_store.ts";
 import type { SharedState } from "./shared_state.ts";
 import type { ThreadBuffers } from "./thread_buffers.ts";
 
 /** One thread's waits for buffers. */
-export class PoolWaiting implements Disposable {
+export class PoolWaiting {
   readonly #shared: SharedState;
   readonly #buffers: ThreadBuffers;
-  /** This thread's place in the queue, once it has waited. */
+  /** This thread's part in the waiter queue, once it has waited. */
   #waiters: ThreadWaiters | undefined;
   /** How many tasks of this thread wait. */
   #count = 0;
-  #isDisposed = false;
+  #isClosed = false;
 
-  /** Waits for buffers that this thread then has. */
+  /** Waits for buffers on behalf of the thread that `buffers` belongs to. */
   constructor(shared: SharedState, buffers: ThreadBuffers) {
     this.#shared = shared;
     this.#buffers = buffers;
@@ -37,12 +41,12 @@ export class PoolWaiting implements Disposable {
   }
 
   /** Blocks until there is a buffer; returns -1 if the time is over. */
-  acquire(timeoutMs: number): number {
-    const deadline = deadlineAfter(timeoutMs);
+  acquire(options: WaitOptions | undefined): number {
+    const deadline = new Deadline(options);
     this.#begin();
     try {
       for (;;) {
-        const buffer = this.#join().tryTake(Math.max(0, remainingMs(deadline)));
+        const buffer = this.#join().take({ timeoutMs: deadline.remainingMs });
         if (buffer === undefined) return -1;
         if (this.#buffers.accept(buffer)) return buffer;
       }
@@ -52,15 +56,14 @@ export class PoolWaiting implements Disposable {
   }
 
   /** As {@link PoolWaiting.acquire}, without blocking. */
-  async acquireAsync({ signal, timeoutMs = Infinity }: WaitOptions): Promise<number> {
-    const deadline = deadlineAfter(timeoutMs);
+  async acquireAsync(options: AsyncWaitOptions | undefined): Promise<number> {
+    const deadline = new Deadline(options);
+    const signal = options?.signal;
     this.#begin();
     try {
       for (;;) {
-        const options = { timeoutMs: Math.max(0, remainingMs(deadline)) };
-        const buffer = await this.#join().tryTakeAsync(
-          signal === undefined ? options : { ...options, signal },
-        );
+        const rest = { signal, timeoutMs: deadline.remainingMs };
+        const buffer = await this.#join().takeAsync(rest);
         if (buffer === undefined) return -1;
         if (this.#buffers.accept(buffer)) return buffer;
       }
@@ -69,21 +72,21 @@ export class PoolWaiting implements Disposable {
     }
   }
 
-  /** Stops waiting: who still awaits a buffer gets an error. */
-  [Symbol.dispose](): void {
-    this.#isDisposed = true;
-    this.#waiters?.[Symbol.dispose]();
+  /** Ends all waits of this thread with an error. */
+  close(): void {
+    this.#isClosed = true;
+    this.#waiters?.close();
     if (this.#count > 0) this.#shared.waiting.leave();
   }
 
-  /** Makes it known that this thread waits, so that others do not keep what they release. */
+  /** Announces that this thread waits, so that others do not keep the buffers that they release. */
   #begin(): void {
     if (this.#count++ === 0) this.#shared.waiting.join();
   }
 
-  /** Once this was disposed of, another thread may have our number, and its bit is none of ours. */
+  /** Withdraws that; once this was closed, the bit may belong to another thread. */
   #end(): void {
-    if (--this.#count === 0 && !this.#isDisposed) this.#shared.waiting.leave();
+    if (--this.#count === 0 && !this.#isClosed) this.#shared.waiting.leave();
   }
 
   #join(): ThreadWaiters {
@@ -92,7 +95,7 @@ export class PoolWaiting implements Disposable {
       take: () => this.#buffers.takeOffered(),
       put: (buffer) => this.#buffers.putOffered(buffer),
     };
-    // In the slot of this thread's number, so that who reclaims it knows which to evict.
+    // In the slot of this thread's number, so that a thread that reclaims it knows the slot.
     return this.#waiters = this.#shared.queue.join(store, { slot: this.#shared.thread });
   }
 }

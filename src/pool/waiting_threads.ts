@@ -27,12 +27,12 @@ export class WaitingThreads {
   }
 
   /** Whether a thread seems to wait; a plain look, which may come too early or too late. */
-  get mayBeAny(): boolean {
+  get hasWaiterHint(): boolean {
     return racyLoad(this.#words, WAITING) !== 0;
   }
 
   /** Whether a thread other than this one waits, or is about to. */
-  get isAnyOther(): boolean {
+  get hasOtherWaiter(): boolean {
     return (Atomics.load(this.#words, WAITING) & ~this.#bit) !== 0;
   }
 

@@ -115,8 +115,7 @@ import type { Memory } from "../memory/memory.ts";
 import { isObserved } from "../memory/observer.ts";
 import { randomIdentity } from "../memory/platform.ts";
 import { Region, type RegionHandle } from "../memory/region.ts";
-import type { BufferPool } from "../pool/buffer_pool.ts";
-import { checkPool } from "../pool/options.ts";
+import { type BufferSource, checkPool } from "../pool/buffer_source.ts";
 import { WriteFlusher } from "./flusher.ts";
 import {
   ABANDONED,
@@ -144,7 +143,7 @@ export type FlushQueueHandle = RegionHandle<"busbar.flush_queue">;
 /** Options of {@link FlushQueue.create}. */
 export interface FlushQueueOptions {
   /** Where the writers' buffers come from. */
-  pool: BufferPool;
+  pool: BufferSource;
   /** How many writers there may be at a time, from 1 to 30; 8 by default. */
   writers?: number;
   /**
@@ -205,11 +204,11 @@ const MAX_ID = 2 ** 31 - 1;
  */
 export class FlushQueue {
   readonly #region: Region<"busbar.flush_queue", FlushQueueLayout>;
-  readonly #pool: BufferPool;
+  readonly #pool: BufferSource;
   readonly #layout: FlushQueueLayout;
   readonly #queue: ThreadQueue;
 
-  private constructor(region: Region<"busbar.flush_queue", FlushQueueLayout>, pool: BufferPool) {
+  private constructor(region: Region<"busbar.flush_queue", FlushQueueLayout>, pool: BufferSource) {
     this.#region = region;
     this.#layout = region.layout;
     this.#pool = pool;
@@ -243,7 +242,7 @@ export class FlushQueue {
    * @throws {TypeError} If it is not a handle of a queue of this version, or not of this pool.
    * @throws {ClosedError} If this thread has left the pool.
    */
-  static attach(handle: FlushQueueHandle, pool: BufferPool): FlushQueue {
+  static attach(handle: FlushQueueHandle, pool: BufferSource): FlushQueue {
     checkPool("attach to the flush queue", pool);
     const region = Region.attach(KIND, handle);
     const { layout } = region;
@@ -268,7 +267,7 @@ export class FlushQueue {
   }
 
   /** This thread's part in the pool. */
-  get pool(): BufferPool {
+  get pool(): BufferSource {
     return this.#pool;
   }
 
@@ -370,18 +369,17 @@ export class FlushQueue {
     const { words } = this.#region;
     const { writerCount } = this.#layout;
     const owner = 1 + thread;
-    let bits = 0;
     for (let index = 0; index < writerCount; index++) {
       const at = this.#layout.writer(index) + USE;
       const use = Atomics.load(words, at);
       if ((use & HOLDER_MASK) !== owner) continue;
       // Pairs with the load of the flusher, which frees the place.
-      if (Atomics.compareExchange(words, at, use, use | ABANDONED) === use) bits |= 1 << index;
+      Atomics.compareExchange(words, at, use, use | ABANDONED);
     }
     // Pairs with the compareExchange of the next flusher. Which bits the dead one had taken is not
     // known, so it looks at all writers. So does a living one if a writer died while it closed.
     Atomics.compareExchange(words, FLUSHER, owner, DIED);
-    this.#queue.announceAndWake((1 << writerCount) - 1 | (bits === 0 ? 0 : ABANDONING));
+    this.#queue.announceAndWake((1 << writerCount) - 1 | ABANDONING);
   }
 
   /**

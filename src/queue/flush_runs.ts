@@ -12,7 +12,7 @@
 
 import { assertState } from "../memory/check.ts";
 import { ClosedError } from "../memory/errors.ts";
-import type { BufferPool } from "../pool/buffer_pool.ts";
+import { type BufferSource, NO_BUFFER } from "../pool/buffer_source.ts";
 import { FlusherSeat } from "./flusher_seat.ts";
 import {
   ABANDONING,
@@ -28,7 +28,6 @@ import {
   MARKS,
   MARKS_MASK,
   MARKS_SHIFT,
-  NO_BUFFER,
   RECEIVED,
   RESERVED,
   SEQUENCE_MASK,
@@ -61,7 +60,7 @@ export class FlushRuns {
   readonly #seat: FlusherSeat;
   readonly #words: Int32Array;
   readonly #layout: FlushQueueLayout;
-  readonly #pool: BufferPool;
+  readonly #pool: BufferSource;
   readonly #countsOffset: number;
   /** By writer: the segment that is received next. */
   readonly #sequences: Int32Array;

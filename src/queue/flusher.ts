@@ -13,7 +13,7 @@ import {
   checkWaitOptions,
   type WaitOptions,
 } from "../memory/wait_options.ts";
-import type { BufferPool } from "../pool/buffer_pool.ts";
+import type { BufferSource } from "../pool/buffer_source.ts";
 import type { Packet } from "../pool/packet.ts";
 import { type ByteSink, Drain, type Runs } from "./drain.ts";
 import { FlushRuns } from "./flush_runs.ts";
@@ -102,7 +102,7 @@ import type { ThreadQueue } from "./thread_queue.ts";
  */
 export class WriteFlusher implements Disposable {
   readonly #runs: FlushRuns;
-  readonly #pool: BufferPool;
+  readonly #pool: BufferSource;
   readonly #bytes: Uint8Array<SharedArrayBuffer>;
   readonly #flushed: SleepWord;
   readonly #drain = new Drain();

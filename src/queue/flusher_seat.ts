@@ -8,7 +8,7 @@
  */
 
 import { assertState } from "../memory/check.ts";
-import type { BufferPool } from "../pool/buffer_pool.ts";
+import type { BufferSource } from "../pool/buffer_source.ts";
 import {
   ABANDONED,
   ABANDONING,
@@ -35,7 +35,7 @@ import type { ThreadQueue } from "./thread_queue.ts";
 export class FlusherSeat {
   readonly #words: Int32Array;
   readonly #layout: FlushQueueLayout;
-  readonly #pool: BufferPool;
+  readonly #pool: BufferSource;
   /** Whether the flusher before has died: it may have adopted the buffer that comes next. */
   readonly #followsDead: boolean;
   /** A bit for each writer whose thread has died. */

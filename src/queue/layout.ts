@@ -150,9 +150,6 @@ export const ABORTED: number = -1;
 /** The kind that handles of a shared writer name. */
 export const WRITER_KIND = "busbar.writer";
 
-/** In place of the number of a buffer: none. */
-export const NO_BUFFER: number = -1;
-
 const MAX_BUFFER_BYTES = 2 ** 26;
 const DEFAULT_BYTES_PER_MESSAGE = 32;
 const MIN_DEFAULT_MESSAGES = 16;

@@ -22,7 +22,7 @@ import {
   checkWaitOptions,
   type WaitOptions,
 } from "../memory/wait_options.ts";
-import type { BufferPool } from "../pool/buffer_pool.ts";
+import { type BufferSource, NO_BUFFER } from "../pool/buffer_source.ts";
 import type { Packet } from "../pool/packet.ts";
 import {
   ABORTED,
@@ -35,7 +35,6 @@ import {
   HOLDER_MASK,
   MARKS_MASK,
   MARKS_SHIFT,
-  NO_BUFFER,
   RESERVED,
   SEQUENCE_MASK,
   USE,
@@ -64,7 +63,7 @@ export class LocalWriter extends Writer implements DirtyWriter, RoomMaker {
   /** Whether it has something to publish; maintained by the queue. */
   isDirty = false;
   readonly #queue: ThreadQueue;
-  readonly #pool: BufferPool;
+  readonly #pool: BufferSource;
   readonly #layout: FlushQueueLayout;
   readonly #words: Int32Array;
   readonly #segments: SegmentTable;

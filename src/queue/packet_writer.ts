@@ -12,10 +12,8 @@ import {
   checkWaitOptions,
   type WaitOptions,
 } from "../memory/wait_options.ts";
-import type { BufferPool } from "../pool/buffer_pool.ts";
-import { checkPool } from "../pool/options.ts";
+import { type BufferSource, checkPool, NO_BUFFER } from "../pool/buffer_source.ts";
 import type { Packet } from "../pool/packet.ts";
-import { NO_BUFFER } from "./layout.ts";
 import { OpenReservations } from "./open_reservations.ts";
 import { type RoomMaker, RoomWaiters } from "./room_waiters.ts";
 import {
@@ -48,7 +46,7 @@ const MAX_OPEN = 1022;
  * ```
  */
 export class PacketWriter extends Writer {
-  readonly #pool: BufferPool;
+  readonly #pool: BufferSource;
   readonly #open = new OpenReservations();
   readonly #half: number;
   readonly #waiters: RoomWaiters;
@@ -66,7 +64,7 @@ export class PacketWriter extends Writer {
   #openHere = 0;
   #isClosed = false;
 
-  private constructor(pool: BufferPool) {
+  private constructor(pool: BufferSource) {
     super(pool);
     this.#pool = pool;
     this.#waiters = new RoomWaiters(pool);
@@ -80,7 +78,7 @@ export class PacketWriter extends Writer {
    * @throws {TypeError} If it is not a pool.
    * @throws {ClosedError} If this thread has left it.
    */
-  static create(pool: BufferPool): PacketWriter {
+  static create(pool: BufferSource): PacketWriter {
     checkPool("create writer", pool);
     return new PacketWriter(pool);
   }

@@ -16,7 +16,7 @@ import {
   Deadline,
   type WaitOptions,
 } from "../memory/wait_options.ts";
-import type { BufferPool } from "../pool/buffer_pool.ts";
+import { type BufferSource, NO_BUFFER } from "../pool/buffer_source.ts";
 import type { Packet } from "../pool/packet.ts";
 import {
   ABORTED,
@@ -28,7 +28,6 @@ import {
   type FlushQueueLayout,
   HOLDER_MASK,
   IDENTITY,
-  NO_BUFFER,
   RESERVED,
   SEGMENTS,
   SEQUENCE_MASK,
@@ -61,7 +60,7 @@ export class SharedWriter extends Writer implements DirtyWriter {
   /** Whether it has something to publish; maintained by the queue. */
   isDirty = false;
   readonly #queue: ThreadQueue;
-  readonly #pool: BufferPool;
+  readonly #pool: BufferSource;
   readonly #layout: FlushQueueLayout;
   readonly #words: Int32Array;
   readonly #base: number;

@@ -8,7 +8,7 @@
  */
 
 import type { Memory } from "../memory/memory.ts";
-import type { BufferPool } from "../pool/buffer_pool.ts";
+import type { BufferSource } from "../pool/buffer_source.ts";
 import { FLUSHED, type FlushQueueLayout, SLEEPING } from "./layout.ts";
 
 /** A writer of this thread, as the queue sees it. */
@@ -30,13 +30,13 @@ export class ThreadQueue {
   /** What is where in them. */
   readonly layout: FlushQueueLayout;
   /** This thread's part in the pool. */
-  readonly pool: BufferPool;
+  readonly pool: BufferSource;
   readonly #dirty: DirtyWriter[] = [];
   /** How many rows of the list are in use. */
   #dirtyCount = 0;
 
   /** Opens a queue for the thread that `pool` belongs to. */
-  constructor(memory: Memory, words: Int32Array, layout: FlushQueueLayout, pool: BufferPool) {
+  constructor(memory: Memory, words: Int32Array, layout: FlushQueueLayout, pool: BufferSource) {
     this.memory = memory;
     this.words = words;
     this.layout = layout;

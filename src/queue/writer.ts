@@ -18,7 +18,7 @@ import { checkBytes, checkInteger, describe } from "../memory/check.ts";
 import { ClosedError } from "../memory/errors.ts";
 import type { Handle } from "../memory/handle.ts";
 import type { AsyncWaitOptions, UntimedWaitOptions, WaitOptions } from "../memory/wait_options.ts";
-import type { BufferPool } from "../pool/buffer_pool.ts";
+import type { BufferSource } from "../pool/buffer_source.ts";
 import type { Packet } from "../pool/packet.ts";
 import { Reservation } from "./reservation.ts";
 
@@ -83,7 +83,7 @@ export abstract class Writer implements Disposable {
    *
    * @ignore
    */
-  constructor(pool: BufferPool) {
+  constructor(pool: BufferSource) {
     this.bytes = pool.bytes;
     this.maxMessageBytes = pool.bufferBytes;
   }
