@@ -24,14 +24,14 @@ Without FILE, the Deno executable is streamed.
 A text file is streamed line by line, any other in records of 1 KiB.
 
   --ring BYTES     the size of the ring, a power of two from 64 bytes to 1 GiB
-                   (default 1 MiB); 64K, 1M and 1G may be written
+                   (default 1 MiB); 64K, 1M and 1G are accepted
   --record BYTES   streams in records of this size, text too
   --pace on|off    on (default): the writer waits for the slowest worker
-                   off: it never waits; a worker that is overrun loses data, and says so
+                   off: it never waits; a worker that is overrun loses data, and reports it
   --json           prints the summary as one line of JSON
   -h, --help       prints this
 
-The exit code is 0 if the hash was verified, or with --pace off the loss reported; otherwise 1.`;
+The exit code is 0 if the hash was verified, or the loss reported with --pace off; otherwise 1.`;
 
 /**
  * Runs the command.

@@ -4,7 +4,7 @@
  *
  * Control block (64-bit words, each on a cache line of its own):
  *
- *     word 0  | 1 if the stream has ended | stored by the writer, who then wakes the workers
+ *     word 0  | 1 if the stream has ended | stored by the writer, which then wakes the workers
  *     word 8  | position of worker 0      | stored by that worker, which then notifies
  *     word 16 | position of worker 1      |
  *       ...
@@ -21,6 +21,7 @@ import type { Broadcast, BroadcastWriter } from "../../broadcast/mod.ts";
 export const STOPPED = Number.MAX_SAFE_INTEGER;
 
 const END = 0;
+/** The word with the position of a worker. */
 const wordOf = (worker: number) => 8 * (1 + worker);
 
 /** A frame is at most this much longer than its payload: by its header and alignment. */
@@ -31,7 +32,6 @@ export class WriterPace {
   /** The control block, for the workers. */
   readonly control: BigInt64Array<SharedArrayBuffer>;
   readonly #writer: BroadcastWriter;
-  /** The word of each worker. */
   readonly #words: readonly number[];
   /** How far the writer may be ahead of the slowest worker. */
   readonly #windowBytes: number;
@@ -67,7 +67,7 @@ export class WriterPace {
     this.#writer.heartbeat(); // wakes the workers that sleep
   }
 
-  /** Blocks until the worker with this word has reached `target`; returns its position. */
+  /** Blocks until the worker's position, in this word, has reached `target`; returns it. */
   #waitUntil(word: number, target: number): number {
     for (;;) {
       // Pairs with the worker's store: it has read everything before this position.

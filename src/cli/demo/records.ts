@@ -9,7 +9,7 @@ import type { FrameOptions } from "../../broadcast/mod.ts";
 /** What is used of an open file. */
 export type Source = Pick<Deno.FsFile, "readSync" | "seekSync">;
 
-/** The bytes of one message, valid until the next is taken, and what to tell the ring of them. */
+/** The bytes of a message, valid until the next is taken, and the flags of its frame. */
 export interface Message {
   readonly bytes: Uint8Array;
   readonly frame: FrameOptions | undefined; // undefined for a whole record
@@ -27,7 +27,7 @@ export class RecordReader {
   readonly totals = { kind: "text", bytes: 0, records: 0, messages: 0 };
   readonly #source: Source;
   readonly #block = new Uint8Array(BLOCK_BYTES);
-  /** Where the bytes that were read end in the block. */
+  /** The end of the bytes in the block. */
   #end = 0;
   #isLastBlock = false;
   /** The length of a record; undefined for lines. */
@@ -44,7 +44,7 @@ export class RecordReader {
     this.#recordBytes = recordBytes ?? (isBinary ? BINARY_RECORD_BYTES : undefined);
   }
 
-  /** Takes message after message; a record longer than `maxBytes` goes in several. */
+  /** Iterates over the messages; a record longer than `maxBytes` is split into several. */
   *take(maxBytes: number): Generator<Message> {
     const length = Math.min(maxBytes, MAX_MESSAGE_BYTES);
     while (this.#end > 0) {
@@ -61,7 +61,7 @@ export class RecordReader {
     }
   }
 
-  /** Moves the bytes at `from` to the beginning, and reads on behind them. */
+  /** Moves the bytes from `from` on to the beginning, and fills the block behind them. */
   #readBlock(from: number): void {
     this.#block.copyWithin(0, from, this.#end);
     this.#end -= from;
@@ -71,7 +71,7 @@ export class RecordReader {
     this.#isLastBlock = read === 0;
   }
 
-  /** Where the record ends that goes on at `from`; undefined if behind this block. */
+  /** The end of the record that continues at `from`; undefined if it is beyond this block. */
   #endOfRecord(from: number): number | undefined {
     const end = this.#recordBytes === undefined
       ? this.#block.indexOf(NEWLINE, from) + 1 || Infinity

@@ -13,10 +13,13 @@ import { summarize, type Summary } from "./summary.ts";
 import { type TaskName, TASKS } from "./tasks.ts";
 import type { Order, Report } from "./worker.ts";
 
-/** How to stream a source: over how large a ring, in which records, and whether paced. */
+/** Options of {@link stream}. */
 export interface StreamOptions {
+  /** The capacity of the ring. */
   readonly ringBytes: number;
+  /** The length of a record; by default, records are lines of text or 1 KiB of binary data. */
   readonly recordBytes?: number | undefined;
+  /** Whether the writer waits for the slowest worker. */
   readonly paced: boolean;
 }
 
@@ -48,7 +51,7 @@ export async function stream(
     const order: Order = { task, broadcast: broadcast.handle, control: pace.control, worker };
     return cleanup.use(startWorker(workerUrl, order));
   });
-  cleanup.defer(() => pace.end()); // runs first: only a worker that is awake can be terminated
+  cleanup.defer(() => pace.end()); // runs first, as a worker must be awake to be terminated
   await Promise.all(workers.map(({ ready }) => ready));
 
   const start = performance.now();

@@ -28,7 +28,7 @@ export interface Outcome {
   readonly sha256: string;
 }
 
-/** An outcome, what the workers lost, and the judgement on it. */
+/** An outcome with the reports of the workers, and whether they are right. */
 export type Summary = ReturnType<typeof summarize>;
 type WorkerSummary = Report & { readonly lostBytes: number };
 
@@ -43,7 +43,7 @@ export function summarize(outcome: Outcome, reports: readonly Report[]) {
     workers,
     /** Whether the hash worker came to the same hash. */
     verified: workers.some(({ result }) => result.task === "hash" && result.sha256 === sha256),
-    /** What must not happen, but did. */
+    /** What went wrong; empty if the outcome is as it must be. */
     faults: workers.flatMap((worker) => faultOf(worker, outcome) ?? []),
   };
 }
@@ -53,7 +53,7 @@ function faultOf({ result, lostBytes, overruns }: WorkerSummary, outcome: Outcom
   if (lostBytes !== 0) {
     if (outcome.paced) return `the ${task} worker lost data though the writer waited for it`;
     if (lostBytes < 0) return `the ${task} worker received more than was sent`;
-    if (overruns === 0) return `the ${task} worker lost data and was not told`;
+    if (overruns === 0) return `the ${task} worker lost data without being overrun`;
   } else if (task === "hash" && result.sha256 !== outcome.sha256) {
     return `the hash worker came to ${result.sha256}, ` +
       `but the SHA-256 of the file is ${outcome.sha256}`;

@@ -5,13 +5,13 @@
  */
 
 import { createHash } from "node:crypto";
-import type { FrameCursor } from "../../broadcast/mod.ts";
+import type { BroadcastReader } from "../../broadcast/mod.ts";
 
 /** Computes something from a stream of messages. */
 export interface Task {
-  /** Takes the message that a reader has come to. */
-  take(reader: FrameCursor): void;
-  /** The result, once the stream is over. */
+  /** Processes the current message of `reader`. */
+  take(reader: BroadcastReader): void;
+  /** The result at the end of the stream. */
   result(): TaskResult;
 }
 
@@ -25,8 +25,8 @@ type ByteCount = { readonly value: string; readonly count: number };
 /** The name of a task. */
 export type TaskName = TaskResult["task"];
 
-/** Begins a task, by name. */
-export const TASKS: Record<TaskName, () => Task> = {
+/** Creates a task, by name. */
+export const TASKS: Readonly<Record<TaskName, () => Task>> = {
   count: countRecords,
   hash: computeHash,
   bytes: countBytes,
@@ -55,7 +55,7 @@ function computeHash(): Task {
 function countBytes(): Task {
   const counts = new Float64Array(256);
   return {
-    take({ bytes, offset, length }) { // what message() returns, without creating a view
+    take({ bytes, offset, length }) { // like message(), but without creating a view
       for (let i = offset; i < offset + length; i++) counts[bytes[i]!]!++;
     },
     result() {

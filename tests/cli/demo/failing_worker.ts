@@ -4,15 +4,14 @@
  * @module
  */
 
-import { TASKS } from "../../../src/cli/demo/tasks.ts";
+import { type Task, TASKS } from "../../../src/cli/demo/tasks.ts";
 import "../../../src/cli/demo/worker.ts";
 
-TASKS.hash = () => {
-  let messages = 0;
-  return {
-    take() {
-      if (++messages === 100) throw new Error("failed on purpose");
-    },
-    result: () => ({ task: "hash", sha256: "" }),
-  };
+let messages = 0;
+const failing: Task = {
+  take() {
+    if (++messages === 100) throw new Error("failed on purpose");
+  },
+  result: () => ({ task: "hash", sha256: "" }),
 };
+Object.assign(TASKS, { hash: () => failing });

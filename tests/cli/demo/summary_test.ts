@@ -56,7 +56,7 @@ Deno.test("summary finds fault with loss where the writer waits", () => {
 
 Deno.test("summary finds fault with silent loss, and with more than was sent", () => {
   const silent = summarize(outcome(false), reports({ ...lost, overruns: 0 }, "xyz"));
-  assertEquals(silent.faults, ["the hash worker lost data and was not told"]);
+  assertEquals(silent.faults, ["the hash worker lost data without being overrun"]);
   const more = summarize(outcome(false), reports({ bytes: 4000, overruns: 1 }, "xyz"));
   assertEquals(more.faults, ["the hash worker received more than was sent"]);
 });
