@@ -1,5 +1,5 @@
 /**
- * An output that keeps what is written to it.
+ * An output that keeps the text that is written to it.
  *
  * @module
  */
@@ -7,11 +7,11 @@
 import { stripVTControlCharacters } from "node:util";
 import type { Output } from "../../src/cli/mod.ts";
 
-/** An output that keeps what is written to it, without styles. */
+/** An output that keeps the text that is written to it, without styles. */
 export class RecordingOutput implements Output {
-  /** What was written as a result. */
+  /** The results. */
   readonly results: string[] = [];
-  /** What was written as an error. */
+  /** The errors. */
   readonly errors: string[] = [];
 
   log(text: string): void {

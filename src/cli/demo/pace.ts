@@ -60,7 +60,7 @@ export class WriterPace {
     this.#limit = Math.min(...positions) + this.#windowBytes;
   }
 
-  /** Publishes what was written, and ends the stream. */
+  /** Publishes the remaining messages, and ends the stream. */
   end(): void {
     this.#writer.publish();
     Atomics.store(this.control, END, 1n); // pairs with the worker's load before it polls

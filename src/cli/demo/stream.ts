@@ -27,7 +27,7 @@ export interface StreamOptions {
 const PUBLISH_BYTES = 32 * 1024;
 
 /**
- * Streams a source over one ring to three workers, and verifies what they received.
+ * Streams a source over one ring to three workers, and verifies the data that they received.
  *
  * @throws {CommandError} If the source is empty, or a worker fails.
  */

@@ -15,7 +15,7 @@ import {
 } from "../output.ts";
 import type { Report } from "./worker.ts";
 
-/** What the writer knows at the end; `sha256` was computed from the source directly. */
+/** The writer's view of the stream; `sha256` was computed from the source directly. */
 export interface Outcome {
   readonly source: string;
   readonly kind: string;
@@ -32,7 +32,7 @@ export interface Outcome {
 export type Summary = ReturnType<typeof summarize>;
 type WorkerSummary = Report & { readonly lostBytes: number };
 
-/** Compares what the workers report with what the writer knows. */
+/** Compares the reports of the workers with the outcome. */
 export function summarize(outcome: Outcome, reports: readonly Report[]) {
   const { bytes, records, seconds, sha256 } = outcome;
   const workers = reports.map((report) => ({ ...report, lostBytes: bytes - report.bytes }));

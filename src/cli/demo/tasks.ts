@@ -1,5 +1,5 @@
 /**
- * The tasks of the workers: what they compute from the messages.
+ * The tasks of the workers: counting records, hashing, and counting bytes.
  *
  * @module
  */

@@ -25,7 +25,7 @@ export interface Report {
   readonly result: TaskResult;
 }
 
-declare const self: Worker; // the other end of what the main thread calls a Worker
+declare const self: Worker; // this worker's global scope: the other end of the main thread's Worker
 
 /** Posts `"ready"` and then the report, or the error that prevented either. */
 self.onmessage = ({ data: { task, broadcast, control, worker } }: MessageEvent<Order>) => {

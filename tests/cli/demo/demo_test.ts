@@ -75,7 +75,8 @@ workerTest("demo rejects a file that Deno was not permitted to read", async () =
   const { code, errors } = await runDemo("/");
   assertEquals(
     errors,
-    `Cannot stream '/' as it cannot be read: Requires read access to "/", run again with the --allow-read flag`,
+    `Cannot stream '/' as it cannot be read: Requires read access to "/", ` +
+      "run again with the --allow-read flag",
   );
   assertEquals(code, 1);
 });

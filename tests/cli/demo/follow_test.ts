@@ -29,7 +29,7 @@ Deno.test("follow takes every message up to the end of the stream", () => {
   });
 });
 
-Deno.test("follow goes on with what is retained after an overrun, and ends", () => {
+Deno.test("follow goes on with the retained messages after an overrun, and ends", () => {
   const { pace, writer, follow } = createStream(1024);
   for (let i = 0; i < 1000; i++) writer.send(new Uint8Array(16));
   pace.end();

@@ -44,7 +44,7 @@ Deno.test("options take sizes with units", () => {
   assertEquals(ring("1G"), 2 ** 30);
 });
 
-Deno.test("options that are invalid are rejected, with what was expected", () => {
+Deno.test("options that are invalid are rejected, and the error names the expected value", () => {
   const rejected: [string[], string][] = [
     [["--rign", "1M"], "Unknown option '--rign'"],
     [["--ring"], "--ring"],

@@ -13,7 +13,7 @@ Deno.test("pace tells its workers when the stream has ended", () => {
   assertEquals(worker.hasEnded(), true);
 });
 
-Deno.test("pace publishes what was written before the end, and wakes readers that sleep", () => {
+Deno.test("pace publishes the last messages before the end, and wakes readers that sleep", () => {
   const broadcast = Broadcast.create({ capacityBytes: 1024 });
   using writer = broadcast.writer();
   const reader = broadcast.reader();
@@ -52,7 +52,7 @@ Deno.test("pace does not wait for a worker that has stopped", () => {
 });
 
 Deno.test("pace never lets the writer overrun a worker, and never waits without need", () => {
-  // Whatever the ring, where it begins and how long messages are; the worker reads one message
+  // For any ring, start position and message lengths. The worker reads one message
   // whenever the writer would have to wait, so a wait without need would never end.
   const ring = fc.record({
     capacityBytes: fc.constantFrom(64, 128, 1024, 4096),
