@@ -22,7 +22,7 @@ const FRAMES = 1_000_000;
 const FRAME_BYTES = 16;
 const ROUNDS = 15;
 const HEAP_FRAMES = 10_000_000;
-const SIZE = { bufferSize: 16 * 1024, batchCount: 4 };
+const SIZE = { bufferBytes: 16 * 1024, batchCount: 4 };
 
 /** What the native library takes for a frame, a packet included. */
 const NATIVE_NANOSECONDS = 31;
@@ -98,14 +98,14 @@ class Packets implements Way {
 /** Copies into an array, and does nothing else. */
 class Copies implements Way {
   readonly name = "no more than the copy";
-  readonly #bytes = new Uint8Array(new SharedArrayBuffer(SIZE.bufferSize));
+  readonly #bytes = new Uint8Array(new SharedArrayBuffer(SIZE.bufferBytes));
 
   run(frames: number): void {
     const bytes = this.#bytes;
     const words = wordsOf(bytes);
     let sum = 0;
     for (let i = 0; i < frames; i++) {
-      const at = i * FRAME_BYTES & (SIZE.bufferSize - 1);
+      const at = i * FRAME_BYTES & (SIZE.bufferBytes - 1);
       copyMessage(words, at);
       sum += bytes[at]!;
     }

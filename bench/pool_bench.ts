@@ -23,11 +23,11 @@ import { Crew, type Duty } from "./crew.ts";
 import { RoundTripGroup, RoundTrips } from "./round_trips.ts";
 import { useArrays, useBuffers } from "./pool_worker.ts";
 
-const BUFFER_SIZE = 1033;
+const BUFFER_BYTES = 1033;
 /** Operations of a run. */
 const COUNT = 200_000;
 
-const SIZE = { bufferSize: BUFFER_SIZE, batchCount: 16 };
+const SIZE = { bufferBytes: BUFFER_BYTES, batchCount: 16 };
 const pool = BufferPool.create(SIZE);
 const other = BufferPool.attach(pool.handle);
 const { bytes } = pool;
@@ -77,8 +77,8 @@ const byPacket = here("acquire, make a packet, release it", (count) => {
 const sentByNumber = here("send, receive, by number", (count) => {
   const buffer = pool.acquire();
   for (let i = 0; i < count; i += 2) {
-    other.receiveBuffer(buffer, pool.sendBuffer(buffer));
-    pool.receiveBuffer(buffer, other.sendBuffer(buffer));
+    other.adoptBuffer(buffer, pool.detachBuffer(buffer));
+    pool.adoptBuffer(buffer, other.detachBuffer(buffer));
   }
   pool.release(buffer);
 });
@@ -86,10 +86,10 @@ const sentByNumber = here("send, receive, by number", (count) => {
 const sentByWords = here("send a packet as words, receive it", (count) => {
   let packet = pool.packet(pool.acquire());
   for (let i = 0; i < count; i += 2) {
-    packet.sendInto(words, 0);
-    packet = other.receiveFrom(words, 0);
-    packet.sendInto(words, 0);
-    packet = pool.receiveFrom(words, 0);
+    packet.detachInto(words, 0);
+    packet = other.adoptFrom(words, 0);
+    packet.detachInto(words, 0);
+    packet = pool.adoptFrom(words, 0);
   }
   packet.release();
 });
@@ -100,7 +100,7 @@ const groups: Group[] = [
     ways: [
       byNumber,
       byPacket,
-      here("new Uint8Array(1033)", (count) => useArrays(BUFFER_SIZE, count, 1)),
+      here("new Uint8Array(1033)", (count) => useArrays(BUFFER_BYTES, count, 1)),
     ],
     note: "in Rust: acquire and release 12.7, malloc and free 23",
   },
@@ -109,8 +109,8 @@ const groups: Group[] = [
     ways: [
       here("16 buffers", (count) => useBuffers(pool, count, 16)),
       here("200 buffers: refills and spills", (count) => useBuffers(pool, count, 200)),
-      here("16 arrays", (count) => useArrays(BUFFER_SIZE, count, 16)),
-      here("200 arrays", (count) => useArrays(BUFFER_SIZE, count, 200)),
+      here("16 arrays", (count) => useArrays(BUFFER_BYTES, count, 16)),
+      here("200 arrays", (count) => useArrays(BUFFER_BYTES, count, 200)),
     ],
   },
   {
@@ -131,7 +131,7 @@ const groups: Group[] = [
       twoThreads("1 buffer at a time", 1),
       twoThreads("50 buffers at a time: refills and spills", 50),
       onWorkers("1 array at a time", () => {
-        const argument = { byteLength: BUFFER_SIZE, count: COUNT, held: 1 };
+        const argument = { byteLength: BUFFER_BYTES, count: COUNT, held: 1 };
         return [{ name: "arrays", argument }, { name: "arrays", argument }];
       }),
     ],
@@ -140,7 +140,11 @@ const groups: Group[] = [
 
 const handOver = new RoundTripGroup("there and back, each woken, after 0.2 ms of rest", [
   new RoundTrips("the only buffer, released and acquired", "pool", () => {
-    using pool = BufferPool.create({ bufferSize: BUFFER_SIZE, batchCount: 1, batchSize: 1 });
+    using pool = BufferPool.create({
+      bufferBytes: BUFFER_BYTES,
+      batchCount: 1,
+      buffersPerBatch: 1,
+    });
     return [pool.handle, undefined];
   }),
   new RoundTrips("an array of 1033 bytes, transferred", "transfer", ports),

@@ -63,7 +63,7 @@ export function buffers({ pool, count, held, meeting }: Job): () => void {
   return () => {
     meet();
     useBuffers(attached, count, held);
-    attached.flush(); // else the other one might wait for what is kept here
+    attached.returnCached(); // else the other one might wait for what is kept here
   };
 }
 

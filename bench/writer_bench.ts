@@ -29,7 +29,7 @@ const ROUNDS = 15;
 /** For how many messages the growth of the heap is measured. */
 const HEAP_MESSAGES = 10_000_000;
 
-const SIZE = { bufferSize: 16 * 1024, batchCount: 16, batchSize: 16 };
+const SIZE = { bufferBytes: 16 * 1024, batchCount: 16, buffersPerBatch: 16 };
 
 /** Workers that meet at a control block. */
 abstract class Way {
@@ -104,7 +104,7 @@ class Queue extends Way {
     const pool = BufferPool.create(SIZE);
     const queue = FlushQueue.create({ pool });
     const shared = isShared ? queue.writer({ isShared }).handle : undefined;
-    pool.flush();
+    pool.returnCached();
     const job = { control, pool: pool.handle, queue: queue.handle, shared, each, usesSet };
     startWorker({ end: writers === 0 ? "both" : "flusher", ...job, messages: MESSAGES });
     for (let i = 0; i < writers; i++) {

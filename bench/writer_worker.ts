@@ -117,7 +117,7 @@ function openWriter({ pool, queue, shared }: QueueEnd): Writer {
 function write(writer: Writer, words: Int32Array, from: number, to: number): void {
   for (let i = from; i < to; i++) {
     payload[0] = i;
-    const at = writer.reserve(MESSAGE_BYTES);
+    const at = writer.claim(MESSAGE_BYTES);
     copyMessage(payload, words, at);
     writer.commit(at);
   }
@@ -127,7 +127,7 @@ function write(writer: Writer, words: Int32Array, from: number, to: number): voi
 function writeBySet(writer: Writer, from: number, to: number): void {
   for (let i = from; i < to; i++) {
     payload[0] = i;
-    const at = writer.reserve(MESSAGE_BYTES);
+    const at = writer.claim(MESSAGE_BYTES);
     writer.bytes.set(payloadBytes, at);
     writer.commit(at);
   }
@@ -145,7 +145,7 @@ const run = {
       untilRound(control, round);
       for (let i = 0; i < messages; i += each) {
         write(writer, words, i, Math.min(i + each, messages));
-        writer.flush();
+        writer.publish();
       }
       noteHeap(control, round);
     }
@@ -187,7 +187,7 @@ const run = {
       for (let i = 0; i < messages; i += each) {
         if (usesSet) writeBySet(writer, i, i + each);
         else write(writer, words, i, i + each);
-        writer.flush();
+        writer.publish();
         while (flusher.poll()) {
           while (flusher.next()) sum = (sum + sumOf(words, flusher.offset, flusher.length)) | 0;
         }

@@ -31,13 +31,13 @@ Deno.test("dotnet/corefx#3364, vs-threading#252: readers behind a writer enter w
     const controller = new AbortController();
     const writing = how === "try"
       ? undefined
-      : writer!.tryWriteAsync(how === "time" ? { timeoutMs: 10 } : { signal: controller.signal });
+      : writer!.writeAsync(how === "time" ? { timeoutMs: 10 } : { signal: controller.signal });
     const reading = reader!.readAsync();
     if (how === "abort") {
       await pause();
       controller.abort("enough");
     }
-    if (how === "try") assertEquals(writer!.tryWrite(5), undefined);
+    if (how === "try") assertEquals(writer!.write({ timeoutMs: 5 }), undefined);
     assertEquals(await writing?.catch(() => undefined), undefined);
     (await reading).release();
   }
@@ -69,7 +69,7 @@ Deno.test("shuttle#167, asyncio#270: a wake-up of a waiter that is cancelled goe
   const mutex = Mutex.create();
   const lock = RwLock.create();
   const semaphore = Semaphore.create({ permits: 0 });
-  const pool = BufferPool.create({ bufferSize: 8, batchCount: 1, batchSize: 1 });
+  const pool = BufferPool.create({ bufferBytes: 8, batchCount: 1, buffersPerBatch: 1 });
   const other = BufferPool.attach(pool.handle);
   const queue = WaiterQueue.create();
   const free: number[] = [];
@@ -123,7 +123,7 @@ Deno.test("redisson#7206: waiters that give up are counted once", async () => {
   const [a, b] = [semaphore.acquire(), semaphore.acquire()];
   const waits = Array.from(
     { length: 20 },
-    (_, i) => semaphore.tryAcquireAsync(1, { timeoutMs: i % 3 }),
+    (_, i) => semaphore.acquireAsync(1, { timeoutMs: i % 3 }),
   );
   const got = await Promise.all(waits);
   assertEquals(got.every((guard) => guard === undefined), true);
@@ -145,7 +145,7 @@ Deno.test("e2b#3629: an abort between the look and the sleep is not missed", asy
 });
 
 function stage() {
-  const pool = BufferPool.create({ bufferSize: 2, batchCount: 1, batchSize: 1 });
+  const pool = BufferPool.create({ bufferBytes: 2, batchCount: 1, buffersPerBatch: 1 });
   const stream = new FrameDecoderStream(pool, lengthPrefixed({ prefixBytes: 1 }));
   const writer = stream.writable.getWriter();
   writer.closed.catch(() => {});
@@ -201,7 +201,7 @@ Deno.test("whatwg/streams#656: an abort while a close is pending rejects closed,
 Deno.test("tokio#3389, parking_lot#27: a second read of a thread that blocks passes the writer", async () => {
   const lock = RwLock.create();
   using _first = lock.read();
-  const writing = RwLock.attach(lock.handle).tryWriteAsync({ timeoutMs: 30 });
+  const writing = RwLock.attach(lock.handle).writeAsync({ timeoutMs: 30 });
   await pause();
   lock.read().release();
   assertEquals(await writing, undefined);

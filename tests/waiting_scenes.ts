@@ -47,7 +47,7 @@ function isDefault(options: WaitOptions | null): boolean {
 }
 
 function emptyPool() {
-  const pool = BufferPool.create({ bufferSize: 8, batchCount: 1, batchSize: 1 });
+  const pool = BufferPool.create({ bufferBytes: 8, batchCount: 1, buffersPerBatch: 1 });
   return { pool, busy: pool.acquire() };
 }
 
@@ -56,21 +56,21 @@ function writing(make: (pool: BufferPool) => Writer): Scene {
   const writer = make(pool);
   return {
     blocking: {
-      reserve: () => writer.reserve(8),
-      send: () => writer.send(bytes),
-      message: () => writer.message(8),
+      reserve: () => writer.claim(8),
+      send: () => writer.append(bytes),
+      message: () => writer.claimMessage(8),
     },
     timed: {
-      reserve: (timeoutMs) => writer.reserve(8, timeoutMs),
-      send: (timeoutMs) => writer.send(bytes, timeoutMs),
+      reserve: (timeoutMs) => writer.claim(8, timeoutMs),
+      send: (timeoutMs) => writer.append(bytes, timeoutMs),
     },
     awaiting: {
-      reserveAsync: (options) => writer.reserveAsync(8, options),
-      sendAsync: (options) => writer.sendAsync(bytes, options),
-      messageAsync: (options) => writer.messageAsync(8, options),
+      claimAsync: (options) => writer.claimAsync(8, options),
+      sendAsync: (options) => writer.appendAsync(bytes, options),
+      claimMessageAsync: (options) => writer.claimMessageAsync(8, options),
     },
     provide: () => pool.release(busy),
-    checkUnchanged: () => assertEquals([writer.openCount, writer.tryReserve(8)], [0, -1]),
+    checkUnchanged: () => assertEquals([writer.openCount, writer.tryClaim(8)], [0, -1]),
   };
 }
 
@@ -81,8 +81,8 @@ export const scenes: Record<string, () => Scene> = {
     const guard = Mutex.attach(mutex.handle).lock();
     return {
       blocking: { lock: () => mutex.lock() },
-      timed: { tryLock: (timeoutMs) => mutex.tryLock(timeoutMs) },
-      awaiting: { tryLockAsync: (options) => mutex.tryLockAsync(options) },
+      timed: { tryLock: (timeoutMs) => mutex.lock({ timeoutMs: timeoutMs }) },
+      awaiting: { tryLockAsync: (options) => mutex.lockAsync(options) },
       provide: () => guard.release(),
       checkUnchanged: () => assertEquals(mutex.tryLock(), undefined),
     };
@@ -92,8 +92,8 @@ export const scenes: Record<string, () => Scene> = {
     const guard = RwLock.attach(lock.handle).write();
     return {
       blocking: { read: () => lock.read() },
-      timed: { tryRead: (timeoutMs) => lock.tryRead(timeoutMs) },
-      awaiting: { tryReadAsync: (options) => lock.tryReadAsync(options) },
+      timed: { tryRead: (timeoutMs) => lock.read({ timeoutMs: timeoutMs }) },
+      awaiting: { tryReadAsync: (options) => lock.readAsync(options) },
       provide: () => guard.release(),
       checkUnchanged: () => assertEquals([lock.readers, lock.isWriting], [0, true]),
     };
@@ -104,8 +104,8 @@ export const scenes: Record<string, () => Scene> = {
     const guard = RwLock.attach(lock.handle).read();
     return {
       blocking: { write: () => lock.write() },
-      timed: { tryWrite: (timeoutMs) => lock.tryWrite(timeoutMs) },
-      awaiting: { tryWriteAsync: (options) => lock.tryWriteAsync(options) },
+      timed: { tryWrite: (timeoutMs) => lock.write({ timeoutMs: timeoutMs }) },
+      awaiting: { tryWriteAsync: (options) => lock.writeAsync(options) },
       provide: () => guard.release(),
       // No mark of a writer keeps readers out.
       checkUnchanged: () => third.tryRead()!.release(),
@@ -115,8 +115,8 @@ export const scenes: Record<string, () => Scene> = {
     const semaphore = Semaphore.create({ permits: 1 });
     return {
       blocking: { acquire: () => semaphore.acquire(2) },
-      timed: { tryAcquire: (timeoutMs) => semaphore.tryAcquire(2, timeoutMs) },
-      awaiting: { tryAcquireAsync: (options) => semaphore.tryAcquireAsync(2, options) },
+      timed: { tryAcquire: (timeoutMs) => semaphore.acquire(2, { timeoutMs: timeoutMs }) },
+      awaiting: { tryAcquireAsync: (options) => semaphore.acquireAsync(2, options) },
       provide: () => semaphore.release(),
       checkUnchanged: () => assertEquals([semaphore.permits, semaphore.waiters], [1, 0]),
     };
@@ -125,10 +125,10 @@ export const scenes: Record<string, () => Scene> = {
     const parker = Parker.create();
     return {
       blocking: { park: () => parker.park() },
-      timed: { park: (timeoutMs) => parker.park(timeoutMs) },
+      timed: { park: (timeoutMs) => parker.park({ timeoutMs: timeoutMs }) },
       awaiting: { parkAsync: (options) => parker.parkAsync(options) },
       provide: () => parker.unpark(),
-      checkUnchanged: () => assertEquals(parker.park(0), false),
+      checkUnchanged: () => assertEquals(parker.park({ timeoutMs: 0 }), false),
     };
   },
   EventCount() {
@@ -163,8 +163,8 @@ export const scenes: Record<string, () => Scene> = {
     const [waiters, others] = [queue.join(store), queue.join(store)];
     return {
       blocking: { take: () => waiters.take() },
-      timed: { tryTake: (timeoutMs) => waiters.tryTake(timeoutMs) },
-      awaiting: { tryTakeAsync: (options) => waiters.tryTakeAsync(options) },
+      timed: { tryTake: (timeoutMs) => waiters.take({ timeoutMs: timeoutMs }) },
+      awaiting: { tryTakeAsync: (options) => waiters.takeAsync(options) },
       provide: () => others.release(3),
       checkUnchanged: () => assertEquals([queue.waiting, waiters.waiting], [0, 0]),
     };
@@ -184,23 +184,23 @@ export const scenes: Record<string, () => Scene> = {
     writing((pool) => FlushQueue.create({ pool }).writer({ isShared: true })),
   "a writer without a queue": () => writing(createWriter),
   WriteFlusher() {
-    const pool = BufferPool.create({ bufferSize: 8, batchCount: 2 });
+    const pool = BufferPool.create({ bufferBytes: 8, batchCount: 2 });
     const queue = FlushQueue.create({ pool });
     const [writer, flusher] = [queue.writer(), queue.flusher()];
     const visit = () => {};
     return {
-      blocking: { wait: () => flusher.wait(), flush: () => flusher.flush(visit) },
+      blocking: { wait: () => flusher.wait(), flush: () => flusher.drain(visit) },
       timed: {
         wait: (timeoutMs) => flusher.wait(timeoutMs),
-        flush: (timeoutMs) => flusher.flush(visit, timeoutMs),
+        flush: (timeoutMs) => flusher.drain(visit, timeoutMs),
       },
       awaiting: {
         waitAsync: (options) => flusher.waitAsync(options),
-        flushAsync: (options) => flusher.flushAsync(visit, options),
+        drainAsync: (options) => flusher.drainAsync(visit, options),
       },
       provide() {
-        writer.send(bytes);
-        writer.flush();
+        writer.append(bytes);
+        writer.publish();
       },
       checkUnchanged: () => assertEquals(flusher.poll(), false),
     };
@@ -217,7 +217,7 @@ export const scenes: Record<string, () => Scene> = {
     };
   },
   FrameDecoder() {
-    const pool = BufferPool.create({ bufferSize: 8, batchCount: 1, batchSize: 1 });
+    const pool = BufferPool.create({ bufferBytes: 8, batchCount: 1, buffersPerBatch: 1 });
     const decoder = new FrameDecoder(pool, lengthPrefixed({ prefixBytes: 1 }));
     decoder.nextBuffer();
     decoder.stage(new Uint8Array([2, 1, 1, 5, 9, 9, 9, 9]));

@@ -1,6 +1,6 @@
 import { BufferPool, FlushQueue } from "@busbar/busbar";
 
-const pool = BufferPool.create({ bufferSize: 4096, batchCount: 16, batchSize: 4 });
+const pool = BufferPool.create({ bufferBytes: 4096, batchCount: 16, buffersPerBatch: 4 });
 const queue = FlushQueue.create({ pool });
 
 const workers = ["red", "blue"].map((name) => {
@@ -11,9 +11,9 @@ const workers = ["red", "blue"].map((name) => {
 
 const flusher = queue.flusher();
 for (let received = 0; received < 6;) {
-  await flusher.flushAsync((run) => { // waits until a worker flushes
+  await flusher.drainAsync((run) => { // waits until a worker flushes
     received += run.messageCount;
-    const lines = new TextDecoder().decode(run.take().slice()); // a copy of shared bytes
+    const lines = new TextDecoder().decode(run.view().slice()); // a copy of shared bytes
     console.log(lines.trimEnd());
   });
 }

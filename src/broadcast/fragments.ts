@@ -16,13 +16,13 @@ import { type BroadcastReader, jumpsOf } from "./reader.ts";
 export interface FragmentOptions {
   /** A number of the user's, from 0 to 2^32 - 1, which each frame gets; 0 by default. */
   userValue?: number;
-  /** The most bytes of a frame; {@link BroadcastWriter.largestMessage} by default. */
+  /** The most bytes of a frame; {@link BroadcastWriter.maxMessageBytes} by default. */
   fragmentBytes?: number;
 }
 
 /** What takes frames. */
 interface FrameWriter {
-  readonly largestMessage: number;
+  readonly maxMessageBytes: number;
   append(payload: Uint8Array, options: FrameOptions): void;
 }
 
@@ -34,9 +34,9 @@ export function appendFragments(
 ): void {
   checkBytes("append", "message", message);
   checkOptions("append", options);
-  const { largestMessage } = writer;
-  const { userValue = 0, fragmentBytes = largestMessage } = options;
-  checkInteger("append", "fragmentBytes", fragmentBytes, 1, largestMessage);
+  const { maxMessageBytes } = writer;
+  const { userValue = 0, fragmentBytes = maxMessageBytes } = options;
+  checkInteger("append", "fragmentBytes", fragmentBytes, 1, maxMessageBytes);
   let from = 0;
   do {
     const end = Math.min(from + fragmentBytes, message.length);

@@ -49,7 +49,7 @@ export function frameByteLength(payloadLength: number): number {
  * So the length of any frame, padding too, fits its 28 bits in the largest ring; the padding before
  * a long message wastes less than a quarter; and frame and padding together take up to half.
  */
-export function largestMessage(capacityBytes: number): number {
+export function maxMessageBytes(capacityBytes: number): number {
   return capacityBytes / 4 - FRAME_HEADER_BYTES;
 }
 

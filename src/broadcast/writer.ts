@@ -17,8 +17,8 @@ import {
   frameByteLength,
   frameFlags,
   type FrameOptions,
-  largestMessage,
   LENGTH_MASK,
+  maxMessageBytes,
 } from "./frame.ts";
 import { lastPosition } from "./layout.ts";
 import { Publication } from "./publication.ts";
@@ -113,7 +113,7 @@ export class BroadcastWriter implements Disposable {
     const seat = options.takeOver === true ? takeOver(ring) : succeed(ring);
     this.#ring = ring;
     this.#frames = ring.frames;
-    this.#largest = largestMessage(ring.capacityBytes);
+    this.#largest = maxMessageBytes(ring.capacityBytes);
     this.#writer = seat.writer;
     this.#track = new Track(ring, seat);
     this.#payloads = new CopyIn(ring);
@@ -130,7 +130,7 @@ export class BroadcastWriter implements Disposable {
   }
 
   /** The bytes of the longest message that goes in one frame. */
-  get largestMessage(): number {
+  get maxMessageBytes(): number {
     return this.#largest;
   }
 
@@ -144,7 +144,7 @@ export class BroadcastWriter implements Disposable {
    *
    * @returns Where in {@link BroadcastWriter.bytes} the payload goes; a multiple of 8.
    * @throws {RangeError} If `length` is not a whole number up to
-   * {@link BroadcastWriter.largestMessage}, or a user value does not fit 32 bits.
+   * {@link BroadcastWriter.maxMessageBytes}, or a user value does not fit 32 bits.
    * @throws {Error} If a message is claimed already, the writer was disposed of, or another has
    * taken over.
    */
@@ -242,7 +242,7 @@ export class BroadcastWriter implements Disposable {
    * the ring becomes so in parts.
    *
    * @throws {RangeError} If `fragmentBytes` is not a whole number from 1 to
-   * {@link BroadcastWriter.largestMessage}.
+   * {@link BroadcastWriter.maxMessageBytes}.
    * @throws As {@link BroadcastWriter.claim}.
    */
   appendFragments(message: Uint8Array, options: FragmentOptions = {}): void {

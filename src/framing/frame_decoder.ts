@@ -38,7 +38,7 @@ export interface FrameDecoderOptions {
  * import { BufferPool, FrameDecoder, lengthPrefixed } from "@busbar/busbar";
  * import { assertEquals } from "@std/assert";
  *
- * using pool = BufferPool.create({ bufferSize: 1024, batchCount: 2 });
+ * using pool = BufferPool.create({ bufferBytes: 1024, batchCount: 2 });
  * using decoder = new FrameDecoder(pool, lengthPrefixed({ prefixBytes: 1 }));
  * const seen: number[][] = [];
  * for (const chunk of [[1, 7, 3, 8], [9, 10, 0]]) {
@@ -94,10 +94,15 @@ export class FrameDecoder implements Disposable {
         `Cannot create frame decoder as 'framing' must be a Framing: received ${describe(framing)}`,
       );
     }
-    checkInteger("create frame decoder", "pool.bufferSize", pool.bufferSize, framing.overheadBytes);
+    checkInteger(
+      "create frame decoder",
+      "pool.bufferBytes",
+      pool.bufferBytes,
+      framing.overheadBytes,
+    );
     this.#framer = new Framer(pool, { yields: true });
     this.#bytes = pool.bytes;
-    this.#scanner = framing.scanner(pool.bufferSize);
+    this.#scanner = framing.scanner(pool.bufferBytes);
     this.#resynchronises = malformed === "resynchronise";
     this.#onMalformed = onMalformed;
   }

@@ -43,7 +43,7 @@ interface Chunk {
  * import { BufferPool, delimited, FrameDecoderStream } from "@busbar/busbar";
  * import { assertEquals } from "@std/assert";
  *
- * using pool = BufferPool.create({ bufferSize: 1024, batchCount: 2 });
+ * using pool = BufferPool.create({ bufferBytes: 1024, batchCount: 2 });
  * const lines: string[] = [];
  * const packets = new Blob(["one\ntw", "o\n"]).stream()
  *   .pipeThrough(new FrameDecoderStream(pool, delimited({ maxLength: 100 })));

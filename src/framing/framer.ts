@@ -48,7 +48,7 @@ export interface FramerOptions {
  * import { BufferPool, Framer } from "@busbar/busbar";
  * import { assertEquals } from "@std/assert";
  *
- * using pool = BufferPool.create({ bufferSize: 1024, batchCount: 2 });
+ * using pool = BufferPool.create({ bufferBytes: 1024, batchCount: 2 });
  * using framer = new Framer(pool);
  * framer.nextBuffer();
  *
@@ -63,7 +63,7 @@ export interface FramerOptions {
  * ```ts
  * import { BufferPool, Framer } from "@busbar/busbar";
  *
- * using pool = BufferPool.create({ bufferSize: 1024, batchCount: 2 });
+ * using pool = BufferPool.create({ bufferBytes: 1024, batchCount: 2 });
  * using framer = new Framer(pool);
  * let sum = 0;
  * for (let i = 0; i < 1000; i++) {
@@ -301,7 +301,7 @@ export class Framer implements Disposable {
     this.#spilled = undefined;
     this.#start = begin;
     this.#end = begin + carried;
-    this.#limit = begin + this.#pool.bufferSize;
+    this.#limit = begin + this.#pool.bufferBytes;
     return true;
   }
 
@@ -328,9 +328,9 @@ export class Framer implements Disposable {
     if (this.#isDisposed) {
       throw new Error("Cannot go on to the next buffer as the framer was disposed of");
     }
-    if (this.unfinishedLength > 0 && this.unfinishedLength === this.#pool.bufferSize) {
+    if (this.unfinishedLength > 0 && this.unfinishedLength === this.#pool.bufferBytes) {
       throw new RangeError(
-        `Cannot go on to the next buffer as the unfinished frame fills one: a frame must fit ${this.#pool.bufferSize} bytes`,
+        `Cannot go on to the next buffer as the unfinished frame fills one: a frame must fit ${this.#pool.bufferBytes} bytes`,
       );
     }
   }

@@ -7,13 +7,12 @@
  * @module
  */
 
-import { checkHandle, type Handle } from "./handle.ts";
+import { checkHandle, type Handle, LAYOUT_VERSION } from "./handle.ts";
 import { checkInteger, checkOptions, checkPowerOfTwo, describe } from "./check.ts";
 import { alignUp, CACHE_LINE_BYTES } from "./layout.ts";
 import { beginSpeculation, endSpeculation } from "./observer.ts";
 
 const KIND = "busbar.memory";
-const VERSION = 1;
 
 /** Opens a {@link Memory} in another thread. */
 export interface MemoryHandle extends Handle {
@@ -76,7 +75,7 @@ export class Memory {
    * @throws {TypeError} If it is not a handle of a memory.
    */
   static attach(handle: MemoryHandle): Memory {
-    checkHandle(handle, KIND, VERSION);
+    checkHandle(handle, KIND);
     // The class is not asked with `instanceof`, which fails across realms.
     if (Object.prototype.toString.call(handle.buffer) !== "[object SharedArrayBuffer]") {
       throw new TypeError(
@@ -90,7 +89,7 @@ export class Memory {
 
   /** A plain object that survives structured clone and opens this memory in another thread. */
   get handle(): MemoryHandle {
-    return { kind: KIND, version: VERSION, buffer: this.#buffer };
+    return { kind: KIND, version: LAYOUT_VERSION, buffer: this.#buffer };
   }
 
   /** The bytes. */

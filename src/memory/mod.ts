@@ -4,6 +4,7 @@
  * @module
  */
 
+export { ClosedError, ReclaimedError } from "./errors.ts";
 export type { Handle } from "./handle.ts";
 export { Memory, type MemoryHandle, type MemoryOptions } from "./memory.ts";
 export type { Observer } from "./observer.ts";

@@ -1,18 +1,20 @@
 /**
- * A region: the piece of a memory that one shared thing lies in, and the doors to it.
+ * A region: the piece of a memory that one shared thing lies in.
  *
  *     word 0 | magic | version | the thing's own words ...
  *
- * Magic and version are written once, before the region is handed to anybody.
+ * Magic and version are written once, before the region is handed to another thread. Each shared
+ * thing describes itself by a {@link RegionKind}, whose {@link Layout} is read from the region's
+ * header, and validated, on every attach.
  *
  * @module
  */
 
-import { checkHandle, checkWord, type Handle } from "./handle.ts";
 import { describe } from "./check.ts";
+import { checkHandle, checkWord, type Handle, LAYOUT_VERSION } from "./handle.ts";
 import { CACHE_LINE_BYTES } from "./layout.ts";
 import { Memory, type MemoryHandle } from "./memory.ts";
-import { label } from "./observer.ts";
+import { isObserved, label } from "./observer.ts";
 
 /** Opens a shared thing that lies in a region of a {@link Memory}. */
 export interface RegionHandle<Kind extends string = string> extends Handle {
@@ -24,91 +26,121 @@ export interface RegionHandle<Kind extends string = string> extends Handle {
   readonly byteOffset: number;
 }
 
-/** By what the regions of one kind are known. */
-export interface RegionKind<Kind extends string> {
-  /** The kind that handles name, as `busbar.mutex`. */
+/** The name of a word for reports, its index in the region, and how many words have it; 1 if left out. */
+export type Label = readonly [name: string, index: number, words?: number];
+
+/** What is where in one region. */
+export interface Layout {
+  /** The size of the region. */
+  readonly byteLength: number;
+  /** Names the words; called only if an observer watches. */
+  labels(): Iterable<Label>;
+}
+
+/** One kind of shared thing. */
+export interface RegionKind<Kind extends string, Shape extends Layout = Layout> {
+  /** The kind that handles name, such as `busbar.mutex`. */
   readonly kind: Kind;
-  /** The version of the layout. */
-  readonly version: number;
-  /** What the first word holds. */
+  /** The content of the first word: four letters. */
   readonly magic: number;
+  /** The size of the smallest region. */
+  readonly minBytes: number;
+  /**
+   * Reads the layout of a region.
+   *
+   * @param words The first {@link RegionKind.minBytes} of the region.
+   * @throws {TypeError} If no region has such a layout.
+   */
+  read(words: Int32Array): Shape;
 }
 
 /** The first word that belongs to the thing itself. */
 export const FIRST_WORD = 2;
 
 const MAGIC = 0;
-const LAYOUT_VERSION = 1;
-/** What a region is aligned to. */
+const VERSION = 1;
+/** The alignment of a region. */
 const ALIGNMENT = CACHE_LINE_BYTES;
 
+/** The kind of a thing that fits one cache line, with names for its words. */
+export function cacheLineKind<Kind extends string>(
+  kind: Kind,
+  magic: number,
+  words: Readonly<Record<string, number>>,
+): RegionKind<Kind> {
+  const layout: Layout = { byteLength: CACHE_LINE_BYTES, labels: () => Object.entries(words) };
+  return { kind, magic, minBytes: CACHE_LINE_BYTES, read: () => layout };
+}
+
 /** The piece of a memory that one shared thing lies in. */
-export class Region<Kind extends string> {
+export class Region<Kind extends string, Shape extends Layout = Layout> {
   /** The memory. */
   readonly memory: Memory;
   /** Where in the memory the region begins. */
   readonly byteOffset: number;
   /** The words of the region. */
-  readonly words: Int32Array;
-  readonly #kind: RegionKind<Kind>;
+  readonly words: Int32Array<SharedArrayBuffer>;
+  /** What is where in it. */
+  readonly layout: Shape;
+  readonly #kind: Kind;
 
-  private constructor(
-    kind: RegionKind<Kind>,
-    memory: Memory,
-    byteOffset: number,
-    byteLength: number,
-  ) {
+  private constructor(kind: Kind, memory: Memory, byteOffset: number, layout: Shape) {
     this.#kind = kind;
     this.memory = memory;
     this.byteOffset = byteOffset;
-    this.words = new Int32Array(memory.buffer, byteOffset, byteLength / 4);
-    this.label("magic", MAGIC);
-    this.label("version", LAYOUT_VERSION);
+    this.layout = layout;
+    this.words = new Int32Array(memory.buffer, byteOffset, layout.byteLength / 4);
+    if (isObserved()) this.#labelAll();
   }
 
   /**
-   * Takes a new region, zero but for magic and version.
+   * Allocates a new region, all zero except magic and version.
    *
-   * @param memory Where to take it from; a memory of its own if undefined.
-   * @throws {TypeError} If `memory` is none.
+   * @param memory The memory to allocate it in; a new one if undefined.
+   * @throws {TypeError} If `memory` is not a Memory.
    * @throws {RangeError} If the memory has not enough free bytes.
    */
-  static create<Kind extends string>(
-    kind: RegionKind<Kind>,
-    byteLength: number,
+  static create<Kind extends string, Shape extends Layout>(
+    { kind, magic }: RegionKind<Kind, Shape>,
+    layout: Shape,
     memory: Memory | undefined,
-  ): Region<Kind> {
+  ): Region<Kind, Shape> {
+    const { byteLength } = layout;
     memory ??= Memory.create({ byteLength });
     if (typeof memory?.allocate !== "function") {
       throw new TypeError(
-        `Cannot create '${kind.kind}' as 'memory' must be a Memory: received ${describe(memory)}`,
+        `Cannot create '${kind}' as 'memory' must be a Memory: received ${describe(memory)}`,
       );
     }
     const byteOffset = memory.allocate(byteLength, ALIGNMENT);
-    const region = new Region(kind, memory, byteOffset, byteLength);
-    region.words[MAGIC] = kind.magic;
-    region.words[LAYOUT_VERSION] = kind.version;
+    const region = new Region(kind, memory, byteOffset, layout);
+    region.words[MAGIC] = magic;
+    region.words[VERSION] = LAYOUT_VERSION;
     return region;
   }
 
-  /**
-   * Opens a region that another thread took.
-   *
-   * @param byteLength The size; given the region's first bytes, where it depends on what they say.
-   * @param leastBytes How many bytes every region of the kind has at least.
-   * @throws {TypeError} If it is not a handle of this kind and version, or nothing of the kind lies
-   * where it says.
-   */
-  static attach<Kind extends string>(
+  /** As {@link Region.create}, of a kind whose regions are all alike. */
+  static createLine<Kind extends string>(
     kind: RegionKind<Kind>,
-    handle: RegionHandle<Kind>,
-    leastBytes: number,
-    byteLength: (words: Int32Array) => number = () => leastBytes,
+    memory: Memory | undefined,
   ): Region<Kind> {
-    checkHandle(handle, kind.kind, kind.version);
+    return Region.create(kind, kind.read(new Int32Array()), memory);
+  }
+
+  /**
+   * Opens a region that another thread created.
+   *
+   * @throws {TypeError} If it is not a handle of this kind and version, or no such region lies where
+   * it says.
+   */
+  static attach<Kind extends string, Shape extends Layout>(
+    { kind, magic, minBytes, read }: RegionKind<Kind, Shape>,
+    handle: RegionHandle<Kind>,
+  ): Region<Kind, Shape> {
+    checkHandle(handle, kind);
     const memory = Memory.attach(handle.memory);
     const { byteOffset } = handle;
-    const last = memory.byteLength - leastBytes;
+    const last = memory.byteLength - minBytes;
     if (
       !Number.isSafeInteger(byteOffset) || byteOffset < 0 || byteOffset > last ||
       byteOffset % ALIGNMENT !== 0
@@ -119,28 +151,34 @@ export class Region<Kind extends string> {
         }`,
       );
     }
-    const words = new Int32Array(memory.buffer, byteOffset, leastBytes / 4);
-    checkWord(kind.kind, "magic", words[MAGIC]!, kind.magic);
-    checkWord(kind.kind, "layout version", words[LAYOUT_VERSION]!, kind.version);
-    const size = byteLength(words);
+    const words = new Int32Array(memory.buffer, byteOffset, minBytes / 4);
+    checkWord(kind, "magic", words[MAGIC]!, magic);
+    checkWord(kind, "layout version", words[VERSION]!, LAYOUT_VERSION);
+    const layout = read(words);
     const found = memory.byteLength - byteOffset;
-    if (!(size >= leastBytes && size <= found)) {
+    if (!(layout.byteLength >= minBytes && layout.byteLength <= found)) {
       throw new TypeError(
-        `Cannot attach as '${kind.kind}' of ${size} bytes does not fit: found ${found} bytes`,
+        `Cannot attach as '${kind}' of ${layout.byteLength} bytes does not fit: found ${found} bytes`,
       );
     }
-    return new Region(kind, memory, byteOffset, size);
+    return new Region(kind, memory, byteOffset, layout);
   }
 
   /** A plain object that survives structured clone and opens this region in another thread. */
   get handle(): RegionHandle<Kind> {
-    const { kind, version } = this.#kind;
-    return { kind, version, memory: this.memory.handle, byteOffset: this.byteOffset };
+    const { memory, byteOffset } = this;
+    return { kind: this.#kind, version: LAYOUT_VERSION, memory: memory.handle, byteOffset };
   }
 
-  /** Names a word, or several, for an observer's reports. */
-  label(name: string, index: number, words = 1): void {
-    const thing = this.#kind.kind.replace("busbar.", "");
+  /** Names the words for an observer's reports. */
+  #labelAll(): void {
+    this.#label(["magic", MAGIC]);
+    this.#label(["version", VERSION]);
+    for (const word of this.layout.labels()) this.#label(word);
+  }
+
+  #label([name, index, words = 1]: Label): void {
+    const thing = this.#kind.replace("busbar.", "");
     label(this.memory.buffer, this.byteOffset + index * 4, words * 4, `${thing}.${name}`);
   }
 }

@@ -97,11 +97,11 @@ export class SleepWord {
    * @throws {TypeError} If the platform forbids this thread to block.
    */
   sleepUntil(attempt: Attempt, options: WaitOptions | undefined, giveUp?: () => void): boolean {
-    checkWaitOptions(options);
-    const deadline = new Deadline(options);
-    if (this.isAwaited) this.notify();
     let hasSucceeded = false;
     try {
+      checkWaitOptions(options);
+      const deadline = new Deadline(options);
+      if (this.isAwaited) this.notify();
       for (;;) {
         const value = attempt();
         if (value === undefined) return hasSucceeded = true;
@@ -125,14 +125,14 @@ export class SleepWord {
     options: AsyncWaitOptions | undefined,
     giveUp?: () => void,
   ): Promise<boolean> {
-    checkAsyncWaitOptions(options);
-    const signal = options?.signal;
-    const deadline = new Deadline(options);
     const aborted = deferred();
     const onAbort = () => aborted.resolve();
+    const signal = options?.signal;
     let hasSucceeded = false;
     let allowExit: (() => void) | undefined;
     try {
+      checkAsyncWaitOptions(options);
+      const deadline = new Deadline(options);
       for (;;) {
         const value = attempt();
         if (value === undefined) return hasSucceeded = true;

@@ -47,11 +47,11 @@ export class Batches {
    */
   constructor(words: Int32Array, shape: Shape, holds: Holds) {
     this.count = shape.batchCount;
-    this.size = shape.batchSize;
+    this.size = shape.buffersPerBatch;
     this.#words = words;
     this.#holds = holds;
     this.#start = placesOf(shape).batches;
-    this.#all = (1 << shape.batchSize) - 1;
+    this.#all = (1 << shape.buffersPerBatch) - 1;
     this.#taker = (holds.thread + 1) << TAKER_SHIFT;
     // Threads begin apart, so as to meet seldom.
     this.#next = Math.floor(shape.batchCount * holds.thread / shape.threads);

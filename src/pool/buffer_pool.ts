@@ -84,12 +84,12 @@ import {
 } from "./options.ts";
 import {
   checkWords,
+  type DetachedPacket,
   makePacket,
   type Packet,
   type PacketSource,
   receivePacket,
   receiveParts,
-  type SentPacket,
 } from "./packet.ts";
 import { openSharedState, type SharedState } from "./shared_state.ts";
 import { NUMBER, ThreadBuffers } from "./thread_buffers.ts";
@@ -106,12 +106,12 @@ import { becomeReclaimer, becomeThread, keptOf, leave } from "./threads.ts";
  * import { BufferPool } from "@busbar/busbar";
  * import { assertEquals } from "@std/assert";
  *
- * using pool = BufferPool.create({ bufferSize: 1024, batchCount: 16 });
+ * using pool = BufferPool.create({ bufferBytes: 1024, batchCount: 16 });
  * // worker.postMessage(pool.handle), and there: BufferPool.attach(handle)
  *
  * const buffer = pool.acquire(); // blocks while there is none
  * const offset = pool.offsetOf(buffer);
- * pool.bytes.fill(7, offset, offset + pool.bufferSize);
+ * pool.bytes.fill(7, offset, offset + pool.bufferBytes);
  * pool.release(buffer);
  * assertEquals(pool.usage().inUse, 0);
  * ```
@@ -121,7 +121,7 @@ import { becomeReclaimer, becomeThread, keptOf, leave } from "./threads.ts";
  * import { BufferPool } from "@busbar/busbar";
  * import { assertEquals } from "@std/assert";
  *
- * using pool = BufferPool.create({ bufferSize: 64, batchCount: 1, batchSize: 1 });
+ * using pool = BufferPool.create({ bufferBytes: 64, batchCount: 1, buffersPerBatch: 1 });
  * const only = pool.tryAcquire();
  * assertEquals(pool.tryAcquire(), -1);
  *
@@ -136,15 +136,15 @@ export class BufferPool implements Disposable {
   /** Where in the memory the pool begins. */
   readonly byteOffset: number;
   /** The bytes of a buffer. */
-  readonly bufferSize: number;
+  readonly bufferBytes: number;
   /** The number of batches. */
   readonly batchCount: number;
   /** The buffers of a batch. */
-  readonly batchSize: number;
+  readonly buffersPerBatch: number;
   /** How many threads can be attached at a time. */
   readonly threads: number;
   /** How many buffers there are. */
-  readonly totalBufferCount: number;
+  readonly bufferCount: number;
   /** A random number by which the pool is known among others. */
   readonly identity: number;
   /** The number of this thread among those attached, from 0. */
@@ -172,11 +172,11 @@ export class BufferPool implements Disposable {
     const { data, stride, byteLength } = placesOf(shape);
     this.memory = memory;
     this.byteOffset = byteOffset;
-    this.bufferSize = shape.bufferSize;
+    this.bufferBytes = shape.bufferBytes;
     this.batchCount = shape.batchCount;
-    this.batchSize = shape.batchSize;
+    this.buffersPerBatch = shape.buffersPerBatch;
     this.threads = shape.threads;
-    this.totalBufferCount = shape.batchCount * shape.batchSize;
+    this.bufferCount = shape.batchCount * shape.buffersPerBatch;
     this.identity = shape.identity;
     this.bytes = new Uint8Array(memory.buffer, byteOffset + data * 4, byteLength - data * 4);
     this.#region = region;
@@ -192,7 +192,7 @@ export class BufferPool implements Disposable {
     this.#source = {
       buffers: this.#buffers,
       bytes: this.bytes,
-      bufferSize: shape.bufferSize,
+      bufferBytes: shape.bufferBytes,
       stride,
       pool: shape.identity,
       leaks: this.#leaks,
@@ -350,7 +350,7 @@ export class BufferPool implements Disposable {
    * @throws {Error} If the buffer is not in use here, or this was disposed of; or if this thread,
    * or others, have it, too, and all tickets for those are in flight.
    */
-  sendBuffer(buffer: number): number {
+  detachBuffer(buffer: number): number {
     const ticket = this.#buffers.send(buffer, NUMBER);
     if (this.#leaks !== undefined) this.#unwatch(buffer);
     return ticket;
@@ -360,22 +360,22 @@ export class BufferPool implements Disposable {
    * Takes a reference over that another thread has sent.
    *
    * @param buffer The number of the buffer.
-   * @param ticket What {@link BufferPool.sendBuffer} has returned there.
+   * @param ticket What {@link BufferPool.detachBuffer} has returned there.
    * @throws {Error} If that ticket is not in flight: it was received before, never sent, or
    * reclaimed. Or if this was disposed of.
    */
-  receiveBuffer(buffer: number, ticket: number): void {
+  adoptBuffer(buffer: number, ticket: number): void {
     this.#buffers.receive(buffer, ticket, NUMBER);
     this.#watch(buffer);
   }
 
   /**
-   * As {@link BufferPool.receiveBuffer}, for a ticket that another may have received.
+   * As {@link BufferPool.adoptBuffer}, for a ticket that another may have received.
    *
    * @returns Whether the ticket was in flight, and the reference is this thread's now.
    * @throws {Error} If this was disposed of.
    */
-  tryReceiveBuffer(buffer: number, ticket: number): boolean {
+  tryAdoptBuffer(buffer: number, ticket: number): boolean {
     if (!this.#buffers.tryReceive(buffer, ticket, NUMBER)) return false;
     this.#watch(buffer);
     return true;
@@ -392,7 +392,7 @@ export class BufferPool implements Disposable {
    * @throws {RangeError} If that does not lie within the buffer.
    * @throws {Error} If the buffer is not in use here, or this was disposed of.
    */
-  packet(buffer: number, offset: number = 0, length: number = this.bufferSize - offset): Packet {
+  packet(buffer: number, offset: number = 0, length: number = this.bufferBytes - offset): Packet {
     this.#checkStretch(offset, length);
     this.#buffers.wrap(buffer);
     if (this.#leaks !== undefined) this.#unwatch(buffer);
@@ -419,12 +419,12 @@ export class BufferPool implements Disposable {
    * @throws {Error} If it is not in flight: it was received before, never sent, or reclaimed. Or if
    * this was disposed of.
    */
-  receive(sent: SentPacket): Packet {
+  receive(sent: DetachedPacket): Packet {
     return receivePacket(this.#source, sent);
   }
 
   /**
-   * As {@link BufferPool.receive}, from the words that {@link Packet.sendInto} has written there.
+   * As {@link BufferPool.receive}, from the words that {@link Packet.detachInto} has written there.
    *
    * @param words Where they are.
    * @param index Where in it they begin.
@@ -432,7 +432,7 @@ export class BufferPool implements Disposable {
    * @throws {RangeError} If it does not have four words there.
    * @throws {Error} As {@link BufferPool.receive}, also if they are those of another pool.
    */
-  receiveFrom(words: Int32Array, index: number): Packet {
+  adoptFrom(words: Int32Array, index: number): Packet {
     checkWords("receive", words, index);
     const source = this.#source;
     return receiveParts(
@@ -496,7 +496,7 @@ export class BufferPool implements Disposable {
       free,
       kept,
       // What is on its way from one to the other may have been seen twice.
-      inUse: Math.max(0, this.totalBufferCount - free - kept.reduce((sum, count) => sum + count)),
+      inUse: Math.max(0, this.bufferCount - free - kept.reduce((sum, count) => sum + count)),
       waiting: threads.filter((thread) => (bits & 1 << thread) !== 0),
       waitingHere: this.#waiting.count,
     };
@@ -539,9 +539,9 @@ export class BufferPool implements Disposable {
   /** Refuses what does not lie within a buffer. */
   #checkStretch(offset: number, length: number): void {
     const isWhole = offset >>> 0 === offset && length >>> 0 === length;
-    if (isWhole && offset + length <= this.bufferSize) return;
-    checkInteger("make packet", "offset", offset, 0, this.bufferSize);
-    checkInteger("make packet", "length", length, 0, this.bufferSize - offset);
+    if (isWhole && offset + length <= this.bufferBytes) return;
+    checkInteger("make packet", "offset", offset, 0, this.bufferBytes);
+    checkInteger("make packet", "length", length, 0, this.bufferBytes - offset);
   }
 
   /** A buffer was acquired or received. */

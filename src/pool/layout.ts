@@ -47,9 +47,9 @@ export const KIND: RegionKind<"busbar.buffer_pool"> = {
   magic: 0x62756670, // "bufp"
 };
 
-const BUFFER_SIZE = FIRST_WORD;
+const BUFFER_BYTES = FIRST_WORD;
 const BATCH_COUNT = FIRST_WORD + 1;
-const BATCH_SIZE = FIRST_WORD + 2;
+const BUFFERS_PER_BATCH = FIRST_WORD + 2;
 const THREADS = FIRST_WORD + 3;
 const TICKETS = FIRST_WORD + 4;
 const DEBUG = FIRST_WORD + 5;
@@ -87,7 +87,7 @@ export const GENERATION_SHIFT = 8;
 /** The most threads: each has a bit in a hold, beside the flights. */
 export const MAX_THREADS = 20;
 /** The most buffers of a batch: each has a bit in the batch's word, below its taker. */
-export const MAX_BATCH_SIZE = 24;
+export const MAX_BUFFERS_PER_BATCH = 24;
 /** Where in a batch's word its taker stands: the number of a thread + 1, or 0. */
 export const TAKER_SHIFT = 24;
 /** The bits of a batch's word that its taker stands in. */
@@ -121,18 +121,18 @@ export const TICKET_WORDS = 2;
 
 /** The most tickets of a thread. */
 const MAX_TICKETS = 1024;
-const MAX_BUFFER_SIZE = 2 ** 30;
+const MAX_BUFFER_BYTES = 2 ** 30;
 const MAX_BUFFERS = 2 ** 24;
 const BUFFER_ALIGNMENT = 8;
 
 /** The shape of one pool. */
 export interface Shape {
   /** The bytes of a buffer. */
-  readonly bufferSize: number;
+  readonly bufferBytes: number;
   /** The number of batches. */
   readonly batchCount: number;
   /** The buffers of a batch. */
-  readonly batchSize: number;
+  readonly buffersPerBatch: number;
   /** How many threads can be attached. */
   readonly threads: number;
   /** How many tickets each thread has. */
@@ -171,24 +171,24 @@ export function mostTickets(threads: number): number {
 
 /** Where the words of a pool of this shape stand. */
 export function placesOf(shape: Shape): Places {
-  const { bufferSize, batchCount, batchSize, threads } = shape;
-  const buffers = batchCount * batchSize;
+  const { bufferBytes, batchCount, buffersPerBatch, threads } = shape;
+  const buffers = batchCount * buffersPerBatch;
   const batches = threadLine(threads);
   const holds = alignUp(batches + batchCount, CACHE_LINE_WORDS);
   const tickets = alignUp(holds + buffers, CACHE_LINE_WORDS);
   const data = alignUp(tickets + threads * shape.tickets * TICKET_WORDS, CACHE_LINE_WORDS);
-  const stride = alignUp(bufferSize, BUFFER_ALIGNMENT);
+  const stride = alignUp(bufferBytes, BUFFER_ALIGNMENT);
   const byteLength = data * Int32Array.BYTES_PER_ELEMENT + buffers * stride;
   return { batches, holds, tickets, data, stride, byteLength };
 }
 
 /** Refuses what is not the shape of a pool. */
 export function checkShape(shape: Shape): void {
-  const { bufferSize, batchCount, batchSize, threads, tickets } = shape;
+  const { bufferBytes, batchCount, buffersPerBatch, threads, tickets } = shape;
   const action = "create buffer pool";
-  checkInteger(action, "bufferSize", bufferSize, 1, MAX_BUFFER_SIZE);
-  checkInteger(action, "batchSize", batchSize, 1, MAX_BATCH_SIZE);
-  checkInteger(action, "batchCount", batchCount, 1, Math.floor(MAX_BUFFERS / batchSize));
+  checkInteger(action, "bufferBytes", bufferBytes, 1, MAX_BUFFER_BYTES);
+  checkInteger(action, "buffersPerBatch", buffersPerBatch, 1, MAX_BUFFERS_PER_BATCH);
+  checkInteger(action, "batchCount", batchCount, 1, Math.floor(MAX_BUFFERS / buffersPerBatch));
   checkInteger(action, "threads", threads, 1, MAX_THREADS);
   checkInteger(action, "tickets", tickets, 1, mostTickets(threads));
 }
@@ -196,9 +196,9 @@ export function checkShape(shape: Shape): void {
 /** Writes the header of a pool of this shape, all of whose buffers are free. */
 export function initialize(region: Region<typeof KIND.kind>, shape: Shape): void {
   const { words } = region;
-  words[BUFFER_SIZE] = shape.bufferSize;
+  words[BUFFER_BYTES] = shape.bufferBytes;
   words[BATCH_COUNT] = shape.batchCount;
-  words[BATCH_SIZE] = shape.batchSize;
+  words[BUFFERS_PER_BATCH] = shape.buffersPerBatch;
   words[THREADS] = shape.threads;
   words[TICKETS] = shape.tickets;
   words[DEBUG] = shape.debug ? 1 : 0;
@@ -209,9 +209,9 @@ export function initialize(region: Region<typeof KIND.kind>, shape: Shape): void
 /** The shape that the header says. */
 export function readShape(words: Int32Array): Shape {
   return {
-    bufferSize: words[BUFFER_SIZE]!,
+    bufferBytes: words[BUFFER_BYTES]!,
     batchCount: words[BATCH_COUNT]!,
-    batchSize: words[BATCH_SIZE]!,
+    buffersPerBatch: words[BUFFERS_PER_BATCH]!,
     threads: words[THREADS]!,
     tickets: words[TICKETS]!,
     debug: words[DEBUG] === 1,
@@ -221,9 +221,9 @@ export function readShape(words: Int32Array): Shape {
 
 /** The size of the smallest region. */
 export const LEAST_BYTES: number = placesOf({
-  bufferSize: 1,
+  bufferBytes: 1,
   batchCount: 1,
-  batchSize: 1,
+  buffersPerBatch: 1,
   threads: 1,
   tickets: 1,
   debug: false,
@@ -239,7 +239,7 @@ function labelRegion(region: Region<typeof KIND.kind>, shape: Shape): void {
     region.label(`kept[${i}]`, threadLine(i) + KEPT);
   }
   for (let i = 0; i < shape.batchCount; i++) region.label(`batch[${i}]`, batches + i);
-  for (let i = 0; i < shape.batchCount * shape.batchSize; i++) {
+  for (let i = 0; i < shape.batchCount * shape.buffersPerBatch; i++) {
     region.label(`hold[${i}]`, holds + i);
     region.label(`data[${i}]`, data + i * stride / 4, stride / 4);
   }

@@ -14,4 +14,4 @@ export type {
   BufferPoolUsage,
   ReclaimOptions,
 } from "./options.ts";
-export { Packet, PACKET_WORDS, type SentPacket } from "./packet.ts";
+export { type DetachedPacket, Packet, PACKET_WORDS } from "./packet.ts";

@@ -21,11 +21,11 @@ export interface BufferPoolHandle extends RegionHandle<"busbar.buffer_pool"> {
 /** The size of a {@link BufferPool}. */
 export interface BufferPoolSize {
   /** The bytes of a buffer. */
-  bufferSize: number;
+  bufferBytes: number;
   /** The number of batches. A thread keeps up to two to itself, so give more than that for each. */
   batchCount: number;
   /** The buffers of a batch, from 1 to 24; 16 by default. Threads take free buffers by the batch. */
-  batchSize?: number;
+  buffersPerBatch?: number;
   /** How many threads can be attached at a time, from 1 to 20; 8 by default. */
   threads?: number;
   /**
@@ -78,7 +78,7 @@ export interface BufferPoolUsage {
   readonly waitingHere: number;
 }
 
-const DEFAULT_BATCH_SIZE = 16;
+const DEFAULT_BUFFERS_PER_BATCH = 16;
 const DEFAULT_THREADS = 8;
 const DEFAULT_TICKETS = 256;
 
@@ -102,16 +102,16 @@ interface PoolMember {
 export function shapeOf(options: BufferPoolSize & Pick<BufferPoolOptions, "debug">): Shape {
   checkOptions("create buffer pool", options);
   const {
-    bufferSize,
+    bufferBytes,
     batchCount,
-    batchSize = DEFAULT_BATCH_SIZE,
+    buffersPerBatch = DEFAULT_BUFFERS_PER_BATCH,
     threads = DEFAULT_THREADS,
     debug = false,
   } = options;
   const tickets = options.tickets ?? Math.min(DEFAULT_TICKETS, mostTickets(threads));
   // Under a checker nothing may be left to chance.
   const identity = isObserved() ? 0 : randomIdentity();
-  const shape = { bufferSize, batchCount, batchSize, threads, tickets, debug, identity };
+  const shape = { bufferBytes, batchCount, buffersPerBatch, threads, tickets, debug, identity };
   checkShape(shape);
   return shape;
 }

@@ -16,14 +16,14 @@ import { PACKET, type ThreadBuffers } from "./thread_buffers.ts";
 const KIND = "busbar.packet";
 const VERSION = 1;
 
-/** How many 32-bit words {@link Packet.sendInto} writes. */
+/** How many 32-bit words {@link Packet.detachInto} writes. */
 export const PACKET_WORDS = 4;
 
 /**
  * A packet on its way to another thread: a plain object that survives structured clone. It must be
  * received exactly once, by a thread that is attached to the pool.
  */
-export interface SentPacket extends Handle {
+export interface DetachedPacket extends Handle {
   /** What the pool is known by. */
   readonly pool: number;
   /** The number of the buffer. */
@@ -43,7 +43,7 @@ export interface PacketSource {
   /** The bytes of all buffers. */
   readonly bytes: Uint8Array;
   /** The bytes of a buffer. */
-  readonly bufferSize: number;
+  readonly bufferBytes: number;
   /** From one buffer to the next, in bytes. */
   readonly stride: number;
   /** What the pool is known by. */
@@ -78,7 +78,7 @@ const GONE = -1;
  * import { BufferPool } from "@busbar/busbar";
  * import { assertEquals } from "@std/assert";
  *
- * using pool = BufferPool.create({ bufferSize: 1024, batchCount: 4 });
+ * using pool = BufferPool.create({ bufferBytes: 1024, batchCount: 4 });
  * const buffer = pool.acquire();
  * pool.bytes.set(new TextEncoder().encode("GET /index.html"), pool.offsetOf(buffer));
  *
@@ -92,14 +92,14 @@ const GONE = -1;
  * import { BufferPool } from "@busbar/busbar";
  * import { assertEquals } from "@std/assert";
  *
- * using pool = BufferPool.create({ bufferSize: 1024, batchCount: 4 });
+ * using pool = BufferPool.create({ bufferBytes: 1024, batchCount: 4 });
  * using there = BufferPool.attach(pool.handle); // in reality in another thread
  *
  * const packet = pool.packet(pool.acquire(), 0, 8);
  * packet.bytes.fill(1);
- * const sent = packet.send(); // worker.postMessage(sent)
+ * const sent = packet.detach(); // worker.postMessage(sent)
  *
- * using received = there.receive(sent);
+ * using received = there.adopt(sent);
  * assertEquals(received.bytes[0], 1);
  * ```
  */
@@ -234,7 +234,7 @@ export class Packet implements Disposable {
    * @throws {Error} If the packet is gone: released, sent or split. Or if too many packets of
    * buffers that others have, too, are in flight: see `tickets` of {@link BufferPool.create}.
    */
-  send(): SentPacket {
+  send(): DetachedPacket {
     this.#check("send");
     const { pool, buffers } = this.#source;
     const [buffer, offset, length] = [this.#buffer, this.#offset, this.#length];
@@ -246,13 +246,13 @@ export class Packet implements Disposable {
   /**
    * As {@link Packet.send}, as four words that can travel through a ring.
    *
-   * @param words Where to write them, for {@link BufferPool.receiveFrom} there.
+   * @param words Where to write them, for {@link BufferPool.adoptFrom} there.
    * @param index Where in it to begin.
    * @throws {TypeError} If `words` is no Int32Array.
    * @throws {RangeError} If they do not fit.
    * @throws {Error} As {@link Packet.send}.
    */
-  sendInto(words: Int32Array, index: number): void {
+  detachInto(words: Int32Array, index: number): void {
     this.#check("send");
     checkWords("send", words, index);
     // Mixed with the pool's identity, so that no other pool takes the words for its own.
@@ -303,7 +303,7 @@ export class Packet implements Disposable {
  * @throws {TypeError} If it is not one of this pool.
  * @throws {Error} If its ticket is not in flight.
  */
-export function receivePacket(source: PacketSource, sent: SentPacket): Packet {
+export function receivePacket(source: PacketSource, sent: DetachedPacket): Packet {
   checkHandle(sent, KIND, VERSION);
   if (sent.pool !== source.pool) {
     throw new TypeError(
@@ -346,7 +346,7 @@ export function receiveParts(
   ticket: number,
 ): Packet {
   const end = offset + length;
-  const isStretch = offset >>> 0 === offset && length >>> 0 === length && end <= source.bufferSize;
+  const isStretch = offset >>> 0 === offset && length >>> 0 === length && end <= source.bufferBytes;
   if (!isStretch || (buffer | 0) !== buffer || (ticket | 0) !== ticket) {
     throw new TypeError(
       `Cannot receive packet as 'buffer', 'offset', 'length' and 'ticket' are not those of one: received ${

@@ -1,44 +1,48 @@
 /**
- * How a flusher writes to a stream or a socket: runs are put together into few writes, and what a
- * failing sink did not take is kept.
+ * How a flusher writes to a stream or a socket: runs are gathered into few writes, and bytes that a
+ * failing sink did not take are kept.
  *
- * Bytes are copied out of shared memory once, since sinks neither take shared arrays everywhere nor
- * say when they are done with them; so a buffer goes back to the pool before it is written.
+ * Bytes are copied out of shared memory once, since not every sink takes shared arrays, and none tells
+ * when it no longer needs them. So a buffer is released before its bytes are written.
  *
  * @module
  */
 
 import { describe } from "../memory/check.ts";
 
-/** What takes bytes one after the other, such as a `Deno.Conn`. */
+/** A sink that writes bytes one after the other, such as a `Deno.Conn`. */
 export interface ByteWriter {
-  /** Writes some of the bytes, and says how many. */
+  /** Writes some of the bytes, and returns how many. */
   write(bytes: Uint8Array<ArrayBuffer>): Promise<number>;
 }
 
-/** Where a flusher can drain to. */
+/** A sink that a flusher can drain to. */
 export type ByteSink = WritableStream<Uint8Array> | ByteWriter;
 
 /** Runs of bytes, one after the other. */
 export interface Runs {
   /** Whether there is a run that was not taken. */
-  next(): boolean;
-  /** How many bytes it has. */
+  hasNext(): boolean;
+  /** The bytes of that run. */
   length(): number;
-  /** Takes it. */
+  /** Takes that run. */
   take(): Uint8Array;
-  /** Lets go of what taken runs held, since the sink may take its time. */
-  letGo(): void;
+  /** Returns the buffers of taken runs to the pool, before a write that may take long. */
+  releaseBuffers(): void;
 }
 
-/** The sink failed, or took less than it should, or there was no flusher any more. */
+/** The sink failed, or returned a wrong count, or the flusher failed or was closed meanwhile. */
 export class DrainError extends Error {
-  /** How many bytes this drain wrote before. */
+  /** How many bytes this drain has written. */
   readonly bytesWritten: number;
-  /** How many bytes were taken but are not written: the next drain begins with them. */
+  /** How many bytes were taken but not written: the next drain begins with them. */
   readonly bytesKept: number;
 
-  /** Makes the error. */
+  /**
+   * Made by the flusher.
+   *
+   * @ignore
+   */
   constructor(
     bytesWritten: number,
     bytesKept: number,
@@ -57,9 +61,9 @@ export class DrainError extends Error {
   }
 }
 
-/** The writer of a stream; nothing for what is written to directly. */
+/** The writer of a stream; undefined for a sink that is written to directly. */
 function openSink(sink: ByteSink): WritableStreamDefaultWriter<Uint8Array> | undefined {
-  // By what it has, not by its class, which differs across realms.
+  // By its methods, not by its class, which differs across realms.
   if (typeof (sink as WritableStream)?.getWriter === "function") {
     return (sink as WritableStream<Uint8Array>).getWriter();
   }
@@ -71,32 +75,32 @@ function openSink(sink: ByteSink): WritableStreamDefaultWriter<Uint8Array> | und
   );
 }
 
-/** How many bytes are put together into one write at most, unless a run is longer. */
-const MOST_BYTES = 64 * 1024;
+/** The most bytes of one write, unless a single run is longer. */
+const MAX_WRITE_BYTES = 64 * 1024;
 
-/** Puts runs together and writes them. */
+/** Gathers runs and writes them. */
 export class Drain {
   #bytes = new Uint8Array(0);
-  /** Where in them begins what is not written. */
+  /** The offset of the first byte that was not written. */
   #start = 0;
-  /** Where in them ends what was taken. */
+  /** The end of the bytes that were taken. */
   #end = 0;
   /** How many bytes the present drain has written. */
   #written = 0;
 
-  /** What was taken but is not written. */
-  get unwritten(): Uint8Array {
+  /** The bytes that were taken but not written. */
+  get unwritten(): Uint8Array<ArrayBuffer> {
     return this.#bytes.subarray(this.#start, this.#end);
   }
 
-  /** Writes all that there is; returns how many bytes. */
+  /** Writes all runs; returns how many bytes. */
   async all(sink: ByteSink, runs: Runs): Promise<number> {
     const writer = openSink(sink);
     this.#written = 0;
     let active: "sink" | "flusher" = "flusher";
     try {
       while (this.#gather(runs)) {
-        runs.letGo();
+        runs.releaseBuffers();
         active = "sink";
         if (writer !== undefined) await this.#writeTo(writer);
         else await this.#writeSome(sink as ByteWriter);
@@ -110,11 +114,11 @@ export class Drain {
     }
   }
 
-  /** Puts what comes next behind what is not written, as far as it fits one write. */
+  /** Appends further runs to the bytes that were not written, as far as they fit one write. */
   #gather(runs: Runs): boolean {
     if (this.#start === this.#end) this.#start = this.#end = 0;
-    while (runs.next()) {
-      const isFull = this.#end > this.#start && this.#end + runs.length() > MOST_BYTES;
+    while (runs.hasNext()) {
+      const isFull = this.#end > this.#start && this.#end + runs.length() > MAX_WRITE_BYTES;
       if (isFull) break;
       this.#append(runs.take());
     }
@@ -123,7 +127,7 @@ export class Drain {
 
   #append(run: Uint8Array): void {
     if (this.#end + run.length > this.#bytes.length) {
-      const larger = new Uint8Array(Math.max(MOST_BYTES, this.#end + run.length));
+      const larger = new Uint8Array(Math.max(MAX_WRITE_BYTES, this.#end + run.length));
       larger.set(this.unwritten);
       this.#end -= this.#start;
       this.#start = 0;
@@ -134,8 +138,8 @@ export class Drain {
   }
 
   async #writeTo(writer: WritableStreamDefaultWriter<Uint8Array>): Promise<void> {
-    // A copy of its own, which the stream may keep. Not after `ready`, which a stream without a queue
-    // of its own never fulfils: each write is awaited, so there is never more than one.
+    // A copy that the stream may keep. `ready` is not awaited, as a stream without a queue of its own
+    // never fulfils it; each write is awaited, so there is never more than one.
     await writer.write(this.#bytes.slice(this.#start, this.#end));
     this.#advance(this.#end - this.#start);
   }
@@ -146,7 +150,7 @@ export class Drain {
       const taken = await sink.write(rest);
       if (!(Number.isSafeInteger(taken) && taken > 0 && taken <= rest.length)) {
         throw new RangeError(
-          `Cannot go on writing as the sink must take from 1 to ${rest.length} bytes: received ${
+          `Cannot write any further as the sink must take from 1 to ${rest.length} bytes: received ${
             describe(taken)
           }`,
         );
@@ -155,7 +159,7 @@ export class Drain {
     }
   }
 
-  /** So many bytes more are written. */
+  /** Notes that so many more bytes were written. */
   #advance(count: number): void {
     this.#start += count;
     this.#written += count;

@@ -2,138 +2,144 @@
  * A flush queue: many writers on any threads, one flusher, and the messages between them in the
  * buffers of a pool.
  *
- * A writer's messages lie one after the other in *segments*, each one buffer of the pool, numbered in
- * the order in which they are opened. A buffer has a table beside it: where each message lies, and
- * one bit that marks it as *ended*, committed or aborted. The flusher goes through the segments of a
- * writer in order, and through the messages of each in order, as far as they are marked. The words
- * are drawn in `layout.ts`; this is who changes them:
+ * The messages of a writer lie one after the other in *segments*, each in one buffer of the pool,
+ * numbered in the order in which they are opened. A buffer has a table beside it, which states for each
+ * message where it lies, and has one bit that marks it as *ended*, committed or aborted. The flusher
+ * goes through the segments of a writer in order, and through the messages of each in order, as far as
+ * they are marked. The words are drawn in `layout.ts`; these threads change them:
  *
- *     word          its value, and who changes it
- *     use           who has the writer: taken by compareExchange; given back by its holder, or, once
- *                   it is reclaimed, by the flusher
- *     reserved[s]   messages and bytes reserved in segment s, and CLOSED. Stored by who opens the
- *                   segment; added to by compareExchange by who reserves; closed by `or` or store
- *     marks[b]      16 messages a word, and STALLED. Cleared plainly by who opens a segment in the
- *                   buffer; or-ed to by who ends a message (a local writer, which knows its marks,
- *                   stores them), and by the flusher
- *     messages[b]   offset, length and count: written plainly by who ends the message, before its mark
- *     ticket[s]     of the buffer: written by who opens the segment; from there on the flusher's
+ *     word          its value, and the threads that change it
+ *     use           who has the writer, and how often it was closed: taken by compareExchange; given
+ *                   back by its holder or, once it was reclaimed, by the flusher
+ *     reserved[s]   messages and bytes reserved in segment s, and CLOSED. Stored by the thread that
+ *                   opens the segment; increased by compareExchange by threads that claim; closed by
+ *                   `or` or store
+ *     marks[b]      16 messages a word, and STALLED. Cleared plainly by the thread that opens a segment
+ *                   in the buffer; set by `or` by threads that end a message (a local writer, which
+ *                   knows its marks, stores them), and by the flusher
+ *     messages[b]   offset, length and count: written plainly by the thread that ends the message,
+ *                   before its mark
+ *     ticket[s]     of the buffer: written by the thread that opens the segment; from then on the
+ *                   flusher's
  *     current       the number of the latest segment, SWITCHING, WAITING: see below
  *     consumed      the segment that is received next: stored by the flusher
- *     received      how many messages of it were: read and written plainly, by the flusher alone
- *     flushed       a bit for each writer that has flushed, SLEEPING, ABANDONING: see below
- *     flusher       which thread receives: as `use`
+ *     received      how many of its messages were received: read and written plainly, by the flusher
+ *     flushed       a bit for each writer that has published, SLEEPING, ABANDONING: see below
+ *     flusher       which thread is the flusher: as `use`
  *
- * **Reserving** takes bytes and a place in the order at once, by one compareExchange of `reserved`.
- * A thread remembers the value that it saw last and begins with that, so alone it succeeds at once.
- * Whoever succeeds is in a segment that is open and will stay until the message has ended; the
- * buffer is read after that. Had the place in the ring of segments been opened anew in the meantime,
- * the reservation would be one in the new segment. A local writer counts in private and writes
- * `reserved` only when it opens or closes a segment.
+ * **Claiming** takes bytes and a slot in the order at once, by one compareExchange of `reserved`. A
+ * thread remembers the value that it saw last and begins with that, so alone it succeeds at once. A
+ * thread that succeeds is in a segment that is open and stays so until the message has ended; it reads
+ * the buffer's number after that. If the place in the ring of segments was opened again meanwhile, the
+ * reservation lies in the new segment. A local writer counts in private and writes `reserved` only
+ * when it opens or closes a segment.
  *
- * **A message of more than half a buffer** gets a buffer for its own, and takes a place in the order
- * but no bytes of the segment; so what is left of the segment is not lost and the order is kept.
+ * **A message of more than half a buffer** gets a buffer to itself, and takes a slot in the order but
+ * no bytes of the segment. So the rest of the segment is not lost and the order is kept.
  *
- * **Switching.** A thread that finds no room sets SWITCHING in `current`, if it is not set, by
- * compareExchange. It alone then acquires a buffer, closes the segment by `or` of CLOSED, opens the
- * next with its own message as the first, and exchanges `current` for the new number. Others that
- * find no room set WAITING and sleep on `current`; the exchange finds that, and wakes them. One
- * that gives up exchanges `current` for the old number, which lets another try. One that comes by
- * the place of the ring alone may reserve, end and flush a message before the exchange, when the
- * flusher cannot find it; so after the exchange the opener looks whether `reserved` has changed,
- * and if so sets the writer's bit in `flushed` again. Shorter messages may be reserved in what is
- * left of the segment until it is closed. Who closes a segment flushes with its next flush at the
- * latest, so the flusher learns of it. If the pool has no buffer, the thread closes the segment and
- * flushes *before* it waits: the buffer that it waits for may be that very segment's.
+ * **Switching.** A thread that finds no room sets SWITCHING in `current`, unless it is set, by
+ * compareExchange. That thread alone then acquires a buffer, closes the segment by `or` of CLOSED,
+ * opens the next with its own message as the first, and exchanges `current` for the new number. Other
+ * threads that find no room set WAITING and sleep on `current`; the exchange finds that, and wakes
+ * them. A thread that gives up exchanges `current` for the old number, which lets another try. A thread
+ * that finds the new segment through its place in the ring may claim, end and publish a message before
+ * the exchange, when the flusher cannot find it; so after the exchange the opener looks whether
+ * `reserved` has changed, and if so sets the writer's bit in `flushed` again. Shorter messages may be
+ * claimed in the rest of the segment until it is closed. A thread that closes a segment publishes with
+ * its next publish at the latest, so the flusher learns of it. If the pool has no buffer, the thread
+ * closes the segment and publishes *before* it waits: the buffer that it waits for may be the very
+ * buffer of that segment.
  *
  * **Ending** in any order: each thread marks its own message by one `or`, which publishes it, and
- * waits for nobody. An aborted message has a mark, too, and the length ABORTED. A local writer joins
- * messages that end in order, and marks them as one when it flushes.
+ * waits for no other. An aborted message has a mark, too, and the length ABORTED. A local writer joins
+ * messages that end in order, and marks them as one when it publishes.
  *
- * **Flushing.** A thread notes in private which writers it has ended messages of. To flush it sets
- * the bits of all of them in `flushed`, by one `or`, and if it found SLEEPING there and no bit it
- * notifies. The flusher takes all bits by exchange, and looks at the marks of those writers *then*. So
- * either the exchange comes after the `or`, and the flusher finds the messages, or before, and it
+ * **Publishing.** A thread notes in private in which writers it has ended messages. To publish, it sets
+ * the bits of all of them in `flushed`, by one `or`, and notifies if it found SLEEPING and no other bit
+ * there. The flusher takes all bits by exchange, and looks at the marks of those writers *afterwards*.
+ * So either the exchange comes after the `or`, and the flusher finds the messages, or before, and it
  * finds the bits the next time. To sleep it changes `flushed` from 0 to SLEEPING by compareExchange.
  *
- * **Messages behind an open one** that are flushed wait for it. The flusher that finds such sets
- * STALLED in the word of marks of the open one, by `or`, which tells it whether the message has
- * ended meanwhile. Otherwise the thread that ends it finds STALLED, by its own `or`, and flushes at
- * once. So a flushed message is received as soon as all before it have ended, whoever flushes when.
- * A local writer knows by itself.
+ * **Messages behind an open one** that are published wait for it. The flusher that finds such messages
+ * sets STALLED in the word of marks of the open one, by `or`, which tells it whether the message has
+ * ended meanwhile. Otherwise the thread that ends it finds STALLED, by its own `or`, and publishes at
+ * once. So a published message is received as soon as all before it have ended, in whichever order the
+ * threads publish. A local writer knows this by itself.
  *
- * **Consuming.** When all messages of a closed segment are received, the flusher takes the buffer
- * over by its ticket, stores `consumed`, and gives the buffer back to the pool. Until then the pool
- * has the buffer in flight, so reclaiming the thread of a dead writer or flusher does not free it.
+ * **Consuming.** When all messages of a closed segment are received, the flusher adopts the buffer by
+ * its ticket, stores `consumed`, and releases the buffer. Until then the pool has the buffer in flight,
+ * so reclaiming the thread of a dead writer or flusher does not free it.
  *
- * **Dying.** Whatever a thread does for others is one operation: the `or` that flushes, the mark, the
- * opening of a segment. So one that dies leaves nobody else waiting, but for those that share its
- * writer, and messages behind what it had open. Who reclaims it makes `use` ABANDONED and sets
- * ABANDONING beside the writer's bit; the flusher then leaves out what is open of that writer,
- * closes its last segment, and makes it free. A flusher that dies may have taken any bits, so all are
- * set for the one that follows; which begins with what is not `received`. The dead one may have taken a buffer over
- * and not have stored `consumed`: then its ticket is void, the one that follows leaves it at that,
- * and the pool frees the buffer as one that the dead one had.
+ * **Closing.** A writer publishes everything, *then* raises its count of closings, in the same store
+ * that frees its place, and then sets its bit in `flushed` and wakes the flusher. A flusher that has
+ * received everything sums up the counts, and *then* looks at `flushed`: if there is no bit, it took
+ * those of the closed writers before, and so has received all their messages. If the closing comes
+ * after it looked, the bit that follows wakes it.
+ *
+ * **Dying.** Everything that a thread does for others is one operation: the `or` that publishes, the
+ * mark, the opening of a segment. So a thread that dies leaves no other waiting, except threads that
+ * share its writer, and messages behind those that it had open. The thread that reclaims it makes `use`
+ * ABANDONED and sets ABANDONING beside the writer's bit; the flusher then skips the open messages of
+ * that writer, closes its last segment, and frees it. A flusher that dies may have taken any bits, so
+ * all are set for its successor, which begins with the messages that were not `received`. The dead one
+ * may have adopted a buffer and not have stored `consumed`: then the ticket is void, the successor skips
+ * it, and the pool frees the buffer as one that the dead thread had.
  *
  * **Why nothing races.** A message's bytes, offset, length and count are written before its mark, by
  * an atomic write which the flusher reads from, directly or through a chain of read-modify-writes.
- * The words of a segment are written before `reserved` and `current`, one of which all who read them
- * have read. A place in the ring of segments is rewritten after `consumed` was read, which the
- * flusher stores after its last look at it. Table and bytes of a buffer go with the buffer, through
- * the pool. The words of the flusher go from one to the next through `flusher`, and those of a dead
- * thread to who knows that it has died.
+ * The words of a segment are written before `reserved` and `current`, and every thread that reads them
+ * has read one of these. A place in the ring of segments is rewritten after `consumed` was read, which
+ * the flusher stores after its last look at it. Table and bytes of a buffer change hands with the
+ * buffer, through the pool. The words of the flusher pass from one to the next through `flusher`, and
+ * those of a dead thread to the thread that knows that it has died.
  *
- * **Limits.** Threads that share a writer with one that dies, while that switches or has something
- * open, may wait for it until their time is over; the writer is to be given up as a whole. A
- * process that is killed while it makes a packet of a run may take the run's buffer with it. A
- * writer holds the buffer of its latest segment until it is disposed of, and one more if it makes
- * packets, so a pool needs more buffers than a queue has writers. Messages of different writers come
- * in no order, also if one thread has disposed of one writer and then made another.
+ * **Limits.** Threads that share a writer with one that dies, while that switches or has a message
+ * open, may wait for it until their time is over; the writer must be given up as a whole. A process
+ * that is killed while it makes a packet of a run may take the buffer of the run with it. A writer
+ * holds the buffer of its latest segment until it is closed, and one more if it makes packets, so a
+ * pool needs more buffers than a queue has writers. Messages of different writers come in no order,
+ * even if one thread has closed one writer and then made another. Closings of one writer's place are
+ * counted up to 2^24.
  *
- * Proven by: tests/queue/flush_queue_model_test.ts, for two writing threads and a flusher with buffers of
- * a plain pool; tests/queue/flush_queue_pool_model_test.ts, with those of a real one; and
- * tests/queue/flush_queue_death_model_test.ts, for threads that die at each instruction.
+ * Proven by: tests/queue/flush_queue_model_test.ts, for two writing threads and a flusher with buffers
+ * of a plain pool; tests/queue/flush_queue_pool_model_test.ts, with those of a real one;
+ * tests/queue/flush_queue_death_model_test.ts, for threads that die at each instruction; and
+ * tests/queue/closing_model_test.ts, for writers that close.
  *
  * @module
  */
 
-import { checkHandle } from "../memory/handle.ts";
 import { checkInteger, checkOptions, describe } from "../memory/check.ts";
+import { checkHandle } from "../memory/handle.ts";
 import type { Memory } from "../memory/memory.ts";
 import { isObserved } from "../memory/observer.ts";
 import { randomIdentity } from "../memory/platform.ts";
 import { Region, type RegionHandle } from "../memory/region.ts";
 import type { BufferPool } from "../pool/buffer_pool.ts";
 import { checkPool } from "../pool/options.ts";
+import { WriteFlusher } from "./flusher.ts";
 import {
   ABANDONED,
   ABANDONING,
   DIED,
-  FLUSH_QUEUE,
   FLUSHER,
-  type FlushQueueKind,
+  FlushQueueLayout,
   FREE,
+  HOLDER_MASK,
   IDENTITY,
-  initialize,
-  labelRegion,
-  largestMessageCount,
-  MAX_BUFFER_SIZE,
-  MOST_WRITERS,
+  KIND,
   POOL,
-  readShape,
-  Shape,
   SHARED,
   USE,
-  WRITERS,
+  WRITER_KIND,
 } from "./layout.ts";
-import { QueueEnd } from "./thread_queue.ts";
 import { LocalWriter } from "./local_writer.ts";
 import { SharedWriter } from "./shared_writer.ts";
-import { WriteFlusher } from "./flusher.ts";
-import { type Writer, WRITER_KIND, WRITER_VERSION, type WriterHandle } from "./writer.ts";
+import { ThreadQueue } from "./thread_queue.ts";
+import type { Writer, WriterHandle } from "./writer.ts";
 
 /** Opens a {@link FlushQueue} in another thread. */
-export type FlushQueueHandle = RegionHandle<"busbar.flushQueue">;
+export type FlushQueueHandle = RegionHandle<"busbar.flush_queue">;
 
 /** Options of {@link FlushQueue.create}. */
 export interface FlushQueueOptions {
@@ -142,8 +148,9 @@ export interface FlushQueueOptions {
   /** How many writers there may be at a time, from 1 to 30; 8 by default. */
   writers?: number;
   /**
-   * How many messages of a shared writer one buffer may hold, and how many flushes of a local one; by default one
-   * for every 32 bytes, but at least 16. Each takes 12 bytes of memory for every buffer of the pool.
+   * How many messages of a shared writer one buffer may hold, and how many publications of a local
+   * one; by default one for every 32 bytes, but at least 16. Each takes 12 bytes of memory for every
+   * buffer of the pool.
    */
   messagesPerBuffer?: number;
   /** The memory to lay the queue out in; one of its own by default. */
@@ -152,107 +159,98 @@ export interface FlushQueueOptions {
 
 /** Options of {@link FlushQueue.writer}. */
 export interface QueueWriterOptions {
-  /** A number of the user's by which the flusher knows the writer; its place by default. */
+  /** A number by which the flusher tells you the writer of a run; its place by default. */
   id?: number;
   /** Whether other threads may attach to it, too; false by default, which is several times faster. */
-  isShared?: boolean;
+  shared?: boolean;
 }
 
 const DEFAULT_WRITERS = 8;
-const DEFAULT_BYTES_PER_MESSAGE = 32;
-const DEFAULT_LEAST_MESSAGES = 16;
 const MAX_ID = 2 ** 31 - 1;
 
 /**
- * Brings the messages of many writers, on any threads, to one flusher.
+ * A queue of many writers and one consumer (MPSC queue), with its messages in the buffers of a pool.
  *
- * Whoever creates the queue hands its handle, and that of the pool, to the other threads. Each of
- * them makes a {@link Writer} or attaches to a shared one; one becomes the {@link WriteFlusher}.
+ * The thread that creates the queue sends its handle, and that of the pool, to the other threads. Each
+ * of them makes a {@link Writer} or attaches to a shared one; one becomes the {@link WriteFlusher}.
+ *
+ * - **FIFO order.** The messages of a writer arrive in the order in which they were claimed.
+ * - **Exactly once.** Each published message arrives once, also if threads die and are reclaimed.
+ * - **Backpressure.** Writers wait for free buffers; the memory of the queue never grows.
+ * - **Batching.** Any number of messages is published by one atomic operation and at most one wake-up.
+ * - **End of stream.** The flusher learns how many writers were closed.
  *
  * @example Usage
  * ```ts
  * import { BufferPool, FlushQueue } from "@busbar/busbar";
  * import { assertEquals } from "@std/assert";
  *
- * using pool = BufferPool.create({ bufferSize: 4096, batchCount: 4, batchSize: 4 });
+ * using pool = BufferPool.create({ bufferBytes: 4096, batchCount: 4, buffersPerBatch: 4 });
  * const queue = FlushQueue.create({ pool });
  * // worker.postMessage({ pool: pool.handle, queue: queue.handle }), and there:
  * // const pool = BufferPool.attach(handles.pool);
  * // const writer = FlushQueue.attach(handles.queue, pool).writer();
  *
  * using writer = queue.writer({ id: 7 });
- * writer.send(new Uint8Array([1, 2]));
- * writer.send(new Uint8Array([3]));
- * writer.flush(); // both at once
+ * writer.append(new Uint8Array([1, 2]));
+ * writer.append(new Uint8Array([3]));
+ * writer.publish(); // both at once
  *
  * using flusher = queue.flusher();
- * flusher.flush((run) => {
+ * flusher.drain((run) => {
  *   assertEquals(run.writerId, 7);
- *   assertEquals([...run.take()], [1, 2, 3]);
+ *   assertEquals([...run.view()], [1, 2, 3]);
  * });
  * ```
  */
 export class FlushQueue {
-  readonly #region: Region<FlushQueueKind>;
+  readonly #region: Region<"busbar.flush_queue", FlushQueueLayout>;
   readonly #pool: BufferPool;
-  readonly #shape: Shape;
-  readonly #end: QueueEnd;
+  readonly #layout: FlushQueueLayout;
+  readonly #queue: ThreadQueue;
 
-  private constructor(region: Region<FlushQueueKind>, shape: Shape, pool: BufferPool) {
+  private constructor(region: Region<"busbar.flush_queue", FlushQueueLayout>, pool: BufferPool) {
     this.#region = region;
-    this.#shape = shape;
+    this.#layout = region.layout;
     this.#pool = pool;
-    this.#end = new QueueEnd(region.memory, region.words, shape, pool);
-    labelRegion(region, shape);
+    this.#queue = new ThreadQueue(region.memory, region.words, region.layout, pool);
   }
 
   /**
-   * Lays a new, empty queue out.
+   * Lays out a new, empty queue.
    *
-   * @throws {TypeError} If `pool` is none.
+   * @throws {TypeError} If `pool` is not a pool.
    * @throws {RangeError} If an option is out of range, or the memory has not enough free bytes.
-   * @throws {Error} If this thread has left the pool.
+   * @throws {ClosedError} If this thread has left the pool.
    */
   static create(options: FlushQueueOptions): FlushQueue {
     const action = "create flush queue";
     checkOptions(action, options);
-    const { pool, writers = DEFAULT_WRITERS } = options;
+    const { pool, writers = DEFAULT_WRITERS, messagesPerBuffer, memory } = options;
     checkPool(action, pool);
-    const { bufferSize, totalBufferCount } = pool;
-    checkInteger(action, "pool.bufferSize", bufferSize, 1, MAX_BUFFER_SIZE);
-    checkInteger(action, "writers", writers, 1, MOST_WRITERS);
-    const most = largestMessageCount(bufferSize);
-    const usual = Math.max(DEFAULT_LEAST_MESSAGES, bufferSize / DEFAULT_BYTES_PER_MESSAGE);
-    const { messagesPerBuffer = Math.min(most, Math.ceil(usual)) } = options;
-    checkInteger(action, "messagesPerBuffer", messagesPerBuffer, 1, most);
-    const shape = new Shape(bufferSize, totalBufferCount, writers, messagesPerBuffer);
-    const region = Region.create(FLUSH_QUEUE, shape.byteLength, options.memory);
-    // Under a checker nothing may be left to chance.
-    initialize(region.words, shape, isObserved() ? 0 : randomIdentity(), pool.identity);
-    return new FlushQueue(region, shape, pool);
+    const layout = FlushQueueLayout.of(pool, writers, messagesPerBuffer);
+    const region = Region.create(KIND, layout, memory);
+    // Under a checker nothing may depend on chance.
+    layout.initialize(region.words, isObserved() ? 0 : randomIdentity(), pool.identity);
+    return new FlushQueue(region, pool);
   }
 
   /**
    * Opens a queue that another thread created.
    *
-   * @param handle Of the queue.
-   * @param pool This thread's own end of the pool that the queue was created with.
+   * @param handle The handle of the queue.
+   * @param pool This thread's part in the pool that the queue was created with.
    * @throws {TypeError} If it is not a handle of a queue of this version, or not of this pool.
-   * @throws {Error} If this thread has left the pool.
+   * @throws {ClosedError} If this thread has left the pool.
    */
   static attach(handle: FlushQueueHandle, pool: BufferPool): FlushQueue {
     checkPool("attach to the flush queue", pool);
-    const region = Region.attach(
-      FLUSH_QUEUE,
-      handle,
-      WRITERS * 4,
-      (words) => readShape(words).byteLength,
-    );
-    const shape = readShape(region.words);
-    const { bufferSize, totalBufferCount } = pool;
-    if (shape.bufferSize !== bufferSize || shape.bufferCount !== totalBufferCount) {
+    const region = Region.attach(KIND, handle);
+    const { layout } = region;
+    const { bufferBytes, bufferCount } = pool;
+    if (layout.bufferBytes !== bufferBytes || layout.bufferCount !== bufferCount) {
       throw new TypeError(
-        `Cannot attach as the queue is for a pool of ${shape.bufferCount} buffers of ${shape.bufferSize} bytes: received one of ${totalBufferCount} of ${bufferSize} bytes`,
+        `Cannot attach as the queue is for a pool of ${layout.bufferCount} buffers of ${layout.bufferBytes} bytes: received one of ${bufferCount} of ${bufferBytes} bytes`,
       );
     }
     const identity = region.words[POOL]!;
@@ -261,7 +259,7 @@ export class FlushQueue {
         `Cannot attach as the queue is for another pool: expected pool ${identity}, received pool ${pool.identity}`,
       );
     }
-    return new FlushQueue(region, shape, pool);
+    return new FlushQueue(region, pool);
   }
 
   /** A plain object that survives structured clone and opens this queue in another thread. */
@@ -269,134 +267,139 @@ export class FlushQueue {
     return this.#region.handle;
   }
 
-  /** This thread's end of the pool. */
+  /** This thread's part in the pool. */
   get pool(): BufferPool {
     return this.#pool;
   }
 
-  /** How many messages of a shared writer one buffer may hold, and how many flushes of a local one. */
+  /** How many messages of a shared writer one buffer may hold, and publications of a local one. */
   get messagesPerBuffer(): number {
-    return this.#shape.messageCount;
+    return this.#layout.messageCount;
   }
 
   /**
-   * Makes a writer for this thread. Dispose of it to give its place to another.
+   * Makes a writer for this thread. Close it to free its place for another.
    *
    * A shared one keeps its place for the life of the queue; its {@link Writer.handle} lets other
    * threads attach.
    *
+   * @throws {TypeError} If `options` is not an object.
    * @throws {RangeError} If `id` is not a whole number from 0 to 2^31 - 1.
-   * @throws {Error} If all places are taken, or this thread has left the pool.
+   * @throws {ClosedError} If this thread has left the pool.
+   * @throws {Error} If all places are taken.
    */
-  writer(options: QueueWriterOptions = {}): Writer {
-    checkOptions("create writer", options);
+  writer(options?: QueueWriterOptions): Writer {
+    if (options !== undefined) checkOptions("create writer", options);
     checkPool("create writer", this.#pool);
-    const { isShared = false } = options;
+    const isShared = options?.shared ?? false;
     const { words } = this.#region;
-    if (options.id !== undefined) checkInteger("create writer", "id", options.id, 0, MAX_ID);
-    const use = isShared ? SHARED + 1 : 1 + this.#pool.thread;
-    for (let index = 0; index < this.#shape.writerCount; index++) {
-      const base = this.#shape.writer(index);
-      // Pairs with the store of who had the place before.
-      if (Atomics.compareExchange(words, base + USE, FREE, use) !== FREE) continue;
-      const id = options.id ?? index;
-      if (!isShared) return new LocalWriter(this.#end, index, id);
-      return new SharedWriter(this.#end, index, id);
+    if (options?.id !== undefined) checkInteger("create writer", "id", options.id, 0, MAX_ID);
+    const holder = isShared ? SHARED + 1 : 1 + this.#pool.thread;
+    for (let index = 0; index < this.#layout.writerCount; index++) {
+      const at = this.#layout.writer(index) + USE;
+      const use = Atomics.load(words, at);
+      if ((use & HOLDER_MASK) !== FREE) continue;
+      // Pairs with the store of the writer that had the place before.
+      if (Atomics.compareExchange(words, at, use, use | holder) !== use) continue;
+      const id = options?.id ?? index;
+      if (!isShared) return new LocalWriter(this.#queue, index, id);
+      return new SharedWriter(this.#queue, index, id);
     }
     throw new Error(
-      `Cannot create writer as all ${this.#shape.writerCount} places are taken: dispose of one first`,
+      `Cannot create writer as all ${this.#layout.writerCount} places are taken: close one first`,
     );
   }
 
   /**
-   * Opens a shared writer for this thread.
+   * Attaches this thread to a shared writer.
    *
    * @throws {TypeError} If it is not a handle of a shared writer of this queue.
-   * @throws {Error} If this thread has left the pool.
+   * @throws {ClosedError} If this thread has left the pool.
    */
   attachWriter(handle: WriterHandle): Writer {
     checkPool("attach to the writer", this.#pool);
     this.#changeShared("attach", handle, (use) => use + 1);
-    return new SharedWriter(this.#end, handle.index, handle.id);
+    return new SharedWriter(this.#queue, handle.index, handle.id);
   }
 
   /**
-   * Becomes the flusher. Dispose of it to let another, here or in another thread, take over.
+   * Becomes the flusher. Close it to let another, here or in another thread, take its place.
    *
-   * @throws {Error} If the queue has one, or this thread has left the pool.
+   * @throws {ClosedError} If this thread has left the pool.
+   * @throws {Error} If the queue has a flusher.
    */
   flusher(): WriteFlusher {
     checkPool("become the flusher", this.#pool);
-    return new WriteFlusher(this.#end);
+    return new WriteFlusher(this.#queue);
   }
 
   /**
-   * Takes back what another thread had that has died, by `terminate` say: the writers that it had for
-   * itself, and its part as the flusher. Call it before {@link BufferPool.reclaim}, and only if the
-   * thread is dead: `src/when_a_worker_dies.md` says when a terminated worker is.
+   * Reclaims what a dead thread had: the writers that it had to itself, and its part as the flusher.
+   * Call it before {@link BufferPool.reclaim}, and only if the thread is dead:
+   * `src/when_a_worker_dies.md` says when a terminated worker is.
    *
-   * What it had flushed arrives, what it had open is given up, and what it had committed but not
-   * flushed may be lost. Its writers' places are free once the flusher has gone through what they have
-   * left; until then do not have the pool reclaim what it had `sent`. If it was the flusher, another
-   * can follow at once, and begins with the run that the dead one was at.
+   * Messages that it had published arrive, open ones are aborted, and messages that it had committed
+   * but not published may be lost. The places of its writers are free once the flusher has received
+   * what they have left; until then the pool must not reclaim what the thread had detached. If it was
+   * the flusher, another can follow at once, and begins with the run that the dead one was at.
    *
    * @example Usage
    * ```ts
    * import { BufferPool, FlushQueue } from "@busbar/busbar";
    *
-   * using pool = BufferPool.create({ bufferSize: 4096, batchCount: 4 });
+   * using pool = BufferPool.create({ bufferBytes: 4096, batchCount: 4 });
    * const queue = FlushQueue.create({ pool });
    *
    * // In reality in a worker, which was terminated and had told its number before.
    * const there = BufferPool.attach(pool.handle);
-   * FlushQueue.attach(queue.handle, there).writer().reserve(8);
+   * FlushQueue.attach(queue.handle, there).writer().claim(8);
    *
    * queue.reclaim(there.thread);
    * pool.reclaim(there.thread);
    * ```
    *
-   * @param thread The {@link BufferPool.thread} of the one that died.
+   * @param thread The {@link BufferPool.thread} of the dead thread.
    * @throws {RangeError} If there is no such thread.
-   * @throws {Error} If it is this one.
+   * @throws {Error} If it is this thread.
    */
   reclaim(thread: number): void {
     checkInteger("reclaim", "thread", thread, 0, this.#pool.threads - 1);
     if (thread === this.#pool.thread) {
-      throw new Error(`Cannot reclaim thread ${thread} as it is this one: dispose of what it has`);
+      throw new Error(`Cannot reclaim thread ${thread} as it is this one: close what it has`);
     }
     const { words } = this.#region;
-    const { writerCount } = this.#shape;
+    const { writerCount } = this.#layout;
     const owner = 1 + thread;
     let bits = 0;
     for (let index = 0; index < writerCount; index++) {
-      const use = this.#shape.writer(index) + USE;
+      const at = this.#layout.writer(index) + USE;
+      const use = Atomics.load(words, at);
+      if ((use & HOLDER_MASK) !== owner) continue;
       // Pairs with the load of the flusher, which frees the place.
-      if (Atomics.compareExchange(words, use, owner, ABANDONED) === owner) bits |= 1 << index;
+      if (Atomics.compareExchange(words, at, use, use | ABANDONED) === use) bits |= 1 << index;
     }
-    // Pairs with the compareExchange of who becomes the flusher next. What the dead one had taken of
-    // those that have flushed nobody knows, so all are looked at.
-    if (Atomics.compareExchange(words, FLUSHER, owner, DIED) === owner) {
-      bits = (1 << writerCount) - 1;
-    }
-    if (bits !== 0) this.#end.revisit(bits | ABANDONING);
+    // Pairs with the compareExchange of the next flusher. Which bits the dead one had taken is not
+    // known, so it looks at all writers. So does a living one if a writer died while it closed.
+    Atomics.compareExchange(words, FLUSHER, owner, DIED);
+    this.#queue.announceAndWake((1 << writerCount) - 1 | (bits === 0 ? 0 : ABANDONING));
   }
 
   /**
-   * As {@link FlushQueue.reclaim}, of a shared writer that no thread uses any more. To be called if
-   * one of its threads has died and all others have disposed of it. They cannot go on with it: what
-   * the dead one had reserved, nobody ends.
+   * As {@link FlushQueue.reclaim}, for a shared writer that no thread uses any more. Call it if one of
+   * its threads has died and all others have closed it. They cannot go on with it, since the
+   * reservations of the dead one never end.
    *
    * @param handle The {@link Writer.handle}.
    * @throws {TypeError} If it is not a handle of a shared writer of this queue.
    */
   reclaimWriter(handle: WriterHandle): void {
-    this.#changeShared("reclaim", handle, () => ABANDONED);
-    this.#end.revisit(1 << handle.index | ABANDONING);
+    this.#changeShared("reclaim", handle, (use) => use | ABANDONED);
+    this.#queue.announceAndWake(1 << handle.index | ABANDONING);
   }
 
   /** Changes who has a shared writer. */
   #changeShared(action: string, handle: WriterHandle, change: (use: number) => number): void {
-    checkHandle(handle, WRITER_KIND, WRITER_VERSION);
+    checkHandle(handle, WRITER_KIND);
     const { index } = handle;
     const { words } = this.#region;
     if (handle.queue !== words[IDENTITY]) {
@@ -406,10 +409,11 @@ export class FlushQueue {
         }, received queue ${describe(handle.queue)}`,
       );
     }
-    const isOne = Number.isSafeInteger(index) && index >= 0 && index < this.#shape.writerCount;
-    for (const at = this.#shape.writer(index) + USE; isOne;) {
+    const exists = Number.isSafeInteger(index) && index >= 0 && index < this.#layout.writerCount;
+    for (const at = this.#layout.writer(index) + USE; exists;) {
       const use = Atomics.load(words, at);
-      if (use < SHARED) break;
+      const holder = use & HOLDER_MASK;
+      if (holder < SHARED || holder === ABANDONED) break;
       if (Atomics.compareExchange(words, at, use, change(use)) === use) return;
     }
     throw new TypeError(

@@ -1,152 +1,152 @@
 /**
- * What the flusher does with the shared words: takes the writers that have flushed, and goes through
- * their segments and messages, run by run.
+ * The runs of a flush queue, as the flusher goes through them: writers that have published, their
+ * segments in order, and in each segment the messages that lie end to end.
  *
- * It has a buffer for itself only from the end of its segment on. Until then the segment keeps the
- * ticket, so that the buffer outlives a flusher that dies.
+ * The flusher adopts a buffer only when the last run in it was received. Until then the segment keeps
+ * the ticket, so that the buffer outlives a flusher that dies.
  *
  * The protocol is described at the head of `flush_queue.ts`.
  *
  * @module
  */
 
+import { assertState } from "../memory/check.ts";
+import { ClosedError } from "../memory/errors.ts";
 import type { BufferPool } from "../pool/buffer_pool.ts";
+import { FlusherSeat } from "./flusher_seat.ts";
 import {
-  ABANDONED,
   ABANDONING,
   BUFFER,
   CLOSED,
   CONSUMED,
   CURRENT,
   CURRENT_SHIFT,
-  DIED,
   FLUSHED,
-  FLUSHER,
-  FREE,
+  type FlushQueueLayout,
   ID,
   IS_SHARED,
   MARKS,
   MARKS_MASK,
   MARKS_SHIFT,
-  NOBODY,
+  NO_BUFFER,
   RECEIVED,
   RESERVED,
   SEQUENCE_MASK,
-  type Shape,
   SLEEPING,
   STALLED,
   TICKET,
-  USE,
 } from "./layout.ts";
-import { NO_BUFFER } from "./open_reservations.ts";
-import type { QueueEnd } from "./thread_queue.ts";
+import type { ThreadQueue } from "./thread_queue.ts";
 
-// The hot path's own names, since an imported binding is loaded anew at each use.
+// Local copies for the hot path: an imported binding is loaded at each use.
 const SHIFT = MARKS_SHIFT;
 const MASK = MARKS_MASK;
 
 /** {@link FlushRuns.#writer} between writers. */
 const NO_WRITER = -1;
 
-/** The runs that writers have flushed: messages that lie one after the other, of one writer. */
+/** The runs that writers have published: messages of one writer that lie one after the other. */
 export class FlushRuns {
   /** The buffer of the present run, or {@link NO_BUFFER}. */
   buffer = NO_BUFFER;
-  /** Where in the pool's bytes the present run begins. */
+  /** The offset of the present run in the bytes of the pool. */
   offset = 0;
-  /** How many bytes it has. */
+  /** The bytes of the present run. */
   length = 0;
-  /** How many messages it has. */
+  /** The messages of the present run. */
   messageCount = 0;
   /** The user's number of its writer. */
   writerId = 0;
 
-  readonly #end: QueueEnd;
+  readonly #seat: FlusherSeat;
   readonly #words: Int32Array;
-  readonly #shape: Shape;
+  readonly #layout: FlushQueueLayout;
   readonly #pool: BufferPool;
   readonly #countsOffset: number;
   /** By writer: the segment that is received next. */
   readonly #sequences: Int32Array;
-  /** By writer: the latest segment that is known of. */
+  /** By writer: the latest segment that is known. */
   readonly #latest: Int32Array;
-  /** Whether the flusher before has died: it may have taken what comes next. */
-  readonly #followsDead: boolean;
-  /** A bit for each writer whose thread has died. */
-  #abandoned = 0;
+  /** How many closings were found of which everything was received. */
+  #closings = 0;
 
-  /** A bit for each writer that is yet to be gone through. */
+  /** A bit for each writer that was taken and not visited yet. */
   #writers = 0;
-  /** The writer that is being gone through. */
+  /** The present writer. */
   #writer = NO_WRITER;
-  /** Where the words of the segment begin that the present run is of. */
+  /** The first word of the segment of the present run. */
   #segment = 0;
-  /** Where it stands how many messages of it were received. */
+  /** The word that holds how many messages of the segment were received. */
   #received = 0;
-  /** How many were, once the present run is. */
+  /** How many are received once the present run is. */
   #slot = 0;
-  /** What was reserved in it at the last look. */
+  /** What was reserved in the segment at the last look. */
   #reserved = 0;
-  /** Whether the last look has found the end of what had ended. */
+  /** Whether the last look has reached a message that had not ended. */
   #isExhausted = false;
-  /** Whether the present run has a buffer for its own. */
+  /** Whether the present run has a buffer to itself. */
   #isOwned = false;
-  /** Buffers that this thread has, as they could not be sent on, and where their tickets go. */
-  readonly #kept = new Map<number, number>();
-  #isDisposed = false;
+  #isClosed = false;
 
   /**
    * Becomes the flusher of a queue.
    *
    * @throws {Error} If the queue has one.
    */
-  constructor(end: QueueEnd) {
-    const { words, shape, pool } = end;
-    this.#followsDead = becomeFlusher(words, pool.thread);
-    this.#end = end;
+  constructor(queue: ThreadQueue) {
+    const { words, layout, pool } = queue;
+    this.#seat = new FlusherSeat(queue);
     this.#words = words;
-    this.#shape = shape;
+    this.#layout = layout;
     this.#pool = pool;
-    this.#countsOffset = shape.countsOffset;
-    this.#sequences = new Int32Array(shape.writerCount);
-    this.#latest = new Int32Array(shape.writerCount);
-    for (let writer = 0; writer < shape.writerCount; writer++) {
-      const sequence = Atomics.load(words, shape.writer(writer) + CONSUMED);
+    this.#countsOffset = layout.countsOffset;
+    this.#sequences = new Int32Array(layout.writerCount);
+    this.#latest = new Int32Array(layout.writerCount);
+    for (let writer = 0; writer < layout.writerCount; writer++) {
+      const sequence = Atomics.load(words, layout.writer(writer) + CONSUMED);
       this.#sequences[writer] = sequence;
       this.#latest[writer] = (sequence - 1) & SEQUENCE_MASK;
     }
   }
 
+  /** How many times a writer was closed of which everything was received. */
+  get closings(): number {
+    if (!this.#isClosed && this.#writer === NO_WRITER && this.#writers === 0) {
+      this.#closings = this.#seat.countClosings() ?? this.#closings;
+    }
+    return this.#closings;
+  }
+
   /**
-   * Takes the writers that have flushed; says whether there are any to go through.
+   * Takes the writers that have published; false if there are none.
    *
-   * @throws {Error} If it was disposed of.
+   * @throws {ClosedError} If it was closed.
    */
   poll(): boolean {
     if (this.#writer !== NO_WRITER || this.#writers !== 0) return true;
-    if (this.#isDisposed) throw new Error("Cannot receive as the flusher was disposed of");
-    // Takes all: pairs with the `or` of those that have flushed.
+    if (this.#isClosed) throw new ClosedError("Cannot receive as the flusher is closed");
+    // Takes all: pairs with the `or` of threads that publish.
     const flushed = Atomics.exchange(this.#words, FLUSHED, 0) & ~SLEEPING;
     if (flushed !== 0) {
-      if ((flushed & ABANDONING) !== 0) this.#findAbandoned();
+      if ((flushed & ABANDONING) !== 0) this.#seat.findAbandoned();
       this.#writers = flushed & ~ABANDONING;
       return this.#writers !== 0;
     }
-    // Writers may wait for the buffers that this thread has given back, and keeps for itself.
-    this.#pool.flush();
+    // Writers may wait for buffers that this thread has released, and keeps cached.
+    this.#pool.returnCached();
     return false;
   }
 
-  /** As {@link FlushRuns.poll}; if there is nothing, says that the flusher may sleep. */
+  /** As {@link FlushRuns.poll}; if there is nothing, marks that the flusher may sleep. */
   pollOrMark(): boolean {
     if (this.poll()) return true;
-    // Pairs with the `or` of who flushes: it finds our mark, or we find its bits.
+    // Pairs with the `or` of a thread that publishes: it finds our mark, or we find its bits.
     return Atomics.compareExchange(this.#words, FLUSHED, 0, SLEEPING) > 0 && this.poll();
   }
 
-  /** Goes on to the next run of what was taken, and gives back what the present one held. */
+  /** Goes on to the next run of what was taken, and releases the buffer of the present one. */
   next(): boolean {
-    if (this.buffer !== NO_BUFFER) this.#settle();
+    if (this.buffer !== NO_BUFFER) this.#finishRun();
     for (;;) {
       if (this.#writer === NO_WRITER) {
         const writers = this.#writers;
@@ -155,73 +155,43 @@ export class FlushRuns {
         this.#writers = writers & (writers - 1);
         this.#isExhausted = false;
       }
-      if (this.#findRun()) return true;
+      if (this.#findInWriter()) return true;
       this.#writer = NO_WRITER;
     }
   }
 
-  /** Takes a reference to the present run's buffer, which this thread is to release. */
+  /** Takes a reference to the buffer of the present run, which this thread is to release. */
   retain(): void {
     if (this.buffer === NO_BUFFER) {
       throw new Error("Cannot make a packet as there is no present run");
     }
     const { buffer } = this;
-    const ticket = this.#isOwned ? this.#shape.ownedTicket(buffer) : this.#segment + TICKET;
-    if (!this.#kept.delete(buffer)) this.#pool.receiveBuffer(buffer, this.#words[ticket]!);
-    let isRetained = false;
-    try {
-      this.#pool.retain(buffer);
-      isRetained = true;
-      this.#words[ticket] = this.#pool.sendBuffer(buffer);
-    } catch (error) {
-      if (isRetained) this.#pool.release(buffer);
-      this.#kept.set(buffer, ticket);
-      throw error;
-    }
-  }
-
-  /** Puts back the tickets of buffers that this thread has. */
-  #sendKept(): void {
-    for (const [buffer, ticket] of this.#kept) {
-      this.#words[ticket] = this.#pool.sendBuffer(buffer);
-      this.#kept.delete(buffer);
-    }
+    const ticket = this.#isOwned ? this.#layout.ownedTicket(buffer) : this.#segment + TICKET;
+    this.#seat.retain(buffer, ticket);
   }
 
   /**
-   * Lets another become the flusher, who goes on where this one is.
+   * Lets another thread become the flusher, which continues where this one is.
    *
-   * @param isPending Whether the present run was not received, so that the other is to find it.
+   * @param isPending Whether the present run was not received, so that the next flusher is to find it.
    */
-  dispose(isPending: boolean): void {
-    if (this.#isDisposed) return;
-    // A thread that has left the pool cannot take a buffer over: the next flusher gets that run.
+  close(isPending: boolean): void {
+    if (this.#isClosed) return;
+    // A thread that has left the pool cannot adopt a buffer: the next flusher gets that run.
     const isStuck = this.#isOwned && this.#pool.hasLeft;
-    if (this.buffer !== NO_BUFFER && !isPending && !isStuck) this.#settle();
-    if (!this.#pool.hasLeft) this.#sendKept();
-    this.#isDisposed = true;
+    if (this.buffer !== NO_BUFFER && !isPending && !isStuck) this.#finishRun();
+    if (!this.#pool.hasLeft) this.#seat.detachKept();
+    this.#isClosed = true;
     this.buffer = NO_BUFFER;
     this.length = this.messageCount = 0;
     const present = this.#writer === NO_WRITER ? 0 : 1 << this.#writer;
-    const rest = this.#writers | present | (this.#abandoned === 0 ? 0 : ABANDONING);
-    if (rest !== 0) Atomics.or(this.#words, FLUSHED, rest);
+    this.#seat.leave(this.#writers | present);
     this.#writer = NO_WRITER;
     this.#writers = 0;
-    // Pairs with the compareExchange of the next flusher.
-    Atomics.store(this.#words, FLUSHER, this.#followsDead ? DIED : NOBODY);
   }
 
-  /** Notes which writers were abandoned. */
-  #findAbandoned(): void {
-    for (let writer = 0; writer < this.#shape.writerCount; writer++) {
-      // Pairs with the compareExchange of who has abandoned it.
-      const use = Atomics.load(this.#words, this.#shape.writer(writer) + USE);
-      if (use === ABANDONED) this.#abandoned |= 1 << writer;
-    }
-  }
-
-  /** The present run was received. */
-  #settle(): void {
+  /** Notes that the present run was received. */
+  #finishRun(): void {
     const { buffer } = this;
     this.buffer = NO_BUFFER;
     this.length = this.messageCount = 0;
@@ -229,38 +199,31 @@ export class FlushRuns {
       this.#words[this.#received] = this.#slot;
       return;
     }
-    const isOurs = this.#receive(buffer, this.#words[this.#shape.ownedTicket(buffer)]!);
+    const isOurs = this.#seat.adopt(buffer, this.#words[this.#layout.ownedTicket(buffer)]!);
     this.#words[this.#received] = this.#slot;
     if (isOurs) this.#pool.release(buffer);
   }
 
-  /** Takes a buffer over; says whether it was there to be taken. */
-  #receive(buffer: number, ticket: number): boolean {
-    if (this.#kept.delete(buffer)) return true;
-    // A flusher that died may have taken it, and it is taken back from that one.
-    if (this.#followsDead) return this.#pool.tryReceiveBuffer(buffer, ticket);
-    this.#pool.receiveBuffer(buffer, ticket);
-    return true;
-  }
-
   /** Finds the next run of the present writer. */
-  #findRun(): boolean {
+  #findInWriter(): boolean {
     const words = this.#words;
-    const shape = this.#shape;
+    const layout = this.#layout;
     const writer = this.#writer;
-    const base = shape.writer(writer);
+    const base = layout.writer(writer);
     for (;;) {
       const sequence = this.#sequences[writer]!;
       if (!this.#isOpened(writer, base, sequence)) {
-        if ((this.#abandoned & 1 << writer) !== 0) this.#free(writer, base, sequence);
+        if (this.#seat.isAbandoned(writer)) {
+          this.#seat.free(writer, this.#latest[writer]!, sequence);
+        }
         return false;
       }
-      const segment = shape.segment(base, sequence);
+      const segment = layout.segment(base, sequence);
       const buffer = words[segment + BUFFER]!;
       this.#received = base + RECEIVED + (sequence & 1);
       this.#segment = segment;
       if (!this.#isExhausted) {
-        // Pairs with who has closed the segment.
+        // Pairs with the operation that has closed the segment.
         this.#reserved = Atomics.load(words, segment + RESERVED);
         if (this.#gather(writer, buffer, this.#countOf(segment))) {
           this.writerId = words[segment + ID]!;
@@ -268,7 +231,7 @@ export class FlushRuns {
         }
       }
       this.#isExhausted = false;
-      const isLast = this.#reserved >= 0 && (this.#abandoned & 1 << writer) === 0;
+      const isLast = this.#reserved >= 0 && !this.#seat.isAbandoned(writer);
       const slot = words[this.#received]!;
       const count = this.#countOf(segment);
       if (!isLast && slot === count) this.#consume(writer, base, sequence, buffer);
@@ -290,19 +253,19 @@ export class FlushRuns {
   #countOf(segment: number): number {
     const reserved = this.#reserved;
     const isShared = this.#words[segment + IS_SHARED] !== 0;
-    // What a local writer has reserved in an open segment it alone knows.
+    // Only a local writer itself knows what is reserved in its open segment.
     return reserved < 0 || isShared
-      ? (reserved & ~CLOSED) >>> this.#shape.bytesBits
-      : this.#shape.messageCount;
+      ? (reserved & ~CLOSED) >>> this.#layout.bytesBits
+      : this.#layout.messageCount;
   }
 
   /** Makes a run of the messages that have ended and lie end to end, among the first `count`. */
   #gather(writer: number, buffer: number, count: number): boolean {
     const words = this.#words;
-    const table = this.#shape.table(buffer);
-    const entries = table + this.#shape.marksWords;
+    const table = this.#layout.table(buffer);
+    const entries = table + this.#layout.marksWords;
     const counts = words[this.#segment + IS_SHARED] === 0 ? table + this.#countsOffset : 0;
-    const skipsOpen = (this.#abandoned & 1 << writer) !== 0;
+    const skipsOpen = this.#seat.isAbandoned(writer);
     const first = words[this.#received]!;
     let slot = first;
     let marks = 0;
@@ -312,7 +275,7 @@ export class FlushRuns {
     this.#isOwned = false;
     this.#isExhausted = true;
     for (; slot < count; slot++) {
-      // Pairs with who ended the messages that are marked.
+      // Pairs with the operations that marked the messages.
       if (slot === first || (slot & MASK) === 0) {
         marks = Atomics.load(words, table + (slot >> SHIFT));
       }
@@ -349,48 +312,35 @@ export class FlushRuns {
     return true;
   }
 
-  /** All messages of a closed segment were received: gives its buffer back. */
+  /** Releases the buffer of a closed segment, all of whose messages were received. */
   #consume(writer: number, base: number, sequence: number, buffer: number): void {
     const words = this.#words;
+    assertState(words[this.#segment + BUFFER] === buffer, "the buffer of a segment not to change");
     const following = (sequence + 1) & SEQUENCE_MASK;
-    const isOurs = this.#receive(buffer, words[this.#segment + TICKET]!);
-    if ((this.#abandoned & 1 << writer) !== 0) {
-      // Whoever has the place next finds it so.
+    const isOurs = this.#seat.adopt(buffer, words[this.#segment + TICKET]!);
+    if (this.#seat.isAbandoned(writer)) {
+      // The next writer in this place must find it closed.
       Atomics.store(words, this.#segment + RESERVED, CLOSED);
     }
     words[base + RECEIVED + (following & 1)] = 0;
     this.#sequences[writer] = following;
-    // After our last look at the segment; pairs with the load of who opens one in its place.
+    // After our last look at the segment; pairs with the load of a thread that opens one in its place.
     Atomics.store(words, base + CONSUMED, following);
     if (isOurs) this.#pool.release(buffer);
   }
 
-  /** All that an abandoned writer has left was received: makes its place free. */
-  #free(writer: number, base: number, following: number): void {
-    const words = this.#words;
-    const segment = this.#shape.segment(base, following);
-    const buffer = words[segment + BUFFER]!;
-    // It may have died with a segment almost opened. If not, these are of a segment before.
-    if (this.#pool.tryReceiveBuffer(buffer, words[segment + TICKET]!)) this.#pool.release(buffer);
-    Atomics.store(words, segment + RESERVED, CLOSED);
-    Atomics.store(words, base + CURRENT, this.#latest[writer]! << CURRENT_SHIFT);
-    this.#abandoned &= ~(1 << writer);
-    // Pairs with the compareExchange of who takes the place next.
-    Atomics.store(words, base + USE, FREE);
-  }
-
   /**
-   * The message at `slot` is open. If others behind it have ended, and may have been flushed, whoever
-   * ends it is to flush it.
+   * The message at `slot` is open. If others behind it have ended, and may have been published, the
+   * thread that ends it must publish it.
    *
    * @returns Whether it has ended meanwhile.
    */
   #stall(buffer: number, slot: number, count: number): boolean {
     const words = this.#words;
-    const table = this.#shape.table(buffer);
+    const table = this.#layout.table(buffer);
     if (slot >= count) return false;
     if (this.#reserved >= 0 && !this.#hasEndedBehind(table, slot, count)) return false;
-    // Pairs with the `or` of who ends the message: either it finds this, or we find its mark.
+    // Pairs with the `or` that ends the message: either it finds this, or we find its mark.
     const marks = Atomics.or(words, table + (slot >> SHIFT), STALLED);
     return (marks & 1 << (slot & MASK)) !== 0;
   }
@@ -404,17 +354,4 @@ export class FlushRuns {
     }
     return false;
   }
-}
-
-/** Becomes the flusher; says whether the one before has died. */
-function becomeFlusher(words: Int32Array, thread: number): boolean {
-  // Pairs with the store of the one before: we see all that it did.
-  const before = Atomics.compareExchange(words, FLUSHER, NOBODY, 1 + thread);
-  if (before === NOBODY) return false;
-  if (before === DIED && Atomics.compareExchange(words, FLUSHER, DIED, 1 + thread) === DIED) {
-    return true;
-  }
-  throw new Error(
-    "Cannot become the flusher of the queue as it has one: dispose of that one first",
-  );
 }

@@ -1,39 +1,51 @@
 /**
- * The flusher of a queue, as it is used: polled, waited with, visited by, or drained.
+ * The public interface of a queue's flusher: polled, waited for, visited, or drained to a sink.
  *
- * What it does with the shared words is in `flush_runs.ts`.
+ * Its work on the shared words is in `flush_runs.ts`.
  *
  * @module
  */
 
 import { describe } from "../memory/check.ts";
 import { SleepWord } from "../memory/sleep.ts";
-import { type WaitOptions } from "../memory/wait_options.ts";
+import {
+  type AsyncWaitOptions,
+  checkWaitOptions,
+  type WaitOptions,
+} from "../memory/wait_options.ts";
 import type { BufferPool } from "../pool/buffer_pool.ts";
 import type { Packet } from "../pool/packet.ts";
-import { FLUSHED, SLEEPING } from "./layout.ts";
-import { FlushRuns } from "./flush_runs.ts";
-import type { QueueEnd } from "./thread_queue.ts";
 import { type ByteSink, Drain, type Runs } from "./drain.ts";
+import { FlushRuns } from "./flush_runs.ts";
+import { FLUSHED, SLEEPING } from "./layout.ts";
+import type { ThreadQueue } from "./thread_queue.ts";
 
 /**
- * Takes the messages that the writers of a {@link FlushQueue} have flushed.
+ * The consumer of a {@link FlushQueue}: takes the messages that writers have published.
  *
- * It takes all writers that have flushed at once, and goes through their *runs*: messages of one
- * writer that lie one after the other in one buffer, together as long as they can be. A buffer goes
- * back to the pool when the flusher goes on from its last run.
+ * It takes all writers that have published at once, and goes through their *runs*: messages of one
+ * writer that lie one after the other in one buffer, together as long as they can be.
+ *
+ * - **Exactly once.** A published message is received once, also if a flusher dies or is replaced; the
+ *   run that a dead flusher was at comes again.
+ * - **FIFO order.** The messages of a writer come in the order in which they were claimed; messages of
+ *   different writers in no order.
+ * - **Zero copy.** A run is a view of the writer's buffer, valid until the flusher goes on. A packet
+ *   keeps it longer.
+ * - **Backpressure.** A buffer returns to the pool when the flusher goes on from its last run.
+ * - **End of stream.** {@link WriteFlusher.closings} tells how many writers have closed for good.
  *
  * @example Run by run, without an allocation
  * ```ts
  * import { BufferPool, FlushQueue } from "@busbar/busbar";
  * import { assertEquals } from "@std/assert";
  *
- * using pool = BufferPool.create({ bufferSize: 4096, batchCount: 4, batchSize: 4 });
+ * using pool = BufferPool.create({ bufferBytes: 4096, batchCount: 4, buffersPerBatch: 4 });
  * const queue = FlushQueue.create({ pool });
  * using writer = queue.writer({ id: 7 });
  * using flusher = queue.flusher();
- * for (let i = 0; i < 3; i++) writer.send(new Uint8Array([i]));
- * writer.flush();
+ * for (let i = 0; i < 3; i++) writer.append(new Uint8Array([i]));
+ * writer.publish();
  *
  * let sum = 0;
  * while (flusher.poll()) {
@@ -46,19 +58,39 @@ import { type ByteSink, Drain, type Runs } from "./drain.ts";
  * assertEquals(sum, 3);
  * ```
  *
+ * @example Until all writers have closed
+ * ```ts
+ * import { BufferPool, FlushQueue } from "@busbar/busbar";
+ * import { assertEquals } from "@std/assert";
+ *
+ * using pool = BufferPool.create({ bufferBytes: 4096, batchCount: 4, buffersPerBatch: 4 });
+ * const queue = FlushQueue.create({ pool });
+ * for (const byte of [1, 2]) { // in reality each in a worker
+ *   using writer = queue.writer();
+ *   writer.append(new Uint8Array([byte])); // published by close
+ * }
+ *
+ * using flusher = queue.flusher();
+ * const received: number[] = [];
+ * while (flusher.closings < 2) {
+ *   await flusher.drainAsync((run) => void received.push(...run.view()));
+ * }
+ * assertEquals(received, [1, 2]);
+ * ```
+ *
  * @example To a socket, or any stream
  * ```ts
  * import { BufferPool, FlushQueue } from "@busbar/busbar";
  * import { assertEquals } from "@std/assert";
  *
- * using pool = BufferPool.create({ bufferSize: 4096, batchCount: 4, batchSize: 4 });
+ * using pool = BufferPool.create({ bufferBytes: 4096, batchCount: 4, buffersPerBatch: 4 });
  * const queue = FlushQueue.create({ pool });
  * using writer = queue.writer();
  * using flusher = queue.flusher();
  * for (const word of ["many ", "messages, ", "one write"]) {
- *   writer.send(new TextEncoder().encode(word));
+ *   writer.append(new TextEncoder().encode(word));
  * }
- * writer.flush();
+ * writer.publish();
  *
  * const written: string[] = [];
  * const sink = new WritableStream<Uint8Array>({
@@ -71,45 +103,45 @@ import { type ByteSink, Drain, type Runs } from "./drain.ts";
 export class WriteFlusher implements Disposable {
   readonly #runs: FlushRuns;
   readonly #pool: BufferPool;
-  readonly #bytes: Uint8Array;
+  readonly #bytes: Uint8Array<SharedArrayBuffer>;
   readonly #flushed: SleepWord;
   readonly #drain = new Drain();
-  /** What goes through the runs just now, and must not be interfered with. */
+  /** The activity that goes through the runs at present, and must not be disturbed. */
   #activity: "visit" | "drain" | undefined;
+  /** Whether the present run was found by a visit or a drain, and not received. */
+  #isPending = false;
   /** The runs, as a drain takes them. */
   readonly #toDrain: Runs = {
-    next: () => this.#findRun(),
+    hasNext: () => this.#hasRun(),
     length: () => this.length,
     take: () => {
       this.#isPending = false;
-      return this.take();
+      return this.view();
     },
-    letGo: () => this.#pool.flush(),
+    releaseBuffers: () => this.#pool.returnCached(),
   };
-  /** Whether there is something to poll; if not, at which value of {@link FLUSHED} to sleep. */
+  /** Looks for something to poll; if there is nothing, returns the value to sleep at. */
   readonly #attempt = (): number | undefined =>
     this.#isPending || this.#runs.pollOrMark() ? undefined : SLEEPING;
-  /** Whether the present run was found by a visit or a drain, which have not received it. */
-  #isPending = false;
 
   /**
-   * Becomes the flusher of a queue; as {@link FlushQueue.flusher}.
+   * Made by {@link FlushQueue.flusher}.
    *
-   * @throws {Error} If the queue has one.
+   * @ignore
    */
-  constructor(end: QueueEnd) {
-    this.#runs = new FlushRuns(end);
-    this.#pool = end.pool;
-    this.#bytes = end.pool.bytes;
-    this.#flushed = new SleepWord(end.memory, end.words, FLUSHED);
+  constructor(queue: ThreadQueue) {
+    this.#runs = new FlushRuns(queue);
+    this.#pool = queue.pool;
+    this.#bytes = queue.pool.bytes;
+    this.#flushed = new SleepWord(queue.memory, queue.words, FLUSHED);
   }
 
   /** The bytes of the pool. The present run is `length` bytes from `offset` on. */
-  get bytes(): Uint8Array {
+  get bytes(): Uint8Array<SharedArrayBuffer> {
     return this.#bytes;
   }
 
-  /** Where in {@link WriteFlusher.bytes} the present run begins. */
+  /** The offset of the present run in {@link WriteFlusher.bytes}. */
   get offset(): number {
     return this.#runs.offset;
   }
@@ -129,20 +161,29 @@ export class WriteFlusher implements Disposable {
     return this.#runs.writerId;
   }
 
-  /** What {@link WriteFlusher.drainTo} has taken but could not write: a view, until the next drain. */
-  get unwritten(): Uint8Array {
+  /** The bytes that a failed drain has taken but not written: a view, valid until the next drain. */
+  get unwritten(): Uint8Array<ArrayBuffer> {
     return this.#drain.unwritten;
   }
 
   /**
-   * Takes all that writers have flushed; {@link WriteFlusher.next} then goes through it.
+   * How many writers of the queue were closed, all of whose messages were received. A writer that was
+   * reclaimed counts once it is free; a shared writer each time that its last thread closes it. A
+   * waiting flusher wakes up when a writer is closed.
+   */
+  get closings(): number {
+    return this.#runs.closings;
+  }
+
+  /**
+   * Takes everything that writers have published; {@link WriteFlusher.next} then goes through it.
    *
-   * @returns Whether there is something to go through.
-   * @throws {Error} If the flusher was disposed of, as all that waits or flushes; or if a visit or a
-   * drain is under way.
+   * @returns Whether there may be something to go through.
+   * @throws {ClosedError} If the flusher is closed.
+   * @throws {Error} If a visit or a drain is under way.
    */
   poll(): boolean {
-    if (this.#activity !== undefined) this.#refuseBusy("poll");
+    if (this.#activity !== undefined) throw this.#busyError("poll");
     return this.#runs.poll();
   }
 
@@ -154,14 +195,14 @@ export class WriteFlusher implements Disposable {
    * @throws {Error} If a visit or a drain is under way.
    */
   next(): boolean {
-    if (this.#activity !== undefined) this.#refuseBusy("go on to the next run");
+    if (this.#activity !== undefined) throw this.#busyError("go on to the next run");
     if (!this.#isPending) return this.#runs.next();
     this.#isPending = false;
     return true;
   }
 
   /** The present run: a view of shared memory that is valid until the next one. */
-  take(): Uint8Array {
+  view(): Uint8Array<SharedArrayBuffer> {
     return this.#bytes.subarray(this.offset, this.offset + this.length);
   }
 
@@ -170,72 +211,88 @@ export class WriteFlusher implements Disposable {
    *
    * @throws {Error} If there is no present run, or all tickets of this thread are in flight.
    */
-  takePacket(): Packet {
+  packet(): Packet {
     this.#runs.retain();
     const { buffer, offset, length } = this.#runs;
     return this.#pool.packet(buffer, offset - this.#pool.offsetOf(buffer), length);
   }
 
   /**
-   * Blocks until writers have flushed.
+   * Blocks until writers have published, or one was closed.
    *
-   * @param timeoutMs Gives up after this many milliseconds; never by default.
-   * @returns Whether there is something to poll.
+   * @returns Whether there is something to poll: false if the time is over.
+   * @throws {TypeError} If the platform forbids this thread to block, or `options` is not an object.
    * @throws {RangeError} If `timeoutMs` is negative.
+   * @throws {ClosedError} If the flusher is closed.
    */
-  wait(timeoutMs: number = Infinity): boolean {
-    return this.#flushed.sleepUntil(this.#attempt, timeoutMs);
+  wait(options?: WaitOptions): boolean {
+    return this.#flushed.sleepUntil(this.#attempt, options);
   }
 
   /**
    * As {@link WriteFlusher.wait}, without blocking. The process stays alive meanwhile.
    *
+   * @throws {TypeError} If `options` is not an object, or its `signal` not an AbortSignal.
    * @throws {RangeError} If `timeoutMs` is negative.
+   * @throws {ClosedError} If the flusher is closed.
    * @throws The signal's reason, if it is aborted.
    */
-  waitAsync(options: WaitOptions = {}): Promise<boolean> {
+  waitAsync(options?: AsyncWaitOptions): Promise<boolean> {
     return this.#flushed.sleepUntilAsync(this.#attempt, options);
   }
 
   /**
-   * Blocks until writers have flushed, and visits each run. A run whose visit throws comes again: in
-   * the next flush, drain or call of {@link WriteFlusher.next}, also of another flusher.
+   * Blocks until writers have published, or one was closed, and visits each run. A run whose visit
+   * throws comes again: in the next drain, or call of {@link WriteFlusher.next}, also of another
+   * flusher.
    *
-   * @param visit Is given this flusher, at the run.
-   * @param timeoutMs Gives up after this many milliseconds; never by default.
-   * @returns How many bytes were visited.
-   * @throws {TypeError} If `visit` is no function.
-   * @throws {RangeError} If `timeoutMs` is negative.
+   * @param visit Is called with this flusher, at the run.
+   * @returns How many bytes were visited; 0 if the time is over.
+   * @throws {TypeError} If `visit` is not a function.
+   * @throws As {@link WriteFlusher.wait}.
    * @throws {Error} If a visit or a drain is under way.
    */
-  flush(visit: (run: this) => void, timeoutMs?: number): number {
+  drain(visit: (run: this) => void, options?: WaitOptions): number {
     this.#checkVisit(visit);
-    return this.wait(timeoutMs) ? this.#visitAll(visit) : 0;
+    checkWaitOptions(options);
+    return this.wait(options) ? this.#visitAll(visit) : 0;
   }
 
   /**
-   * As {@link WriteFlusher.flush}, without blocking.
+   * As {@link WriteFlusher.drain}, without waiting.
    *
-   * @throws As {@link WriteFlusher.flush} and {@link WriteFlusher.waitAsync}.
+   * @returns How many bytes were visited; 0 if nothing was published.
+   * @throws As {@link WriteFlusher.drain}.
    */
-  async flushAsync(visit: (run: this) => void, options?: WaitOptions): Promise<number> {
+  tryDrain(visit: (run: this) => void): number {
+    this.#checkVisit(visit);
+    return this.#visitAll(visit);
+  }
+
+  /**
+   * As {@link WriteFlusher.drain}, without blocking. The process stays alive meanwhile.
+   *
+   * @throws As {@link WriteFlusher.drain} and {@link WriteFlusher.waitAsync}.
+   */
+  async drainAsync(visit: (run: this) => void, options?: AsyncWaitOptions): Promise<number> {
     this.#checkVisit(visit);
     return await this.waitAsync(options) ? this.#visitAll(visit) : 0;
   }
 
   /**
-   * Writes all that writers have flushed to a stream or a socket, with few writes: what lies in
-   * several runs is put together. It awaits each write before the next.
+   * Writes everything that writers have published to a stream or a socket, gathered into few writes,
+   * without waiting for more. It awaits each write before the next.
    *
-   * @param sink Where to: a `WritableStream`, or what has a `write` method, such as a `Deno.Conn`.
-   * @returns How many bytes were written; 0 if nothing was flushed.
-   * @throws {DrainError} If the sink fails, or the flusher is disposed of meanwhile. What the sink
-   * has not written is kept, as {@link WriteFlusher.unwritten}, and comes first in the next drain.
+   * @param sink A `WritableStream`, or an object with a `write` method, such as a `Deno.Conn`.
+   * @returns How many bytes were written; 0 if nothing was published.
+   * @throws {DrainError} If the sink fails, or the flusher is closed meanwhile. The bytes that the
+   * sink has not written are kept, as {@link WriteFlusher.unwritten}, and come first in the next
+   * drain to a sink.
    * @throws {TypeError} If `sink` is neither.
    * @throws {Error} If a visit or a drain is under way.
    */
   async drainTo(sink: ByteSink): Promise<number> {
-    if (this.#activity !== undefined) this.#refuseBusy("drain");
+    if (this.#activity !== undefined) throw this.#busyError("drain");
     this.#activity = "drain";
     try {
       return await this.#drain.all(sink, this.#toDrain);
@@ -245,30 +302,35 @@ export class WriteFlusher implements Disposable {
   }
 
   /**
-   * Gives back what it holds, and lets another become the flusher. What a drain has kept is lost.
-   * Doing it again does nothing.
+   * Releases its buffers, and lets another thread become the flusher. Bytes that a failed drain has
+   * kept are lost. Closing again does nothing.
    *
    * @throws {Error} If there are packets of its runs, and all tickets of this thread are in flight:
-   * then it is not disposed of yet. Or if a visit is under way.
+   * then it is not closed yet. Or if a visit is under way.
    */
-  [Symbol.dispose](): void {
-    if (this.#activity === "visit") this.#refuseBusy("dispose of the flusher");
-    this.#runs.dispose(this.#isPending);
+  close(): void {
+    if (this.#activity === "visit") throw this.#busyError("close the flusher");
+    this.#runs.close(this.#isPending);
     this.#isPending = false;
   }
 
+  /** As {@link WriteFlusher.close}. */
+  [Symbol.dispose](): void {
+    this.close();
+  }
+
   /** Whether there is a run to visit or to drain. */
-  #findRun(): boolean {
+  #hasRun(): boolean {
     return this.#isPending ||= this.#runs.poll() && this.#runs.next();
   }
 
   #visitAll(visit: (run: this) => void): number {
-    // Something else may have begun while this one was waiting.
-    if (this.#activity !== undefined) this.#refuseBusy("flush");
+    // Another activity may have begun while this one was waiting.
+    if (this.#activity !== undefined) throw this.#busyError("drain");
     let bytes = 0;
     this.#activity = "visit";
     try {
-      while (this.#findRun()) {
+      while (this.#hasRun()) {
         visit(this);
         this.#isPending = false;
         bytes += this.length;
@@ -280,13 +342,13 @@ export class WriteFlusher implements Disposable {
   }
 
   #checkVisit(visit: unknown): void {
-    if (this.#activity !== undefined) this.#refuseBusy("flush");
+    if (this.#activity !== undefined) throw this.#busyError("drain");
     if (typeof visit === "function") return;
-    throw new TypeError(`Cannot flush as 'visit' must be a function: received ${describe(visit)}`);
+    throw new TypeError(`Cannot drain as 'visit' must be a function: received ${describe(visit)}`);
   }
 
-  #refuseBusy(action: string): never {
-    throw new Error(
+  #busyError(action: string): Error {
+    return new Error(
       this.#activity === "drain"
         ? `Cannot ${action} as a drain is under way: await it first`
         : `Cannot ${action} as a visit is under way: return from it first`,

@@ -1,151 +1,248 @@
 /**
- * The writer that one thread has for itself. It joins messages that lie end to end into *runs*, and
- * marks those when it flushes; so a message costs no atomic operation, and no place in the table.
+ * The writer that one thread has to itself. It joins messages that lie end to end into *runs*, and marks
+ * whole runs when it publishes; so a message costs no atomic operation, and no slot in the table.
  *
- * Of the present segment:
+ * The present segment:
  *
- *     | ended, in the table ... | run: ended, not yet in the table | lone | free ...
- *                               runStart                                  next        limit
+ *     | ended, in the table ... | run: ended, not yet in the table | latest | free ...
+ *                               runStart                                    next       limit
  *
- * A run goes to the table when it is flushed, and when something else needs the place after it: a
- * second open reservation, or a message with a buffer of its own.
+ * *Latest* is the reservation that was claimed last, if it is open and lies at the end. A run goes to
+ * the table when it is published, and when something else needs the room behind it: a second open
+ * reservation, or a message with a buffer of its own.
  *
  * The protocol is described at the head of `flush_queue.ts`.
  *
  * @module
  */
 
-import type { WaitOptions } from "../memory/wait_options.ts";
 import {
+  type AsyncWaitOptions,
+  checkAsyncWaitOptions,
+  checkWaitOptions,
+  type WaitOptions,
+} from "../memory/wait_options.ts";
+import type { BufferPool } from "../pool/buffer_pool.ts";
+import type { Packet } from "../pool/packet.ts";
+import {
+  ABORTED,
   CLOSED,
+  CLOSING,
   CURRENT,
   CURRENT_SHIFT,
+  type FlushQueueLayout,
   FREE,
+  HOLDER_MASK,
   MARKS_MASK,
   MARKS_SHIFT,
+  NO_BUFFER,
   RESERVED,
   SEQUENCE_MASK,
   USE,
 } from "./layout.ts";
-import { NO_BUFFER } from "./open_reservations.ts";
-import type { QueueEnd } from "./thread_queue.ts";
-import { Reopening } from "./room_waiters.ts";
-import { checkLength, refuseDisposed, refuseHandle, type WriterHandle } from "./writer.ts";
-import { QueuedWriter } from "./queued_writer.ts";
+import { OpenReservations } from "./open_reservations.ts";
+import { PacketCopies } from "./packet_copies.ts";
+import { type RoomMaker, RoomWaiters } from "./room_waiters.ts";
+import { SegmentTable } from "./segment_table.ts";
+import type { DirtyWriter, ThreadQueue } from "./thread_queue.ts";
+import {
+  checkLength,
+  closedError,
+  committedLength,
+  notSharedError,
+  Writer,
+  type WriterHandle,
+} from "./writer.ts";
 
-/** The most places of a table that a reservation may need: its own, the lone one's, the run's. */
-const MOST_PLACES = 3;
+/** The most slots that one claim may need: its own, that of the latest reservation, and of the run. */
+const MAX_SLOTS_PER_CLAIM = 3;
 
-/** A writer that one thread has for itself. */
-export class LocalWriter extends QueuedWriter {
-  readonly #reopening: Reopening;
-  /** From a table's beginning to its counts. */
-  readonly #countsOffset: number;
-  /** Up to so many places of a table may be taken for the next reservation to find room surely. */
-  readonly #easyLimit: number;
-  /** How many places in tables were taken, in all. */
-  #made = 0;
+/** The writer that one thread has to itself. */
+export class LocalWriter extends Writer implements DirtyWriter, RoomMaker {
+  /** The writer's number in the queue. */
+  readonly index: number;
+  /** Whether it has something to publish; maintained by the queue. */
+  isDirty = false;
+  readonly #queue: ThreadQueue;
+  readonly #pool: BufferPool;
+  readonly #layout: FlushQueueLayout;
+  readonly #words: Int32Array;
+  readonly #segments: SegmentTable;
+  readonly #open = new OpenReservations();
+  readonly #waiters: RoomWaiters;
+  readonly #packets: PacketCopies;
+  /** Messages longer than this get a buffer of their own. */
+  readonly #half: number;
+  /** While at most so many slots are taken, the next claim certainly has slots. */
+  readonly #safeSlotLimit: number;
+  /** How many slots were taken, in all segments. */
+  #slotsTaken = 0;
 
+  /** The offset of the latest reservation; -1 if there is none. */
+  #latest = -1;
+  /** The bytes of the latest reservation. */
+  #latestLength = 0;
   /** The number of the present segment. */
   #sequence: number;
-  /** The buffer of the present segment; {@link NO_BUFFER} before the first and at the end. */
+  /** The buffer of the present segment; NO_BUFFER before the first and at the end. */
   #buffer = NO_BUFFER;
   /** The table of that buffer. */
   #table = 0;
-  /** Where in the pool's bytes the next message begins. */
+  /** The offset of the next message in the bytes of the pool. */
   #next = 0;
-  /** Where in the pool's bytes the buffer ends; less than `#next` if there is none. */
+  /** The end of the buffer in the bytes of the pool; less than `#next` if there is none. */
   #limit = -1;
-  /** How many places of the table are taken. */
+  /** How many slots of the table are taken. */
   #slot = 0;
-  /** Where in the pool's bytes the run begins. */
+  /** The offset of the run in the bytes of the pool. */
   #runStart = 0;
   /** How many messages the run has. */
   #runCount = 0;
-  /** The marks of the segment, of which those in shared memory may lack some. */
+  /** The marks of the segment; those in shared memory may lack some. */
   readonly #marks: Int32Array;
-  /** From which word of marks on. */
+  /** The first word of marks that shared memory lacks. */
   #publishFrom = 0;
-  /** Whether a message was flushed while one before it was open. */
+  /** Whether a message was published while one before it was open. */
   #isStalled = false;
+  #isClosed = false;
 
   /** Made by the queue, which has taken the place `index` for it. */
-  constructor(end: QueueEnd, index: number, id: number) {
-    super(end, index, id);
-    this.#reopening = new Reopening(end.pool);
-    this.#countsOffset = end.shape.countsOffset;
-    this.#easyLimit = end.shape.messageCount - MOST_PLACES;
-    this.#marks = new Int32Array(end.shape.marksWords);
-    this.#sequence = Atomics.load(this.words, this.base + CURRENT) >>> CURRENT_SHIFT;
+  constructor(queue: ThreadQueue, index: number, id: number) {
+    super(queue.pool);
+    const { layout, pool, words } = queue;
+    this.index = index;
+    this.#queue = queue;
+    this.#pool = pool;
+    this.#layout = layout;
+    this.#words = words;
+    this.#segments = new SegmentTable(queue, index, id);
+    this.#waiters = new RoomWaiters(pool);
+    this.#packets = new PacketCopies(pool);
+    this.#half = this.#segments.half;
+    this.#safeSlotLimit = layout.messageCount - MAX_SLOTS_PER_CLAIM;
+    this.#marks = new Int32Array(layout.marksWords);
+    this.#sequence = Atomics.load(words, this.#segments.base + CURRENT) >>> CURRENT_SHIFT;
   }
 
   override get handle(): WriterHandle {
-    return refuseHandle();
+    throw notSharedError();
   }
 
-  override tryReserve(length: number): number {
+  override get openCount(): number {
+    return this.#open.count + (this.#latest < 0 ? 0 : 1);
+  }
+
+  override claim(length: number, options?: WaitOptions): number {
+    if (options !== undefined) checkWaitOptions(options);
+    const offset = this.tryClaim(length);
+    return offset >= 0 ? offset : this.#waiters.claim(this, length, options);
+  }
+
+  override tryClaim(length: number): number {
     const offset = this.#next;
     if (
-      length >>> 0 === length && length - 1 < this.half && length !== 0 &&
-      offset + length <= this.#limit && this.#slot <= this.#easyLimit
+      length >>> 0 === length && length - 1 < this.#half && length !== 0 &&
+      offset + length <= this.#limit && this.#slot <= this.#safeSlotLimit
     ) {
-      if (this.lone >= 0) this.keepLone();
+      if (this.#latest >= 0) this.#spillLatest();
       this.#next = offset + length;
-      this.loneLength = length;
-      return this.lone = offset;
+      this.#latestLength = length;
+      return this.#latest = offset;
     }
-    return this.#reserveSlowly(length);
+    return this.#tryClaimSlowly(length);
   }
 
-  protected override endLone(length: number): void {
-    const offset = this.lone;
-    if (this.#runCount++ === 0) this.#runStart = offset;
-    this.lone = -1;
+  override async claimAsync(length: number, options?: AsyncWaitOptions): Promise<number> {
+    checkAsyncWaitOptions(options);
+    const offset = this.tryClaim(length);
+    return offset >= 0 ? offset : await this.#waiters.claimAsync(this, length, options);
+  }
+
+  override commit(offset: number, length?: number): void {
+    if (offset === this.#latest && offset >= 0) {
+      const claimed = this.#latestLength;
+      const size = length === undefined ? claimed : committedLength(length, claimed);
+      if (this.#runCount++ === 0) this.#runStart = offset;
+      this.#latest = -1;
+      this.#next = offset + size;
+      if (!this.isDirty) this.#queue.markDirty(this);
+      if (this.#isStalled) this.#queue.publish();
+      return;
+    }
+    const row = this.#open.find("commit", offset);
+    this.#end(row, committedLength(length, this.#open.lengths[row]!));
+  }
+
+  override commitPacket(offset: number, length?: number): Packet {
+    const claimed = offset === this.#latest && offset >= 0
+      ? this.#latestLength
+      : this.#open.lengths[this.#open.find("commit", offset)]!;
+    const size = committedLength(length, claimed);
+    const packet = this.#packets.copy(offset, size);
+    this.commit(offset, size);
+    return packet;
+  }
+
+  override abort(offset: number): void {
+    if (offset === this.#latest && offset >= 0) {
+      this.#next = offset;
+      this.#latest = -1;
+      return;
+    }
+    const row = this.#open.find("abort", offset);
+    const owned = this.#open.owned[row]!;
+    // The buffers of a thread that has left the pool were all released.
+    if (owned !== NO_BUFFER && !this.#pool.hasLeft) this.#pool.release(owned);
+    this.#end(row, ABORTED);
+  }
+
+  override publish(): void {
+    this.#queue.publish();
+  }
+
+  override close(): void {
+    if (this.#isClosed) return;
+    if (this.#latest >= 0) this.abort(this.#latest);
+    while (this.#open.count > 0) this.abort(this.#open.offsets[this.#open.count - 1]!);
+    this.#isClosed = true;
+    this.#packets.close();
+    this.#closeSegment();
+    this.#waiters.wakeAll();
+    this.#queue.publish();
+    // Everything is published. Pairs with the flusher's look at the closings, and with the
+    // compareExchange of the next writer in this place.
+    const use = this.#segments.base + USE;
+    const closings = Atomics.load(this.#words, use) & ~HOLDER_MASK;
+    Atomics.store(this.#words, use, closings + CLOSING | FREE);
+    // After the closing: the flusher may have looked before, and sleep.
+    this.#queue.announceAndWake(1 << this.index);
+  }
+
+  /** Whether a message needs no buffer, or the writer is closed. */
+  hasRoom(length: number): boolean {
+    return this.#isClosed || this.#fits(length);
+  }
+
+  /** Claims room in a new buffer, which a long message has to itself. */
+  claimIn(buffer: number, length: number): number {
+    const offset = buffer * this.#segments.stride;
+    if (length > this.#half && this.#hasSlots()) {
+      if (this.#latest >= 0) this.#spillLatest();
+      this.#sealRun();
+      const ordinal = this.#slotsTaken;
+      this.#open.add(offset, length, this.#buffer, this.#takeSlot(), buffer, ordinal);
+      return offset;
+    }
+    this.#openSegment(buffer);
     this.#next = offset + length;
-    if (!this.isDirty) this.end.add(this);
-    if (this.#isStalled) this.end.flush();
-  }
-
-  protected override abortLone(): void {
-    this.#next = this.lone;
-    this.lone = -1;
-  }
-
-  protected override keepLone(): void {
-    this.#sealRun();
-    this.open.add(
-      this.lone,
-      this.loneLength,
-      this.#buffer,
-      this.#takeSlot(),
-      NO_BUFFER,
-      this.#made - 1,
-    );
-    this.lone = -1;
-  }
-
-  protected override mark(buffer: number, slot: number, offset: number, length: number): void {
-    const table = this.tables + buffer * this.tableWords;
-    this.writeEntry(table, slot, offset, length);
-    this.words[table + this.#countsOffset + slot] = 1;
-    if (buffer === this.#buffer) this.#markHere(slot);
-    else this.publishMark(table, slot);
-    if (!this.isDirty) this.end.add(this);
-    if (this.#isStalled) this.end.flush();
-  }
-
-  protected override leave(): void {
-    this.#close();
-    this.#reopening.announce();
-    this.end.flush();
-    // Pairs with the compareExchange of who takes the place next.
-    Atomics.store(this.words, this.base + USE, FREE);
+    this.#latestLength = length;
+    return this.#latest = offset;
   }
 
   /** Marks in shared memory all messages of the present segment that have ended. */
-  override publish(): void {
+  markEnded(): void {
     this.#sealRun();
-    const { words } = this;
+    const words = this.#words;
     const marks = this.#marks;
     const table = this.#table;
     const end = (this.#slot + MARKS_MASK) >> MARKS_SHIFT;
@@ -154,39 +251,82 @@ export class LocalWriter extends QueuedWriter {
       Atomics.store(words, table + i, marks[i]!);
     }
     this.#publishFrom = this.#slot >> MARKS_SHIFT;
-    this.#isStalled = this.open.count > 0 && this.open.hasEndedBehind(this.#made);
+    this.#isStalled = this.#open.count > 0 && this.#open.hasEndedBehind(this.#slotsTaken);
   }
 
-  protected override waitToReserve(length: number, timeoutMs: number): number {
-    const buffer = this.pool.acquire(timeoutMs);
-    return buffer < 0 ? -1 : this.#place(buffer, length);
+  /** Claims room that may need a buffer, without waiting. */
+  #tryClaimSlowly(length: number): number {
+    if (this.#isClosed) throw closedError("claim");
+    checkLength(length, this.maxMessageBytes);
+    if (this.#fits(length)) {
+      if (this.#latest >= 0) this.#spillLatest();
+      this.#latestLength = length;
+      this.#latest = this.#next;
+      this.#next += length;
+      return this.#latest;
+    }
+    const buffer = this.#pool.tryAcquire();
+    if (buffer >= 0) return this.claimIn(buffer, length);
+    // Lets the flusher return every buffer that it can, even that of the present segment, which
+    // might otherwise never be closed.
+    this.#closeSegment();
+    this.#queue.publish();
+    return -1;
   }
 
-  protected override waitToReserveAsync(length: number, options: WaitOptions): Promise<number> {
-    return this.#reopening.reserve(
-      options,
-      () => this.isDisposed || this.#fits(length),
-      (buffer) => this.#place(buffer, length),
-      () => this.tryReserve(length),
-    );
+  /** Whether a message needs no buffer. */
+  #fits(length: number): boolean {
+    return length <= this.#half && this.#next + length <= this.#limit && this.#hasSlots();
   }
 
-  /** Takes the next place of the table. */
+  /** Whether the present segment has slots for everything that may need one, and one more. */
+  #hasSlots(): boolean {
+    const needed = (this.#runCount > 0 ? 1 : 0) + (this.#latest < 0 ? 0 : 1) + 1;
+    return this.#buffer !== NO_BUFFER && this.#slot + needed <= this.#segments.slotLimit;
+  }
+
   #takeSlot(): number {
-    this.#made++;
+    this.#slotsTaken++;
     return this.#slot++;
   }
 
-  /** Puts the run, if there is one, into the table. */
+  /** Moves the latest reservation, which there is, to the other open ones. */
+  #spillLatest(): void {
+    this.#sealRun();
+    const ordinal = this.#slotsTaken;
+    const slot = this.#takeSlot();
+    this.#open.add(this.#latest, this.#latestLength, this.#buffer, slot, NO_BUFFER, ordinal);
+    this.#latest = -1;
+  }
+
+  /** Ends a reservation with so many bytes, or {@link ABORTED}. */
+  #end(row: number, length: number): void {
+    const open = this.#open;
+    const slot = open.slots[row]!;
+    const buffer = open.buffers[row]!;
+    // Before the reservation has ended: if this throws, it is still open, and can be aborted.
+    const offset = this.#segments.entryOffset(open, row, length);
+    open.remove(row);
+    const table = this.#segments.tableOf(buffer);
+    this.#segments.writeEntry(table, slot, offset, length);
+    this.#words[table + this.#layout.countsOffset + slot] = 1;
+    if (buffer === this.#buffer) this.#markHere(slot);
+    else this.#segments.publishMark(table, slot);
+    if (!this.isDirty) this.#queue.markDirty(this);
+    if (this.#isStalled) this.#queue.publish();
+  }
+
+  /** Writes the run, if there is one, into the table. */
   #sealRun(): void {
     const count = this.#runCount;
     if (count === 0) return;
     const slot = this.#takeSlot();
     const table = this.#table;
     const start = this.#runStart;
-    const end = this.lone < 0 ? this.#next : this.lone;
-    this.writeEntry(table, slot, start - this.#buffer * this.stride, end - start);
-    this.words[table + this.#countsOffset + slot] = count;
+    const end = this.#latest < 0 ? this.#next : this.#latest;
+    const offset = start - this.#buffer * this.#segments.stride;
+    this.#segments.writeEntry(table, slot, offset, end - start);
+    this.#words[table + this.#layout.countsOffset + slot] = count;
     this.#markHere(slot);
     this.#runCount = 0;
   }
@@ -198,79 +338,34 @@ export class LocalWriter extends QueuedWriter {
     if (word < this.#publishFrom) this.#publishFrom = word;
   }
 
-  /** Reserves what may need a buffer, without waiting. */
-  #reserveSlowly(length: number): number {
-    if (this.isDisposed) refuseDisposed("reserve");
-    checkLength(length, this.largestMessage);
-    if (this.#fits(length)) {
-      if (this.lone >= 0) this.keepLone();
-      this.loneLength = length;
-      this.lone = this.#next;
-      this.#next += length;
-      return this.lone;
-    }
-    const buffer = this.pool.tryAcquire();
-    if (buffer >= 0) return this.#place(buffer, length);
-    // Lets the flusher give back whatever it can, be it the buffer of the present segment, which
-    // otherwise nobody might ever close.
-    this.#close();
-    this.end.flush();
-    return -1;
-  }
-
-  /** Whether a message needs no buffer. */
-  #fits(length: number): boolean {
-    return length <= this.half && this.#next + length <= this.#limit && this.#hasPlace();
-  }
-
-  /** Whether the table of the present segment has places for all that may need one, and one more. */
-  #hasPlace(): boolean {
-    const needed = (this.#runCount > 0 ? 1 : 0) + (this.lone < 0 ? 0 : 1) + 1;
-    return this.#buffer !== NO_BUFFER && this.#slot + needed <= this.slotLimit;
-  }
-
-  /** Reserves room in a new buffer, which a long message has for its own. */
-  #place(buffer: number, length: number): number {
-    const offset = buffer * this.stride;
-    if (length > this.half && this.#hasPlace()) {
-      if (this.lone >= 0) this.keepLone();
-      this.#sealRun();
-      this.open.add(offset, length, this.#buffer, this.#takeSlot(), buffer, this.#made - 1);
-      return offset;
-    }
-    this.#switch(buffer);
-    this.#next = offset + length;
-    this.loneLength = length;
-    return this.lone = offset;
-  }
-
   /** Closes the present segment and opens the next. */
-  #switch(buffer: number): void {
-    this.#close();
+  #openSegment(buffer: number): void {
+    this.#closeSegment();
     const sequence = (this.#sequence + 1) & SEQUENCE_MASK;
-    this.prepareSegment(sequence, buffer, false, 0);
+    this.#segments.openSegment(sequence, buffer, false, 0);
     // Publishes the segment; pairs with the flusher's load.
-    Atomics.store(this.words, this.base + CURRENT, sequence << CURRENT_SHIFT);
+    Atomics.store(this.#words, this.#segments.base + CURRENT, sequence << CURRENT_SHIFT);
     this.#sequence = sequence;
     this.#buffer = buffer;
-    this.#table = this.tables + buffer * this.tableWords;
-    this.#limit = buffer * this.stride + this.largestMessage;
-    this.#reopening.announce();
+    this.#table = this.#segments.tableOf(buffer);
+    this.#limit = buffer * this.#segments.stride + this.maxMessageBytes;
+    this.#waiters.wakeAll();
   }
 
-  /** Marks all messages of the present segment that have ended, and says that it has no more. */
-  #close(): void {
+  /** Marks all messages of the present segment that have ended, and closes it. */
+  #closeSegment(): void {
     if (this.#buffer === NO_BUFFER) return;
-    if (this.lone >= 0) this.keepLone();
-    this.publish();
+    if (this.#latest >= 0) this.#spillLatest();
+    this.markEnded();
     this.#marks.fill(0, 0, (this.#slot + MARKS_MASK) >> MARKS_SHIFT);
-    const segment = this.shape.segment(this.base, this.#sequence);
+    const segment = this.#layout.segment(this.#segments.base, this.#sequence);
+    const reserved = CLOSED | this.#slot << this.#layout.bytesBits;
     // Pairs with the flusher's load: no message comes after these.
-    Atomics.store(this.words, segment + RESERVED, CLOSED | this.#slot << this.shape.bytesBits);
+    Atomics.store(this.#words, segment + RESERVED, reserved);
     this.#buffer = NO_BUFFER;
     this.#limit = -1;
     this.#publishFrom = this.#slot = 0;
-    // The flusher must learn of it.
-    if (!this.isDirty) this.end.add(this);
+    // The flusher must learn that the segment was closed.
+    if (!this.isDirty) this.#queue.markDirty(this);
   }
 }

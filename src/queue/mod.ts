@@ -4,13 +4,14 @@
  * @module
  */
 
+export { type ByteSink, type ByteWriter, DrainError } from "./drain.ts";
 export {
   FlushQueue,
   type FlushQueueHandle,
   type FlushQueueOptions,
   type QueueWriterOptions,
 } from "./flush_queue.ts";
-export { type ByteSink, type ByteWriter, DrainError } from "./drain.ts";
 export { WriteFlusher } from "./flusher.ts";
-export { Reservation, Writer, type WriterHandle } from "./writer.ts";
-export { createWriter } from "./unqueued_writer.ts";
+export { PacketWriter } from "./packet_writer.ts";
+export { Reservation } from "./reservation.ts";
+export { Writer, type WriterHandle } from "./writer.ts";

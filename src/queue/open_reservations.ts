@@ -1,34 +1,32 @@
 /**
- * The reservations that a thread has made with a writer and has neither committed nor aborted.
+ * The reservations that a thread has claimed from a writer and has neither committed nor aborted.
  *
- * Most often that is one. Writers keep the youngest in fields of their own, and add it here only
- * when another is made, or something else than its end happens.
+ * Usually that is one. So a writer keeps the latest in fields of its own, and moves it here only when
+ * another is claimed, or when something other than its end happens.
  *
  * @module
  */
 
 import { describe } from "../memory/check.ts";
 
-/** What a message has whose bytes lie in the segment's own buffer. */
-export const NO_BUFFER: number = -1;
-
 /** The open reservations of one thread. Rows are reused; nothing is allocated per message. */
 export class OpenReservations {
   /** How many are open. */
   count = 0;
-  /** Where in the pool's bytes each begins; at least {@link OpenReservations.count} rows. */
+  /** The offset of each in the bytes of the pool; at least {@link OpenReservations.count} rows. */
   offsets: Float64Array = new Float64Array(16);
   /** How many bytes each has. */
   lengths: Int32Array = new Int32Array(16);
-  /** The buffer of the segment each was made in. */
+  /** The buffer of the segment that each was claimed in. */
   buffers: Int32Array = new Int32Array(16);
-  /** Which message of the segment each is. */
+  /** The slot of each in the table of that buffer. */
   slots: Int32Array = new Int32Array(16);
-  /** The buffer that it has for its own, or {@link NO_BUFFER}. */
+  /** The buffer that it has to itself, or NO_BUFFER. */
   owned: Int32Array = new Int32Array(16);
-  /** How many were made before it. */
+  /** How many slots were taken before it. */
   ordinals: Float64Array = new Float64Array(16);
-  /** Notes a reservation, before which `ordinal` were made. */
+
+  /** Adds a reservation, before which `ordinal` slots were taken. */
   add(
     offset: number,
     length: number,
@@ -62,7 +60,7 @@ export class OpenReservations {
     );
   }
 
-  /** Forgets a row; the last takes its place. */
+  /** Removes a row; the last row takes its place. */
   remove(row: number): void {
     const last = --this.count;
     if (row === last) return;
@@ -74,7 +72,7 @@ export class OpenReservations {
     this.ordinals[row] = this.ordinals[last]!;
   }
 
-  /** Whether, of `made` reservations, one that has ended was made after one that is open. */
+  /** Whether a slot that has ended, of the first `made`, was taken after one that is still open. */
   hasEndedBehind(made: number): boolean {
     if (this.count === 0) return false;
     let oldest = Infinity;

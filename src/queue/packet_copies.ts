@@ -1,16 +1,15 @@
 /**
- * Copies of messages, as packets: for a message whose buffer belongs to the flusher.
+ * Copies of messages as packets, for messages whose buffer belongs to the flusher.
  *
  * @module
  */
 
 import type { BufferPool } from "../pool/buffer_pool.ts";
 import type { Packet } from "../pool/packet.ts";
-
-const NO_BUFFER = -1;
+import { NO_BUFFER } from "./layout.ts";
 
 /** Makes packets of copies, as many to a buffer as fit. */
-export class PacketCopies implements Disposable {
+export class PacketCopies {
   readonly #pool: BufferPool;
   #buffer = NO_BUFFER;
   /** How many bytes of the buffer are used. */
@@ -28,26 +27,26 @@ export class PacketCopies implements Disposable {
    */
   copy(offset: number, length: number): Packet {
     const pool = this.#pool;
-    if (this.#buffer === NO_BUFFER || this.#used + length > pool.bufferSize) this.#goOn();
+    if (this.#buffer === NO_BUFFER || this.#used + length > pool.bufferBytes) this.#nextBuffer();
     const start = this.#used;
     pool.bytes.copyWithin(pool.offsetOf(this.#buffer) + start, offset, offset + length);
     this.#used += length;
     return pool.sharePacket(this.#buffer, start, length);
   }
 
-  /** Gives the buffer back; packets have references of their own. */
-  [Symbol.dispose](): void {
-    // A thread that leaves the pool gives all its buffers back.
+  /** Releases the buffer; packets have references of their own. */
+  close(): void {
+    // The buffers of a thread that has left the pool were all released.
     if (this.#buffer !== NO_BUFFER && !this.#pool.hasLeft) this.#pool.release(this.#buffer);
     this.#buffer = NO_BUFFER;
   }
 
-  #goOn(): void {
+  #nextBuffer(): void {
     const buffer = this.#pool.tryAcquire();
     if (buffer < 0) {
       throw new Error("Cannot make a packet of the message as no buffer is free to copy it to");
     }
-    this[Symbol.dispose]();
+    this.close();
     this.#buffer = buffer;
     this.#used = 0;
   }

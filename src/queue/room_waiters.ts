@@ -1,76 +1,88 @@
 /**
- * How several tasks of a thread wait for room in one writer: each waits for a buffer, but gives that
- * up when another has opened one that has room for all of them.
+ * How threads and tasks wait for room in one writer, blocking or not.
+ *
+ * Several tasks of a thread may wait: each waits for a buffer, but stops waiting when another has
+ * opened a buffer that has room for all of them.
  *
  * @module
  */
 
-import { deadlineAfter, remainingMs, type WaitOptions } from "../memory/wait_options.ts";
+import { type AsyncWaitOptions, Deadline, type WaitOptions } from "../memory/wait_options.ts";
 import type { BufferPool } from "../pool/buffer_pool.ts";
 
-/** There may be room without a buffer. */
+/** Returned by {@link RoomWaiters.acquireAsync}: there may be room without a new buffer. */
 const REOPENED = -2;
 
+/** How a writer makes room. */
+export interface RoomMaker {
+  /** Whether there is room without a new buffer, or the writer was closed. */
+  hasRoom(length: number): boolean;
+  /** Claims room in a new buffer. */
+  claimIn(buffer: number, length: number): number;
+  /** Claims room if that needs no waiting. */
+  tryClaim(length: number): number;
+}
+
 /** The tasks of a thread that wait for room in one writer. */
-export class Reopening {
+export class RoomWaiters {
   readonly #pool: BufferPool;
   #opened: AbortController | undefined;
 
-  /** Nobody waits. */
+  /** Begins without waiters. */
   constructor(pool: BufferPool) {
     this.#pool = pool;
   }
 
-  /** Lets all that wait look again: a buffer was opened, or the writer disposed of. */
-  announce(): void {
+  /** Makes all waiting tasks look again: a buffer was opened, or the writer was closed. */
+  wakeAll(): void {
     this.#opened?.abort();
     this.#opened = undefined;
   }
 
   /**
-   * Waits for a buffer.
+   * Waits for a buffer, without blocking.
    *
-   * @param deadline When to give up, as from `deadlineAfter`.
    * @returns Its number; -1 if the time is over; or {@link REOPENED}.
    * @throws The signal's reason, if it is aborted.
    */
-  async acquire({ signal }: WaitOptions, deadline: number): Promise<number> {
+  async acquireAsync(signal: AbortSignal | undefined, deadline: Deadline): Promise<number> {
     const opened = (this.#opened ??= new AbortController()).signal;
     const either = signal === undefined ? opened : AbortSignal.any([signal, opened]);
-    const timeoutMs = Math.max(0, remainingMs(deadline));
     try {
-      return await this.#pool.acquireAsync({ signal: either, timeoutMs });
+      return await this.#pool.acquireAsync({ signal: either, timeoutMs: deadline.remainingMs });
     } catch (error) {
-      // Not the error, which may be of the other one: both can come at once.
+      // Not by the error: both signals may be aborted.
       if (signal?.aborted) throw signal.reason;
       if (opened.aborted) return REOPENED;
       throw error;
     }
   }
 
+  /** Claims room, blocking until there is a buffer; -1 if the time is over. */
+  claim(room: RoomMaker, length: number, options: WaitOptions | undefined): number {
+    const buffer = this.#pool.acquire(options);
+    return buffer < 0 ? -1 : room.claimIn(buffer, length);
+  }
+
   /**
-   * Waits until there is room.
+   * Claims room, waiting without blocking until there is some.
    *
-   * @param fits Whether there is room without a buffer.
-   * @param place Reserves room in a new buffer.
-   * @param retry Reserves room if that needs no waiting.
-   * @returns Where it is, as from reserve.
-   * @throws As {@link Reopening.acquire}.
+   * @returns The offset of the room; -1 if the time is over.
+   * @throws The signal's reason, if it is aborted.
    */
-  async reserve(
-    options: WaitOptions,
-    fits: () => boolean,
-    place: (buffer: number) => number,
-    retry: () => number,
+  async claimAsync(
+    room: RoomMaker,
+    length: number,
+    options: AsyncWaitOptions | undefined,
   ): Promise<number> {
-    const deadline = deadlineAfter(options.timeoutMs ?? Infinity);
+    const deadline = new Deadline(options);
     for (;;) {
-      const buffer = await this.acquire(options, deadline);
+      const buffer = await this.acquireAsync(options?.signal, deadline);
       if (buffer === -1) return -1;
-      // Other tasks may have gone on, or have disposed of the writer.
-      if (buffer >= 0 && !fits()) return place(buffer);
+      // Other tasks may have continued meanwhile, or have closed the writer.
+      if (buffer >= 0 && !room.hasRoom(length)) return room.claimIn(buffer, length);
       if (buffer >= 0) this.#pool.release(buffer);
-      const offset = retry();
+      const offset = room.tryClaim(length);
       if (offset >= 0) return offset;
     }
   }

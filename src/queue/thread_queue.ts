@@ -1,5 +1,6 @@
 /**
- * One thread's end of a flush queue: the shared words, and which writers it has yet to flush.
+ * One thread's view of a flush queue: the shared words, and the thread's writers that have something
+ * to publish.
  *
  * The protocol is described at the head of `flush_queue.ts`.
  *
@@ -8,48 +9,48 @@
 
 import type { Memory } from "../memory/memory.ts";
 import type { BufferPool } from "../pool/buffer_pool.ts";
-import { FLUSHED, type Shape, SLEEPING } from "./layout.ts";
+import { FLUSHED, type FlushQueueLayout, SLEEPING } from "./layout.ts";
 
-/** A writer of this thread, as the end of the queue sees it. */
-export interface Flushable {
-  /** Which writer of the queue it is. */
+/** A writer of this thread, as the queue sees it. */
+export interface DirtyWriter {
+  /** The writer's number in the queue. */
   readonly index: number;
-  /** Whether it is to be flushed; kept by the end of the queue. */
+  /** Whether it has something to publish; maintained by {@link ThreadQueue}. */
   isDirty: boolean;
   /** Marks in shared memory all messages that have ended. */
-  publish(): void;
+  markEnded(): void;
 }
 
-/** The shared words of a queue, and the writers of this thread that are to be flushed. */
-export class QueueEnd {
+/** One thread's view of a flush queue. */
+export class ThreadQueue {
   /** The memory that the queue lies in. */
   readonly memory: Memory;
   /** The words of the queue. */
   readonly words: Int32Array;
-  /** What the queue is like. */
-  readonly shape: Shape;
-  /** This thread's end of the pool. */
+  /** What is where in them. */
+  readonly layout: FlushQueueLayout;
+  /** This thread's part in the pool. */
   readonly pool: BufferPool;
-  readonly #dirty: Flushable[] = [];
-  /** How many of the rows are in use. */
+  readonly #dirty: DirtyWriter[] = [];
+  /** How many rows of the list are in use. */
   #dirtyCount = 0;
 
-  /** Opens a queue whose words are `words`, of this shape, for the thread that `pool` is of. */
-  constructor(memory: Memory, words: Int32Array, shape: Shape, pool: BufferPool) {
+  /** Opens a queue for the thread that `pool` belongs to. */
+  constructor(memory: Memory, words: Int32Array, layout: FlushQueueLayout, pool: BufferPool) {
     this.memory = memory;
     this.words = words;
-    this.shape = shape;
+    this.layout = layout;
     this.pool = pool;
   }
 
-  /** Notes that a writer is to be flushed. */
-  add(writer: Flushable): void {
+  /** Notes that a writer has something to publish. */
+  markDirty(writer: DirtyWriter): void {
     writer.isDirty = true;
     this.#dirty[this.#dirtyCount++] = writer;
   }
 
-  /** Hands all that writers of this thread have ended to the flusher. */
-  flush(): void {
+  /** Publishes all messages that writers of this thread have ended. */
+  publish(): void {
     const count = this.#dirtyCount;
     if (count === 0) return;
     let bits = 0;
@@ -57,25 +58,25 @@ export class QueueEnd {
     for (let i = 0; i < count; i++) {
       const writer = this.#dirty[i]!;
       writer.isDirty = false;
-      writer.publish();
+      writer.markEnded();
       bits |= 1 << writer.index;
     }
     this.announce(bits);
   }
 
-  /** Has the flusher look at writers that have a bit each here, once it gets to it. */
+  /** Makes the flusher look at the writers that have a bit each in `bits`. */
   announce(bits: number): void {
-    // After the marks. Pairs with the flusher's exchange: that comes before, and the flusher will
-    // find the bits the next time, or after, and it looks at the marks afterwards.
+    // After the marks. Pairs with the flusher's exchange: either that comes before, and the flusher
+    // finds the bits the next time, or after, and it looks at the marks afterwards.
     const before = Atomics.or(this.words, FLUSHED, bits);
-    // If there are bits beside, then who set them first wakes the flusher.
+    // If other bits were set, the thread that set them first wakes the flusher.
     if (before === SLEEPING) this.memory.notify(this.words, FLUSHED);
   }
 
-  /** As {@link QueueEnd.announce}, and wakes the flusher in any case. */
-  revisit(bits: number): void {
+  /** As {@link ThreadQueue.announce}, and wakes the flusher in any case. */
+  announceAndWake(bits: number): void {
     Atomics.or(this.words, FLUSHED, bits);
-    // Also if there are other bits: who set those may have died before it woke the flusher.
+    // Also if other bits were set: the thread that set those may have died before it woke the flusher.
     this.memory.notify(this.words, FLUSHED);
   }
 }

@@ -1,85 +1,91 @@
 /**
- * What writers have in common: room for messages is reserved, filled in place, and committed or
- * aborted, in any order.
+ * The interface of writers: room for messages is claimed, filled in place, and committed or aborted, in
+ * any order.
  *
- * There are three kinds, of one shape:
+ * There are three kinds:
  *
- *     made by                                 used by           its messages go
- *     queue.writer()                          one thread        to the flusher of the queue
- *     queue.writer({ isShared: true })        several threads   to the flusher of the queue
- *     createWriter(pool)                      one thread        nowhere but into packets
+ *     made by                               used by           its messages go
+ *     queue.writer()                        one thread        to the flusher of the queue
+ *     queue.writer({ shared: true })        several threads   to the flusher of the queue
+ *     PacketWriter.create(pool)             one thread        only into packets
  *
  * The protocol is described at the head of `flush_queue.ts`.
  *
  * @module
  */
 
-import type { Handle } from "../memory/handle.ts";
 import { checkBytes, checkInteger, describe } from "../memory/check.ts";
-import { checkTimeout, checkWaitOptions, type WaitOptions } from "../memory/wait_options.ts";
+import { ClosedError } from "../memory/errors.ts";
+import type { Handle } from "../memory/handle.ts";
+import type { AsyncWaitOptions, UntimedWaitOptions, WaitOptions } from "../memory/wait_options.ts";
 import type { BufferPool } from "../pool/buffer_pool.ts";
 import type { Packet } from "../pool/packet.ts";
-
-/** The kind that handles of a shared writer name. */
-export const WRITER_KIND = "busbar.writer";
-/** The version of those handles. */
-export const WRITER_VERSION = 2;
+import { Reservation } from "./reservation.ts";
 
 /** Opens a shared {@link Writer} in another thread, beside the handle of its queue. */
 export interface WriterHandle extends Handle {
-  /** What the queue is known by. */
+  /** The identity of the queue. */
   readonly queue: number;
-  /** Which writer of the queue it is. */
+  /** The writer's number in the queue. */
   readonly index: number;
-  /** The user's number of it. */
+  /** The user's number of the writer. */
   readonly id: number;
 }
+
+/** Room, or the empty value: the wait for it was given up, or would have been needed. */
+type MaybeOffset = number;
 
 /**
  * Writes messages one after the other into buffers of a pool.
  *
- * Messages lie end to end, and buffers begin at multiples of 8. So if the lengths of all messages of a
- * writer are multiples of 4, so are the offsets, and messages can be written by an `Int32Array`.
- *
- * A message is visible to nobody before it is committed, and to the flusher not before
- * {@link Writer.flush}, which serves all messages that were committed until then at once. The flusher
- * gets the messages of a writer in the order in which they were reserved, and each as soon as all
- * reservations before it have ended, in whichever order that happens. Those of different writers come
- * in no order.
+ * - **Never partly visible.** A message is visible to no other thread before it is committed, and to
+ *   the flusher only after {@link Writer.publish}, which publishes all messages that were committed
+ *   until then at once.
+ * - **FIFO order.** The flusher gets the messages of a writer in the order in which they were claimed,
+ *   each as soon as all reservations before it have ended, in whichever order that happens. Messages of
+ *   different writers have no order.
+ * - **Backpressure.** Without a free buffer, `claim`, `append` and `send` block until the flusher has
+ *   returned one; `tryClaim`, `tryAppend` and `trySend` fail.
+ * - **Alignment.** Messages lie end to end, and buffers begin at multiples of 8. So if the lengths of
+ *   all messages are multiples of 4, so are the offsets, and an `Int32Array` can write them.
  *
  * @example Usage
  * ```ts
  * import { BufferPool, FlushQueue } from "@busbar/busbar";
  * import { assertEquals } from "@std/assert";
  *
- * using pool = BufferPool.create({ bufferSize: 4096, batchCount: 4, batchSize: 4 });
+ * using pool = BufferPool.create({ bufferBytes: 4096, batchCount: 4, buffersPerBatch: 4 });
  * const queue = FlushQueue.create({ pool });
  * using writer = queue.writer();
  *
- * const first = writer.reserve(7); // in place, without an object
- * const second = writer.reserve(5);
+ * const first = writer.claim(7); // in place, without an object
+ * const second = writer.claim(5);
  * writer.bytes.set(new TextEncoder().encode("world"), second);
  * writer.commit(second);
  * writer.bytes.set(new TextEncoder().encode("hello, "), first);
  * writer.commit(first);
  *
- * writer.send(new TextEncoder().encode("!")); // copied
- * writer.flush();
+ * writer.append(new TextEncoder().encode("!")); // copied
+ * writer.publish();
  *
  * using flusher = queue.flusher();
- * flusher.flush(() => assertEquals(new TextDecoder().decode(flusher.take()), "hello, world!"));
+ * flusher.drain((run) => assertEquals(new TextDecoder().decode(run.view()), "hello, world!"));
  * ```
  */
 export abstract class Writer implements Disposable {
-  /** The bytes of the pool; messages are written here at the offsets that reserve returns. */
-  readonly bytes: Uint8Array;
+  /** The bytes of the pool; messages are written here at the offsets that {@link Writer.claim} returns. */
+  readonly bytes: Uint8Array<SharedArrayBuffer>;
   /** The bytes of the longest message: a whole buffer. */
-  readonly largestMessage: number;
+  readonly maxMessageBytes: number;
 
-  /** Writes into buffers of this pool. */
+  /**
+   * Made by {@link FlushQueue.writer}, {@link FlushQueue.attachWriter} or {@link PacketWriter.create}.
+   *
+   * @ignore
+   */
   constructor(pool: BufferPool) {
     this.bytes = pool.bytes;
-    this.largestMessage = pool.bufferSize;
+    this.maxMessageBytes = pool.bufferBytes;
   }
 
   /**
@@ -93,246 +99,226 @@ export abstract class Writer implements Disposable {
   abstract get openCount(): number;
 
   /**
-   * Reserves room for a message of `length` bytes, if that needs no waiting. Without a free buffer it
-   * flushes, so that buffers may come back.
+   * Claims room for a message, blocking until there is a buffer for it; publishes first.
    *
-   * @returns Where in {@link Writer.bytes} it begins; -1 if there is no buffer for it now.
-   * @throws {RangeError} If `length` is not a whole number from 1 to {@link Writer.largestMessage}.
-   * @throws {Error} If the writer was disposed of.
+   * The flusher cannot pass an open reservation. So a thread that blocks while it has others open waits
+   * forever if all buffers lie behind those: use {@link Writer.tryClaim}, and end a reservation first
+   * if there is no room.
+   *
+   * @param length The bytes of the message.
+   * @returns The offset of the room in {@link Writer.bytes}; -1 if the time is over.
+   * @throws {RangeError} If `length` is not a whole number from 1 to {@link Writer.maxMessageBytes}, or
+   * `timeoutMs` is negative.
+   * @throws {TypeError} If `options` is not an object, or it must block and the platform forbids that.
+   * @throws {ClosedError} If the writer is closed, or its thread has left the pool.
    */
-  abstract tryReserve(length: number): number;
+  abstract claim(length: number, options?: WaitOptions): number;
 
-  /** As {@link Writer.reserve}, once there was no room at the first look. */
-  protected abstract waitToReserve(length: number, timeoutMs: number): number;
+  /**
+   * Claims room for a message, without waiting. If there is no free buffer it publishes, so that
+   * buffers may come back.
+   *
+   * @param length The bytes of the message.
+   * @returns The offset of the room in {@link Writer.bytes}; -1 if there is no buffer for it now.
+   * @throws {RangeError} If `length` is not a whole number from 1 to {@link Writer.maxMessageBytes}.
+   * @throws {ClosedError} If the writer is closed.
+   */
+  abstract tryClaim(length: number): number;
 
-  /** As {@link Writer.reserveAsync}, once there was no room at the first look. */
-  protected abstract waitToReserveAsync(length: number, options: WaitOptions): Promise<number>;
+  /**
+   * As {@link Writer.claim}, without blocking. The process stays alive meanwhile.
+   *
+   * @throws As {@link Writer.claim}; and the signal's reason, if it is aborted.
+   */
+  abstract claimAsync(length: number, options?: AsyncWaitOptions): Promise<number>;
 
   /**
    * Ends a reservation: its bytes are a message.
    *
-   * @param offset What reserve returned.
+   * @param offset The offset that was claimed.
    * @param length How many of its bytes are the message; all by default.
-   * @throws {RangeError} If `length` is not a whole number up to what was reserved.
+   * @throws {RangeError} If `length` is not a whole number up to the length that was claimed.
    * @throws {Error} If no reservation of this thread is open there.
    */
   abstract commit(offset: number, length?: number): void;
 
   /**
-   * As {@link Writer.commit}, and hands the message back as a packet.
+   * As {@link Writer.commit}, and returns the message as a packet, too.
    *
    * @throws As {@link Writer.commit}.
    */
   abstract commitPacket(offset: number, length?: number): Packet;
 
   /**
-   * Ends a reservation: its bytes are nothing.
+   * Ends a reservation without a message.
    *
-   * @param offset What reserve returned.
+   * @param offset The offset that was claimed.
    * @throws {Error} If no reservation of this thread is open there.
    */
   abstract abort(offset: number): void;
 
   /**
-   * Hands all messages that this thread has committed to the flusher, and wakes it.
+   * Makes all messages visible that this thread has committed, and wakes the flusher.
    *
-   * It serves all writers of the queue on this thread, at the cost of one. Without a queue it does
-   * nothing.
+   * It serves all writers of the queue on this thread, at the cost of one. A writer without a queue has
+   * nothing to publish.
    */
-  abstract flush(): void;
+  abstract publish(): void;
 
-  /** Aborts what is open, flushes, and gives the writer up. Doing it again does nothing. */
-  abstract [Symbol.dispose](): void;
+  /** Aborts open reservations, publishes, and gives up the writer. Closing again does nothing. */
+  abstract close(): void;
 
-  /**
-   * Reserves room for a message of `length` bytes; blocks until a buffer is free, and flushes first.
-   *
-   * The flusher cannot pass an open reservation. So one who waits while others of its own are open
-   * waits for ever if all buffers are behind those; try, and end one first if there is no room.
-   *
-   * @param length How many bytes.
-   * @param timeoutMs Gives up after this many milliseconds; never by default.
-   * @returns Where in {@link Writer.bytes} it begins; -1 if the time is over.
-   * @throws {RangeError} If `length` is not a whole number from 1 to {@link Writer.largestMessage}, or
-   * `timeoutMs` is negative.
-   * @throws {TypeError} If it would have to wait, and the platform forbids this thread to block.
-   * @throws {Error} If the writer was disposed of, or its thread has left the pool.
-   */
-  reserve(length: number, timeoutMs: number = Infinity): number {
-    if (timeoutMs !== Infinity) checkTimeout(timeoutMs);
-    const offset = this.tryReserve(length);
-    return offset >= 0 ? offset : this.waitToReserve(length, timeoutMs);
+  /** As {@link Writer.close}. */
+  [Symbol.dispose](): void {
+    this.close();
   }
 
   /**
-   * As {@link Writer.reserve}, without blocking.
+   * Copies a message into the queue: claims, copies and commits. It is visible to the flusher after the
+   * next {@link Writer.publish}.
    *
-   * @throws As {@link Writer.reserve}; and the signal's reason, if it is aborted.
+   * @param payload The message, of at least one byte.
+   * @returns Whether it was written: false if the time is over.
+   * @throws {TypeError} If `payload` is not a Uint8Array.
+   * @throws As {@link Writer.claim}.
    */
-  async reserveAsync(length: number, options: WaitOptions = {}): Promise<number> {
-    checkWaitOptions(options);
-    const offset = this.tryReserve(length);
-    return offset >= 0 ? offset : await this.waitToReserveAsync(length, options);
+  append(payload: Uint8Array, options?: WaitOptions): boolean {
+    if (payload?.BYTES_PER_ELEMENT !== 1) checkBytes("append", "payload", payload);
+    return this.#copy(payload, this.claim(payload.length, options));
   }
 
   /**
-   * Copies a message: reserve, copy and commit. It goes to the flusher with the next flush.
+   * As {@link Writer.append}, without waiting.
    *
-   * @param payload The message; an empty one is no message.
-   * @param timeoutMs Gives up after this many milliseconds without a buffer; never by default.
-   * @returns Whether it was written.
-   * @throws {TypeError} If `payload` is not made of bytes.
-   * @throws As {@link Writer.reserve}.
+   * @returns Whether it was written: false if there is no buffer for it now.
+   * @throws As {@link Writer.append}.
    */
-  send(payload: Uint8Array, timeoutMs: number = Infinity): boolean {
-    if (payload?.BYTES_PER_ELEMENT !== 1) checkBytes("send", "payload", payload);
-    const offset = this.reserve(payload.length, timeoutMs);
-    if (offset < 0) return false;
-    this.bytes.set(payload, offset);
-    this.commit(offset);
-    return true;
+  tryAppend(payload: Uint8Array): boolean {
+    checkBytes("append", "payload", payload);
+    return this.#copy(payload, this.tryClaim(payload.length));
   }
 
   /**
-   * As {@link Writer.send}, without blocking. The message is copied once there is room, so it must
+   * As {@link Writer.append}, without blocking. The message is copied once there is room, so it must
    * not change before this resolves.
    *
-   * @throws As {@link Writer.send}; and the signal's reason, if it is aborted.
+   * @throws As {@link Writer.append}; and the signal's reason, if it is aborted.
    */
-  async sendAsync(payload: Uint8Array, options: WaitOptions = {}): Promise<boolean> {
-    checkBytes("send", "payload", payload);
-    const offset = await this.reserveAsync(payload.length, options);
+  async appendAsync(payload: Uint8Array, options?: AsyncWaitOptions): Promise<boolean> {
+    checkBytes("append", "payload", payload);
+    return this.#copy(payload, await this.claimAsync(payload.length, options));
+  }
+
+  /**
+   * Appends a message and publishes everything that this thread has committed.
+   *
+   * @param payload The message, of at least one byte.
+   * @returns Whether it was sent: false if the time is over.
+   * @throws As {@link Writer.append}.
+   */
+  send(payload: Uint8Array, options?: WaitOptions): boolean {
+    return this.#publishIf(this.append(payload, options));
+  }
+
+  /**
+   * As {@link Writer.send}, without waiting.
+   *
+   * @returns Whether it was sent: false if there is no buffer for it now.
+   * @throws As {@link Writer.append}.
+   */
+  trySend(payload: Uint8Array): boolean {
+    return this.#publishIf(this.tryAppend(payload));
+  }
+
+  /**
+   * As {@link Writer.send}, without blocking.
+   *
+   * @throws As {@link Writer.appendAsync}.
+   */
+  async sendAsync(payload: Uint8Array, options?: AsyncWaitOptions): Promise<boolean> {
+    return this.#publishIf(await this.appendAsync(payload, options));
+  }
+
+  /**
+   * Claims room as an object, which ends by its methods or, aborted, by `using`. Blocks as
+   * {@link Writer.claim}.
+   *
+   * @returns The reservation; undefined if the time is over.
+   * @throws As {@link Writer.claim}.
+   */
+  claimMessage(length: number): Reservation;
+  /** As above; with `timeoutMs` it may give up. */
+  claimMessage(length: number, options?: WaitOptions): Reservation | undefined;
+  claimMessage(length: number, options?: WaitOptions): Reservation | undefined {
+    return this.#reserve(this.claim(length, options), length);
+  }
+
+  /**
+   * As {@link Writer.claimMessage}, without waiting.
+   *
+   * @returns The reservation; undefined if there is no buffer for it now.
+   * @throws As {@link Writer.tryClaim}.
+   */
+  tryClaimMessage(length: number): Reservation | undefined {
+    return this.#reserve(this.tryClaim(length), length);
+  }
+
+  /**
+   * As {@link Writer.claimMessage}, without blocking.
+   *
+   * @returns The reservation; undefined if the time is over.
+   * @throws As {@link Writer.claimAsync}.
+   */
+  claimMessageAsync(length: number, options?: UntimedWaitOptions): Promise<Reservation>;
+  /** As above; with `timeoutMs` it may give up. */
+  claimMessageAsync(length: number, options?: AsyncWaitOptions): Promise<Reservation | undefined>;
+  async claimMessageAsync(
+    length: number,
+    options?: AsyncWaitOptions,
+  ): Promise<Reservation | undefined> {
+    return this.#reserve(await this.claimAsync(length, options), length);
+  }
+
+  #copy(payload: Uint8Array, offset: MaybeOffset): boolean {
     if (offset < 0) return false;
     this.bytes.set(payload, offset);
     this.commit(offset);
     return true;
   }
 
-  /**
-   * Reserves room as an object, to be ended by its methods or, as aborted, by `using`.
-   *
-   * @throws As {@link Writer.reserve}.
-   */
-  message(length: number): Reservation {
-    return new Reservation(this, this.reserve(length), length);
+  #publishIf(isAppended: boolean): boolean {
+    if (isAppended) this.publish();
+    return isAppended;
   }
 
-  /**
-   * As {@link Writer.message}, without blocking.
-   *
-   * @returns The reservation, or nothing if the time is over.
-   * @throws As {@link Writer.reserveAsync}.
-   */
-  async messageAsync(length: number, options?: WaitOptions): Promise<Reservation | undefined> {
-    const offset = await this.reserveAsync(length, options);
+  #reserve(offset: MaybeOffset, length: number): Reservation | undefined {
     return offset < 0 ? undefined : new Reservation(this, offset, length);
   }
 }
 
-/**
- * Room for one message, made by {@link Writer.message}. Disposing of it aborts, unless it has ended.
- *
- * @example Usage
- * ```ts
- * import { BufferPool, FlushQueue } from "@busbar/busbar";
- *
- * using pool = BufferPool.create({ bufferSize: 4096, batchCount: 4, batchSize: 4 });
- * using writer = FlushQueue.create({ pool }).writer();
- * {
- *   using message = writer.message(4);
- *   message.bytes.set([1, 2, 3, 4]); // if this threw, nothing would be written
- *   message.commit();
- * }
- * writer.flush();
- * ```
- */
-export class Reservation implements Disposable {
-  /** The room, to be filled. Not to be used once the reservation has ended. */
-  readonly bytes: Uint8Array;
-  readonly #writer: Writer;
-  readonly #offset: number;
-  #isOpen = true;
-
-  /** Made by {@link Writer.message}. */
-  constructor(writer: Writer, offset: number, length: number) {
-    this.#writer = writer;
-    this.#offset = offset;
-    this.bytes = writer.bytes.subarray(offset, offset + length);
-  }
-
-  /** Whether it was neither committed nor aborted. */
-  get isOpen(): boolean {
-    return this.#isOpen;
-  }
-
-  /**
-   * Makes it a message.
-   *
-   * @param length How many of its bytes are the message; all by default.
-   * @throws As {@link Writer.commit}.
-   */
-  commit(length?: number): void {
-    this.#checkOpen("commit");
-    this.#writer.commit(this.#offset, length);
-    this.#isOpen = false;
-  }
-
-  /**
-   * As {@link Reservation.commit}, and hands the message back as a packet.
-   *
-   * @throws As {@link Writer.commit}.
-   */
-  commitPacket(length?: number): Packet {
-    this.#checkOpen("commit");
-    const packet = this.#writer.commitPacket(this.#offset, length);
-    this.#isOpen = false;
-    return packet;
-  }
-
-  /**
-   * Gives it up.
-   *
-   * @throws As {@link Writer.abort}.
-   */
-  abort(): void {
-    this.#checkOpen("abort");
-    this.#writer.abort(this.#offset);
-    this.#isOpen = false;
-  }
-
-  /** Gives it up, unless it has ended. */
-  [Symbol.dispose](): void {
-    if (this.#isOpen) this.abort();
-  }
-
-  #checkOpen(action: string): void {
-    if (!this.#isOpen) throw new Error(`Cannot ${action} as the reservation has ended`);
-  }
-}
-
-/** Refuses what is not the length of a message. */
-export function checkLength(length: number, largest: number): void {
-  if (length >>> 0 === length && length > 0 && length <= largest) return;
+/** Throws unless this is the length of a message. */
+export function checkLength(length: number, max: number): void {
+  if (length >>> 0 === length && length > 0 && length <= max) return;
   throw new RangeError(
-    `Cannot reserve as 'length' must be a whole number from 1 to ${largest}: received ${
+    `Cannot claim as 'length' must be a whole number from 1 to ${max}: received ${
       describe(length)
     }`,
   );
 }
 
-/** Refuses what is not the length to commit of so many reserved bytes; all if undefined. */
-export function committedLength(length: number | undefined, reserved: number): number {
-  if (length === undefined) return reserved;
-  checkInteger("commit", "length", length, 0, reserved);
+/** The length to commit: `claimed` by default. Throws if it is out of range. */
+export function committedLength(length: number | undefined, claimed: number): number {
+  if (length === undefined) return claimed;
+  checkInteger("commit", "length", length, 0, claimed);
   return length;
 }
 
-/** Refuses to use a writer that was disposed of. */
-export function refuseDisposed(action: string): never {
-  throw new Error(`Cannot ${action} as the writer was disposed of`);
+/** The error of a writer that is used after it was closed. */
+export function closedError(action: string): ClosedError {
+  return new ClosedError(`Cannot ${action} as the writer is closed`);
 }
 
-/** Refuses to hand over a writer that one thread has for itself. */
-export function refuseHandle(): never {
-  throw new Error("Cannot hand the writer over as it is not shared: create it as 'isShared'");
+/** The error of a writer that has no handle. */
+export function notSharedError(): Error {
+  return new Error("Cannot make a handle as the writer is not shared: create it as 'shared'");
 }

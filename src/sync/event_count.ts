@@ -1,12 +1,12 @@
 /**
- * An event count: sleep until any condition holds, whatever words it is made of.
+ * An event count: sleep until a condition holds, whatever words the condition reads.
  *
  * Layout (32-bit words, one cache line):
  *
  *     0       1         2
  *     | magic | version | count |
  *
- * The count is odd if somebody waits, or may be about to; it goes up by one when a waiter prepares,
+ * The count is odd if a thread waits, or may be about to. It goes up by one when a waiter prepares,
  * and by one when a notifier wakes all that have prepared.
  *
  *          even ---- prepare: or 1 ----> odd ---- notify: compareExchange, notify all ----> even
@@ -14,21 +14,23 @@
  * **Waiting.** A waiter prepares, which gives it a key: the odd count. Then it looks at its
  * condition. If that does not hold, it sleeps while the count is its key.
  *
- * **Notifying.** A notifier makes the condition true, and then looks at the count. If it is even
- * nobody waits, and that is all: one load. If odd, it adds one, only if the count is still the same, and wakes all.
+ * **Notifying.** A notifier makes the condition true, and then looks at the count. If it is even, no
+ * thread waits, and one load was all. If it is odd, the notifier adds one, unless the count has
+ * changed meanwhile, and wakes all sleepers.
  *
- * **Why no wake-up is lost.** Of preparing and looking at the condition on one side, making it true and
- * looking at the count on the other, one side sees the other: the waiter finds that the condition
- * holds, or its count is found to be odd. In the latter case it is made even, by this notifier or
- * by another that was quicker, after the condition was made true: so whoever sleeps or is about to with
- * the old key is woken and finds it true, and whoever prepares afterwards finds it true.
+ * **Why no wake-up is lost.** The waiter prepares and then looks at the condition; the notifier makes
+ * it true and then looks at the count. So at least one of them sees the other: the waiter finds that
+ * the condition holds, or the notifier finds the count odd. In the latter case the count is made
+ * even, by this notifier or by another that was quicker, after the condition was made true: a thread
+ * that sleeps, or is about to, with the old key is woken and finds the condition true, and a thread
+ * that prepares afterwards finds it true.
  *
- * For this the condition must be made of words that are written and read by atomic operations.
+ * This needs a condition that reads words which are written and read by atomic operations.
  *
  * **Giving up** needs nothing: a key that is not waited for leaves the count odd, which costs at
- * most one needless notify. Also a thread that dies asleep leaves no more than that.
+ * most one needless notify. A thread that dies while it sleeps leaves no more than that.
  *
- * **Limit.** A waiter that stops between preparing and falling asleep for exactly 2^31
+ * **Limit.** A waiter that pauses between preparing and falling asleep for exactly 2^31
  * notifications, or a multiple, does not notice them.
  *
  * Proven by: tests/sync/event_count_model_test.ts, which says what was explored.
@@ -39,11 +41,14 @@
  */
 
 import { checkInteger, checkOptions, describe } from "../memory/check.ts";
-import { CACHE_LINE_BYTES } from "../memory/layout.ts";
 import type { Memory } from "../memory/memory.ts";
-import { FIRST_WORD, Region, type RegionHandle, type RegionKind } from "../memory/region.ts";
+import { cacheLineKind, FIRST_WORD, Region, type RegionHandle } from "../memory/region.ts";
 import { type Attempt, SleepWord } from "../memory/sleep.ts";
-import { checkTimeout, type WaitOptions } from "../memory/wait_options.ts";
+import {
+  type AsyncWaitOptions,
+  checkWaitOptions,
+  type WaitOptions,
+} from "../memory/wait_options.ts";
 
 /** Opens an {@link EventCount} in another thread. */
 export type EventCountHandle = RegionHandle<"busbar.event_count">;
@@ -54,24 +59,24 @@ export interface EventCountOptions {
   memory?: Memory;
 }
 
-const KIND: RegionKind<"busbar.event_count"> = {
-  kind: "busbar.event_count",
-  version: 1,
-  magic: 0x65766e74, // "evnt"
-};
-const BYTES = CACHE_LINE_BYTES;
-
 const COUNT = FIRST_WORD;
 
-/** The bit of the count which says that somebody may wait. */
+const KIND = cacheLineKind("busbar.event_count", 0x65766e74, { count: COUNT }); // "evnt"
+
+/** The bit of the count which says that a thread may wait. */
 const WAITED_FOR = 1;
 
 /**
- * An event count: sleep until any condition holds, whatever words it is made of.
+ * An event count: sleep until a condition holds, whatever words the condition reads. A condition
+ * variable without a mutex.
  *
- * The condition must be made of words that are written and read by atomic operations; whoever may
- * have made it true calls {@link EventCount.notify} afterwards, which costs a load while nobody
- * waits.
+ * The condition must read words that are written and read by atomic operations. A thread that may
+ * have made it true calls {@link EventCount.notify} afterwards.
+ *
+ * - **No lost wake-up.** A waiter never sleeps beside a condition that held when notify was called.
+ * - **Cheap notify.** While no thread waits it is one load.
+ * - **Wakes all.** Every waiter looks at its condition again at each notification.
+ * - **Death and giving up are free.** A waiter that dies or gives up needs no repair.
  *
  * @example Usage
  * ```ts
@@ -113,17 +118,17 @@ export class EventCount {
     this.#region = region;
     this.#words = region.words;
     this.#sleepers = new SleepWord(region.memory, region.words, COUNT);
-    region.label("count", COUNT);
   }
 
   /**
-   * Lays a new event count out.
+   * Lays out a new event count.
    *
+   * @throws {TypeError} If `options` or its `memory` is of another type.
    * @throws {RangeError} If the memory has not enough free bytes.
    */
-  static create(options: EventCountOptions = {}): EventCount {
-    checkOptions("create event count", options);
-    return new EventCount(Region.create(KIND, BYTES, options.memory));
+  static create(options?: EventCountOptions): EventCount {
+    if (options !== undefined) checkOptions("create event count", options);
+    return new EventCount(Region.createLine(KIND, options?.memory));
   }
 
   /**
@@ -132,7 +137,7 @@ export class EventCount {
    * @throws {TypeError} If it is not a handle of an event count of this version.
    */
   static attach(handle: EventCountHandle): EventCount {
-    return new EventCount(Region.attach(KIND, handle, BYTES));
+    return new EventCount(Region.attach(KIND, handle));
   }
 
   /** A plain object that survives structured clone and opens this event count in another thread. */
@@ -141,8 +146,8 @@ export class EventCount {
   }
 
   /**
-   * Prepares to wait: notifications from now on are not missed. To be called before the last look at
-   * the condition. If that holds, the key can be forgotten.
+   * Prepares to wait: no notification from now on is missed. Call it before the last look at the
+   * condition. If that holds, the key can be forgotten.
    *
    * @returns The key to wait with.
    */
@@ -152,68 +157,72 @@ export class EventCount {
   }
 
   /**
-   * Blocks until notified since `key` was given out.
+   * Blocks until a notification that came after `key` was handed out.
    *
    * @param key What {@link EventCount.prepare} returned.
-   * @param timeoutMs Gives up after this many milliseconds; never by default.
-   * @returns Whether it was notified.
-   * @throws {RangeError} If `key` is none, or `timeoutMs` is negative.
+   * @returns Whether there was one: false if the time is over.
+   * @throws {TypeError} If the platform forbids this thread to block, or `options` is not an object.
+   * @throws {RangeError} If `key` is not a key, or `timeoutMs` is negative.
    */
-  wait(key: number, timeoutMs: number = Infinity): boolean {
+  wait(key: number, options?: WaitOptions): boolean {
     checkKey(key);
-    return this.#sleepers.sleepUntil(this.#untilAfter(key), timeoutMs);
+    return this.#sleepers.sleepUntil(this.#untilAfter(key), options);
   }
 
   /**
-   * Waits, without blocking, until notified since `key` was given out. The process stays alive
-   * meanwhile.
+   * Waits, without blocking, until a notification that came after `key` was handed out. The process
+   * stays alive meanwhile.
    *
    * @param key What {@link EventCount.prepare} returned.
-   * @returns Whether it was notified.
-   * @throws {RangeError} If `key` is none, or `timeoutMs` is negative.
+   * @returns Whether there was one: false if the time is over.
+   * @throws {TypeError} If `options` is not an object, or its `signal` not an AbortSignal.
+   * @throws {RangeError} If `key` is not a key, or `timeoutMs` is negative.
    * @throws The signal's reason, if it is aborted.
    */
-  async waitAsync(key: number, options: WaitOptions = {}): Promise<boolean> {
+  async waitAsync(key: number, options?: AsyncWaitOptions): Promise<boolean> {
     checkKey(key);
     return await this.#sleepers.sleepUntilAsync(this.#untilAfter(key), options);
   }
 
   /**
-   * Blocks until a condition holds. It is looked at whenever somebody notifies.
+   * Blocks until a condition holds. It is evaluated at each notification.
    *
-   * @param condition Looks at shared words, by atomic operations.
-   * @param timeoutMs Gives up after this many milliseconds; never by default.
-   * @returns Whether it holds.
+   * @param condition Reads shared words, by atomic operations.
+   * @returns Whether it holds: false if the time is over.
+   * @throws {TypeError} If `condition` is not a function, `options` not an object, or the platform
+   * forbids this thread to block.
    * @throws {RangeError} If `timeoutMs` is negative.
    */
-  until(condition: () => boolean, timeoutMs: number = Infinity): boolean {
+  until(condition: () => boolean, options?: WaitOptions): boolean {
     checkCondition(condition);
-    if (timeoutMs !== Infinity) checkTimeout(timeoutMs);
-    return condition() || this.#sleepers.sleepUntil(this.#untilHolds(condition), timeoutMs);
+    checkWaitOptions(options);
+    return condition() || this.#sleepers.sleepUntil(this.#untilHolds(condition), options);
   }
 
   /**
    * Waits, without blocking, until a condition holds. The process stays alive meanwhile.
    *
-   * @param condition Looks at shared words, by atomic operations.
-   * @returns Whether it holds.
+   * @param condition Reads shared words, by atomic operations.
+   * @returns Whether it holds: false if the time is over.
+   * @throws {TypeError} If `condition` is not a function, `options` not an object, or its `signal` not
+   * an AbortSignal.
    * @throws {RangeError} If `timeoutMs` is negative.
    * @throws The signal's reason, if it is aborted.
    */
-  async untilAsync(condition: () => boolean, options: WaitOptions = {}): Promise<boolean> {
+  async untilAsync(condition: () => boolean, options?: AsyncWaitOptions): Promise<boolean> {
     checkCondition(condition);
     return await this.#sleepers.sleepUntilAsync(this.#untilHolds(condition), options);
   }
 
   /**
-   * Wakes all that wait, after what they wait for may have come true. While nobody waits it only
-   * looks.
+   * Wakes all waiters. Call it after making a condition true that they may wait for. While no thread
+   * waits it costs one load.
    */
   notify(): void {
     // After the condition was made true: pairs with the waiter's prepare.
     const count = Atomics.load(this.#words, COUNT);
     if ((count & WAITED_FOR) === 0) return;
-    // If another has changed it since, that one wakes all that prepared before.
+    // If another notifier has changed it since, that one wakes all that prepared before.
     if (Atomics.compareExchange(this.#words, COUNT, count, (count + 1) | 0) === count) {
       this.#sleepers.notify();
     }
@@ -231,7 +240,7 @@ export class EventCount {
   }
 }
 
-/** Refuses what cannot be asked whether it holds. */
+/** Throws unless `condition` is a function. */
 function checkCondition(condition: unknown): void {
   if (typeof condition === "function") return;
   throw new TypeError(
@@ -239,7 +248,7 @@ function checkCondition(condition: unknown): void {
   );
 }
 
-/** Refuses what `prepare` cannot have returned. */
+/** Throws unless {@link EventCount.prepare} can have returned this. */
 function checkKey(key: number): void {
   checkInteger("wait", "key", key, -(2 ** 31), 2 ** 31 - 1);
 }

@@ -1,14 +1,14 @@
 /**
- * What one holds of a lock or a semaphore, and gives back once.
+ * The guard of a lock or a semaphore: proof of one acquisition, released once.
  *
  * @module
  */
 
 /**
- * What one holds: a lock, or permits. Each acquisition has a guard of its own.
+ * A lock, or permits, that its owner holds. Each acquisition has a guard of its own.
  *
- * `using` gives it back at the end of the block; where some 90 ns matter, which that costs beside the
- * 20 ns of the lock, call {@link Guard.release} in a `finally` block.
+ * `using` releases it at the end of the block. That costs some 90 ns beside the 20 ns of the lock;
+ * where they matter, call {@link Guard.release} in a `finally` block.
  *
  * @example Usage
  * ```ts
@@ -30,37 +30,39 @@
  * ```
  */
 export class Guard implements Disposable {
-  /** Gives it back; undefined once that is done. */
-  #giveBack: (() => void) | undefined;
+  /** Releases it; undefined once that is done. */
+  #release: (() => void) | undefined;
 
-  /** Made by what is held, which says how to give it back. */
-  constructor(giveBack: () => void) {
-    this.#giveBack = giveBack;
+  /**
+   * Made by the lock.
+   *
+   * @ignore
+   */
+  constructor(release: () => void) {
+    this.#release = release;
   }
 
-  /** Whether it has not been given back. */
+  /** Whether it has not been released. */
   get isHeld(): boolean {
-    return this.#giveBack !== undefined;
+    return this.#release !== undefined;
   }
 
   /**
-   * Gives back what is held.
+   * Releases the lock or the permits.
    *
-   * @throws {Error} If that was done before.
+   * @throws {Error} If this guard has released them before.
    */
   release(): void {
-    if (this.#giveBack === undefined) {
-      throw new Error(
-        "Cannot release as this guard holds nothing any more: it has released before",
-      );
+    if (this.#release === undefined) {
+      throw new Error("Cannot release as this guard has released before and holds nothing");
     }
     this[Symbol.dispose]();
   }
 
-  /** Gives back what is held; does nothing if that was done before. */
+  /** Releases the lock or the permits; does nothing if that was done before. */
   [Symbol.dispose](): void {
-    const giveBack = this.#giveBack;
-    this.#giveBack = undefined;
-    giveBack?.();
+    const release = this.#release;
+    this.#release = undefined;
+    release?.();
   }
 }

@@ -8,7 +8,7 @@
 export { EventCount, type EventCountHandle, type EventCountOptions } from "./event_count.ts";
 export { Guard } from "./guard.ts";
 export { Mutex, type MutexHandle, type MutexOptions } from "./mutex.ts";
-export { Parker, type ParkerHandle, type ParkerOptions } from "./park.ts";
+export { Parker, type ParkerHandle, type ParkerOptions } from "./parker.ts";
 export { RwLock, type RwLockHandle, type RwLockOptions } from "./rw_lock.ts";
 export { Semaphore, type SemaphoreHandle, type SemaphoreOptions } from "./semaphore.ts";
 export { type JoinOptions, ThreadWaiters } from "./thread_waiters.ts";

@@ -1,46 +1,47 @@
 /**
- * A mutex: at most one thread, or one task of a thread, is inside at a time.
+ * A mutex: at most one thread, or one task of a thread, holds it at a time.
  *
  * Layout (32-bit words, one cache line):
  *
  *     0       1         2
  *     | magic | version | state |
  *
- * The state, changed by whoever locks and by who holds it:
+ * The state, changed by the threads that lock and by the one that unlocks:
  *
- *     FREE       nobody is inside
- *     HELD       somebody is, and nobody sleeps
- *     CONTENDED  somebody is, and somebody may sleep
+ *     FREE       no thread holds the mutex
+ *     HELD       a thread holds it, and none sleeps
+ *     CONTENDED  a thread holds it, and others may sleep
  *
  *                 lock: compareExchange          contender: exchange
  *          FREE ------------------------> HELD --------------------> CONTENDED
  *           ^                              |                             |
  *           +----- unlock: exchange -------+---- unlock: exchange, notify one
  *
- * **Locking.** A compareExchange from FREE to HELD. Whoever fails exchanges the state for CONTENDED:
- * if it was FREE, the mutex is its own; else it sleeps while the state is CONTENDED, and exchanges
- * again when it wakes. It cannot know whether others sleep still, so who has slept holds the mutex
- * as CONTENDED.
+ * **Locking.** A compareExchange from FREE to HELD. A thread for which that fails exchanges the state
+ * for CONTENDED: if it was FREE, the thread holds the mutex; otherwise it sleeps while the state is
+ * CONTENDED, and exchanges again when it wakes. It cannot know whether others still sleep, so a
+ * thread that has slept holds the mutex as CONTENDED.
  *
- * **Unlocking.** An exchange for FREE. If it finds CONTENDED, one sleeper is woken. While nobody
- * contends nobody is notified.
+ * **Unlocking.** An exchange for FREE. If it finds CONTENDED, it wakes one sleeper. While there is no
+ * contention nothing is notified.
  *
- * **Why no wake-up is lost.** One falls asleep only while the state is CONTENDED, so the unlock that
- * comes next finds the mark and notifies. Whoever is woken either gets the mutex, as CONTENDED, or
- * marks it again: either way the next unlock notifies the next sleeper. One that gives up has
- * marked it, too, which costs at most a needless notify.
+ * **Why no wake-up is lost.** A thread falls asleep only while the state is CONTENDED, so the next
+ * unlock finds the mark and notifies. A woken thread either gets the mutex, as CONTENDED, or marks
+ * it again: either way the next unlock notifies the next sleeper. A thread that gives up has marked
+ * the state, too, which costs at most a needless notify.
  *
- * **Happens before.** Each change is a read-modify-write that reads the one before it, so all that
- * was done under the mutex happens before the exchange that frees it, and that before the one that
+ * **Happens before.** Each change is a read-modify-write that reads the one before it, so everything
+ * done under the mutex happens before the exchange that frees it, and that before the operation that
  * takes it next.
  *
- * **Fairness.** Sleepers are woken in the order in which they fell asleep, but a newcomer that comes
- * between a wake-up and its effect gets in first: nobody is handed a mutex while running threads
- * could use it. They do not spin before they sleep, since that was not found to be faster.
+ * **Fairness.** Sleepers are woken in the order in which they fell asleep, but a newcomer that arrives
+ * between a wake-up and its effect gets in first: the mutex is not handed to a sleeping thread while
+ * running threads could use it. Threads do not spin before they sleep; spinning was measured and was
+ * not faster.
  *
- * **Limits.** A thread that is ended inside leaves the mutex locked. One that is ended asleep may take
- * a wake-up with it, until `wakeAll` makes the others look again. When a worker that was terminated
- * is dead differs by platform: see `src/when_a_worker_dies.md`.
+ * **Limits.** A thread that is ended while it holds the mutex leaves it locked. One that is ended while
+ * it sleeps may take a wake-up with it, until `reclaimWakeups` makes the others look again.
+ * `src/when_a_worker_dies.md` says when a terminated worker is dead.
  *
  * Proven by: tests/sync/mutex_model_test.ts, which says what was explored.
  * Source: U. Drepper, "Futexes Are Tricky", 2011, section 5.
@@ -48,17 +49,12 @@
  * @module
  */
 
-import type { Memory } from "../memory/memory.ts";
-import { FIRST_WORD, Region, type RegionHandle, type RegionKind } from "../memory/region.ts";
-import { SleepWord } from "../memory/sleep.ts";
-import {
-  checkTimeout,
-  checkWaitOptions,
-  untimed,
-  type WaitOptions,
-} from "../memory/wait_options.ts";
 import { checkOptions } from "../memory/check.ts";
-import { CACHE_LINE_BYTES } from "../memory/layout.ts";
+import { Door, type Wait } from "../memory/door.ts";
+import type { Memory } from "../memory/memory.ts";
+import { cacheLineKind, FIRST_WORD, Region, type RegionHandle } from "../memory/region.ts";
+import { SleepWord } from "../memory/sleep.ts";
+import type { AsyncWaitOptions, UntimedWaitOptions, WaitOptions } from "../memory/wait_options.ts";
 import { Guard } from "./guard.ts";
 
 /** Opens a {@link Mutex} in another thread. */
@@ -70,24 +66,25 @@ export interface MutexOptions {
   memory?: Memory;
 }
 
-const KIND: RegionKind<"busbar.mutex"> = {
-  kind: "busbar.mutex",
-  version: 1,
-  magic: 0x6d757478, // "mutx"
-};
-const BYTES = CACHE_LINE_BYTES;
-
 const STATE = FIRST_WORD;
+
+const KIND = cacheLineKind("busbar.mutex", 0x6d757478, { state: STATE }); // "mutx"
 
 const FREE = 0;
 const HELD = 1;
 const CONTENDED = 2;
 
 /**
- * A mutex: at most one thread, or one task of a thread, is inside at a time.
+ * A mutex (mutual exclusion lock): at most one thread, or one task of a thread, holds it at a time.
  *
- * It is not reentrant. A thread that is ended while it holds the mutex leaves it locked: see
- * `src/when_a_worker_dies.md`.
+ * - **Mutual exclusion.** While a guard is held no other is handed out, to any thread or task.
+ * - **Visibility.** Everything done under the mutex, plain writes too, is visible to the next holder.
+ * - **No lost wake-up.** An unlock wakes a sleeper whenever there is one.
+ * - **Giving up is free.** A wait that times out, is aborted or fails leaves the mutex as it was.
+ * - **Not fair.** A running thread may overtake one that is being woken.
+ * - **Not reentrant.** A thread that holds it and blocks for it again gets an error.
+ *
+ * A thread that dies while it holds the mutex leaves it locked: see `src/when_a_worker_dies.md`.
  *
  * @example Usage
  * ```ts
@@ -107,23 +104,27 @@ const CONTENDED = 2;
  * assertEquals([...account], [-10, 10]);
  * ```
  *
- * @example Without blocking the event loop
+ * @example For a time, or without blocking the event loop
  * ```ts
  * import { Mutex } from "@busbar/busbar";
+ * import { assertEquals } from "@std/assert";
  *
  * const mutex = Mutex.create();
  * using guard = await mutex.lockAsync({ signal: AbortSignal.timeout(1000) });
+ * assertEquals(mutex.tryLock(), undefined);
+ * assertEquals(await mutex.lockAsync({ timeoutMs: 10 }), undefined);
  * ```
  */
 export class Mutex {
   readonly #region: Region<"busbar.mutex">;
   readonly #words: Int32Array;
   readonly #sleepers: SleepWord;
+  readonly #door: Door;
   /** Whether this object has locked the mutex. */
   #isHeld = false;
   readonly #unlock = (): void => {
     this.#isHeld = false;
-    // Publishes what was done inside to who takes it next; finds the mark of all that may sleep.
+    // Publishes what was done inside to the next holder; finds the mark of all that may sleep.
     if (Atomics.exchange(this.#words, STATE, FREE) === CONTENDED) this.#sleepers.notify(1);
   };
 
@@ -131,17 +132,25 @@ export class Mutex {
     this.#region = region;
     this.#words = region.words;
     this.#sleepers = new SleepWord(region.memory, region.words, STATE);
-    region.label("state", STATE);
+    const wait: Wait = { attempt: this.#contend };
+    this.#door = new Door(this.#sleepers, {
+      tryEnter: () => this.#tryLock(),
+      beginWait: (isBlocking) => {
+        if (isBlocking) this.#checkNotHeld();
+        return wait;
+      },
+    });
   }
 
   /**
-   * Lays a new mutex out, which nobody holds.
+   * Lays out a new mutex, which no thread holds.
    *
+   * @throws {TypeError} If `options` or its `memory` is of another type.
    * @throws {RangeError} If the memory has not enough free bytes.
    */
-  static create(options: MutexOptions = {}): Mutex {
-    checkOptions("create mutex", options);
-    return new Mutex(Region.create(KIND, BYTES, options.memory));
+  static create(options?: MutexOptions): Mutex {
+    if (options !== undefined) checkOptions("create mutex", options);
+    return new Mutex(Region.createLine(KIND, options?.memory));
   }
 
   /**
@@ -150,7 +159,7 @@ export class Mutex {
    * @throws {TypeError} If it is not a handle of a mutex of this version.
    */
   static attach(handle: MutexHandle): Mutex {
-    return new Mutex(Region.attach(KIND, handle, BYTES));
+    return new Mutex(Region.attach(KIND, handle));
   }
 
   /** A plain object that survives structured clone and opens this mutex in another thread. */
@@ -158,93 +167,79 @@ export class Mutex {
     return this.#region.handle;
   }
 
-  /** Whether somebody held the mutex just now. */
+  /** Whether a thread held the mutex just now. */
   get isLocked(): boolean {
     return Atomics.load(this.#words, STATE) !== FREE;
   }
 
   /**
-   * Locks the mutex; blocks while another holds it.
+   * Locks the mutex, blocking while another holds it.
    *
-   * @returns What unlocks it.
+   * @returns The guard that unlocks it; undefined if the time is over.
+   * @throws {TypeError} If the platform forbids this thread to block, or `options` is not an object.
+   * @throws {RangeError} If `timeoutMs` is negative.
    * @throws {Error} If this thread holds the mutex: it would wait for itself.
    */
-  lock(): Guard {
-    if (!this.#take()) this.#block(Infinity);
-    return new Guard(this.#unlock);
+  lock(): Guard;
+  /** As above; with `timeoutMs` it may give up. */
+  lock(options?: WaitOptions): Guard | undefined;
+  lock(options?: WaitOptions): Guard | undefined {
+    return this.#door.enter(options) ? new Guard(this.#unlock) : undefined;
   }
 
   /**
-   * Locks the mutex if nobody holds it, or within a time.
+   * Locks the mutex if no other holds it, without waiting.
    *
-   * @param timeoutMs For how many milliseconds to block; 0 by default.
-   * @returns What unlocks it, or undefined if it stayed locked.
-   * @throws {RangeError} If `timeoutMs` is negative.
-   * @throws {Error} If this thread holds the mutex and would wait for itself.
+   * @returns The guard that unlocks it; undefined if it is locked.
    */
-  tryLock(timeoutMs: number = 0): Guard | undefined {
-    if (timeoutMs !== 0) checkTimeout(timeoutMs);
-    const isHeld = this.#take() || (timeoutMs !== 0 && this.#block(timeoutMs));
-    return isHeld ? new Guard(this.#unlock) : undefined;
+  tryLock(): Guard | undefined {
+    return this.#tryLock() ? new Guard(this.#unlock) : undefined;
   }
 
   /**
-   * Locks the mutex; waits, without blocking, while another holds it.
+   * Locks the mutex, waiting without blocking while another holds it. The process stays alive
+   * meanwhile.
    *
-   * @returns What unlocks it.
-   * @throws The signal's reason, if it is aborted.
-   */
-  async lockAsync(options: Pick<WaitOptions, "signal"> = {}): Promise<Guard> {
-    await this.#await(untimed(options));
-    return new Guard(this.#unlock);
-  }
-
-  /**
-   * As {@link Mutex.lockAsync}, within a time.
-   *
-   * @returns What unlocks it, or undefined if it stayed locked.
+   * @returns The guard that unlocks it; undefined if the time is over.
+   * @throws {TypeError} If `options` is not an object, or its `signal` not an AbortSignal.
    * @throws {RangeError} If `timeoutMs` is negative.
    * @throws The signal's reason, if it is aborted.
    */
-  async tryLockAsync(options: WaitOptions): Promise<Guard | undefined> {
-    return await this.#await(options) ? new Guard(this.#unlock) : undefined;
+  lockAsync(options?: UntimedWaitOptions): Promise<Guard>;
+  /** As above; with `timeoutMs` it may give up. */
+  lockAsync(options?: AsyncWaitOptions): Promise<Guard | undefined>;
+  async lockAsync(options?: AsyncWaitOptions): Promise<Guard | undefined> {
+    return await this.#door.enterAsync(options) ? new Guard(this.#unlock) : undefined;
   }
 
   /**
-   * Makes all threads that wait look again. Call it once a worker is dead that may have been waiting:
-   * it may have taken a wake-up with it.
+   * Makes all waiting threads look again. Call it once a worker is dead that may have been waiting:
+   * it may have taken a wake-up with it. If the dead worker held the mutex, it stays locked.
    *
-   * In Deno a worker that blocks is not dead after `terminate`: it takes the lock when it is woken, and runs on.
-   * `src/when_a_worker_dies.md` says when which worker is dead, and what else to do.
+   * In Deno a worker that blocks is not dead after `terminate`: it takes the mutex when it is woken,
+   * and runs on. `src/when_a_worker_dies.md` says when a worker is dead, and what else to do.
    */
-  wakeAll(): void {
+  reclaimWakeups(): void {
     this.#sleepers.notify();
   }
 
-  #take(): boolean {
+  #tryLock(): boolean {
     // Pairs with the exchange of unlock: we see what was done inside before.
     if (Atomics.compareExchange(this.#words, STATE, FREE, HELD) !== FREE) return false;
     this.#isHeld = true;
     return true;
   }
 
-  #block(timeoutMs: number): boolean {
-    if (this.#isHeld) {
-      throw new Error("Cannot lock the mutex as this thread holds it: it would wait for itself");
-    }
-    return this.#sleepers.sleepUntil(this.#contend, timeoutMs);
-  }
-
-  async #await(options: WaitOptions): Promise<boolean> {
-    checkWaitOptions(options);
-    return this.#take() || await this.#sleepers.sleepUntilAsync(this.#contend, options);
-  }
-
-  /** Locks the mutex for one that has slept, or is about to. */
+  /** Locks the mutex for a waiter that has slept, or is about to. */
   readonly #contend = (): number | undefined => {
-    // As contended, although nobody else may sleep: whoever unlocks it looks after who does.
+    // Always CONTENDED: others may still be asleep, and the next unlock must notify.
     if (Atomics.exchange(this.#words, STATE, CONTENDED) !== FREE) return CONTENDED;
     this.#isHeld = true;
     return undefined;
   };
+
+  #checkNotHeld(): void {
+    if (!this.#isHeld) return;
+    throw new Error("Cannot lock the mutex as this thread holds it: it would wait for itself");
+  }
 }

@@ -1,22 +1,24 @@
 /**
- * The registrations of a waiter queue: which threads wait, since when, and what they were given.
+ * The registrations of a waiter queue: which threads wait, since when, and which value each received.
  *
  * Layout (32-bit words; each line of the drawing begins a cache line):
  *
- *     word  0 | magic | version | threads | tickets |       how many slots; the next ticket
+ *     word  0 | magic | version | threads | tickets |       number of slots; next ticket
  *     word 16 | marks of slots 0 to 31 | of slots 32 to 63 | ...
  *             | owner | mail |                              slot 0
  *             | owner | mail |                              slot 1
  *       ...
  *
- *     tickets  added to by who registers
- *     marks    a bit for each slot that may be waiting: set and taken away by its owner
- *     owner    0 free, 1 taken: compareExchange by who becomes the owner, stored by it
+ *     threads  written once, before the queue is handed to another thread
+ *     tickets  increased by each thread that registers
+ *     marks    a bit for each slot that may be waiting: set and cleared by its owner
+ *     owner    0 free, 1 taken: compareExchange by a thread that claims the slot, stored by it later
  *     mail     IDLE               the owner does not wait: compareExchange by the owner
  *              WAITING | ticket   it waits: stored by the owner
- *              0 or more          a value that it was given: compareExchange by who offers
+ *              0 or more          a value that it received: compareExchange by the offering thread
  *
- * Who evicts a dead owner exchanges its mail for IDLE, and does the rest in its place.
+ * A thread that reclaims the slot of a dead owner exchanges the mail for IDLE, and does the rest in the
+ * owner's place.
  *
  *                   register: store             offer: compareExchange, notify
  *          IDLE --------------------> WAITING ---------------------------------> value
@@ -30,18 +32,17 @@
 
 import { alignUp, CACHE_LINE_WORDS } from "../memory/layout.ts";
 import type { Memory } from "../memory/memory.ts";
-import { FIRST_WORD } from "../memory/region.ts";
+import { FIRST_WORD, type Label, type Layout, type RegionKind } from "../memory/region.ts";
 
-/** How many slots there are. */
-export const THREADS = FIRST_WORD;
+const THREADS = FIRST_WORD;
 const TICKETS = FIRST_WORD + 1;
 const MARKS: number = CACHE_LINE_WORDS;
 /** In a slot: whether it is taken. */
 const OWNER = 0;
-/** In a slot: whether its owner waits, or what it was given. */
+/** In a slot: whether its owner waits, or the value that it received. */
 const MAIL = 1;
 
-const NOBODY = 0;
+const UNOWNED = 0;
 const TAKEN = 1;
 
 /** The mail of an owner that does not wait. */
@@ -58,39 +59,64 @@ const BITS = 32;
 /** The greatest value: a mail that is not negative is a value. */
 export const MAX_VALUE: number = 2 ** 31 - 1;
 
-/** What {@link Registrations.collect} returns if the slot was given to another. */
-export const EVICTED = -1;
+/** Returned by {@link Registrations.collect} if the slot was reclaimed. */
+export const RECLAIMED = -1;
 
-/** How many bytes the registrations of so many threads take. */
-export function registrationsByteLength(threads: number): number {
-  return slotIndex(threads, threads) * Int32Array.BYTES_PER_ELEMENT;
-}
+/** The most slots. */
+export const MAX_THREADS = 1024;
 
-/** Where a slot begins, after the marks. */
-function slotIndex(threads: number, slot: number): number {
-  const marks = alignUp(Math.ceil(threads / BITS), CACHE_LINE_WORDS);
-  return MARKS + marks + slot * CACHE_LINE_WORDS;
-}
+/** Where the words of a waiter queue lie. */
+export class WaiterQueueLayout implements Layout {
+  /** The number of slots. */
+  readonly threads: number;
 
-/** Empties the registrations of so many threads; nobody else has the memory yet. */
-export function initialize(words: Int32Array, threads: number): void {
-  words[THREADS] = threads;
-  for (let slot = 0; slot < threads; slot++) words[slotIndex(threads, slot) + MAIL] = IDLE;
-}
+  /** The layout for so many threads. */
+  constructor(threads: number) {
+    this.threads = threads;
+  }
 
-/** Names the words, for an observer's reports. */
-export function labelRegistrations(
-  threads: number,
-  label: (name: string, index: number) => void,
-): void {
-  label("threads", THREADS);
-  label("tickets", TICKETS);
-  for (let word = 0; word * BITS < threads; word++) label(`marks[${word}]`, MARKS + word);
-  for (let slot = 0; slot < threads; slot++) {
-    label(`owner[${slot}]`, slotIndex(threads, slot) + OWNER);
-    label(`mail[${slot}]`, slotIndex(threads, slot) + MAIL);
+  /** The size of the region. */
+  get byteLength(): number {
+    return this.slot(this.threads) * Int32Array.BYTES_PER_ELEMENT;
+  }
+
+  /** The first word of a slot; the slots lie behind the marks. */
+  slot(slot: number): number {
+    const marks = alignUp(Math.ceil(this.threads / BITS), CACHE_LINE_WORDS);
+    return MARKS + marks + slot * CACHE_LINE_WORDS;
+  }
+
+  /** Writes the header and empties the slots; no other thread has the memory yet. */
+  initialize(words: Int32Array): void {
+    words[THREADS] = this.threads;
+    for (let slot = 0; slot < this.threads; slot++) words[this.slot(slot) + MAIL] = IDLE;
+  }
+
+  /** Names the words, for an observer's reports. */
+  *labels(): Generator<Label> {
+    yield ["threads", THREADS];
+    yield ["tickets", TICKETS];
+    for (let word = 0; word * BITS < this.threads; word++) yield [`marks[${word}]`, MARKS + word];
+    for (let slot = 0; slot < this.threads; slot++) {
+      yield [`owner[${slot}]`, this.slot(slot) + OWNER];
+      yield [`mail[${slot}]`, this.slot(slot) + MAIL];
+    }
   }
 }
+
+/** The kind of waiter queues. */
+export const KIND: RegionKind<"busbar.waiter_queue", WaiterQueueLayout> = {
+  kind: "busbar.waiter_queue",
+  magic: 0x77747175, // "wtqu"
+  minBytes: new WaiterQueueLayout(1).byteLength,
+  read(words) {
+    const threads = words[THREADS]!;
+    if (threads >= 1 && threads <= MAX_THREADS) return new WaiterQueueLayout(threads);
+    throw new TypeError(
+      `Cannot attach as the header of the waiter queue is damaged: expected 1 to ${MAX_THREADS} threads, found ${threads}`,
+    );
+  },
+};
 
 /** The registrations of a waiter queue, as one thread sees them. */
 export class Registrations {
@@ -104,12 +130,12 @@ export class Registrations {
   /** What was in it. */
   #firstMail = 0;
 
-  /** Opens those that lie at `byteOffset`. */
-  constructor(memory: Memory, byteOffset: number, threads: number) {
+  /** Opens the registrations in these words. */
+  constructor(memory: Memory, words: Int32Array, layout: WaiterQueueLayout) {
     this.#memory = memory;
-    this.#words = new Int32Array(memory.buffer, byteOffset, slotIndex(threads, threads));
-    this.#threads = threads;
-    this.#slots = slotIndex(threads, 0);
+    this.#words = words;
+    this.#threads = layout.threads;
+    this.#slots = layout.slot(0);
   }
 
   /** Whether a thread waited just now. */
@@ -130,13 +156,14 @@ export class Registrations {
     return count;
   }
 
-  /** Gives a value to the thread that has waited longest; says whether anybody waits. */
+  /** Gives a value to the thread that has waited longest; false if no thread waits. */
   offer(value: number): boolean {
     const words = this.#words;
     while (this.#findFirst()) {
       const first = this.#first;
       const mail = this.#firstMail;
-      // Publishes what we did before to who takes it. Fails unless it is still that registration.
+      // Publishes what we did before to the thread that takes the value. Fails unless the
+      // registration still stands.
       if (Atomics.compareExchange(words, first, mail, value) === mail) {
         this.#memory.notify(words, first);
         return true;
@@ -145,27 +172,27 @@ export class Registrations {
     return false;
   }
 
-  /** Takes a free slot, from `first` to `last`; returns its number, or -1 if there is none. */
+  /** Claims a free slot, from `first` to `last`; returns its number, or -1 if there is none. */
   claimSlot(first: number = 0, last: number = this.#threads - 1): number {
     for (let slot = first; slot <= last; slot++) {
-      // Pairs with the store by which it was given back: its mail is idle.
-      const owner = Atomics.compareExchange(this.#words, this.#ownerOf(slot), NOBODY, TAKEN);
-      if (owner === NOBODY) return slot;
+      // Pairs with the store that released it: its mail is idle.
+      const owner = Atomics.compareExchange(this.#words, this.#ownerOf(slot), UNOWNED, TAKEN);
+      if (owner === UNOWNED) return slot;
     }
     return -1;
   }
 
-  /** Whether somebody has the slot. */
+  /** Whether a thread has the slot. */
   isClaimed(slot: number): boolean {
     return Atomics.load(this.#words, this.#ownerOf(slot)) === TAKEN;
   }
 
-  /** Gives a slot back that is neither registered nor marked. */
-  giveSlotBack(slot: number): void {
-    Atomics.store(this.#words, this.#ownerOf(slot), NOBODY);
+  /** Releases a slot that is neither registered nor marked. */
+  releaseSlot(slot: number): void {
+    Atomics.store(this.#words, this.#ownerOf(slot), UNOWNED);
   }
 
-  /** Registers the owner of an idle slot; returns what its mail is until it is given something. */
+  /** Registers the owner of an idle slot; returns the content of its mail until a value arrives. */
   register(slot: number): number {
     const mail = WAITING | (Atomics.add(this.#words, TICKETS, 1) & TICKET_MASK);
     Atomics.store(this.#words, this.#mailOf(slot), mail);
@@ -177,12 +204,12 @@ export class Registrations {
     Atomics.or(this.#words, MARKS + (slot >> 5), 1 << (slot & 31));
   }
 
-  /** Takes the mark of an idle slot away. */
+  /** Clears the mark of an idle slot. */
   unmark(slot: number): void {
     Atomics.and(this.#words, MARKS + (slot >> 5), ~(1 << (slot & 31)));
   }
 
-  /** Ends the registration with this mail; says whether it stood: else a value has come. */
+  /** Ends the registration with this mail; false if a value has arrived instead. */
   cancel(slot: number, mail: number): boolean {
     return Atomics.compareExchange(this.#words, this.#mailOf(slot), mail, IDLE) === mail;
   }
@@ -196,23 +223,23 @@ export class Registrations {
     const index = this.#mailOf(slot);
     const mail = Atomics.load(this.#words, index);
     if (mail === registered) return undefined;
-    // Fails only if somebody believes us dead, and has taken it.
+    // Fails only if this slot was reclaimed meanwhile.
     if (mail < 0 || Atomics.compareExchange(this.#words, index, mail, IDLE) !== mail) {
-      return EVICTED;
+      return RECLAIMED;
     }
     return mail;
   }
 
-  /** Makes a slot idle whose owner has died; returns the value that it was given, if it was. */
-  clear(slot: number): number | undefined {
+  /** Makes the slot of a dead owner idle; returns the value that it had received, if any. */
+  reclaim(slot: number): number | undefined {
     const mail = Atomics.exchange(this.#words, this.#mailOf(slot), IDLE);
     this.unmark(slot);
-    // It is among the sleepers still if it died asleep; and if it has not died, it hears of it.
+    // Removes a dead sleeper from the wait list; a live one wakes and finds its slot reclaimed.
     this.wake(slot);
     return mail < 0 ? undefined : mail;
   }
 
-  /** Blocks until the registration with this mail is given something, at most for a time. */
+  /** Blocks until the registration with this mail receives a value, or the time is over. */
   wait(slot: number, mail: number, timeoutMs: number): void {
     this.#memory.wait(this.#words, this.#mailOf(slot), mail, timeoutMs);
   }
@@ -222,7 +249,7 @@ export class Registrations {
     return this.#memory.waitAsync(this.#words, this.#mailOf(slot), mail, timeoutMs);
   }
 
-  /** Wakes who waits for the mail of a slot, to look again. */
+  /** Makes the owner of a slot look at its mail again. */
   wake(slot: number): void {
     this.#memory.notify(this.#words, this.#mailOf(slot));
   }
@@ -235,7 +262,7 @@ export class Registrations {
     return this.#slots + slot * CACHE_LINE_WORDS + MAIL;
   }
 
-  /** Finds the registration with the oldest ticket, and says whether there is any. */
+  /** Finds the registration with the oldest ticket; false if there is none. */
   #findFirst(): boolean {
     const words = this.#words;
     let isFound = false;

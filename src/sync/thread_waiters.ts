@@ -1,17 +1,17 @@
 /**
- * The waiters of one thread at a waiter queue: one shared registration, and a queue of their own
- * behind it.
+ * The waiters of one thread at a waiter queue: one shared registration, and behind it a private
+ * queue of the thread's own waiters.
  *
- * However many tasks of the thread wait, the thread is registered once. What it is given goes to its
- * first waiter; if others remain, the thread registers anew, behind the other threads. A blocking
- * waiter is served before tasks that await, since the thread cannot resume those meanwhile.
+ * However many tasks of the thread wait, the thread is registered once. A value that it receives goes
+ * to its first waiter; if others remain, the thread registers again, behind the other threads. A
+ * blocking waiter is served before tasks that await, since the thread cannot resume those meanwhile.
  *
- *     a value comes:  collect it, hand it to the first waiter, or release it if there is none
- *     waiters remain: register unless registered, mark, look into the store; sleep
- *     none remains:   cancel; if that fails a value has come; unmark
+ *     a value arrives: collect it, hand it to the first waiter, or release it if there is none
+ *     waiters remain:  register unless registered, mark, look into the store; sleep
+ *     none remains:    cancel; if that fails a value has arrived; unmark
  *
- * These steps are repeated by {@link ThreadWaiters.#serve} until nothing of it is left to do. The
- * protocol between threads is described at the head of `waiter_queue.ts`.
+ * {@link ThreadWaiters.#serve} repeats these steps until none is left to do. The protocol between
+ * threads is described at the head of `waiter_queue.ts`.
  *
  * @module
  */
@@ -19,43 +19,48 @@
 import { keepAlive } from "../memory/keep_alive.ts";
 import { checkInteger, checkOptions } from "../memory/check.ts";
 import { deferred, now } from "../memory/platform.ts";
+import { ClosedError, ReclaimedError } from "../memory/errors.ts";
 import {
-  checkTimeout,
+  type AsyncWaitOptions,
+  checkAsyncWaitOptions,
   checkWaitOptions,
-  deadlineAfter,
-  remainingMs,
-  untimed,
+  Deadline,
+  type UntimedWaitOptions,
   type WaitOptions,
 } from "../memory/wait_options.ts";
-import { EVICTED, MAX_VALUE, Registrations } from "./registrations.ts";
+import { MAX_VALUE, RECLAIMED, type Registrations } from "./registrations.ts";
 import { checkStore, releaseTo, type ValueStore } from "./value_store.ts";
-
-export type { ValueStore } from "./value_store.ts";
-import type { WaiterQueue } from "./waiter_queue.ts";
 
 /** Options of {@link WaiterQueue.join}. */
 export interface JoinOptions {
   /**
-   * Which slot to take, from 0; any free one by default. If who starts the threads gives the slots
-   * out, it knows which to evict should a thread die, at whatever instruction.
+   * Which slot to take, from 0; any free one by default. A thread that assigns the slots to the
+   * threads that it starts knows which slot to reclaim should one of them die at any instruction.
    */
   slot?: number;
 }
 
-/** Somebody who waits. */
+/** One wait of this thread. */
 interface Waiter {
-  /** What it was given. */
+  /** The value that it received. */
   value: number | undefined;
   /** The time at which it gives up. */
   readonly deadline: number;
-  /** Tells it that it is served, or has waited long enough. */
+  /** Ends the wait: it was served, or its time is over. */
   readonly settle: () => void;
-  /** Tells it that it cannot be served. */
+  /** Ends the wait: it cannot be served. */
   readonly fail: (error: unknown) => void;
 }
 
 /**
- * The waiters of one thread at a {@link WaiterQueue}.
+ * The part of one thread in a {@link WaiterQueue}: it takes values, waiting if there is none, and
+ * releases them.
+ *
+ * - **FIFO order.** The thread that has waited longest gets the next value; within a thread, a
+ *   blocking wait first, then its tasks in order.
+ * - **No lost wake-up.** A value never lies in the store beside a waiter.
+ * - **Visibility.** Everything done before a value was released is visible after it was taken.
+ * - **Giving up is free.** A value that arrives for a waiter that gave up goes to the next.
  *
  * @example Usage
  * ```ts
@@ -72,11 +77,12 @@ interface Waiter {
  * waiters.release(2);
  * assertEquals(await Promise.all([first, second]), [1, 2]);
  *
- * assertEquals(await waiters.tryTakeAsync({ timeoutMs: 5 }), undefined);
+ * assertEquals(waiters.tryTake(), undefined);
+ * assertEquals(await waiters.takeAsync({ timeoutMs: 5 }), undefined);
  * ```
  */
 export class ThreadWaiters implements Disposable {
-  /** The number of this thread's slot, from 0: whoever ends this thread needs it to evict it. */
+  /** The number of this thread's slot, from 0. It is needed to reclaim the slot if the thread dies. */
   readonly slot: number;
   readonly #registrations: Registrations;
   readonly #store: ValueStore;
@@ -86,36 +92,38 @@ export class ThreadWaiters implements Disposable {
   #isMarked = false;
   /** The waiter that blocks this thread. */
   #blocked: Waiter | undefined;
-  /** Waiters that await, first come first. */
+  /** Waiters that do not block, in the order of their arrival. */
   readonly #awaiting = new Set<Waiter>();
-  /** When the first of those that await gives up. */
+  /** When the first of those gives up. */
   #nextDeadline = Infinity;
-  /** Whether {@link ThreadWaiters.#pump} runs. */
+  /** Whether {@link ThreadWaiters.#pump} is running. */
   #isPumping = false;
-  /** Whether it is asleep, and must be woken if there is nothing more to wait for. */
+  /** Whether it is asleep, and must be woken once no waiter remains. */
   #isPumpAsleep = false;
-  #isDisposed = false;
+  #isClosed = false;
 
   /**
-   * Joins `queue`; as {@link WaiterQueue.join}.
+   * Made by {@link WaiterQueue.join}, with registrations of so many threads.
    *
-   * @throws {TypeError} If `store` is none.
-   * @throws {RangeError} If there is no such slot.
-   * @throws {Error} If the slot is taken, or as many threads as can have joined.
+   * @ignore
    */
-  constructor(queue: WaiterQueue, store: ValueStore, options: JoinOptions = {}) {
-    checkOptions("join the waiter queue", options);
-    const { slot } = options;
-    const { memory, byteOffset, threads } = queue;
+  constructor(
+    registrations: Registrations,
+    threads: number,
+    store: ValueStore,
+    options?: JoinOptions,
+  ) {
+    if (options !== undefined) checkOptions("join the waiter queue", options);
+    const slot = options?.slot;
     checkStore("join the waiter queue", store);
     if (slot !== undefined) checkInteger("join the waiter queue", "slot", slot, 0, threads - 1);
-    this.#registrations = new Registrations(memory, byteOffset, threads);
+    this.#registrations = registrations;
     this.#store = store;
     this.slot = this.#registrations.claimSlot(slot, slot);
     if (this.slot < 0) {
       throw new Error(
         slot === undefined
-          ? `Cannot join the waiter queue as ${threads} threads have, and no more can`
+          ? `Cannot join the waiter queue as all ${threads} thread slots are in use`
           : `Cannot join the waiter queue as slot ${slot} is taken`,
       );
     }
@@ -127,57 +135,62 @@ export class ThreadWaiters implements Disposable {
   }
 
   /**
-   * Takes a value; blocks while there is none.
+   * Takes a value, blocking while there is none.
    *
    * Everything that was done before the value was released, plain writes too, is visible from here
-   * on. This holds for each way to take.
+   * on. This holds for each way to take a value.
    *
-   * @throws {Error} If this was disposed of.
-   */
-  take(): number {
-    return this.#takeNow() ?? this.#block(Infinity)!;
-  }
-
-  /**
-   * Takes a value if there is one, or within a time.
-   *
-   * @param timeoutMs For how many milliseconds to block; 0 by default.
-   * @returns The value, or undefined if there was none.
+   * @returns The value; undefined if the time is over.
+   * @throws {TypeError} If the platform forbids this thread to block, or `options` is not an object.
    * @throws {RangeError} If `timeoutMs` is negative.
-   * @throws {Error} If this was disposed of.
+   * @throws {ClosedError} If this was closed.
+   * @throws {ReclaimedError} If another thread has reclaimed this one.
    */
-  tryTake(timeoutMs: number = 0): number | undefined {
-    if (timeoutMs !== 0) checkTimeout(timeoutMs);
-    return this.#takeNow() ?? (timeoutMs === 0 ? undefined : this.#block(timeoutMs));
-  }
-
-  /**
-   * Takes a value; waits, without blocking, while there is none. The process stays alive meanwhile.
-   *
-   * @throws The signal's reason, if it is aborted; a value that has come by then goes to the next.
-   * @throws {Error} If this was or is disposed of.
-   */
-  async takeAsync(options: Pick<WaitOptions, "signal"> = {}): Promise<number> {
-    return (await this.tryTakeAsync(untimed(options)))!;
-  }
-
-  /**
-   * As {@link ThreadWaiters.takeAsync}, within a time.
-   *
-   * @returns The value, or undefined if there was none.
-   * @throws {RangeError} If `timeoutMs` is negative.
-   * @throws The signal's reason, if it is aborted; a value that has come by then goes to the next.
-   * @throws {Error} If this was or is disposed of.
-   */
-  async tryTakeAsync(options: WaitOptions): Promise<number | undefined> {
+  take(): number;
+  /** As above; with `timeoutMs` it may give up. */
+  take(options?: WaitOptions): number | undefined;
+  take(options?: WaitOptions): number | undefined {
     checkWaitOptions(options);
-    const { signal, timeoutMs = Infinity } = options;
-    const deadline = deadlineAfter(timeoutMs);
-    const value = this.#takeNow();
-    if (value !== undefined || timeoutMs === 0) return value;
+    return this.tryTake() ?? this.#block(options);
+  }
+
+  /**
+   * Takes a value if there is one, without waiting.
+   *
+   * @returns The value; undefined if there was none.
+   * @throws {ClosedError} If this was closed.
+   */
+  tryTake(): number | undefined {
+    if (this.#isClosed) throw closedError("take a value");
+    return this.#store.take();
+  }
+
+  /**
+   * Takes a value, waiting without blocking while there is none. The process stays alive meanwhile.
+   *
+   * @returns The value; undefined if the time is over.
+   * @throws {TypeError} If `options` is not an object, or its `signal` not an AbortSignal.
+   * @throws {RangeError} If `timeoutMs` is negative.
+   * @throws The signal's reason, if it is aborted; a value that has arrived by then goes to the next.
+   * @throws {ClosedError} If this is closed, before or meanwhile.
+   * @throws {ReclaimedError} If another thread has reclaimed this one.
+   */
+  takeAsync(options?: UntimedWaitOptions): Promise<number>;
+  /** As above; with `timeoutMs` it may give up. */
+  takeAsync(options?: AsyncWaitOptions): Promise<number | undefined>;
+  async takeAsync(options?: AsyncWaitOptions): Promise<number | undefined> {
+    checkAsyncWaitOptions(options);
+    const signal = options?.signal;
+    const value = this.tryTake();
+    if (value !== undefined || options?.timeoutMs === 0) return value;
 
     const { promise, resolve: settle, reject: fail } = deferred();
-    const waiter: Waiter = { value: undefined, deadline, settle, fail };
+    const waiter: Waiter = {
+      value: undefined,
+      deadline: new Deadline(options).time,
+      settle,
+      fail,
+    };
     const onAbort = () => settle();
     signal?.addEventListener("abort", onAbort);
     this.#enqueue(waiter);
@@ -201,45 +214,45 @@ export class ThreadWaiters implements Disposable {
    *
    * @param value A whole number from 0 to 2^31 - 1.
    * @throws {RangeError} If it is not such a number.
-   * @throws {Error} If this was disposed of.
+   * @throws {ClosedError} If this was closed.
    */
   release(value: number): void {
-    if (this.#isDisposed) this.#refuse("release");
+    if (this.#isClosed) throw closedError("release");
     checkInteger("release", "value", value, 0, MAX_VALUE);
     releaseTo(this.#registrations, this.#store, value);
     if (this.#isMarked) this.#serve();
   }
 
   /**
-   * Leaves the queue. Who still awaits here gets an error; a value that has come by now goes to the next.
-   * Doing it again does nothing.
+   * Leaves the queue. Tasks that still wait here get a {@link ClosedError}; a value that has arrived
+   * goes to the next thread. Closing again does nothing.
    */
-  [Symbol.dispose](): void {
-    if (this.#isDisposed) return;
-    this.#isDisposed = true;
-    this.#failAll(new Error("Cannot take a value as the thread has left the waiter queue"));
+  close(): void {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    this.#failAll(closedError("take a value"));
     this.#serve();
-    this.#registrations.giveSlotBack(this.slot);
+    this.#registrations.releaseSlot(this.slot);
   }
 
-  #takeNow(): number | undefined {
-    if (this.#isDisposed) this.#refuse("take a value");
-    return this.#store.take();
+  /** As {@link ThreadWaiters.close}. */
+  [Symbol.dispose](): void {
+    this.close();
   }
 
   /** Waits for a value at the head of this thread's queue. */
-  #block(timeoutMs: number): number | undefined {
-    const deadline = deadlineAfter(timeoutMs);
+  #block(options: WaitOptions | undefined): number | undefined {
+    const deadline = new Deadline(options);
     const ignore = () => {};
-    const waiter: Waiter = { value: undefined, deadline, settle: ignore, fail: ignore };
+    const waiter: Waiter = { value: undefined, deadline: Infinity, settle: ignore, fail: ignore };
     this.#blocked = waiter;
     try {
       for (;;) {
         this.#serve();
         if (waiter.value !== undefined) return waiter.value;
-        const remaining = remainingMs(deadline);
-        if (remaining <= 0) return undefined;
-        this.#registrations.wait(this.slot, this.#mail!, remaining);
+        const { remainingMs } = deadline;
+        if (remainingMs === 0) return undefined;
+        this.#registrations.wait(this.slot, this.#mail!, remainingMs);
       }
     } finally {
       if (waiter.value === undefined) {
@@ -257,23 +270,23 @@ export class ThreadWaiters implements Disposable {
     else if (isSooner && this.#isPumpAsleep) this.#registrations.wake(this.slot);
   }
 
-  /** A waiter was aborted: it leaves the queue, and what it was given goes to the next. */
+  /** Removes a waiter that was aborted; a value that it received goes to the next. */
   #abandon(waiter: Waiter): void {
     if (waiter.value !== undefined) releaseTo(this.#registrations, this.#store, waiter.value);
     else this.#awaiting.delete(waiter);
     this.#serve();
   }
 
-  /** Serves who awaits, for as long as somebody does. */
+  /** Serves tasks that await, for as long as there are any. */
   async #pump(): Promise<void> {
     this.#isPumping = true;
-    const letGo = keepAlive();
+    const allowExit = keepAlive();
     try {
       for (;;) {
         this.#serve();
         if (this.#nextDeadline !== Infinity) this.#expire();
         if (this.#awaiting.size === 0) break;
-        const remaining = Math.max(remainingMs(this.#nextDeadline), 0);
+        const remaining = Math.max(this.#nextDeadline - now(), 0);
         this.#isPumpAsleep = true;
         await this.#registrations.waitAsync(this.slot, this.#mail!, remaining);
         this.#isPumpAsleep = false;
@@ -284,11 +297,11 @@ export class ThreadWaiters implements Disposable {
       this.#serve();
     } finally {
       this.#isPumping = false;
-      letGo();
+      allowExit();
     }
   }
 
-  /** Lets go of waiters whose time is over. */
+  /** Ends the waits whose time is over. */
   #expire(): void {
     const time = now();
     if (time < this.#nextDeadline) return;
@@ -310,8 +323,8 @@ export class ThreadWaiters implements Disposable {
   }
 
   /**
-   * Does all that there is to do: then this thread is registered and there is no value for it, or it
-   * is not registered and has no waiters.
+   * Runs the protocol until this thread is registered and there is no value for it, or it is not
+   * registered and has no waiters.
    */
   #serve(): void {
     for (;;) {
@@ -330,16 +343,18 @@ export class ThreadWaiters implements Disposable {
     }
   }
 
-  /** Takes what this thread was given, if it was. */
+  /** Takes the value that this thread received, if there is one. */
   #collect(): number | undefined {
     if (this.#mail === undefined) return undefined;
     const value = this.#registrations.collect(this.slot, this.#mail);
     if (value === undefined) return undefined;
     this.#mail = undefined;
-    if (value !== EVICTED) return value;
-    this.#isDisposed = true;
+    if (value !== RECLAIMED) return value;
+    this.#isClosed = true;
     this.#isMarked = false;
-    throw new Error("Cannot take a value as this thread was evicted from the waiter queue");
+    throw new ReclaimedError(
+      `Cannot take a value as slot ${this.slot} of this thread in the waiter queue was reclaimed`,
+    );
   }
 
   #register(): void {
@@ -349,7 +364,7 @@ export class ThreadWaiters implements Disposable {
     this.#isMarked = true;
   }
 
-  /** Ends the registration, if there is one; says whether that is done: else a value has come. */
+  /** Ends the registration, if there is one; false if a value has arrived instead. */
   #withdraw(): boolean {
     if (this.#mail !== undefined) {
       if (!this.#registrations.cancel(this.slot, this.#mail)) return false;
@@ -363,7 +378,7 @@ export class ThreadWaiters implements Disposable {
     return true;
   }
 
-  /** Hands a value to the first waiter; without one it goes to another thread, or to the store. */
+  /** Hands a value to the first waiter, or without one to another thread or the store. */
   #hand(value: number): void {
     const waiter = this.#blocked ?? this.#awaiting.values().next().value;
     if (waiter === undefined) return releaseTo(this.#registrations, this.#store, value);
@@ -372,8 +387,8 @@ export class ThreadWaiters implements Disposable {
     else this.#awaiting.delete(waiter);
     waiter.settle();
   }
+}
 
-  #refuse(action: string): never {
-    throw new Error(`Cannot ${action} as the thread has left the waiter queue`);
-  }
+function closedError(action: string): ClosedError {
+  return new ClosedError(`Cannot ${action} as the thread has left the waiter queue`);
 }

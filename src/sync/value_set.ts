@@ -1,14 +1,14 @@
 /**
  * A value set: whole numbers below a capacity, each in the set at most once, which any number of
- * threads put in and take out. It is a free list for ids of buffers, slots or connections, and the
- * store of a waiter queue.
+ * threads put in and take out. It is a free list for the ids of buffers, slots or connections, and
+ * the store of a waiter queue.
  *
  * Layout (32-bit words; each line of the drawing begins a cache line):
  *
  *     word  0 | magic | version | capacity |
  *     word 16 | values 0 to 31 | values 32 to 63 | ...
  *
- *     capacity  written once, before the set is handed to anybody
+ *     capacity  written once, before the set is handed to another thread
  *     values    a bitmap, value 0 in the lowest bit of its word: a bit is set by the thread that
  *               puts its value, with `or`, and cleared by the thread that takes it, with `and`.
  *               The bits behind the last value stay 0
@@ -20,9 +20,9 @@
  * that clear the same bit, one finds it set. If not, the result of the `and` shows which bits are
  * left.
  *
- * **Nobody waits.** A put is one operation. A take looks once at each word, and again only if
- * another thread took the very bit that it was about to take. So a thread that is delayed, or dies,
- * keeps nobody else from going on: the set is lock-free.
+ * **Lock-free.** A put is one operation. A take looks once at each word, and again only if another
+ * thread took the very bit that it was about to take. So a thread that is delayed, or dies, does not
+ * stop any other.
  *
  * **Why `undefined` means that the set was empty**, at some instant of the call, and not merely
  * each word at an instant of its own. The danger is that a value comes in behind a scan while
@@ -41,8 +41,8 @@
  * way C was gone, by a take that began later still; and so on without end. But only so many takes
  * begin while ours runs, so at some instant no value was in the set.
  *
- * Scans that begin at different words, so as not to meet, would break this: the tests show how such
- * a set leaves a waiter asleep beside a value.
+ * Scans that begin at different words, to reduce contention, would break this: the tests show how
+ * such a set leaves a waiter asleep beside a value.
  *
  * **Happens before.** The bitmap is only read-modify-written, so everything that a thread did
  * before it put a value happens before everything that a thread does after it took that value.
@@ -61,7 +61,14 @@
 import { checkInteger, checkOptions } from "../memory/check.ts";
 import { alignUp, CACHE_LINE_BYTES, CACHE_LINE_WORDS } from "../memory/layout.ts";
 import type { Memory } from "../memory/memory.ts";
-import { FIRST_WORD, Region, type RegionHandle, type RegionKind } from "../memory/region.ts";
+import {
+  FIRST_WORD,
+  type Label,
+  type Layout,
+  Region,
+  type RegionHandle,
+  type RegionKind,
+} from "../memory/region.ts";
 import type { ValueStore } from "./value_store.ts";
 
 /** Opens a {@link ValueSet} in another thread. */
@@ -77,12 +84,6 @@ export interface ValueSetOptions {
   memory?: Memory;
 }
 
-const KIND: RegionKind<"busbar.value_set"> = {
-  kind: "busbar.value_set",
-  version: 1,
-  magic: 0x76736574, // "vset"
-};
-
 const CAPACITY = FIRST_WORD;
 const VALUES: number = CACHE_LINE_WORDS;
 
@@ -91,16 +92,55 @@ const BITS = 32;
 /** The most values: a take from an empty set then looks at 2,048 words, in some 10 µs. */
 const MAX_CAPACITY = 2 ** 16;
 
+/** Where the words of a value set lie. */
+class ValueSetLayout implements Layout {
+  readonly capacity: number;
+
+  constructor(capacity: number) {
+    this.capacity = capacity;
+  }
+
+  /** The word behind the bitmap. */
+  get end(): number {
+    return wordOf(this.capacity - 1) + 1;
+  }
+
+  get byteLength(): number {
+    const words = alignUp(Math.ceil(this.capacity / BITS), CACHE_LINE_WORDS);
+    return CACHE_LINE_BYTES + words * Int32Array.BYTES_PER_ELEMENT;
+  }
+
+  *labels(): Generator<Label> {
+    yield ["capacity", CAPACITY];
+    for (let word = VALUES; word < this.end; word++) yield [`values[${word - VALUES}]`, word];
+  }
+}
+
+const KIND: RegionKind<"busbar.value_set", ValueSetLayout> = {
+  kind: "busbar.value_set",
+  magic: 0x76736574, // "vset"
+  minBytes: new ValueSetLayout(1).byteLength,
+  read(words) {
+    const capacity = words[CAPACITY]!;
+    if (capacity >= 1 && capacity <= MAX_CAPACITY) return new ValueSetLayout(capacity);
+    throw new TypeError(
+      `Cannot attach as the header of the value set is damaged: expected a capacity of 1 to ${MAX_CAPACITY}, found ${capacity}`,
+    );
+  },
+};
+
 /**
  * A lock-free set of small whole numbers in shared memory: a bitmap that many threads put values
  * into and take values out of (MPMC), such as the ids of free buffers. Each value is in it at most
  * once, and is taken by one thread.
  *
- * It never waits. To wait for a value, use it as the store of a {@link WaiterQueue}.
+ * - **Never waits.** Neither call blocks, whatever other threads do. To wait for a value, use the set
+ *   as the store of a {@link WaiterQueue}.
+ * - **Linearizable.** Each call seems to happen at one instant; undefined means that the set was empty.
+ * - **Exactly once.** A value that was put is taken by one thread.
+ * - **Visibility.** Everything done before a value was put is visible to the thread that takes it.
  *
- * What a thread wrote before it put a value, plainly too, is visible to the thread that takes it.
- *
- * @example Slots that threads take and give back
+ * @example Slots that threads take and put back
  * ```ts
  * import { ValueSet } from "@busbar/busbar";
  * import { assertEquals } from "@std/assert";
@@ -118,20 +158,16 @@ const MAX_CAPACITY = 2 ** 16;
 export class ValueSet implements ValueStore {
   /** How many values there are: the set can hold 0 to `capacity - 1`. */
   readonly capacity: number;
-  readonly #region: Region<"busbar.value_set">;
+  readonly #region: Region<"busbar.value_set", ValueSetLayout>;
   readonly #words: Int32Array;
   /** The word behind the bitmap. */
   readonly #end: number;
 
-  private constructor(region: Region<"busbar.value_set">) {
+  private constructor(region: Region<"busbar.value_set", ValueSetLayout>) {
     this.#region = region;
     this.#words = region.words;
-    this.capacity = region.words[CAPACITY]!;
-    this.#end = wordOf(this.capacity - 1) + 1;
-    region.label("capacity", CAPACITY);
-    for (let word = VALUES; word < this.#end; word++) {
-      region.label(`values[${word - VALUES}]`, word);
-    }
+    this.capacity = region.layout.capacity;
+    this.#end = region.layout.end;
   }
 
   /**
@@ -142,20 +178,21 @@ export class ValueSet implements ValueStore {
    */
   static byteLength(capacity: number): number {
     checkInteger("create value set", "capacity", capacity, 1, MAX_CAPACITY);
-    return byteLengthFor(capacity);
+    return new ValueSetLayout(capacity).byteLength;
   }
 
   /**
-   * Lays a new set out, empty or full.
+   * Lays out a new set, empty or full.
    *
-   * @throws {TypeError} If the options are no object.
+   * @throws {TypeError} If `options` or its `memory` is of another type.
    * @throws {RangeError} If `capacity` is not a whole number from 1 to 65,536, or the memory has
    * not enough free bytes.
    */
   static create(options: ValueSetOptions): ValueSet {
     checkOptions("create value set", options);
     const { capacity, full = false, memory } = options;
-    const region = Region.create(KIND, ValueSet.byteLength(capacity), memory);
+    checkInteger("create value set", "capacity", capacity, 1, MAX_CAPACITY);
+    const region = Region.create(KIND, new ValueSetLayout(capacity), memory);
     region.words[CAPACITY] = capacity;
     if (full) fill(region.words, capacity);
     return new ValueSet(region);
@@ -167,8 +204,7 @@ export class ValueSet implements ValueStore {
    * @throws {TypeError} If it is not a handle of a set of this version.
    */
   static attach(handle: ValueSetHandle): ValueSet {
-    const size = (words: Int32Array) => byteLengthFor(words[CAPACITY]!);
-    return new ValueSet(Region.attach(KIND, handle, byteLengthFor(1), size));
+    return new ValueSet(Region.attach(KIND, handle));
   }
 
   /** A plain object that survives structured clone and opens this set in another thread. */
@@ -198,7 +234,7 @@ export class ValueSet implements ValueStore {
   put(value: number): void {
     checkInteger("put into the value set", "value", value, 0, this.capacity - 1);
     const bit = bitOf(value);
-    // Publishes all that we did before to the thread that takes the value.
+    // Publishes everything that we did before to the thread that takes the value.
     const found = Atomics.or(this.#words, wordOf(value), bit);
     if ((found & bit) !== 0) {
       throw new Error(
@@ -213,7 +249,7 @@ export class ValueSet implements ValueStore {
    * @returns The value; or undefined, if the set was empty at some instant of the call.
    */
   take(): number | undefined {
-    // From the first word to the last, like everybody: the head of this file says why.
+    // From the first word to the last, as every thread: the head of this file says why.
     for (let word = VALUES; word < this.#end; word++) {
       for (let seen = Atomics.load(this.#words, word); seen !== 0;) {
         const bit = seen & -seen;
@@ -237,13 +273,7 @@ function bitOf(value: number): number {
   return 1 << (value & 31);
 }
 
-/** How many bytes a set of so many values takes. */
-function byteLengthFor(capacity: number): number {
-  const words = alignUp(Math.ceil(capacity / BITS), CACHE_LINE_WORDS);
-  return CACHE_LINE_BYTES + words * Int32Array.BYTES_PER_ELEMENT;
-}
-
-/** Sets the bits of all values; nobody else has the memory yet. */
+/** Sets the bits of all values; no other thread has the memory yet. */
 function fill(words: Int32Array, capacity: number): void {
   for (let value = 0; value < capacity; value++) words[wordOf(value)]! |= bitOf(value);
 }

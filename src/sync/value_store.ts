@@ -1,8 +1,8 @@
 /**
- * Where values lie while nobody waits for them, and how they get there.
+ * The store of a waiter queue: the contract, and how a released value gets there.
  *
- * The protocol is described at the head of `waiter_queue.ts`, with the reason for the contract of
- * stores. Stores that break it, too, are explored in tests/sync/value_store_model_test.ts.
+ * The protocol, and the reason for the contract, are described at the head of `waiter_queue.ts`.
+ * tests/sync/value_store_model_test.ts explores stores that keep the contract, and stores that do not.
  *
  * @module
  */
@@ -11,7 +11,7 @@ import { describe } from "../memory/check.ts";
 import type { Registrations } from "./registrations.ts";
 
 /**
- * A store of a {@link WaiterQueue}: where values lie while nobody waits for them. Take a
+ * A store of a {@link WaiterQueue}: where values lie while no thread waits for them. Use a
  * {@link ValueSet}, or write one that keeps this contract, on which the queue relies:
  *
  * - **It is shared.** Every thread that takes or releases calls its store, at any time and many of
@@ -25,13 +25,13 @@ import type { Registrations } from "./registrations.ts";
  * - **Happens before.** Everything that a thread did before it `put` a value happens before
  *   everything that a thread does after `take` returned that value to it.
  * - **Neither waits,** not even for a lock: a release, and a waiter that is about to sleep, call
- *   both while others count on them. So there is room for every value. Neither calls the queue.
+ *   both while other threads rely on them. So there is room for every value. Neither calls the queue.
  * - **Neither throws.** If `put` throws, so does `release`, before it has looked for waiters again;
  *   a value that is passed on because its waiter gave up is then lost. If `take` throws, so does
  *   `release`, and waiters of this thread fail.
  *
  * A store that overlooks a value because another call is in progress *loses a wake-up*: a waiter
- * sleeps beside a value that nobody looks for again. The bounded queue of Vyukov is such a store,
+ * sleeps beside a value that no thread looks for again. The bounded queue of Vyukov is such a store,
  * textbook and lock-free as it is: a value whose put has returned stays hidden while the put before
  * it is in progress. So is a bitmap that each thread begins to scan at a word of its own. Let
  * `explore` of `@busbar/busbar/model` look at yours.
@@ -43,7 +43,7 @@ export interface ValueStore {
   put(value: number): void;
 }
 
-/** Refuses what is not a store. */
+/** Throws unless `store` is a store. */
 export function checkStore(action: string, store: ValueStore): void {
   if (typeof store?.take === "function" && typeof store.put === "function") return;
   throw new TypeError(

@@ -1,43 +1,45 @@
 /**
- * A waiter queue: threads wait for values, and whoever has one to give hands it to the thread that
- * has waited longest.
+ * A waiter queue: threads wait for values, and a thread that releases a value hands it to the thread
+ * that has waited longest.
  *
- * A value is a whole number from 0 to 2^31 - 1, such as the id of a buffer. Values that nobody
+ * A value is a whole number from 0 to 2^31 - 1, such as the id of a buffer. Values that no thread
  * waits for lie in a *store*, such as a `ValueSet`; `value_store.ts` states the contract of stores.
- * Each thread has one *registration* in shared memory, however many of its tasks wait: they stand
- * in a queue of its own behind it, see `thread_waiters.ts`.
+ * Each thread has one *registration* in shared memory, however many of its tasks wait: these form a
+ * private queue behind it.
  *
- * The words, and who writes them, are described at the head of
- * `registrations.ts`; the queue of a thread's own in `thread_waiters.ts`.
+ * The words, and the threads that write them, are described at the head of `registrations.ts`; the
+ * private queue of a thread in `thread_waiters.ts`.
  *
- * **Offering.** Looks at the marks, among the marked slots for the one that waits with the oldest
- * ticket, and puts the value into its mail by one compareExchange, which succeeds only for that very
- * registration. So a value is given to one thread, whole, and in the order of registration. If it
- * fails, the registration was served or cancelled meanwhile, and the search starts over. If
- * nobody waits, that is one load for each 32 slots.
+ * **Offering.** Among the marked slots, the thread finds the one that waits with the oldest ticket, and
+ * puts the value into its mail by one compareExchange, which succeeds only for that very
+ * registration. So a value is given to one thread, whole, and in the order of registration. If the
+ * compareExchange fails, the registration was served or cancelled meanwhile, and the search starts
+ * over. If no thread waits, that is one load for each 32 slots.
  *
- * **Waiting.** A thread registers: takes a ticket, stores it in its mail, and sets its mark. *Then*
- * it looks into the store. If there is nothing, it sleeps while its mail is what it stored.
+ * **Waiting.** A thread registers: it takes a ticket, stores it in its mail, and sets its mark. *Then*
+ * it looks into the store. If that is empty, it sleeps while its mail is what it stored.
  *
- * **Releasing.** Offers the value. If nobody waits puts it into the store, and *then* looks once
- * more whether anybody waits; if so, it takes a value out of the store again and offers that.
+ * **Releasing.** The thread offers the value. If no thread waits, it puts the value into the store, and
+ * *then* looks once more whether a thread waits; if so, it takes a value out of the store again and
+ * offers that.
  *
- * **Why nobody is forgotten.** Of registering and looking into the store on one side, putting into
- * the store and looking for waiters on the other, one side sees the other. A thread that is served
- * is not registered any more; if it goes on waiting, it registers again, behind all others, and
- * looks into the store again.
+ * **Why no waiter is forgotten.** The waiter registers and then looks into the store; the releaser puts
+ * into the store and then looks for waiters. So at least one of them sees the other. A thread that is
+ * served is not registered any more; if it continues to wait, it registers again, behind all others,
+ * and looks into the store again.
  *
- * **Why nobody sleeps beside a value**, however many threads release and wait. A thread falls
+ * **Why no thread sleeps beside a value**, however many threads release and wait. A thread falls
  * asleep once a take has returned undefined: so, by the contract, the store was empty at some
  * instant after the thread registered. Each release that puts a value after that instant finds the
  * thread registered, and takes a value in turn, which it gives to a waiter. While the thread
  * sleeps, there are never more values in the store than such releases between their put and their
  * take: a put adds one to both, and the take that follows subtracts one from both, unless the store
- * is empty. When all of them have returned, the store is empty. Hence the contract: a release whose
- * take overlooks a value, even one that another thread put, is done, and that value stays.
+ * is empty. When all of them have returned, the store is empty. This is why the contract is needed: a
+ * release whose take overlooks a value, even one that another thread put, has ended, and that value
+ * stays.
  *
- * **Cancelling** is a compareExchange from WAITING to IDLE. If it fails, a value has come meanwhile,
- * and is released to the next.
+ * **Cancelling** is a compareExchange from WAITING to IDLE. If it fails, a value has arrived
+ * meanwhile, and is released to the next waiter.
  *
  * **Happens before.** Everything that a thread did before it released a value happens before
  * everything that a thread does after it took that value. A value that is offered goes through the
@@ -45,9 +47,10 @@
  * goes through the store, whose contract says the same. A value that another release takes out and
  * offers goes through both, one after the other.
  *
- * **Limits.** Tickets are compared by wrapping subtraction of 30 bits: a registration that stands while
- * 2^29 others are made may be passed. A value that was given to a thread which is busy waits there until the
- * thread gets to it; one that was given to a thread that has died is given back by `evict`.
+ * **Limits.** Tickets are compared by wrapping subtraction of 30 bits: a registration that stands
+ * while 2^29 others are made may be overtaken. A value that was given to a busy thread stays in its
+ * mail until the thread returns to its event loop; one that was given to a thread that has died is
+ * recovered by `reclaim`.
  *
  * Proven by: tests/sync/waiter_queue_model_test.ts and, for stores,
  * tests/sync/value_store_model_test.ts, which say what was explored.
@@ -57,15 +60,8 @@
 
 import { checkInteger, checkOptions } from "../memory/check.ts";
 import type { Memory } from "../memory/memory.ts";
-import { Region, type RegionHandle, type RegionKind } from "../memory/region.ts";
-import {
-  initialize,
-  labelRegistrations,
-  MAX_VALUE,
-  Registrations,
-  registrationsByteLength,
-  THREADS,
-} from "./registrations.ts";
+import { Region, type RegionHandle } from "../memory/region.ts";
+import { KIND, MAX_THREADS, MAX_VALUE, Registrations, WaiterQueueLayout } from "./registrations.ts";
 import { type JoinOptions, ThreadWaiters } from "./thread_waiters.ts";
 import { checkStore, releaseTo, type ValueStore } from "./value_store.ts";
 
@@ -80,25 +76,21 @@ export interface WaiterQueueOptions {
   memory?: Memory;
 }
 
-const KIND: RegionKind<"busbar.waiter_queue"> = {
-  kind: "busbar.waiter_queue",
-  version: 1,
-  magic: 0x77747175, // "wtqu"
-};
-
-const MAX_THREADS = 1024;
 const DEFAULT_THREADS = 32;
 
 /**
- * A waiter queue: threads wait for values, and whoever has one to give hands it to the thread that
- * has waited longest.
+ * A waiter queue: threads wait for values, first come, first served, and a released value goes to the
+ * thread that has waited longest.
  *
- * A value is a whole number from 0 to 2^31 - 1, such as the id of a buffer. Values that nobody
+ * A value is a whole number from 0 to 2^31 - 1, such as the id of a buffer. Values that no thread
  * waits for lie in a store: a {@link ValueSet}, or one of your own that keeps the contract of
  * {@link ValueStore}.
  *
- * Everything that a thread wrote before it released a value, plainly too, is visible to the thread
- * that takes the value.
+ * - **FIFO order.** Threads are served in the order in which they began to wait.
+ * - **No lost value.** A released value goes to exactly one thread, or into the store.
+ * - **No lost wake-up.** No thread sleeps while the store holds a value.
+ * - **Visibility.** Everything done before a value was released is visible after it was taken.
+ * - **Repairable.** {@link WaiterQueue.reclaim} recovers what a dead thread had received.
  *
  * @example Three slots, which threads wait for while all are in use
  * ```ts
@@ -116,7 +108,7 @@ const DEFAULT_THREADS = 32;
  * waiters.release(slots[1]!); // so this goes to the waiter
  * assertEquals(await next, slots[1]);
  *
- * waiters.release(slots[0]!); // nobody waits: into the set
+ * waiters.release(slots[0]!); // no thread waits: into the set
  * assertEquals(free.size, 1);
  * ```
  */
@@ -127,16 +119,15 @@ export class WaiterQueue {
   readonly byteOffset: number;
   /** How many threads can join at a time. */
   readonly threads: number;
-  readonly #region: Region<"busbar.waiter_queue">;
+  readonly #region: Region<"busbar.waiter_queue", WaiterQueueLayout>;
   readonly #registrations: Registrations;
 
-  private constructor(region: Region<"busbar.waiter_queue">) {
+  private constructor(region: Region<"busbar.waiter_queue", WaiterQueueLayout>) {
     this.#region = region;
     this.memory = region.memory;
     this.byteOffset = region.byteOffset;
-    this.threads = region.words[THREADS]!;
-    this.#registrations = new Registrations(this.memory, this.byteOffset, this.threads);
-    labelRegistrations(this.threads, (name, index) => region.label(name, index));
+    this.threads = region.layout.threads;
+    this.#registrations = this.#openRegistrations();
   }
 
   /**
@@ -147,20 +138,22 @@ export class WaiterQueue {
    */
   static byteLength(threads: number): number {
     checkInteger("create waiter queue", "threads", threads, 1, MAX_THREADS);
-    return registrationsByteLength(threads);
+    return new WaiterQueueLayout(threads).byteLength;
   }
 
   /**
-   * Lays a new queue out, in which nobody waits.
+   * Lays out a new queue, in which no thread waits.
    *
+   * @throws {TypeError} If `options` or its `memory` is of another type.
    * @throws {RangeError} If `threads` is not a whole number from 1 to 1024, or the memory has not
    * enough free bytes.
    */
-  static create(options: WaiterQueueOptions = {}): WaiterQueue {
-    checkOptions("create waiter queue", options);
-    const { threads = DEFAULT_THREADS } = options;
-    const region = Region.create(KIND, WaiterQueue.byteLength(threads), options.memory);
-    initialize(region.words, threads);
+  static create(options?: WaiterQueueOptions): WaiterQueue {
+    if (options !== undefined) checkOptions("create waiter queue", options);
+    const threads = options?.threads ?? DEFAULT_THREADS;
+    checkInteger("create waiter queue", "threads", threads, 1, MAX_THREADS);
+    const region = Region.create(KIND, new WaiterQueueLayout(threads), options?.memory);
+    region.layout.initialize(region.words);
     return new WaiterQueue(region);
   }
 
@@ -170,8 +163,7 @@ export class WaiterQueue {
    * @throws {TypeError} If it is not a handle of a queue of this version.
    */
   static attach(handle: WaiterQueueHandle): WaiterQueue {
-    const size = (words: Int32Array) => registrationsByteLength(words[THREADS]!);
-    return new WaiterQueue(Region.attach(KIND, handle, registrationsByteLength(1), size));
+    return new WaiterQueue(Region.attach(KIND, handle));
   }
 
   /** A plain object that survives structured clone and opens this queue in another thread. */
@@ -190,17 +182,16 @@ export class WaiterQueue {
   }
 
   /**
-   * Makes this thread one that can wait. Do so once in a thread, and dispose of the result when it
-   * does not wait any more.
+   * Lets this thread wait. Do so once in a thread, and close the result when it waits no more.
    *
-   * @param store Where values lie while nobody waits for them; in each thread, a store of the same
+   * @param store Where values lie while no thread waits for them; in each thread, a store of the same
    * words.
-   * @throws {TypeError} If `store` is none.
+   * @throws {TypeError} If `store` is not a store.
    * @throws {RangeError} If there is no such slot.
-   * @throws {Error} If the slot is taken, or as many threads as can have joined.
+   * @throws {Error} If the slot is taken, or all slots are in use.
    */
   join(store: ValueStore, options?: JoinOptions): ThreadWaiters {
-    return new ThreadWaiters(this, store, options);
+    return new ThreadWaiters(this.#openRegistrations(), this.threads, store, options);
   }
 
   /**
@@ -221,10 +212,10 @@ export class WaiterQueue {
    * another does after it took the value.
    *
    * @param value A whole number from 0 to 2^31 - 1.
-   * @param store Where values lie while nobody waits for them: a store of the same words as those
+   * @param store Where values lie while no thread waits for them: a store of the same words as those
    * that threads have joined with.
-   * @throws {RangeError} If it is not such a number.
-   * @throws {TypeError} If `store` is none.
+   * @throws {RangeError} If `value` is not such a number.
+   * @throws {TypeError} If `store` is not a store.
    */
   release(value: number, store: ValueStore): void {
     checkInteger("release", "value", value, 0, MAX_VALUE);
@@ -233,14 +224,13 @@ export class WaiterQueue {
   }
 
   /**
-   * Gives a value to the thread that has waited longest, if anybody waits.
+   * Gives a value to the thread that has waited longest, if any thread waits.
    *
-   * This is one step of {@link WaiterQueue.release}, which does all that is needed. What is said
-   * there of plain writes holds for a value that is given.
+   * This is one step of {@link WaiterQueue.release}, which does everything that is needed.
    *
    * @param value A whole number from 0 to 2^31 - 1.
-   * @returns Whether anybody waits. If not, the value is still the caller's, who puts it where
-   * waiters look for it, and *then* looks again whether one waits.
+   * @returns Whether a thread has received it. If not, the caller still has the value: it must put it
+   * where waiters look for it, and *then* check again whether a thread waits.
    * @throws {RangeError} If it is not such a number.
    */
   offer(value: number): boolean {
@@ -249,29 +239,34 @@ export class WaiterQueue {
   }
 
   /**
-   * Gives the slot of a thread back that has died without disposing of it. Call it once, and only if
+   * Reclaims the slot of a thread that has died without closing its part. Call it once, and only if
    * the thread is dead: `src/when_a_worker_dies.md` says when a terminated worker is.
    *
    * @param slot The {@link ThreadWaiters.slot} of that thread.
-   * @returns The value that it was given and has not taken, if there is one: release it.
+   * @returns The value that it had received and not taken, if there is one: release it.
    * @throws {RangeError} If there is no such slot.
-   * @throws {Error} If nobody has it.
+   * @throws {Error} If no thread has it.
    */
-  evict(slot: number): number | undefined {
-    checkInteger("evict", "slot", slot, 0, this.threads - 1);
+  reclaim(slot: number): number | undefined {
+    checkInteger("reclaim", "slot", slot, 0, this.threads - 1);
     if (!this.#registrations.isClaimed(slot)) {
-      throw new Error(`Cannot evict slot ${slot} of the waiter queue as nobody has it`);
+      throw new Error(`Cannot reclaim slot ${slot} of the waiter queue as no thread has it`);
     }
-    const value = this.#registrations.clear(slot);
-    this.#registrations.giveSlotBack(slot);
+    const value = this.#registrations.reclaim(slot);
+    this.#registrations.releaseSlot(slot);
     return value;
   }
 
   /**
-   * Lets every thread that waits look again. To be called when a thread has died that may have been
-   * giving a value to one: it may have done so and not woken it.
+   * Makes all waiting threads look again. Call it once a thread is dead that may have been releasing a
+   * value: it may have handed the value to a waiter and not woken it.
    */
-  wakeAll(): void {
+  reclaimWakeups(): void {
     for (let slot = 0; slot < this.threads; slot++) this.#registrations.wake(slot);
+  }
+
+  /** The registrations, as one more part of this thread sees them. */
+  #openRegistrations(): Registrations {
+    return new Registrations(this.memory, this.#region.words, this.#region.layout);
   }
 }

@@ -263,7 +263,7 @@ export function echo(job: Job & { back: BroadcastHandle }): void {
 /** Writes messages `first` to `first + messages - 1`, then gives the ring up. */
 export function writeSome({ handle, messages, first }: Job & { first: number }): void {
   using writer = Broadcast.attach(handle).writer();
-  const prepared = checkedMessages(writer.largestMessage);
+  const prepared = checkedMessages(writer.maxMessageBytes);
   for (let number = first; number < first + messages; number++) {
     writer.append(prepared[number % DISTINCT]!, { userValue: number });
   }

@@ -231,7 +231,7 @@ const anyLength = fc.nat(100);
 
 function append(state: State, any: number, heartbeat: boolean): void {
   const { writer, model } = state;
-  const length = any % (writer.largestMessage + 1);
+  const length = any % (writer.maxMessageBytes + 1);
   model.claim(length);
   const userValue = model.number;
   writer.append(numbered(userValue, length), { userValue, heartbeat });
@@ -240,7 +240,7 @@ function append(state: State, any: number, heartbeat: boolean): void {
 
 /** An old writer goes on as if nothing had happened, until it notices. */
 function haunt(old: BroadcastWriter): void {
-  const message = new Uint8Array(old.largestMessage).fill(255);
+  const message = new Uint8Array(old.maxMessageBytes).fill(255);
   assertThrows(
     () => {
       for (let i = 0; i < 9; i++) old.append(message);
@@ -259,7 +259,7 @@ const anyStep: fc.Arbitrary<Step> = fc.oneof(
   {
     weight: 2,
     arbitrary: fc.tuple(anyLength, anyLength).map(([any, less]): Step => ({ writer, model }) => {
-      const claimed = any % (writer.largestMessage + 1);
+      const claimed = any % (writer.maxMessageBytes + 1);
       const length = less % (claimed + 1);
       model.claim(claimed);
       const userValue = model.number;
@@ -273,7 +273,7 @@ const anyStep: fc.Arbitrary<Step> = fc.oneof(
     weight: 1,
     arbitrary: fc.tuple(fc.integer({ min: 1, max: 24 }), fc.nat(12)).map(
       ([any, count]): Step => ({ writer, model }) => {
-        const length = 1 + any % writer.largestMessage;
+        const length = 1 + any % writer.maxMessageBytes;
         const first = model.number;
         if (count === 0) return;
         // Equal frames get equal user values, so each is its own call's.
@@ -290,7 +290,7 @@ const anyStep: fc.Arbitrary<Step> = fc.oneof(
   {
     weight: 1,
     arbitrary: anyLength.map((any): Step => ({ writer, model }) => {
-      const length = any % (writer.largestMessage + 1);
+      const length = any % (writer.maxMessageBytes + 1);
       writer.bytes.fill(255, writer.claim(length), length);
       writer.abort();
       model.claim(length);

@@ -98,7 +98,7 @@ Deno.test("a batch of more than half the ring is published in parts", () => {
 
 Deno.test("a message that is too long, or of no length, is refused", () => {
   const { writer, reader } = ends(1024);
-  assertEquals(writer.largestMessage, 248);
+  assertEquals(writer.maxMessageBytes, 248);
   for (const length of [249, 2 ** 32 + 8, -1, 1.5, NaN, "8" as unknown as number]) {
     assertThrows(
       () => writer.claim(length),

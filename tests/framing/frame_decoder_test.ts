@@ -28,9 +28,9 @@ function decode(
   framing: Framing,
   chunks: Uint8Array[],
   malformed: "stop" | "resynchronise" = "stop",
-  bufferSize = 32,
+  bufferBytes = 32,
 ): Outcome {
-  using pool = BufferPool.create({ bufferSize, batchCount: 2, batchSize: 1 });
+  using pool = BufferPool.create({ bufferBytes, batchCount: 2, buffersPerBatch: 1 });
   const frames: string[] = [];
   const errors: number[] = [];
   const options: FrameDecoderOptions = {
@@ -134,7 +134,7 @@ Deno.test("a frame that fills a buffer is taken, one byte more is malformed", ()
 });
 
 Deno.test("errors say where in the stream and why", () => {
-  using pool = BufferPool.create({ bufferSize: 64, batchCount: 2, batchSize: 1 });
+  using pool = BufferPool.create({ bufferBytes: 64, batchCount: 2, buffersPerBatch: 1 });
   function refuse(framing: Framing, stream: number[], message: string, end = false): void {
     using decoder = new FrameDecoder(pool, framing);
     decoder.nextBuffer();
@@ -202,7 +202,7 @@ Deno.test("a stream that ends within a frame it skips is told so", () => {
 });
 
 Deno.test("bytes can be read straight into the buffer", () => {
-  using pool = BufferPool.create({ bufferSize: 16, batchCount: 2, batchSize: 1 });
+  using pool = BufferPool.create({ bufferBytes: 16, batchCount: 2, buffersPerBatch: 1 });
   using decoder = new FrameDecoder(pool, delimited({ maxLength: 10 }));
   assertEquals([decoder.remaining, decoder.nextBuffer(), decoder.remaining], [0, true, 16]);
   const { read } = new TextEncoder().encodeInto("one\ntwo\n", decoder.write());
@@ -216,11 +216,11 @@ Deno.test("bytes can be read straight into the buffer", () => {
 });
 
 Deno.test("a decoder refuses options that are out of range", () => {
-  using pool = BufferPool.create({ bufferSize: 3, batchCount: 2, batchSize: 1 });
+  using pool = BufferPool.create({ bufferBytes: 3, batchCount: 2, buffersPerBatch: 1 });
   assertThrows(
     () => new FrameDecoder(pool, lengthPrefixed()),
     RangeError,
-    "Cannot create frame decoder as 'pool.bufferSize' must be a whole number not below 4: received 3",
+    "Cannot create frame decoder as 'pool.bufferBytes' must be a whole number not below 4: received 3",
   );
   assertThrows(
     () => new FrameDecoder(pool, delimited({ maxLength: 1 }), { malformed: "x" as "stop" }),
@@ -238,7 +238,7 @@ Deno.test("a decoder refuses options that are out of range", () => {
 });
 
 Deno.test("streams: packets of many chunks come through two buffers", async () => {
-  using pool = BufferPool.create({ bufferSize: 64, batchCount: 2, batchSize: 1 });
+  using pool = BufferPool.create({ bufferBytes: 64, batchCount: 2, buffersPerBatch: 1 });
   const framing = lengthPrefixed({ prefixBytes: 2 });
   const messages = Array.from({ length: 500 }, (_, i) => new Uint8Array(i % 60).fill(i));
   const packets = ReadableStream.from(messages)
@@ -254,7 +254,7 @@ Deno.test("streams: packets of many chunks come through two buffers", async () =
 });
 
 Deno.test("streams: a decoder waits while its reader holds all buffers, and no packet is lost", async () => {
-  using pool = BufferPool.create({ bufferSize: 8, batchCount: 2, batchSize: 1 });
+  using pool = BufferPool.create({ bufferBytes: 8, batchCount: 2, buffersPerBatch: 1 });
   const framing = lengthPrefixed({ prefixBytes: 1 });
   const stream = new FrameDecoderStream(pool, framing);
   const writer = stream.writable.getWriter();
@@ -280,7 +280,7 @@ Deno.test("streams: a decoder waits while its reader holds all buffers, and no p
 });
 
 Deno.test("streams: malformed input fails the readable and the writable side", async () => {
-  using pool = BufferPool.create({ bufferSize: 8, batchCount: 2, batchSize: 1 });
+  using pool = BufferPool.create({ bufferBytes: 8, batchCount: 2, buffersPerBatch: 1 });
   const packets = ReadableStream.from([new Uint8Array([1, 7, 99])])
     .pipeThrough(new FrameDecoderStream(pool, lengthPrefixed({ prefixBytes: 1 })));
   await assertRejects(
@@ -294,7 +294,7 @@ Deno.test("streams: malformed input fails the readable and the writable side", a
 });
 
 Deno.test("streams: chunks that are not bytes are refused", async () => {
-  using pool = BufferPool.create({ bufferSize: 8, batchCount: 2, batchSize: 1 });
+  using pool = BufferPool.create({ bufferBytes: 8, batchCount: 2, buffersPerBatch: 1 });
   const packets = ReadableStream.from(["abc" as unknown as Uint8Array])
     .pipeThrough(new FrameDecoderStream(pool, delimited({ maxLength: 5 })));
   await assertRejects(

@@ -17,8 +17,8 @@ import {
 const framing = lengthPrefixed({ prefixBytes: 1 });
 
 /** A pool that tells of leaks when it is disposed of. */
-const pool = (bufferSize: number, batchCount: number) =>
-  BufferPool.create({ bufferSize, batchCount, batchSize: 1, debug: true });
+const pool = (bufferBytes: number, batchCount: number) =>
+  BufferPool.create({ bufferBytes, batchCount, buffersPerBatch: 1, debug: true });
 
 const pause = (ms = 2) => new Promise<void>((resolve) => setTimeout(resolve, ms));
 
@@ -66,8 +66,8 @@ Deno.test("messages of any size arrive through one scratch buffer of any size", 
     fc.integer({ min: 1, max: 25 }),
     fc.integer({ min: 10, max: 24 }),
     fc.integer({ min: 1, max: 3 }),
-    async (messages, scratchBytes, bufferSize, buffers) => {
-      using shared = pool(bufferSize, buffers);
+    async (messages, scratchBytes, bufferBytes, buffers) => {
+      using shared = pool(bufferBytes, buffers);
       const stage = new FrameDecoderStream(shared, framing);
       const stream = new Uint8Array(messages.flatMap((message) => [message.length, ...message]));
       const scratch = new Uint8Array(scratchBytes);
@@ -250,7 +250,7 @@ Deno.test("a malformed stream fails the write, and a chunk that is not bytes doe
 
 Deno.test("the first error is the one that is shown, also of a thread that has left the pool", async () => {
   for (const isWaiting of [false, true]) {
-    const buffers = BufferPool.create({ bufferSize: 4, batchCount: 1, batchSize: 1 });
+    const buffers = BufferPool.create({ bufferBytes: 4, batchCount: 1, buffersPerBatch: 1 });
     const stage = new FrameDecoderStream(buffers, framing);
     let reason: unknown;
     const source = new ReadableStream<Uint8Array>({
@@ -276,7 +276,7 @@ Deno.test("the first error is the one that is shown, also of a thread that has l
 });
 
 Deno.test("a stage whose thread has left the pool is cancelled quietly", async () => {
-  const buffers = BufferPool.create({ bufferSize: 4, batchCount: 1, batchSize: 1 });
+  const buffers = BufferPool.create({ bufferBytes: 4, batchCount: 1, buffersPerBatch: 1 });
   const stage = new FrameDecoderStream(buffers, framing);
   const writer = stage.writable.getWriter();
   writer.write(frames(5, 6, 7)).catch(() => {});

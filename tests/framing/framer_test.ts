@@ -3,8 +3,8 @@
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { BufferPool, Framer } from "@busbar/busbar";
 
-const pool = (bufferSize = 16, batchCount = 4) =>
-  BufferPool.create({ bufferSize, batchCount, batchSize: 1 });
+const pool = (bufferBytes = 16, batchCount = 4) =>
+  BufferPool.create({ bufferBytes, batchCount, buffersPerBatch: 1 });
 
 function put(framer: Framer, ...values: number[]): void {
   framer.write().set(values);
@@ -115,9 +115,9 @@ Deno.test("a framer does not use a buffer again of which another thread has a pa
   using framer = new Framer(buffers);
   framer.nextBuffer();
   put(framer, 1, 2, 3);
-  const sent = framer.finishFrame(2).send();
+  const sent = framer.finishFrame(2).detach();
   assertEquals(framer.tryNextBuffer(), false);
-  const received = there.receive(sent);
+  const received = there.adopt(sent);
   assertEquals(framer.tryNextBuffer(), false);
   assertEquals([...received.bytes], [1, 2]);
   received.release();

@@ -9,9 +9,9 @@ import {
   type BroadcastHandle,
   BufferPool,
   type BufferPoolHandle,
+  type DetachedPacket,
   type Packet,
   PACKET_WORDS,
-  type SentPacket,
   WaiterQueue,
 } from "../../mod.ts";
 
@@ -36,7 +36,7 @@ function sequence(seed: number): (below: number) => number {
 /** Fills a buffer with bytes that tell who wrote them, and when. */
 function fill(pool: BufferPool, buffer: number, stamp: number): void {
   const start = pool.offsetOf(buffer);
-  for (let i = 0; i < pool.bufferSize; i++) pool.bytes[start + i] = stamp + i;
+  for (let i = 0; i < pool.bufferBytes; i++) pool.bytes[start + i] = stamp + i;
 }
 
 /** Fails unless the bytes of a buffer, or a stretch of them, are those that were filled in. */
@@ -49,7 +49,7 @@ function verify(bytes: Uint8Array, stamp: number, offset = 0): void {
 
 function bytesOf(pool: BufferPool, buffer: number): Uint8Array {
   const start = pool.offsetOf(buffer);
-  return pool.bytes.subarray(start, start + pool.bufferSize);
+  return pool.bytes.subarray(start, start + pool.bufferBytes);
 }
 
 /** Uses up to three buffers at a time, of a pool that has too few; returns how often it waited. */
@@ -130,13 +130,13 @@ export function send({ pool: handle, thread, count, ring, parts, progress }: Str
   using writer = Broadcast.attach(ring).writer();
   const words = new Int32Array(PACKET_WORDS);
   const bytes = new Uint8Array(words.buffer);
-  const partBytes = Math.floor(pool.bufferSize / parts);
+  const partBytes = Math.floor(pool.bufferBytes / parts);
   const offsets = Array.from({ length: parts - 1 }, (_, i) => (i + 1) * partBytes);
   for (let number = 0; number < count; number++) {
     const buffer = pool.acquire();
     fill(pool, buffer, number);
     for (const packet of pool.packet(buffer).split(offsets)) {
-      packet.sendInto(words, 0);
+      packet.detachInto(words, 0);
       writer.append(bytes, { userValue: number });
     }
     writer.publish();
@@ -163,13 +163,13 @@ export function receive(stream: Stream & { part: number }): number {
   for (let message = 0; message < count * parts;) {
     // What is kept here might be what the sender waits for.
     for (const packet of kept.splice(0)) packet.release();
-    pool.flush();
+    pool.returnCached();
     reader.wait();
     while (reader.poll()) {
       while (reader.next()) {
         if (message++ % parts !== part) continue;
         bytes.set(reader.message());
-        const packet = pool.receiveFrom(words, 0);
+        const packet = pool.adoptFrom(words, 0);
         verify(packet.bytes, reader.userValue, packet.offset);
         bytesSeen += packet.length;
         kept.push(packet);
@@ -186,18 +186,18 @@ export function receive(stream: Stream & { part: number }): number {
 /** Answers each packet with another of the same bytes, by messages; leaves when told nothing. */
 export function echo({ pool: handle, thread, port }: Job & { port: MessagePort }): void {
   const pool = BufferPool.attach(handle, { thread });
-  port.onmessage = ({ data }: MessageEvent<SentPacket | null>) => {
+  port.onmessage = ({ data }: MessageEvent<DetachedPacket | null>) => {
     if (data === null) {
       pool[Symbol.dispose]();
       return port.postMessage(null);
     }
-    const packet = pool.receive(data);
+    const packet = pool.adopt(data);
     const answer = pool.packet(pool.acquire(), 0, packet.length);
     answer.bytes.set(packet.bytes);
-    port.postMessage(answer.send());
+    port.postMessage(answer.detach());
     packet.release();
     // Idle until the next message: what is kept here might be what the other waits for.
-    pool.flush();
+    pool.returnCached();
   };
 }
 
@@ -235,17 +235,17 @@ export function die({ pool: handle, thread, life, grave }: Mortality): void {
   globalThis.Atomics = last;
   const pool = BufferPool.attach(handle, { thread });
   const packets: Packet[] = [];
-  const sent: SentPacket[] = [];
+  const sent: DetachedPacket[] = [];
   for (;;) {
     const choice = random(8);
     const packet = packets[random(packets.length)]!;
     if (choice < 3 && packets.length < 4) packets.push(pool.packet(pool.acquire(), 0, 8));
-    else if (choice === 3 && sent.length > 0) packets.push(pool.receive(sent.shift()!));
-    else if (choice === 7) pool.flush();
+    else if (choice === 3 && sent.length > 0) packets.push(pool.adopt(sent.shift()!));
+    else if (choice === 7) pool.returnCached();
     else if (packet === undefined) continue;
     else if (choice === 4) packets.push(packet.clone());
     else if (choice === 5 && sent.length < 3) {
-      sent.push(packet.send());
+      sent.push(packet.detach());
       packets.splice(packets.indexOf(packet), 1);
     } else {
       packet.release();

@@ -32,9 +32,9 @@ const check = assertAllFree;
 
 /** The word of the hold of the first buffer of a pool of {@linkcode poolOf}. */
 const HOLD = placesOf({
-  bufferSize: 4,
+  bufferBytes: 4,
   batchCount: 1,
-  batchSize: 1,
+  buffersPerBatch: 1,
   threads: 5,
   tickets: 2,
   debug: false,
@@ -64,14 +64,14 @@ function burst(most: number): Body<number> {
     }
     for (const buffer of buffers) use(pool, buffer);
     for (const buffer of buffers) pool.release(buffer);
-    pool.flush();
+    pool.returnCached();
     return buffers.length;
   };
 }
 
 Deno.test("pool: refilling races with giving back, within a batch", async () => {
   await passes({
-    setup: poolOf({ batchSize: 2 }),
+    setup: poolOf({ buffersPerBatch: 2 }),
     threads: {
       a: attached(0, (pool, box) => [burst(2)(pool, box), burst(1)(pool, box)]),
       b: attached(1, (pool, box) => [burst(1)(pool, box), burst(2)(pool, box)]),
@@ -115,7 +115,7 @@ Deno.test("pool: of two threads that wait for one buffer both get it", async () 
 
 Deno.test("pool: two threads that wait for two buffers of a batch both get one", async () => {
   await passes({
-    setup: poolOf({ batchSize: 2 }),
+    setup: poolOf({ buffersPerBatch: 2 }),
     threads: { a: attached(0, waitOnce), b: attached(1, waitOnce) },
     check,
   });
@@ -140,7 +140,7 @@ const waitForEver: Body<void> = (pool, box) => {
 const calls: Record<string, (pool: BufferPool, used: number) => void> = {
   acquires: (pool) => void pool.tryAcquire(),
   releases: (pool, used) => pool.release(used),
-  flushes: (pool) => pool.flush(),
+  flushes: (pool) => pool.returnCached(),
   leaves: (pool) => pool[Symbol.dispose](),
   waits: (pool) => void pool.acquire(1),
 };
@@ -162,7 +162,7 @@ function keeper(call: (pool: BufferPool, used: number) => void) {
 for (const [does, call] of Object.entries(calls)) {
   Deno.test(`pool: a waiter is served when a thread that keeps a buffer ${does}`, async () => {
     await passes({
-      setup: poolOf({ batchSize: 2 }),
+      setup: poolOf({ buffersPerBatch: 2 }),
       threads: { keeper: keeper(call), waiter: attached(1, waitForEver) },
     });
   });
@@ -170,7 +170,7 @@ for (const [does, call] of Object.entries(calls)) {
 
 Deno.test("pool: a thread that keeps a buffer and makes no call leaves a waiter asleep", async () => {
   await fails("deadlock", {
-    setup: poolOf({ batchSize: 2 }),
+    setup: poolOf({ buffersPerBatch: 2 }),
     threads: { keeper: keeper(() => {}), waiter: attached(1, waitForEver) },
   });
 });
@@ -189,7 +189,7 @@ function giveTwo({ handle, box }: State): void {
   Atomics.store(box, EXHAUSTED, 1);
   Atomics.notify(box, EXHAUSTED);
   untilAwaited(handle, box);
-  pool.flush();
+  pool.returnCached();
 }
 
 /** Takes what is free, uses one for ever, and makes no further call. */
@@ -206,7 +206,7 @@ const waitOnceExhausted: Body<void> = (pool, box) => {
 
 Deno.test("pool: a waiter that passed over a batch is served by who took from it", async () => {
   await passes({
-    setup: poolOf({ batchSize: 2 }),
+    setup: poolOf({ buffersPerBatch: 2 }),
     threads: {
       giver: giveTwo,
       taker: attached(1, takeOnce),
@@ -221,7 +221,7 @@ const waitBriefly: Body<void> = (pool) => {
   if (buffer < 0) return;
   use(pool, buffer);
   pool.release(buffer);
-  pool.flush();
+  pool.returnCached();
 };
 
 /** Is aborted at any moment of its wait, also when it was served already. */
@@ -234,7 +234,7 @@ const waitAborted: Body<Promise<void>> = async (pool) => {
   } catch (error) {
     assertEquals((error as Error).message, "enough");
   }
-  pool.flush();
+  pool.returnCached();
 };
 
 const quitters = { "times out": waitBriefly, "is aborted": waitAborted };
@@ -258,7 +258,7 @@ Deno.test("pool: a thread that awaits is served", async () => {
         const buffer = await pool.acquireAsync();
         use(pool, buffer);
         pool.release(buffer);
-        pool.flush();
+        pool.returnCached();
       }),
     },
     check,
@@ -280,7 +280,7 @@ Deno.test("packet: what was written before a buffer is sent is there when it is 
         assertEquals(packet.bytes[0], 1);
         use(pool, packet.buffer);
         packet.release();
-        pool.flush();
+        pool.returnCached();
       }),
     },
     check,
@@ -367,15 +367,15 @@ Deno.test("packet: a packet that goes there and back is used by one thread at a 
         use(pool, packet.buffer);
         post(box, packet);
         while (Atomics.load(box, 14) === 0) Atomics.wait(box, 14, 0);
-        const back = pool.receiveFrom(box, 10);
+        const back = pool.adoptFrom(box, 10);
         assertEquals(back.bytes[0], 2);
         back.release();
-        pool.flush();
+        pool.returnCached();
       }),
       b: attached(1, (pool, box) => {
         const packet = fetch(pool, box);
         use(pool, packet.buffer);
-        packet.sendInto(box, 10);
+        packet.detachInto(box, 10);
         Atomics.store(box, 14, 1);
         Atomics.notify(box, 14);
         tryOnce(pool);
@@ -428,9 +428,9 @@ Deno.test("packet: one that is received again while the buffer is taken anew is 
     threads: {
       first: attached(0, (pool, box) => {
         const packet = pool.packet(pool.tryAcquire(), 0, 1);
-        packet.sendInto(box, 1);
-        pool.receiveFrom(box, 1).release();
-        pool.flush();
+        packet.detachInto(box, 1);
+        pool.adoptFrom(box, 1).release();
+        pool.returnCached();
         Atomics.store(box, 0, 1);
         Atomics.notify(box, 0);
         tryOnce(pool);
@@ -472,17 +472,17 @@ Deno.test("broken twin: two that become takers by load and store have the same b
 
 Deno.test("broken twin: taking by load and store loses what is given back meanwhile", async () => {
   await fails("assertion", {
-    setup: poolOf({ batchSize: 2 }),
+    setup: poolOf({ buffersPerBatch: 2 }),
     threads: {
       a: attached(0, (pool, box) => {
         // One is given back while the other is taken.
         const packet = pool.packet(pool.tryAcquire());
         const other = pool.tryAcquire();
         if (other >= 0) pool.release(other);
-        pool.flush();
+        pool.returnCached();
         pauseBetween(box);
         packet.release();
-        pool.flush();
+        pool.returnCached();
       }),
       b: inTwo("xor", attached(1, (pool, box) => oneBurst(pool, box))),
     },
@@ -492,7 +492,7 @@ Deno.test("broken twin: taking by load and store loses what is given back meanwh
 
 Deno.test("broken twin: giving back by load and store loses what another gives back", async () => {
   await fails("assertion", {
-    setup: poolOf({ batchSize: 2 }),
+    setup: poolOf({ buffersPerBatch: 2 }),
     threads: {
       a: inTwo("and", attached(0, waitOnce)),
       b: inTwo("and", attached(1, waitOnce)),
@@ -535,7 +535,7 @@ Deno.test("broken twin: who gives back and does not look leaves a waiter asleep"
 
 Deno.test("broken twin: a taker that does not look leaves a waiter asleep that passed over", async () => {
   await fails("deadlock", {
-    setup: poolOf({ batchSize: 2 }),
+    setup: poolOf({ buffersPerBatch: 2 }),
     threads: {
       giver: giveTwo,
       taker: overlooking(attached(1, takeOnce)),
@@ -565,7 +565,7 @@ Deno.test("broken twin: a wait that is cancelled by a store loses the buffer tha
 
 Deno.test("broken twin: a waiter that gives no sign is not served by a release", async () => {
   await fails("deadlock", {
-    setup: poolOf({ batchSize: 2 }),
+    setup: poolOf({ buffersPerBatch: 2 }),
     threads: {
       keeper: keeper(calls.releases!),
       waiter: tampered(attached(1, waitForEver), (proper) => ({

@@ -8,9 +8,9 @@
 
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import fc from "fast-check";
-import { BufferPool, type Packet, PACKET_WORDS, type SentPacket } from "../../mod.ts";
+import { BufferPool, type DetachedPacket, type Packet, PACKET_WORDS } from "../../mod.ts";
 
-const BUFFER_SIZE = 16;
+const BUFFER_BYTES = 16;
 const THREADS = 3;
 
 /** What a model's reference is to. */
@@ -24,7 +24,7 @@ type Reference =
   | { kind: "number"; thread: number; buffer: number }
   | { kind: "packet"; thread: number; packet: Packet } & Stretch
   | { kind: "ticket"; sender: number; buffer: number; ticket: number }
-  | { kind: "sent"; sender: number; sent: SentPacket } & Stretch
+  | { kind: "sent"; sender: number; sent: DetachedPacket } & Stretch
   | { kind: "words"; sender: number; words: Int32Array } & Stretch;
 
 class System {
@@ -34,11 +34,11 @@ class System {
   references: Reference[] = [];
   #stamp = 0;
 
-  constructor(batchCount: number, batchSize: number, tickets: number) {
+  constructor(batchCount: number, buffersPerBatch: number, tickets: number) {
     const first = BufferPool.create({
-      bufferSize: BUFFER_SIZE,
+      bufferBytes: BUFFER_BYTES,
       batchCount,
-      batchSize,
+      buffersPerBatch,
       tickets,
       threads: THREADS,
     });
@@ -47,7 +47,7 @@ class System {
   }
 
   get total(): number {
-    return this.parts[0]!.totalBufferCount;
+    return this.parts[0]!.bufferCount;
   }
 
   /** How many buffers somebody refers to. */
@@ -75,7 +75,7 @@ class System {
     const stamp = this.#stamp = (this.#stamp + 1) % 256;
     this.stamps.set(buffer, stamp);
     const start = pool.offsetOf(buffer);
-    pool.bytes.fill(stamp, start, start + BUFFER_SIZE);
+    pool.bytes.fill(stamp, start, start + BUFFER_BYTES);
   }
 
   /** Fails unless the usage is as it must be, and no buffer in use was written by another. */
@@ -92,7 +92,7 @@ class System {
       const stamp = this.stamps.get(reference.buffer);
       const pool = this.parts[0]!;
       const start = pool.offsetOf(reference.buffer);
-      const bytes = pool.bytes.subarray(start, start + BUFFER_SIZE);
+      const bytes = pool.bytes.subarray(start, start + BUFFER_BYTES);
       assert(bytes.every((byte) => byte === stamp), `buffer ${reference.buffer} was overwritten`);
       if (reference.kind !== "packet") continue;
       const { packet, offset, length } = reference;
@@ -234,7 +234,7 @@ const send = step("send", (system, thread, any) => {
   if (reference === undefined) return;
   const { buffer, offset, length, packet } = reference;
   if (any % 2 === 0) {
-    const sent = trySend(() => packet.send());
+    const sent = trySend(() => packet.detach());
     if (sent === undefined) return;
     system.references.push({
       kind: "sent",
@@ -246,18 +246,18 @@ const send = step("send", (system, thread, any) => {
     });
   } else {
     const words = new Int32Array(PACKET_WORDS + 1);
-    if (trySend(() => (packet.sendInto(words, 1), true)) === undefined) return;
+    if (trySend(() => (packet.detachInto(words, 1), true)) === undefined) return;
     system.references.push({ kind: "words", sender: thread, words, buffer, offset, length });
   }
-  assertThrows(() => packet.send(), Error, "Cannot send this packet");
+  assertThrows(() => packet.detach(), Error, "Cannot send this packet");
   system.remove(reference);
 });
 
-const sendNumber = step("sendBuffer", (system, thread, any) => {
+const sendNumber = step("detachBuffer", (system, thread, any) => {
   const reference = pick(system.of("number", thread), any);
   if (reference === undefined) return;
   const { buffer } = reference;
-  const ticket = trySend(() => system.parts[thread]!.sendBuffer(buffer));
+  const ticket = trySend(() => system.parts[thread]!.detachBuffer(buffer));
   if (ticket === undefined) return;
   system.remove(reference);
   system.references.push({ kind: "ticket", sender: thread, buffer, ticket });
@@ -267,21 +267,20 @@ const receive = step("receive", (system, thread, any) => {
   const pool = system.parts[thread]!;
   const sent = pick([...system.of("sent"), ...system.of("words")], any);
   if (sent === undefined) return;
-  const take = () =>
-    sent.kind === "sent" ? pool.receive(sent.sent) : pool.receiveFrom(sent.words, 1);
+  const take = () => sent.kind === "sent" ? pool.adopt(sent.sent) : pool.adoptFrom(sent.words, 1);
   const { buffer, offset, length } = sent;
   system.references.push({ kind: "packet", thread, packet: take(), buffer, offset, length });
   system.remove(sent);
   assertThrows(take, Error, "this ticket is not in flight");
 });
 
-const receiveNumber = step("receiveBuffer", (system, thread, any) => {
+const receiveNumber = step("adoptBuffer", (system, thread, any) => {
   const pool = system.parts[thread]!;
   const sent = pick(system.of("ticket"), any);
   if (sent === undefined) return;
   const { buffer, ticket } = sent;
-  pool.receiveBuffer(buffer, ticket);
-  assertThrows(() => pool.receiveBuffer(buffer, ticket), Error, "this ticket is not in flight");
+  pool.adoptBuffer(buffer, ticket);
+  assertThrows(() => pool.adoptBuffer(buffer, ticket), Error, "this ticket is not in flight");
   system.remove(sent);
   system.references.push({ kind: "number", thread, buffer });
 });
@@ -299,13 +298,13 @@ const receiveForged = step("receive what was not sent", (system, thread, any) =>
   );
   for (const ticket of [any, any << 16, -1, -any, (1 << 31) + any, 1 << 30]) {
     if (known.includes(ticket)) continue;
-    assertThrows(() => pool.receiveBuffer(any % system.total, ticket), Error);
+    assertThrows(() => pool.adoptBuffer(any % system.total, ticket), Error);
   }
 });
 
 const flush = step("flush", (system, thread) => {
   const pool = system.parts[thread]!;
-  pool.flush();
+  pool.returnCached();
   assertEquals(pool.usage().kept[thread], 0);
 });
 
@@ -369,8 +368,8 @@ Deno.test("buffer pool: any sequence of calls gives what a plain model gives", (
       fc.integer({ min: 1, max: 4 }),
       fc.integer({ min: 1, max: 6 }),
       fc.array(anyStep, { maxLength: 120, size: "max" }),
-      (batchCount, batchSize, tickets, steps) => {
-        const system = new System(batchCount, batchSize, tickets);
+      (batchCount, buffersPerBatch, tickets, steps) => {
+        const system = new System(batchCount, buffersPerBatch, tickets);
         for (const step of steps) {
           step(system);
           system.check();

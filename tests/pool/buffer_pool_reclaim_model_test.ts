@@ -135,7 +135,7 @@ const receiver: Body<void> = (pool, box) => {
 /** Drops a packet if one is there. */
 const fetchAndFlush: Body<void> = (pool, box) => {
   tryFetch(pool, box)?.release();
-  pool.flush();
+  pool.returnCached();
 };
 
 /** A packet of the only buffer, which a reclaimer may keep others from for a moment. */
@@ -160,7 +160,7 @@ function sendTo(count: 1 | 2): Body<void> {
     if (count === 1) post(box, first);
     else post(box, first, second.clone());
     second.release();
-    pool.flush();
+    pool.returnCached();
   };
 }
 
@@ -177,7 +177,7 @@ function assertAllFreeAtLast(state: State): void {
 
 Deno.test("reclaim: a thread that takes and gives back", async () => {
   await survives({
-    setup: poolOf({ batchSize: 2 }),
+    setup: poolOf({ buffersPerBatch: 2 }),
     prepare: nothing,
     act: tryOnce,
     other: tryOnce,
@@ -198,7 +198,7 @@ Deno.test("reclaim: a thread that gives back while one waits", async () => {
   await survives({
     setup: poolOf(),
     prepare: (pool) => pool.release(pool.tryAcquire()),
-    act: (pool) => pool.flush(),
+    act: (pool) => pool.returnCached(),
     other: (pool) => use(pool, pool.acquire()),
   }, (state) => {
     attached(3, (pool) => {
@@ -218,7 +218,7 @@ Deno.test("reclaim: a thread that waits", async () => {
     other(pool, _, buffer) {
       use(pool, buffer);
       pool.release(buffer);
-      pool.flush();
+      pool.returnCached();
     },
   });
 });
@@ -256,7 +256,7 @@ Deno.test("reclaim: a thread that sends a packet of a buffer and drops another",
     act(pool, box, [first, second]) {
       post(box, first);
       second.release();
-      pool.flush();
+      pool.returnCached();
     },
     other: receiver,
     sent: true,
@@ -268,13 +268,13 @@ Deno.test("reclaim: a thread that sends the last packet of a buffer that another
     setup: poolOf(),
     prepare(pool, box) {
       const [first, second] = twoPackets(pool);
-      first.sendInto(box, 1 + 4);
+      first.detachInto(box, 1 + 4);
       return second;
     },
     act: (_, box, packet) => post(box, packet),
     other(pool, box) {
       try {
-        pool.receiveFrom(box, 1 + 4).release();
+        pool.adoptFrom(box, 1 + 4).release();
       } catch (error) {
         assertMatch((error as Error).message, /not in flight/);
       }
@@ -292,7 +292,7 @@ Deno.test("reclaim: a thread that receives a whole buffer", async () => {
       const packet = tryFetch(pool, box);
       if (packet !== undefined) use(pool, packet.buffer);
       packet?.release();
-      pool.flush();
+      pool.returnCached();
     },
     other: (pool, box) => post(box, onePacket(pool)),
   }, assertAllFreeAtLast);
@@ -316,7 +316,7 @@ Deno.test("reclaim: a thread that receives a second packet of a buffer", async (
       if (first === undefined) return;
       tryFetch(pool, box, 1)?.release();
       first.release();
-      pool.flush();
+      pool.returnCached();
     },
     other: sendTo(2),
   }, assertAllFreeAtLast);
@@ -328,7 +328,7 @@ function sendAndDrop(pool: BufferPool, box: Int32Array): void {
   pool.tryAcquire();
   post(box, first);
   second.release();
-  pool.flush();
+  pool.returnCached();
 }
 
 /**
@@ -385,7 +385,7 @@ Deno.test("reclaim: a reclaimer that dies, at each instruction of both", async (
   for (let firstLife = 0, hasFirstDied = true; hasFirstDied; firstLife++) {
     for (let secondLife = 0, hasSecondDied = true; hasSecondDied; secondLife++) {
       await explore({
-        setup: poolOf({ batchSize: 2, tickets: 1 }),
+        setup: poolOf({ buffersPerBatch: 2, tickets: 1 }),
         threads: { parent: reclaimTheReclaimer(firstLife, secondLife) },
         check(state, { parent }) {
           [hasFirstDied, hasSecondDied] = parent;
@@ -403,7 +403,7 @@ Deno.test("reclaim: a reclaimer that dies while another receives", async () => {
   for (let secondLife = 0, hasSecondDied = true; hasSecondDied; secondLife++) {
     hasSecondDied = false;
     await passes({
-      setup: poolOf({ batchSize: 2, tickets: 1 }),
+      setup: poolOf({ buffersPerBatch: 2, tickets: 1 }),
       threads: {
         parent: reclaimTheReclaimer(firstLife, secondLife),
         other: attached(1, fetchAndFlush),
@@ -449,7 +449,7 @@ Deno.test("broken twin: a taker that writes a hold plainly while somebody comes 
   await succumbs("data race", {
     setup: poolOf(),
     prepare: (pool) => pool.release(pool.tryAcquire()),
-    act: (pool) => pool.flush(),
+    act: (pool) => pool.returnCached(),
     other: waitOnce,
     reclaim(pool) {
       pool.reclaim(0);
@@ -466,7 +466,7 @@ Deno.test("broken twin: a taker that writes a hold plainly while somebody comes 
 
 Deno.test("broken twin: a reclaimer that does not keep takers out", async () => {
   await succumbs("assertion", {
-    setup: poolOf({ batchSize: 2 }),
+    setup: poolOf({ buffersPerBatch: 2 }),
     prepare: nothing,
     act: tryOnce,
     other: tryOnce,

@@ -7,9 +7,13 @@ import { assert, assertEquals, assertMatch, assertRejects, assertThrows } from "
 import { BufferPool, type BufferPoolOptions, Memory } from "../../mod.ts";
 import { becomeReclaimer } from "../../src/pool/threads.ts";
 
-/** A pool of `batchCount * batchSize` buffers of eight bytes. */
-function poolOf(batchCount: number, batchSize: number, options: Partial<BufferPoolOptions> = {}) {
-  return BufferPool.create({ bufferSize: 8, batchCount, batchSize, ...options });
+/** A pool of `batchCount * buffersPerBatch` buffers of eight bytes. */
+function poolOf(
+  batchCount: number,
+  buffersPerBatch: number,
+  options: Partial<BufferPoolOptions> = {},
+) {
+  return BufferPool.create({ bufferBytes: 8, batchCount, buffersPerBatch, ...options });
 }
 
 /** Acquires until there is nothing more. */
@@ -25,10 +29,10 @@ function upTo(count: number): number[] {
 }
 
 Deno.test("buffer pool gives every buffer once", () => {
-  for (const [batchCount, batchSize] of [[1, 1], [3, 5], [2, 24], [7, 2]] as const) {
-    using pool = poolOf(batchCount, batchSize);
-    const total = batchCount * batchSize;
-    assertEquals(pool.totalBufferCount, total);
+  for (const [batchCount, buffersPerBatch] of [[1, 1], [3, 5], [2, 24], [7, 2]] as const) {
+    using pool = poolOf(batchCount, buffersPerBatch);
+    const total = batchCount * buffersPerBatch;
+    assertEquals(pool.bufferCount, total);
     for (let round = 0; round < 3; round++) {
       const buffers = acquireAll(pool);
       assertEquals(buffers.toSorted((a, b) => a - b), upTo(total));
@@ -40,8 +44,8 @@ Deno.test("buffer pool gives every buffer once", () => {
 });
 
 Deno.test("buffers lie side by side, begin at multiples of eight and have the size asked for", () => {
-  using pool = BufferPool.create({ bufferSize: 1033, batchCount: 2, batchSize: 3 });
-  assertEquals(pool.bufferSize, 1033);
+  using pool = BufferPool.create({ bufferBytes: 1033, batchCount: 2, buffersPerBatch: 3 });
+  assertEquals(pool.bufferBytes, 1033);
   assertEquals(upTo(6).map((buffer) => pool.offsetOf(buffer)), upTo(6).map((i) => i * 1040));
   assertEquals(pool.bytes.length, 6 * 1040);
   assertEquals(pool.bytes.byteOffset % 64, 0);
@@ -62,7 +66,7 @@ Deno.test("buffers keep their bytes until they are released", () => {
 });
 
 Deno.test("buffer pool takes as many bytes as it says", () => {
-  const size = { bufferSize: 100, batchCount: 3, batchSize: 7, threads: 3 };
+  const size = { bufferBytes: 100, batchCount: 3, buffersPerBatch: 7, threads: 3 };
   const byteLength = BufferPool.byteLength(size);
   const memory = Memory.create({ byteLength });
   using pool = BufferPool.create({ ...size, memory });
@@ -76,7 +80,7 @@ Deno.test("buffer pool takes as many bytes as it says", () => {
 });
 
 Deno.test("two pools in one memory have nothing to do with one another", () => {
-  const size = { bufferSize: 8, batchCount: 1, batchSize: 4 };
+  const size = { bufferBytes: 8, batchCount: 1, buffersPerBatch: 4 };
   const memory = Memory.create({ byteLength: 2 * BufferPool.byteLength(size) + 64 });
   using first = BufferPool.create({ ...size, memory });
   using second = BufferPool.create({ ...size, memory });
@@ -88,11 +92,11 @@ Deno.test("two pools in one memory have nothing to do with one another", () => {
 
 for (
   const [option, value, expected] of [
-    ["bufferSize", 0, "a whole number from 1 to 1073741824"],
-    ["bufferSize", 1.5, "a whole number from 1 to 1073741824"],
+    ["bufferBytes", 0, "a whole number from 1 to 1073741824"],
+    ["bufferBytes", 1.5, "a whole number from 1 to 1073741824"],
     ["batchCount", 0, "a whole number from 1 to 1048576"],
-    ["batchSize", 0, "a whole number from 1 to 24"],
-    ["batchSize", 25, "a whole number from 1 to 24"],
+    ["buffersPerBatch", 0, "a whole number from 1 to 24"],
+    ["buffersPerBatch", 25, "a whole number from 1 to 24"],
     ["threads", 0, "a whole number from 1 to 20"],
     ["threads", 21, "a whole number from 1 to 20"],
     ["tickets", 0, "a whole number from 1 to 1024"],
@@ -100,7 +104,7 @@ for (
   ] as const
 ) {
   Deno.test(`buffer pool refuses ${value} as '${option}'`, () => {
-    const options = { bufferSize: 8, batchCount: 1, [option]: value };
+    const options = { bufferBytes: 8, batchCount: 1, [option]: value };
     const message =
       `Cannot create buffer pool as '${option}' must be ${expected}: received ${value}`;
     assertThrows(() => BufferPool.create(options), RangeError, message);
@@ -109,7 +113,7 @@ for (
 }
 
 Deno.test("the more threads a pool has, the fewer tickets each can have", () => {
-  const options = { bufferSize: 8, batchCount: 1, threads: 20 };
+  const options = { bufferBytes: 8, batchCount: 1, threads: 20 };
   assertThrows(() => BufferPool.create({ ...options, tickets: 103 }), RangeError, "from 1 to 102");
   BufferPool.create(options)[Symbol.dispose]();
 });
@@ -118,7 +122,7 @@ Deno.test("a handle survives structured clone", () => {
   using pool = poolOf(2, 3);
   using other = BufferPool.attach(structuredClone(pool.handle));
   assertEquals(
-    [other.bufferSize, other.batchCount, other.batchSize, other.threads, other.totalBufferCount],
+    [other.bufferBytes, other.batchCount, other.buffersPerBatch, other.threads, other.bufferCount],
     [8, 2, 3, 8, 6],
   );
   assertEquals([pool.thread, other.thread], [0, 1]);
@@ -193,9 +197,9 @@ Deno.test("a thread keeps up to two batches, and gives the rest back", () => {
     assert(kept[0]! <= 8, `${kept[0]} are kept`);
     assertEquals(kept[0]! + free, i + 1);
   }
-  pool.flush();
+  pool.returnCached();
   assertEquals(pool.usage().free, 32);
-  pool.flush();
+  pool.returnCached();
 });
 
 Deno.test("a thread does not get what another keeps, until that flushes", () => {
@@ -205,7 +209,7 @@ Deno.test("a thread does not get what another keeps, until that flushes", () => 
   assertEquals(pool.usage().kept[0], 4);
   assertEquals(other.usage().kept[0], 4);
   assertEquals(other.tryAcquire(), -1);
-  pool.flush();
+  pool.returnCached();
   assertEquals(acquireAll(other).length, 4);
 });
 
@@ -244,7 +248,7 @@ Deno.test("what is not in use is neither released, retained, sent nor made a pac
     const because = `buffer ${buffer} as this thread does not have it in use`;
     assertThrows(() => pool.release(buffer), Error, `Cannot release ${because}`);
     assertThrows(() => pool.retain(buffer), Error, `Cannot retain ${because}`);
-    assertThrows(() => pool.sendBuffer(buffer), Error, `Cannot send ${because}`);
+    assertThrows(() => pool.detachBuffer(buffer), Error, `Cannot send ${because}`);
     assertThrows(() => pool.packet(buffer), Error, `Cannot make a packet of ${because}`);
   }
   other.release(theirs);
@@ -262,7 +266,7 @@ Deno.test("a part that was disposed of refuses everything", async () => {
   assertThrows(() => pool.acquire(), Error, `Cannot acquire a buffer ${left}`);
   await assertRejects(() => pool.acquireAsync(), Error, `Cannot acquire a buffer ${left}`);
   assertThrows(() => pool.release(buffer), Error, `Cannot release a buffer ${left}`);
-  assertThrows(() => pool.receiveBuffer(buffer, 0), Error, `Cannot receive ${left}`);
+  assertThrows(() => pool.adoptBuffer(buffer, 0), Error, `Cannot receive ${left}`);
   assertEquals(acquireAll(other).length, 2);
 });
 
@@ -387,7 +391,7 @@ Deno.test("a thread that leaves at any moment of its waits loses no buffer", asy
     for (let i = 0; i < moment; i++) await undefined;
     pool[Symbol.dispose]();
     await Promise.allSettled(waits);
-    other.flush();
+    other.returnCached();
     assertEquals(other.usage().free, 3, `left after ${moment} turns`);
   }
 });
@@ -412,14 +416,14 @@ Deno.test("a buffer that is sent is in use until it is received and released", (
   using other = BufferPool.attach(pool.handle);
   for (let round = 0; round < 10; round++) {
     const buffer = pool.acquire();
-    const ticket = pool.sendBuffer(buffer);
+    const ticket = pool.detachBuffer(buffer);
     assertEquals(ticket | 0, ticket);
     assertEquals([pool.tryAcquire(), other.tryAcquire()], [-1, -1]);
     assertThrows(() => pool.release(buffer), Error, "does not have it in use");
-    other.receiveBuffer(buffer, ticket);
-    assertThrows(() => other.receiveBuffer(buffer, ticket), Error, "not in flight");
+    other.adoptBuffer(buffer, ticket);
+    assertThrows(() => other.adoptBuffer(buffer, ticket), Error, "not in flight");
     other.release(buffer);
-    other.flush();
+    other.returnCached();
   }
 });
 
@@ -428,20 +432,20 @@ Deno.test("a ticket of one buffer does not receive another", () => {
   using other = BufferPool.attach(pool.handle);
   const [first, second] = [pool.acquire(), pool.acquire()];
   pool.retain(second);
-  const whole = pool.sendBuffer(first);
-  const shared = pool.sendBuffer(second);
+  const whole = pool.detachBuffer(first);
+  const shared = pool.detachBuffer(second);
   for (const [buffer, ticket] of [[first, shared], [second, whole], [2, whole], [-1, shared]]) {
     assertThrows(
-      () => other.receiveBuffer(buffer!, ticket!),
+      () => other.adoptBuffer(buffer!, ticket!),
       Error,
       `Cannot receive buffer ${buffer} as this ticket is not in flight: it was received before, never sent, or reclaimed`,
     );
   }
-  other.receiveBuffer(first, whole);
-  other.receiveBuffer(second, shared);
+  other.adoptBuffer(first, whole);
+  other.adoptBuffer(second, shared);
   for (const buffer of [first, second]) other.release(buffer);
   pool.release(second);
-  other.flush();
+  other.returnCached();
   assertEquals(pool.usage().inUse, 0);
 });
 
@@ -453,15 +457,15 @@ Deno.test("a ticket receives nothing of what its sender sends later", () => {
     for (let round = 0; round < 10; round++) {
       const buffer = pool.acquire();
       if (isShared) pool.retain(buffer);
-      const ticket = pool.sendBuffer(buffer);
+      const ticket = pool.detachBuffer(buffer);
       for (const old of former) {
-        assertThrows(() => other.receiveBuffer(buffer, old), Error, "not in flight");
+        assertThrows(() => other.adoptBuffer(buffer, old), Error, "not in flight");
       }
-      other.receiveBuffer(buffer, ticket);
+      other.adoptBuffer(buffer, ticket);
       other.release(buffer);
-      other.flush();
+      other.returnCached();
       if (isShared) pool.release(buffer);
-      pool.flush();
+      pool.returnCached();
       former.push(ticket);
     }
   }
@@ -474,7 +478,7 @@ Deno.test("a buffer that is offered to who waits is not received by a ticket", a
   const waiting = other.acquireAsync();
   pool.release(buffer);
   // All bits of its hold are set, as of no ticket.
-  assertThrows(() => pool.receiveBuffer(buffer, -1), Error, "not in flight");
+  assertThrows(() => pool.adoptBuffer(buffer, -1), Error, "not in flight");
   assertEquals(await waiting, buffer);
 });
 
@@ -483,25 +487,25 @@ Deno.test("only so many packets of shared buffers can be in flight, but any numb
   using other = BufferPool.attach(pool.handle);
   const buffer = pool.acquire();
   for (let i = 0; i < 3; i++) pool.retain(buffer);
-  const tickets = [pool.sendBuffer(buffer), pool.sendBuffer(buffer)];
+  const tickets = [pool.detachBuffer(buffer), pool.detachBuffer(buffer)];
   assertThrows(
-    () => pool.sendBuffer(buffer),
+    () => pool.detachBuffer(buffer),
     Error,
     "Cannot send as 2 packets of buffers that others hold, too, are in flight from this thread",
   );
   for (let i = 0; i < 5; i++) {
     const whole = pool.acquire();
-    other.receiveBuffer(whole, pool.sendBuffer(whole));
+    other.adoptBuffer(whole, pool.detachBuffer(whole));
   }
-  other.receiveBuffer(buffer, tickets[0]!);
-  tickets[0] = pool.sendBuffer(buffer);
-  for (const ticket of tickets) other.receiveBuffer(buffer, ticket);
+  other.adoptBuffer(buffer, tickets[0]!);
+  tickets[0] = pool.detachBuffer(buffer);
+  for (const ticket of tickets) other.adoptBuffer(buffer, ticket);
   for (let i = 0; i < 3; i++) other.release(buffer);
   // The sender is the only one left, and can send it as a whole.
-  const last = pool.sendBuffer(buffer);
-  other.receiveBuffer(buffer, last);
+  const last = pool.detachBuffer(buffer);
+  other.adoptBuffer(buffer, last);
   other.release(buffer);
-  other.flush();
+  other.returnCached();
   assertEquals(pool.usage().inUse, 5);
 });
 
@@ -512,11 +516,11 @@ Deno.test("what a dead thread had comes back, and what it sent can still be rece
   assertEquals(buffers.length, 8);
   const [sent, shared, kept] = buffers as [number, number, number];
   dead.retain(shared);
-  const [whole, ticket] = [dead.sendBuffer(sent), dead.sendBuffer(shared)];
+  const [whole, ticket] = [dead.detachBuffer(sent), dead.detachBuffer(shared)];
   dead.release(kept);
   assertEquals(pool.reclaim(5), 6);
-  pool.receiveBuffer(sent, whole);
-  pool.receiveBuffer(shared, ticket);
+  pool.adoptBuffer(sent, whole);
+  pool.adoptBuffer(shared, ticket);
   assertEquals(pool.usage().inUse, 2);
   for (const buffer of [sent, shared]) pool.release(buffer);
   assertEquals(pool.usage().inUse, 0);
@@ -528,18 +532,18 @@ Deno.test("what a dead thread sent comes back, too, if asked for, and is not rec
   const buffers = acquireAll(dead);
   const [sent, shared, theirs] = buffers as [number, number, number];
   for (const buffer of [shared, theirs]) dead.retain(buffer);
-  const [whole, ticket, received] = [sent, shared, theirs].map((b) => dead.sendBuffer(b));
-  pool.receiveBuffer(theirs, received!);
+  const [whole, ticket, received] = [sent, shared, theirs].map((b) => dead.detachBuffer(b));
+  pool.adoptBuffer(theirs, received!);
   assertEquals(pool.reclaim(5, { sent: true }), 7);
-  assertThrows(() => pool.receiveBuffer(sent, whole!), Error, "not in flight");
-  assertThrows(() => pool.receiveBuffer(shared, ticket!), Error, "not in flight");
+  assertThrows(() => pool.adoptBuffer(sent, whole!), Error, "not in flight");
+  assertThrows(() => pool.adoptBuffer(shared, ticket!), Error, "not in flight");
   assertEquals(pool.usage().inUse, 1);
   pool.release(theirs);
   // Another is thread 5 now, and its tickets are others.
   using next = BufferPool.attach(pool.handle, { thread: 5 });
   const again = acquireAll(next);
-  next.sendBuffer(again.find((buffer) => buffer === sent)!);
-  assertThrows(() => pool.receiveBuffer(sent, whole!), Error, "not in flight");
+  next.detachBuffer(again.find((buffer) => buffer === sent)!);
+  assertThrows(() => pool.adoptBuffer(sent, whole!), Error, "not in flight");
 });
 
 Deno.test("a thread that died while it waited is not served any more", async () => {
@@ -601,11 +605,11 @@ Deno.test("in debug mode a pool names where buffers and packets were taken", () 
   }
   assertEquals(new Set(listed.map(({ place }) => place.split("\n")[0])).size, 3);
 
-  const received = other.receive(clone.send());
+  const received = other.adopt(clone.detach());
   assertEquals(other.leaks().map(({ kind }) => kind), ["packet"]);
   assert(other.leaks()[0]!.place.includes(here));
   received.release();
-  other.receiveBuffer(buffer, pool.sendBuffer(buffer));
+  other.adoptBuffer(buffer, pool.detachBuffer(buffer));
   assertEquals(other.leaks().map(({ kind }) => kind), ["number"]);
   other.release(buffer);
   packet.release();
@@ -617,7 +621,7 @@ Deno.test("in debug mode a buffer that is received again has leaked once at most
   using other = BufferPool.attach(pool.handle);
   const buffer = pool.acquire();
   pool.retain(buffer);
-  for (let i = 0; i < 2; i++) other.receiveBuffer(buffer, pool.sendBuffer(buffer));
+  for (let i = 0; i < 2; i++) other.adoptBuffer(buffer, pool.detachBuffer(buffer));
   assertEquals(other.leaks().length, 1);
   for (let i = 0; i < 2; i++) other.release(buffer);
   assertEquals([...pool.leaks(), ...other.leaks()], []);
@@ -644,7 +648,7 @@ Deno.test("without debug mode leaks cannot be listed", () => {
 });
 
 Deno.test("a number is as unsafe as a pointer: a second release takes the next owner's buffer away", () => {
-  using pool = BufferPool.create({ bufferSize: 16, batchCount: 1, batchSize: 4 });
+  using pool = BufferPool.create({ bufferBytes: 16, batchCount: 1, buffersPerBatch: 4 });
   const mine = pool.acquire();
   pool.release(mine);
   assertThrows(() => pool.release(mine), Error, "does not have it in use");

@@ -31,8 +31,13 @@ class System {
   /** Whether buffers are released as soon as they come. */
   isOver = false;
 
-  constructor(batchCount: number, batchSize: number) {
-    this.#first = BufferPool.create({ bufferSize: 8, batchCount, batchSize, threads: THREADS + 1 });
+  constructor(batchCount: number, buffersPerBatch: number) {
+    this.#first = BufferPool.create({
+      bufferBytes: 8,
+      batchCount,
+      buffersPerBatch,
+      threads: THREADS + 1,
+    });
     this.parts = [1, 2, 3].map((thread) => this.#attach(thread));
   }
 
@@ -58,7 +63,7 @@ class System {
     if (!this.isOver) return void this.held.push({ buffer, part });
     part.release(buffer);
     // It may make no further call, and somebody be about to wait for what it keeps.
-    part.flush();
+    part.returnCached();
   }
 
   release(any: number): void {
@@ -92,13 +97,13 @@ class System {
   async finish(): Promise<void> {
     this.isOver = true;
     while (this.held.length > 0) this.release(0);
-    for (const part of this.parts) part.flush();
+    for (const part of this.parts) part.returnCached();
     await Promise.race([Promise.all(this.waits.map(({ settled }) => settled)), this.#refuseLate()]);
     clearTimeout(this.#timer);
-    for (const part of this.parts) part.flush();
+    for (const part of this.parts) part.returnCached();
     const { free, inUse, waiting } = this.#first.usage();
     assertEquals({ free, inUse, waiting }, {
-      free: this.#first.totalBufferCount,
+      free: this.#first.bufferCount,
       inUse: 0,
       waiting: [],
     });
@@ -124,7 +129,7 @@ const abort = fc.nat(100).map((any) =>
 );
 const release = fc.nat(100).map((any) => named(`release(${any})`, (system) => system.release(any)));
 const flush = anyPart.map((part) =>
-  named(`flush(${part})`, (system) => system.parts[part]!.flush())
+  named(`flush(${part})`, (system) => system.parts[part]!.returnCached())
 );
 const leave = anyPart.map((part) => named(`leave(${part})`, (system) => system.leave(part)));
 const turns = fc.nat(8).map((count) =>
@@ -153,8 +158,8 @@ Deno.test("buffer pool: whoever waits, gives up or leaves, no buffer is lost and
       fc.integer({ min: 1, max: 3 }),
       fc.integer({ min: 1, max: 2 }),
       fc.array(anyStep, { maxLength: 60, size: "max" }),
-      async (batchCount, batchSize, steps) => {
-        const system = new System(batchCount, batchSize);
+      async (batchCount, buffersPerBatch, steps) => {
+        const system = new System(batchCount, buffersPerBatch);
         for (const step of steps) await step(system);
         await system.finish();
       },

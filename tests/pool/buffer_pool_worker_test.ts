@@ -3,7 +3,7 @@
  */
 
 import { assert, assertEquals } from "@std/assert";
-import { Broadcast, BufferPool, type SentPacket } from "../../mod.ts";
+import { Broadcast, BufferPool, type DetachedPacket } from "../../mod.ts";
 import { workerTest } from "../permission.ts";
 import { runOnWorker } from "../workers.ts";
 import type { Task } from "../worker_entry.ts";
@@ -12,22 +12,24 @@ const bodies = import.meta.resolve("./bodies.ts");
 
 /** A pool that the calling thread leaves at the end, when all must be free again. */
 function assertAllFree(pool: BufferPool): void {
-  pool.flush();
+  pool.returnCached();
   const { free, inUse, waiting } = pool.usage();
   assertEquals({ free, inUse, waiting }, {
-    free: pool.totalBufferCount,
+    free: pool.bufferCount,
     inUse: 0,
     waiting: [],
   });
 }
 
-for (const [batchCount, batchSize, count] of [[1, 2, 3_000], [2, 2, 10_000], [3, 4, 10_000]]) {
-  const what = `${batchCount! * batchSize!} buffers in ${batchCount} batches`;
+for (
+  const [batchCount, buffersPerBatch, count] of [[1, 2, 3_000], [2, 2, 10_000], [3, 4, 10_000]]
+) {
+  const what = `${batchCount! * buffersPerBatch!} buffers in ${batchCount} batches`;
   workerTest(`three workers that contend for ${what} never have one at once`, async () => {
     using pool = BufferPool.create({
-      bufferSize: 64,
+      bufferBytes: 64,
       batchCount: batchCount!,
-      batchSize: batchSize!,
+      buffersPerBatch: buffersPerBatch!,
     });
     await Promise.all(
       [1, 2, 3].map((thread) =>
@@ -39,7 +41,7 @@ for (const [batchCount, batchSize, count] of [[1, 2, 3_000], [2, 2, 10_000], [3,
 }
 
 workerTest("three workers that wait for one buffer have it in turn", async () => {
-  using pool = BufferPool.create({ bufferSize: 64, batchCount: 1, batchSize: 1 });
+  using pool = BufferPool.create({ bufferBytes: 64, batchCount: 1, buffersPerBatch: 1 });
   const count = 600;
   const turns = new Int32Array(new SharedArrayBuffer(4 * (1 + count)));
   await Promise.all([1, 2, 3].map((thread) => {
@@ -52,7 +54,7 @@ workerTest("three workers that wait for one buffer have it in turn", async () =>
 });
 
 workerTest("workers that block and workers that await serve each other", async () => {
-  using pool = BufferPool.create({ bufferSize: 64, batchCount: 1, batchSize: 2 });
+  using pool = BufferPool.create({ bufferBytes: 64, batchCount: 1, buffersPerBatch: 2 });
   await Promise.all([
     runOnWorker(bodies, "contend", { pool: pool.handle, thread: 1, count: 3_000 }),
     runOnWorker(bodies, "contendAsync", { pool: pool.handle, thread: 2, count: 3_000 }),
@@ -63,7 +65,7 @@ workerTest("workers that block and workers that await serve each other", async (
 for (const parts of [1, 2] as const) {
   const what = parts === 1 ? "whole buffers" : "halves of buffers";
   workerTest(`a worker sends ${what} to ${parts}, and uses few of them over and over`, async () => {
-    using pool = BufferPool.create({ bufferSize: 64, batchCount: 4, batchSize: 2 });
+    using pool = BufferPool.create({ bufferBytes: 64, batchCount: 4, buffersPerBatch: 2 });
     const stream = {
       pool: pool.handle,
       ring: Broadcast.create({ capacityBytes: 16 * 1024 }).handle,
@@ -92,19 +94,19 @@ function start(name: string, argument: unknown, transfer: Transferable[] = []): 
 }
 
 workerTest("packets travel by postMessage", async () => {
-  using pool = BufferPool.create({ bufferSize: 64, batchCount: 2, batchSize: 2 });
+  using pool = BufferPool.create({ bufferBytes: 64, batchCount: 2, buffersPerBatch: 2 });
   const { port1, port2 } = new MessageChannel();
   const worker = start("echo", { pool: pool.handle, thread: 1, port: port2 }, [port2]);
   /** Posts something, and waits for the answer. */
-  const ask = (question: SentPacket | null) =>
-    new Promise<SentPacket | null>((resolve) => {
-      port1.onmessage = ({ data }: MessageEvent<SentPacket | null>) => resolve(data);
+  const ask = (question: DetachedPacket | null) =>
+    new Promise<DetachedPacket | null>((resolve) => {
+      port1.onmessage = ({ data }: MessageEvent<DetachedPacket | null>) => resolve(data);
       port1.postMessage(question);
     });
   for (let number = 0; number < 200; number++) {
     const packet = pool.packet(await pool.acquireAsync(), 0, 8);
     packet.bytes.fill(number);
-    using received = pool.receive((await ask(packet.send()))!);
+    using received = pool.adopt((await ask(packet.detach()))!);
     assert(received.bytes.every((byte) => byte === (number & 255)));
   }
   await ask(null);
@@ -114,7 +116,7 @@ workerTest("packets travel by postMessage", async () => {
 });
 
 workerTest("a terminated worker's buffers come back", async () => {
-  using pool = BufferPool.create({ bufferSize: 64, batchCount: 4, batchSize: 4 });
+  using pool = BufferPool.create({ bufferBytes: 64, batchCount: 4, buffersPerBatch: 4 });
   for (let round = 0; round < 3; round++) {
     // It is terminated when it is at rest again.
     assertEquals(await runOnWorker(bodies, "hoard", { pool: pool.handle, thread: 1 }), 16);
@@ -125,7 +127,7 @@ workerTest("a terminated worker's buffers come back", async () => {
 });
 
 workerTest("workers that die anywhere are reclaimed while others go on", async () => {
-  using pool = BufferPool.create({ bufferSize: 64, batchCount: 4, batchSize: 4 });
+  using pool = BufferPool.create({ bufferBytes: 64, batchCount: 4, buffersPerBatch: 4 });
   const others = [2, 3].map((thread) =>
     runOnWorker(bodies, "contend", { pool: pool.handle, thread, count: 20_000 })
   );

@@ -30,9 +30,9 @@ const CHECKER = 4;
 export function poolOf(size: Partial<BufferPoolSize> = {}): () => State {
   return () => {
     using pool = BufferPool.create({
-      bufferSize: 4,
+      bufferBytes: 4,
       batchCount: 1,
-      batchSize: 1,
+      buffersPerBatch: 1,
       threads: CHECKER + 1,
       tickets: 2,
       ...size,
@@ -51,7 +51,7 @@ export function assertAllFree({ handle }: State): void {
   using pool = BufferPool.attach(handle, { thread: CHECKER });
   const { free, waiting } = pool.usage();
   assertEquals(waiting, []);
-  assertEquals(free, pool.totalBufferCount, "a buffer is lost");
+  assertEquals(free, pool.bufferCount, "a buffer is lost");
   const buffers = new Set<number>();
   for (let i = 0; i < free; i++) buffers.add(pool.tryAcquire());
   assertEquals(buffers.size, free, "a buffer is there twice");
@@ -75,7 +75,7 @@ export function tryOnce(pool: BufferPool): boolean {
     use(pool, buffer);
     pool.release(buffer);
   }
-  pool.flush();
+  pool.returnCached();
   return buffer >= 0;
 }
 
@@ -84,7 +84,7 @@ export function waitOnce(pool: BufferPool): void {
   const buffer = pool.acquire();
   use(pool, buffer);
   pool.release(buffer);
-  pool.flush();
+  pool.returnCached();
 }
 
 const READY = 12;
@@ -118,21 +118,21 @@ const PACKET_WORDS = 4;
 
 /** Puts packets into the box, and tells it. */
 export function post(box: Int32Array, ...packets: Packet[]): void {
-  packets.forEach((packet, i) => packet.sendInto(box, PACKETS + i * PACKET_WORDS));
+  packets.forEach((packet, i) => packet.detachInto(box, PACKETS + i * PACKET_WORDS));
   tell(box, SENT);
 }
 
 /** Waits for the packets, and receives one. */
 export function fetch(pool: BufferPool, box: Int32Array, i = 0): Packet {
   until(box, SENT);
-  return pool.receiveFrom(box, PACKETS + i * PACKET_WORDS);
+  return pool.adoptFrom(box, PACKETS + i * PACKET_WORDS);
 }
 
 /** Fetches a packet if there is one and it can be received. */
 export function tryFetch(pool: BufferPool, box: Int32Array, i = 0): Packet | undefined {
   if (Atomics.load(box, SENT) === 0) return undefined;
   try {
-    return pool.receiveFrom(box, PACKETS + i * PACKET_WORDS);
+    return pool.adoptFrom(box, PACKETS + i * PACKET_WORDS);
   } catch (error) {
     if (!(error instanceof Error) || !error.message.includes("not in flight")) throw error;
     return undefined;

@@ -3,11 +3,11 @@
  */
 
 import { assertEquals, assertThrows } from "@std/assert";
-import { BufferPool, type Packet, PACKET_WORDS, type SentPacket } from "../../mod.ts";
+import { BufferPool, type DetachedPacket, type Packet, PACKET_WORDS } from "../../mod.ts";
 
 /** A pool of two buffers of sixteen bytes, and a packet that shows 0 to 15. */
 function packetOf16(): { pool: BufferPool; packet: Packet } {
-  const pool = BufferPool.create({ bufferSize: 16, batchCount: 1, batchSize: 2 });
+  const pool = BufferPool.create({ bufferBytes: 16, batchCount: 1, buffersPerBatch: 2 });
   const buffer = pool.acquire();
   for (let i = 0; i < 16; i++) pool.bytes[pool.offsetOf(buffer) + i] = i;
   return { pool, packet: pool.packet(buffer) };
@@ -119,7 +119,7 @@ Deno.test("a packet that is gone refuses everything", () => {
   const ways: Record<string, (packet: Packet) => unknown> = {
     released: (packet) => packet.release(),
     "disposed of": (packet) => packet[Symbol.dispose](),
-    sent: (packet) => packet.send(),
+    sent: (packet) => packet.detach(),
     split: (packet) => packet.split([1]),
   };
   for (const way of Object.values(ways)) {
@@ -133,8 +133,8 @@ Deno.test("a packet that is gone refuses everything", () => {
     assertThrows(() => packet.clone(), Error, `Cannot clone ${gone}`);
     assertThrows(() => packet.advance(0), Error, `Cannot advance ${gone}`);
     assertThrows(() => packet.split([]), Error, `Cannot split ${gone}`);
-    assertThrows(() => packet.send(), Error, `Cannot send ${gone}`);
-    assertThrows(() => packet.sendInto(new Int32Array(4), 0), Error, `Cannot send ${gone}`);
+    assertThrows(() => packet.detach(), Error, `Cannot send ${gone}`);
+    assertThrows(() => packet.detachInto(new Int32Array(4), 0), Error, `Cannot send ${gone}`);
     assertThrows(() => packet.release(), Error, `Cannot release ${gone}`);
     packet[Symbol.dispose]();
   }
@@ -167,10 +167,10 @@ Deno.test("a packet that is sent as an object is received as it was", () => {
   packet.advance(3);
   const [first, second] = packet.split([5]) as [Packet, Packet];
   // Of a buffer that the sender keeps, and of a whole one.
-  const received = [first, second].map((part) => there.receive(structuredClone(part.send())));
+  const received = [first, second].map((part) => there.adopt(structuredClone(part.detach())));
   assertEquals(received.map(bytesOf), [[3, 4, 5, 6, 7], [8, 9, 10, 11, 12, 13, 14, 15]]);
   for (const part of received) part.release();
-  there.flush();
+  there.returnCached();
   assertEquals(pool.usage().inUse, 0);
 });
 
@@ -179,56 +179,56 @@ Deno.test("a packet that is sent as words is received as it was", () => {
   using there = BufferPool.attach(pool.handle);
   const words = new Int32Array(PACKET_WORDS + 2);
   packet.advance(9);
-  packet.sendInto(words, 1);
+  packet.detachInto(words, 1);
   assertEquals([words[0], words[5]], [0, 0]);
-  using received = there.receiveFrom(words, 1);
+  using received = there.adoptFrom(words, 1);
   assertEquals(bytesOf(received), [9, 10, 11, 12, 13, 14, 15]);
 });
 
 Deno.test("words for a packet must fit", () => {
   const { pool, packet } = packetOf16();
   for (const index of [-1, 1, 0.5]) {
-    assertThrows(() => packet.sendInto(new Int32Array(4), index), RangeError, "'index'");
-    assertThrows(() => pool.receiveFrom(new Int32Array(4), index), RangeError, "'index'");
+    assertThrows(() => packet.detachInto(new Int32Array(4), index), RangeError, "'index'");
+    assertThrows(() => pool.adoptFrom(new Int32Array(4), index), RangeError, "'index'");
   }
   const short = "'words' must have 4 at least: received 3";
   assertThrows(
-    () => packet.sendInto(new Int32Array(3), 0),
+    () => packet.detachInto(new Int32Array(3), 0),
     RangeError,
     `Cannot send packet as ${short}`,
   );
-  assertThrows(() => pool.receiveFrom(new Int32Array(3), 0), RangeError, short);
+  assertThrows(() => pool.adoptFrom(new Int32Array(3), 0), RangeError, short);
   // A ticket does not fit the elements of others, and the packet would be lost.
   for (const wrong of [undefined, new Uint8Array(4), new Uint32Array(4), new Float64Array(4), []]) {
     const words = wrong as unknown as Int32Array;
-    assertThrows(() => packet.sendInto(words, 0), TypeError, "'words' must be an Int32Array");
-    assertThrows(() => pool.receiveFrom(words, 0), TypeError, "'words' must be an Int32Array");
+    assertThrows(() => packet.detachInto(words, 0), TypeError, "'words' must be an Int32Array");
+    assertThrows(() => pool.adoptFrom(words, 0), TypeError, "'words' must be an Int32Array");
   }
   packet.release();
 });
 
 Deno.test("a sender can take back what nobody has received", () => {
   const { pool, packet } = packetOf16();
-  const sent = packet.send();
-  using back = pool.receive(sent);
+  const sent = packet.detach();
+  using back = pool.adopt(sent);
   assertEquals(back.length, 16);
-  assertThrows(() => pool.receive(sent), Error, "this ticket is not in flight");
+  assertThrows(() => pool.adopt(sent), Error, "this ticket is not in flight");
 });
 
 Deno.test("a packet of one pool is not received by another, though all else be the same", () => {
   const { pool, packet } = packetOf16();
   const { pool: twin, packet: theirs } = packetOf16();
-  const [sent, sentByTwin] = [packet.send(), theirs.send()];
+  const [sent, sentByTwin] = [packet.detach(), theirs.detach()];
   assertEquals({ ...sent, pool: 0 }, { ...sentByTwin, pool: 0 });
-  assertThrows(() => twin.receive(sent), TypeError, "it is of another pool: expected pool");
-  pool.receive(sent).release();
-  twin.receive(sentByTwin).release();
+  assertThrows(() => twin.adopt(sent), TypeError, "it is of another pool: expected pool");
+  pool.adopt(sent).release();
+  twin.adopt(sentByTwin).release();
 });
 
 Deno.test("what is not a packet of the pool is not received", () => {
   const { pool, packet } = packetOf16();
-  const sent = packet.send();
-  const receive = (wrong: unknown) => () => pool.receive(wrong as SentPacket);
+  const sent = packet.detach();
+  const receive = (wrong: unknown) => () => pool.adopt(wrong as DetachedPacket);
   assertThrows(receive(undefined), TypeError, "a handle of kind 'busbar.packet' was expected");
   assertThrows(receive(pool.handle), TypeError, "received kind");
   assertThrows(receive({ ...sent, version: 2 }), TypeError, "received version 2");
@@ -240,12 +240,12 @@ Deno.test("what is not a packet of the pool is not received", () => {
   assertThrows(receive({ ...sent, buffer: "0" }), TypeError, "are not those of one: received");
   assertThrows(receive({ ...sent, ticket: 1.5 }), TypeError, "are not those of one: received");
   assertThrows(receive({ ...sent, ticket: -1 }), Error, "this ticket is not in flight");
-  pool.receive(sent).release();
+  pool.adopt(sent).release();
   assertEquals(pool.usage().inUse, 0);
 });
 
 Deno.test("a shared packet has a reference of its own", () => {
-  using pool = BufferPool.create({ bufferSize: 64, batchCount: 1, batchSize: 2 });
+  using pool = BufferPool.create({ bufferBytes: 64, batchCount: 1, buffersPerBatch: 2 });
   const buffer = pool.acquire();
   const packets = [pool.sharePacket(buffer, 0, 8), pool.sharePacket(buffer, 8, 56)];
   assertThrows(() => pool.sharePacket(buffer, 8, 57), RangeError, "'length' must be");

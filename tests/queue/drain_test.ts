@@ -3,8 +3,8 @@
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { BufferPool, DrainError, FlushQueue, type WriteFlusher } from "@busbar/busbar";
 
-function make(bufferSize = 64) {
-  const pool = BufferPool.create({ bufferSize, batchCount: 8, batchSize: 1 });
+function make(bufferBytes = 64) {
+  const pool = BufferPool.create({ bufferBytes, batchCount: 8, buffersPerBatch: 1 });
   const queue = FlushQueue.create({ pool });
   return { writer: queue.writer(), flusher: queue.flusher() };
 }
@@ -36,10 +36,10 @@ const encode = (word: string) => new TextEncoder().encode(word);
 
 Deno.test("messages of several buffers become one write", async () => {
   const { writer, flusher } = make();
-  for (let i = 0; i < 10; i++) writer.send(encode(String(i).repeat(20)));
-  writer.abort(writer.reserve(3));
-  writer.send(encode("end"));
-  writer.flush();
+  for (let i = 0; i < 10; i++) writer.append(encode(String(i).repeat(20)));
+  writer.abort(writer.claim(3));
+  writer.append(encode("end"));
+  writer.publish();
   const sink = new Sink();
   assertEquals(await flusher.drainTo(sink), 203);
   assertEquals(sink.writes.length, 1);
@@ -49,8 +49,8 @@ Deno.test("messages of several buffers become one write", async () => {
 Deno.test("more than fits one write becomes few, and no run is split", async () => {
   const { writer, flusher } = make(30_000);
   const words = [..."abcde"].map((letter) => letter.repeat(20_000));
-  for (const word of words) writer.send(encode(word));
-  writer.flush();
+  for (const word of words) writer.append(encode(word));
+  writer.publish();
   const sink = new Sink();
   assertEquals(await flusher.drainTo(sink), 100_000);
   assertEquals(sink.writes.map((write) => write.length), [60_000, 40_000]);
@@ -58,12 +58,12 @@ Deno.test("more than fits one write becomes few, and no run is split", async () 
 });
 
 Deno.test("no buffer is kept while the sink takes its time", async () => {
-  const pool = BufferPool.create({ bufferSize: 40_000, batchCount: 1, batchSize: 4 });
+  const pool = BufferPool.create({ bufferBytes: 40_000, batchCount: 1, buffersPerBatch: 4 });
   using other = BufferPool.attach(pool.handle);
   const queue = FlushQueue.create({ pool });
   const [writer, flusher] = [queue.writer(), queue.flusher()];
-  for (let i = 0; i < 3; i++) writer.send(new Uint8Array(40_000));
-  writer.flush();
+  for (let i = 0; i < 3; i++) writer.append(new Uint8Array(40_000));
+  writer.publish();
   let writes = 0;
   await flusher.drainTo({
     async write(bytes) {
@@ -77,9 +77,9 @@ Deno.test("no buffer is kept while the sink takes its time", async () => {
 
 Deno.test("a message longer than one write is written as it is", async () => {
   const { writer, flusher } = make(100_000);
-  writer.send(encode("x"));
-  writer.send(encode("y".repeat(100_000)));
-  writer.flush();
+  writer.append(encode("x"));
+  writer.append(encode("y".repeat(100_000)));
+  writer.publish();
   const sink = new Sink();
   await flusher.drainTo(sink);
   assertEquals(sink.writes.map((write) => write.length), [1, 100_000]);
@@ -87,8 +87,8 @@ Deno.test("a message longer than one write is written as it is", async () => {
 
 Deno.test("a sink that takes a few bytes at a time gets all of them in order", async () => {
   const { writer, flusher } = make();
-  for (let i = 0; i < 10; i++) writer.send(encode(String(i).repeat(20)));
-  writer.flush();
+  for (let i = 0; i < 10; i++) writer.append(encode(String(i).repeat(20)));
+  writer.publish();
   const sink = new Sink(7);
   assertEquals(await flusher.drainTo(sink), 200);
   assertEquals(sink.writes.join(""), [..."0123456789"].map((digit) => digit.repeat(20)).join(""));
@@ -96,8 +96,8 @@ Deno.test("a sink that takes a few bytes at a time gets all of them in order", a
 
 Deno.test("what a failing sink has not taken comes first in the next drain", async () => {
   const { writer, flusher } = make();
-  for (let i = 0; i < 10; i++) writer.send(encode(String(i).repeat(20)));
-  writer.flush();
+  for (let i = 0; i < 10; i++) writer.append(encode(String(i).repeat(20)));
+  writer.publish();
   const sink = new Sink(50, 2);
   const error = await assertRejects(
     () => flusher.drainTo(sink),
@@ -107,8 +107,8 @@ Deno.test("what a failing sink has not taken comes first in the next drain", asy
   assertEquals([error.bytesWritten, error.bytesKept], [100, 100]);
   assertEquals((error.cause as Error).message, "broken pipe");
   assertEquals(text(flusher.unwritten).slice(0, 3), "555");
-  writer.send(encode("more"));
-  writer.flush();
+  writer.append(encode("more"));
+  writer.publish();
   sink.failAt = Infinity;
   assertEquals(await flusher.drainTo(sink), 104);
   assertEquals(
@@ -120,13 +120,13 @@ Deno.test("what a failing sink has not taken comes first in the next drain", asy
 
 Deno.test("a run that waits for the next write is not lost when this one fails", async () => {
   const { writer, flusher } = make(50_000);
-  writer.send(encode("a".repeat(40_000)));
-  writer.send(encode("b".repeat(40_000)));
-  writer.flush();
+  writer.append(encode("a".repeat(40_000)));
+  writer.append(encode("b".repeat(40_000)));
+  writer.publish();
   const sink = new Sink(Infinity, 0);
   await assertRejects(() => flusher.drainTo(sink), DrainError, "wrote 0 bytes and kept 40000");
   // It is the run that comes next, for a drain or for a flush.
-  assertEquals(flusher.flush((run) => assertEquals(run.length, 40_000), 0), 40_000);
+  assertEquals(flusher.drain((run) => assertEquals(run.length, 40_000), 0), 40_000);
   sink.failAt = Infinity;
   assertEquals(await flusher.drainTo(sink), 40_000);
   assertEquals(sink.writes.join(""), "a".repeat(40_000));
@@ -134,8 +134,8 @@ Deno.test("a run that waits for the next write is not lost when this one fails",
 
 Deno.test("a sink that says nonsense is refused", async () => {
   const { writer, flusher } = make();
-  writer.send(encode("abc"));
-  writer.flush();
+  writer.append(encode("abc"));
+  writer.publish();
   for (const taken of [0, 4, NaN]) {
     const error = await assertRejects(
       () => flusher.drainTo({ write: () => Promise.resolve(taken) }),
@@ -148,8 +148,8 @@ Deno.test("a sink that says nonsense is refused", async () => {
 
 Deno.test("what is no sink, or a locked one, is refused, and another is drained to", async () => {
   const { writer, flusher } = make();
-  writer.send(encode("abc"));
-  writer.flush();
+  writer.append(encode("abc"));
+  writer.publish();
   for (const sink of [undefined, {}, "x"]) {
     await assertRejects(
       () => flusher.drainTo(sink as WritableStream<Uint8Array>),
@@ -174,8 +174,8 @@ Deno.test("a stream is waited for before each write, and let go of afterwards", 
       await ready.promise;
     },
   }, { highWaterMark: 1 });
-  for (let i = 0; i < 3; i++) writer.send(new Uint8Array(40_000));
-  writer.flush();
+  for (let i = 0; i < 3; i++) writer.append(new Uint8Array(40_000));
+  writer.publish();
   const drained = flusher.drainTo(stream);
   await new Promise((resolve) => setTimeout(resolve, 5));
   assertEquals(events, ["write 40000"]);
@@ -187,8 +187,8 @@ Deno.test("a stream is waited for before each write, and let go of afterwards", 
 
   ready = Promise.withResolvers();
   ready.reject(new TypeError("disk full"));
-  writer.send(new Uint8Array(5));
-  writer.flush();
+  writer.append(new Uint8Array(5));
+  writer.publish();
   await assertRejects(() => flusher.drainTo(stream), DrainError, "wrote 0 bytes and kept 5");
   assertEquals([flusher.unwritten.length, stream.locked], [5, false]);
 });
@@ -200,11 +200,11 @@ function numbers(bytes: Uint8Array): number[] {
 
 /** A flusher of twelve runs of 8,000 bytes, of which a drain writes eight at once. */
 function makeTwelve() {
-  const pool = BufferPool.create({ bufferSize: 8192, batchCount: 16, batchSize: 1 });
+  const pool = BufferPool.create({ bufferBytes: 8192, batchCount: 16, buffersPerBatch: 1 });
   const queue = FlushQueue.create({ pool });
   const writer = queue.writer();
-  for (let i = 0; i < 12; i++) writer.send(new Uint8Array(8000).fill(i));
-  writer.flush();
+  for (let i = 0; i < 12; i++) writer.append(new Uint8Array(8000).fill(i));
+  writer.publish();
   return { queue, flusher: queue.flusher() };
 }
 
@@ -213,16 +213,16 @@ const ALL = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11];
 Deno.test("the run that a failed drain has come to is the next one, however it is asked for", async () => {
   const ways: Record<string, (flusher: WriteFlusher, seen: number[]) => unknown> = {
     "next, after poll": (flusher, seen) => {
-      while (flusher.poll()) while (flusher.next()) seen.push(...numbers(flusher.take()));
+      while (flusher.poll()) while (flusher.next()) seen.push(...numbers(flusher.view()));
     },
     "next": (flusher, seen) => {
-      while (flusher.next()) seen.push(...numbers(flusher.take()));
+      while (flusher.next()) seen.push(...numbers(flusher.view()));
     },
     "next, after a wait": (flusher, seen) => {
       assert(flusher.wait(0));
-      while (flusher.next()) seen.push(...numbers(flusher.take()));
+      while (flusher.next()) seen.push(...numbers(flusher.view()));
     },
-    flush: (flusher, seen) => flusher.flush((run) => seen.push(...numbers(run.take())), 0),
+    flush: (flusher, seen) => flusher.drain((run) => seen.push(...numbers(run.view())), 0),
   };
   for (const [name, way] of Object.entries(ways)) {
     const { flusher } = makeTwelve();
@@ -240,7 +240,7 @@ Deno.test("the run whose visit failed is the next one, however it is asked for",
   };
   for (const way of ["next", "poll", "drain", "another flusher"]) {
     const { queue, flusher } = makeTwelve();
-    assertThrows(() => flusher.flush(fail), Error, "not now");
+    assertThrows(() => flusher.drain(fail), Error, "not now");
     const seen: number[] = [];
     const write = (bytes: Uint8Array) => {
       seen.push(...numbers(bytes));
@@ -261,7 +261,7 @@ Deno.test("while a drain or a visit is under way nothing else takes runs", async
   const calls: Record<string, () => unknown> = {
     "poll": () => flusher.poll(),
     "go on to the next run": () => flusher.next(),
-    "flush": () => flusher.flush(() => {}),
+    "flush": () => flusher.drain(() => {}),
   };
   const refuse = (why: string) => {
     for (const [action, call] of Object.entries(calls)) {
@@ -273,7 +273,7 @@ Deno.test("while a drain or a visit is under way nothing else takes runs", async
   await flusher.drainTo({
     async write(bytes) {
       refuse("drain is under way: await it first");
-      await assertRejects(() => flusher.flushAsync(() => {}), Error, "Cannot flush as a drain");
+      await assertRejects(() => flusher.drainAsync(() => {}), Error, "Cannot flush as a drain");
       await assertRejects(
         () => flusher.drainTo({ write: () => Promise.resolve(1) }),
         Error,
@@ -290,13 +290,13 @@ Deno.test("while a drain or a visit is under way nothing else takes runs", async
   Object.assign(calls, {
     "poll": () => visited.poll(),
     "go on to the next run": () => visited.next(),
-    "flush": () => visited.flush(() => {}),
+    "flush": () => visited.drain(() => {}),
     "dispose of the flusher": () => visited[Symbol.dispose](),
   });
   const visits: number[] = [];
-  visited.flush((run) => {
+  visited.drain((run) => {
     refuse("visit is under way: return from it first");
-    visits.push(...numbers(run.take()));
+    visits.push(...numbers(run.view()));
   });
   assertEquals(visits, ALL);
   visited[Symbol.dispose]();
@@ -306,18 +306,18 @@ Deno.test("a flush refuses what is no function, before it waits", async () => {
   const { flusher } = makeTwelve();
   const nothing = undefined as unknown as () => void;
   assertThrows(
-    () => flusher.flush(nothing),
+    () => flusher.drain(nothing),
     TypeError,
     "Cannot flush as 'visit' must be a function: received undefined",
   );
-  await assertRejects(() => flusher.flushAsync(nothing), TypeError, "'visit' must be a function");
+  await assertRejects(() => flusher.drainAsync(nothing), TypeError, "'visit' must be a function");
 });
 
 Deno.test("a drain goes to a stream that has no queue of its own", async () => {
   for (const highWaterMark of [0, 1, 5]) {
     const { writer, flusher } = make();
-    for (let i = 0; i < 10; i++) writer.send(encode(String(i).repeat(20)));
-    writer.flush();
+    for (let i = 0; i < 10; i++) writer.append(encode(String(i).repeat(20)));
+    writer.publish();
     let bytes = 0;
     let isWriting = false;
     const sink = new WritableStream<Uint8Array>({
@@ -351,6 +351,6 @@ Deno.test("a drain whose flusher is disposed of says how much it wrote", async (
   );
   assertEquals(error.bytesWritten, 64_000);
   const next = queue.flusher();
-  while (next.poll()) while (next.next()) seen.push(...numbers(next.take()));
+  while (next.poll()) while (next.next()) seen.push(...numbers(next.view()));
   assertEquals(seen, ALL);
 });

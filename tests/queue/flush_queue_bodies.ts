@@ -94,13 +94,13 @@ export function flush(job: Job & { messages: number }): Sum {
 }
 
 /** As {@link flush}, without blocking. */
-export async function flushAsync(job: Job & { messages: number }): Promise<Sum> {
+export async function drainAsync(job: Job & { messages: number }): Promise<Sum> {
   using pool = BufferPool.attach(job.pool);
   using flusher = FlushQueue.attach(job.queue, pool).flusher();
   const sum = { messages: 0, bytes: 0, checksum: 0 };
   const last = new Map<number, number>();
   while (sum.messages < job.messages) {
-    await flusher.flushAsync((run) => {
+    await flusher.drainAsync((run) => {
       const end = run.offset + run.length;
       for (let at = run.offset; at < end;) at = check(run.bytes, at, end, last, sum);
     });
@@ -136,9 +136,9 @@ export async function write(job: Writing): Promise<Sum> {
       const length = HEADER + random(job.largest - HEADER + 1);
       // Not to wait for a buffer while what would free one waits for a reservation of ours.
       const offset = open.length > 0
-        ? writer.tryReserve(length)
+        ? writer.tryClaim(length)
         : job.awaits
-        ? await writer.reserveAsync(length)
+        ? await writer.claimAsync(length)
         : reserve(writer, length);
       if (offset >= 0) {
         open.push({ offset, length, number: number++ });
@@ -155,7 +155,7 @@ export async function write(job: Writing): Promise<Sum> {
       add(sum, ended.length, job.id, ended.number);
     }
     if (++unflushed > random(job.each)) {
-      writer.flush();
+      writer.publish();
       unflushed = 0;
     }
   }
@@ -163,7 +163,7 @@ export async function write(job: Writing): Promise<Sum> {
 }
 
 function reserve(writer: Writer, length: number): number {
-  const offset = writer.reserve(length, 60_000);
+  const offset = writer.claim(length, 60_000);
   if (offset < 0) throw new Error("No buffer came free within a minute");
   return offset;
 }
@@ -173,12 +173,12 @@ export function hello(job: Job & { arrived: Int32Array }): void {
   using pool = BufferPool.attach(job.pool);
   using writer = FlushQueue.attach(job.queue, pool).writer({ id: 3 });
   const text = new TextEncoder();
-  writer.send(text.encode("hello, "));
-  writer.send(text.encode("world"));
-  writer.flush();
+  writer.append(text.encode("hello, "));
+  writer.append(text.encode("world"));
+  writer.publish();
   Atomics.wait(job.arrived, 0, 0);
-  writer.send(text.encode("!"));
-  writer.flush();
+  writer.append(text.encode("!"));
+  writer.publish();
 }
 
 /** Takes what {@link hello} writes, and tells it when some has arrived; returns the runs. */
@@ -187,9 +187,9 @@ export function takeHello(job: Job & { arrived: Int32Array }): string[] {
   using flusher = FlushQueue.attach(job.queue, pool).flusher();
   const seen: string[] = [];
   for (let bytes = 0; bytes < "hello, world!".length;) {
-    bytes += flusher.flush((run) => {
+    bytes += flusher.drain((run) => {
       if (run.writerId !== 3) throw new Error(`A run of writer ${run.writerId}`);
-      seen.push(new TextDecoder().decode(run.take().slice()));
+      seen.push(new TextDecoder().decode(run.view().slice()));
     });
     Atomics.store(job.arrived, 0, 1);
     Atomics.notify(job.arrived, 0);
@@ -202,11 +202,11 @@ export function strand(job: Job & { shared?: WriterHandle }): number {
   const pool = BufferPool.attach(job.pool);
   const queue = FlushQueue.attach(job.queue, pool);
   const writer = job.shared === undefined ? queue.writer() : queue.attachWriter(job.shared);
-  writer.send(new Uint8Array([1]));
-  writer.flush();
-  writer.reserve(40);
-  writer.reserve(2);
-  writer.send(new Uint8Array([3]));
+  writer.append(new Uint8Array([1]));
+  writer.publish();
+  writer.claim(40);
+  writer.claim(2);
+  writer.append(new Uint8Array([3]));
   return pool.thread;
 }
 
@@ -223,7 +223,7 @@ const framing = lengthPrefixed({ prefixBytes: 2, maxLength: 2000 });
 
 /** Accepts a connection, and sends each framed message back. */
 export async function serve({ port }: { port: Int32Array }): Promise<number> {
-  using pool = BufferPool.create({ bufferSize: 4096, batchCount: 4, batchSize: 4 });
+  using pool = BufferPool.create({ bufferBytes: 4096, batchCount: 4, buffersPerBatch: 4 });
   const queue = FlushQueue.create({ pool });
   using writer = queue.writer();
   using flusher = queue.flusher();
@@ -250,7 +250,7 @@ export async function serve({ port }: { port: Int32Array }): Promise<number> {
         messages++;
       }
     }
-    writer.flush();
+    writer.publish();
     await flusher.drainTo(connection);
   }
   decoder.end();
@@ -258,7 +258,7 @@ export async function serve({ port }: { port: Int32Array }): Promise<number> {
 }
 
 function sendFramed(writer: Writer, message: Uint8Array): void {
-  const offset = writer.reserve(message.length + framing.overheadBytes);
+  const offset = writer.claim(message.length + framing.overheadBytes);
   framing.encodeInto(message, writer.bytes, offset);
   writer.commit(offset);
 }
@@ -266,7 +266,7 @@ function sendFramed(writer: Writer, message: Uint8Array): void {
 /** Connects, sends messages in batches, and checks that each comes back. */
 export async function call({ port, messages }: { port: Int32Array; messages: number }) {
   while (Atomics.load(port, 0) === 0) Atomics.wait(port, 0, 0);
-  using pool = BufferPool.create({ bufferSize: 4096, batchCount: 4, batchSize: 4 });
+  using pool = BufferPool.create({ bufferBytes: 4096, batchCount: 4, buffersPerBatch: 4 });
   const queue = FlushQueue.create({ pool });
   using writer = queue.writer();
   using flusher = queue.flusher();
@@ -288,7 +288,7 @@ export async function call({ port, messages }: { port: Int32Array; messages: num
       lengths.push(length);
       add(expected, length, 1, number);
     }
-    writer.flush();
+    writer.publish();
     await flusher.drainTo(connection);
     while (sum.messages < number) {
       const read = (await connection.read(chunk))!;

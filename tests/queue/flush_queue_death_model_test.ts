@@ -45,11 +45,11 @@ function write(isShared: boolean, values: readonly number[], thread: number) {
     const queue = open(state, thread);
     const writer = isShared ? queue.attachWriter(state.shared) : queue.writer();
     for (const value of values) {
-      const offset = writer.reserve(LENGTH);
+      const offset = writer.claim(LENGTH);
       writer.bytes[offset] = value;
       writer.bytes[offset + LENGTH - 1] = value;
       writer.commit(offset);
-      writer.flush();
+      writer.publish();
       notes.push(value);
     }
   };
@@ -113,8 +113,8 @@ for (const isShared of [false, true]) {
       // Others find all places but the living writer's free, and are heard.
       const values = isShared ? [4, 5] : [4];
       const writers = values.map(() => queue.writer());
-      values.forEach((value, i) => writers[i]!.send(new Uint8Array(LENGTH).fill(value)));
-      writers[0]!.flush();
+      values.forEach((value, i) => writers[i]!.append(new Uint8Array(LENGTH).fill(value)));
+      writers[0]!.publish();
       assertEquals(receive(PARENT)(state).toSorted(), values);
       return hasDied;
     };

@@ -49,7 +49,7 @@ function fill(writer: Writer, offset: number, value: number, length: number): vo
 }
 
 function put(writer: Writer, value: number, length = 4): void {
-  const offset = writer.reserve(length);
+  const offset = writer.claim(length);
   fill(writer, offset, value, length);
   writer.commit(offset);
 }
@@ -59,7 +59,7 @@ function share(values: readonly number[], length = 4) {
   return (state: State): void => {
     const writer = open(state).queue.attachWriter(state.shared);
     for (const value of values) put(writer, value, length);
-    writer.flush();
+    writer.publish();
   };
 }
 
@@ -69,7 +69,7 @@ function alone(values: readonly number[], length = 4) {
     const writer = open(state).queue.writer();
     for (const value of values) {
       put(writer, value, length);
-      writer.flush();
+      writer.publish();
     }
   };
 }
@@ -124,7 +124,7 @@ function begun(length = 4): () => State {
     const state = queue()();
     const writer = open(state).queue.attachWriter(state.shared);
     put(writer, 7, length);
-    writer.flush();
+    writer.publish();
     return state;
   };
 }
@@ -157,7 +157,7 @@ Deno.test("shared writer: three threads find a buffer full at once, one switches
       const { queue: opened } = open(state);
       const writer = opened.attachWriter(state.shared);
       for (const value of [7, 7]) put(writer, value, 6);
-      writer.flush();
+      writer.publish();
       return state;
     },
     threads: {
@@ -179,7 +179,7 @@ function closing(long: (state: State) => void) {
     check(state: State) {
       const flusher = open(state).queue.flusher();
       const seen: number[] = [];
-      while (flusher.poll()) while (flusher.next()) seen.push(...flusher.take());
+      while (flusher.poll()) while (flusher.next()) seen.push(...flusher.view());
       const length = (value: number) => seen.filter((other) => other === value).length;
       assertEquals([length(7), length(1), length(2)], [12, 4, 8]);
     },
@@ -257,15 +257,15 @@ function late(state: Gated): number[] {
   };
   put(writer, 1, 12);
   // Without a buffer this closes the segment, of which the first knows nothing.
-  queue.attachWriter(state.shared).tryReserve(12);
+  queue.attachWriter(state.shared).tryClaim(12);
   receive();
   Atomics.store(state.gate, 0, 1);
   Atomics.notify(state.gate, 0);
-  const offset = writer.tryReserve(4);
+  const offset = writer.tryClaim(4);
   if (offset < 0) return seen;
   fill(writer, offset, 2, 4);
   writer.commit(offset);
-  writer.flush();
+  writer.publish();
   while (!seen.includes(2)) {
     flusher.wait();
     receive();
@@ -277,7 +277,7 @@ function late(state: Gated): number[] {
 function opener(state: Gated): void {
   while (Atomics.load(state.gate, 0) === 0) Atomics.wait(state.gate, 0, 0);
   const writer = open(state).queue.attachWriter(state.shared);
-  const offset = writer.tryReserve(12);
+  const offset = writer.tryClaim(12);
   if (offset < 0) return;
   fill(writer, offset, 3, 12);
   writer.commit(offset);
@@ -298,7 +298,7 @@ const refused = tampered((state: State) => {
   const { pool, queue } = open(state);
   const writer = queue.attachWriter(state.shared);
   try {
-    writer.reserve(8);
+    writer.claim(8);
     throw new Error("there was no buffer");
   } catch (error) {
     if (!(error instanceof TypeError)) throw error;
@@ -357,11 +357,11 @@ Deno.test("broken twin: a segment that is announced only is not looked at again"
 function outOfOrder(end: "commit" | "abort") {
   return (state: State): void => {
     const writer = open(state).queue.attachWriter(state.shared);
-    const first = writer.reserve(4);
-    const second = writer.reserve(4);
+    const first = writer.claim(4);
+    const second = writer.claim(4);
     fill(writer, second, 2, 4);
     writer.commit(second);
-    writer.flush();
+    writer.publish();
     fill(writer, first, 1, 4);
     writer[end](first);
   };
@@ -397,10 +397,10 @@ Deno.test("shared writer: a message behind one in a buffer before waits for it",
     threads: {
       writer(state: State) {
         const writer = open(state).queue.attachWriter(state.shared);
-        const first = writer.reserve(8);
+        const first = writer.claim(8);
         put(writer, 2, 8);
         put(writer, 3, 8);
-        writer.flush();
+        writer.publish();
         fill(writer, first, 1, 8);
         writer.commit(first);
       },
@@ -455,9 +455,9 @@ Deno.test("local writer: a flushed message arrives once the one before it has en
       threads: {
         writer(state: State) {
           const writer = open(state).queue.writer();
-          const first = writer.reserve(4);
+          const first = writer.claim(4);
           put(writer, 2);
-          writer.flush();
+          writer.publish();
           fill(writer, first, 1, 4);
           writer[end](first);
         },
@@ -728,12 +728,12 @@ Deno.test("a thread that ends its messages in reverse hangs neither itself nor a
       main: thenReceive([(state) => {
         const writer = open(state).queue.attachWriter(state.shared);
         const offsets = [1, 2].map((value) => {
-          const offset = writer.reserve(4);
+          const offset = writer.claim(4);
           fill(writer, offset, value, 4);
           return offset;
         });
         for (const offset of offsets.reverse()) writer.commit(offset);
-        writer.flush();
+        writer.publish();
       }, share([3])], 12),
     },
     check: (_, { main }) => checkOrder(main, [1, 2], [3]),

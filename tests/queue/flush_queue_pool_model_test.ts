@@ -27,9 +27,9 @@ const MESSAGES = 2;
 function make(buffers: number): () => State {
   return () => {
     using pool = BufferPool.create({
-      bufferSize: 16,
+      bufferBytes: 16,
       batchCount: buffers,
-      batchSize: 1,
+      buffersPerBatch: 1,
       threads: 2,
       tickets: 1,
     });
@@ -44,10 +44,10 @@ function open({ pool, queue }: State): FlushQueue {
 
 /** Writes a message that needs a buffer, and flushes it. */
 function write(writer: Writer, value: number): void {
-  const offset = writer.reserve(12);
+  const offset = writer.claim(12);
   for (let i = 0; i < 8; i++) writer.bytes[offset + i] = value;
   writer.commit(offset, 8);
-  writer.flush();
+  writer.publish();
 }
 
 /** Writes all messages. */
@@ -84,11 +84,16 @@ interface Shared extends State {
 /** Two threads that share a writer; one keeps all free buffers, and the other may need one first. */
 function sharing(attachKeeper: (handle: BufferPoolHandle) => BufferPool) {
   const reserve = (handles: Shared, pool: BufferPool): void => {
-    FlushQueue.attach(handles.queue, pool).attachWriter(handles.shared).reserve(4);
+    FlushQueue.attach(handles.queue, pool).attachWriter(handles.shared).claim(4);
   };
   return {
     setup(): Shared {
-      using pool = BufferPool.create({ bufferSize: 16, batchCount: 1, batchSize: 2, threads: 3 });
+      using pool = BufferPool.create({
+        bufferBytes: 16,
+        batchCount: 1,
+        buffersPerBatch: 2,
+        threads: 3,
+      });
       const queue = FlushQueue.create({ pool, writers: 1, messagesPerBuffer: 4 });
       using writer = queue.writer({ isShared: true });
       return {

@@ -66,7 +66,7 @@ const perform = ({ isShared, steps }: Program, id: number) => (state: State): Me
   const messages: Reservation[] = [];
   const reserve = (length: number): void => {
     // Waits only with nothing open, so that the buffers it waits for can come.
-    const offset = reserved.length === 0 ? writer.reserve(length) : writer.tryReserve(length);
+    const offset = reserved.length === 0 ? writer.claim(length) : writer.tryClaim(length);
     if (offset < 0) return;
     const message = { value: 16 * id + messages.length, length, offset };
     messages.push(message);
@@ -80,7 +80,7 @@ const perform = ({ isShared, steps }: Program, id: number) => (state: State): Me
   };
   const aborted = new Set<Reservation>();
   for (const step of steps) {
-    if (step.do === "flush") writer.flush();
+    if (step.do === "flush") writer.publish();
     if (step.do === "open" || step.do === "send") reserve(step.length);
     if (step.do === "send") commit(reserved.pop());
     if (step.do === "commit oldest") commit(reserved.shift());
@@ -97,7 +97,7 @@ const perform = ({ isShared, steps }: Program, id: number) => (state: State): Me
 };
 
 function takeAll(flusher: WriteFlusher, into: number[]): void {
-  while (flusher.poll()) while (flusher.next()) into.push(...flusher.take());
+  while (flusher.poll()) while (flusher.next()) into.push(...flusher.view());
 }
 
 /** Receives while writers write, one flusher after the other. */

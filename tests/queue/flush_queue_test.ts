@@ -14,8 +14,8 @@ import { CONSUMED, CURRENT, CURRENT_SHIFT, Shape } from "../../src/queue/layout.
 
 const text = new TextEncoder();
 
-function make({ bufferSize = 64, buffers = 8, messagesPerBuffer = 16, writers = 4 } = {}) {
-  const pool = BufferPool.create({ bufferSize, batchCount: buffers, batchSize: 1 });
+function make({ bufferBytes = 64, buffers = 8, messagesPerBuffer = 16, writers = 4 } = {}) {
+  const pool = BufferPool.create({ bufferBytes, batchCount: buffers, buffersPerBatch: 1 });
   const queue = FlushQueue.create({ pool, messagesPerBuffer, writers });
   return { pool, queue };
 }
@@ -24,7 +24,7 @@ function make({ bufferSize = 64, buffers = 8, messagesPerBuffer = 16, writers = 
 function drain(flusher: WriteFlusher): string[] {
   const runs: string[] = [];
   while (flusher.poll()) {
-    while (flusher.next()) runs.push(new TextDecoder().decode(flusher.take().slice()));
+    while (flusher.next()) runs.push(new TextDecoder().decode(flusher.view().slice()));
   }
   return runs;
 }
@@ -44,15 +44,15 @@ for (const isShared of [false, true]) {
     const { queue } = make();
     using writer = queue.writer({ isShared });
     using flusher = queue.flusher();
-    writer.send(text.encode("hello, "));
-    writer.send(text.encode("world"));
+    writer.append(text.encode("hello, "));
+    writer.append(text.encode("world"));
     assertEquals(drain(flusher), []);
-    writer.flush();
+    writer.publish();
     assertEquals(drain(flusher), ["hello, world"]);
-    writer.flush();
+    writer.publish();
     assertEquals(flusher.poll(), false);
-    writer.send(text.encode("!"));
-    writer.flush();
+    writer.append(text.encode("!"));
+    writer.publish();
     assertEquals(drain(flusher), ["!"]);
   });
 
@@ -61,14 +61,14 @@ for (const isShared of [false, true]) {
     using writer = queue.writer({ isShared });
     using flusher = queue.flusher();
     const offsets = ["a", "bb", "ccc", "dddd"].map((word) => {
-      const offset = writer.reserve(word.length);
+      const offset = writer.claim(word.length);
       writer.bytes.set(text.encode(word), offset);
       return offset;
     });
     assertEquals(writer.openCount, 4);
     writer.commit(offsets[3]!);
     writer.commit(offsets[1]!);
-    writer.flush();
+    writer.publish();
     assertEquals(drain(flusher), []);
     writer.commit(offsets[0]!);
     // What waited behind it has been flushed before.
@@ -82,13 +82,13 @@ for (const isShared of [false, true]) {
     const { queue } = make();
     using writer = queue.writer({ isShared });
     using flusher = queue.flusher();
-    writer.send(text.encode("a"));
-    writer.abort(writer.reserve(5));
-    const offset = writer.reserve(5);
+    writer.append(text.encode("a"));
+    writer.abort(writer.claim(5));
+    const offset = writer.claim(5);
     writer.bytes.set(text.encode("bcxxx"), offset);
     writer.commit(offset, 2);
-    writer.send(text.encode("d"));
-    writer.flush();
+    writer.append(text.encode("d"));
+    writer.publish();
     // A local writer takes the bytes back, so there is no gap.
     assertEquals(drain(flusher), isShared ? ["a", "bc", "d"] : ["abcd"]);
   });
@@ -98,8 +98,8 @@ for (const isShared of [false, true]) {
     const writer = queue.writer({ isShared });
     using flusher = queue.flusher();
     const words = ["a", "b".repeat(33), "c", "d".repeat(64), "e"];
-    for (const word of words) writer.send(text.encode(word));
-    writer.flush();
+    for (const word of words) writer.append(text.encode(word));
+    writer.publish();
     assertEquals(drain(flusher), words);
     // The short ones share a buffer still, so only that is in use.
     assertEquals(freeCount(pool), 7);
@@ -113,12 +113,12 @@ for (const isShared of [false, true]) {
     const writer = queue.writer({ isShared });
     using flusher = queue.flusher();
     for (let i = 0; i < 10; i++) {
-      writer.send(text.encode(String(i)));
+      writer.append(text.encode(String(i)));
       // A local writer needs a place in the table only for what it flushes together.
-      if (!isShared) writer.flush();
+      if (!isShared) writer.publish();
     }
-    for (let i = 0; i < 5; i++) writer.send(text.encode("x".repeat(30)));
-    writer.flush();
+    for (let i = 0; i < 5; i++) writer.append(text.encode("x".repeat(30)));
+    writer.publish();
     const runs = drain(flusher);
     assertEquals(runs.slice(0, 3), ["012", "345", "678"]);
     assertEquals(runs.join(""), "0123456789" + "x".repeat(150));
@@ -131,19 +131,19 @@ for (const isShared of [false, true]) {
     const { queue } = make({ buffers: 1 });
     using writer = queue.writer({ isShared });
     using flusher = queue.flusher();
-    assert(writer.send(new Uint8Array(32).fill(65)));
-    assert(writer.send(new Uint8Array(32).fill(65)));
-    assertEquals(writer.tryReserve(32), -1);
-    assertEquals(writer.reserve(32, 1), -1);
-    assertEquals(writer.send(new Uint8Array(32), 1), false);
-    assertEquals(await writer.reserveAsync(1, { timeoutMs: 1 }), -1);
-    assertEquals(await writer.messageAsync(1, { timeoutMs: 1 }), undefined);
+    assert(writer.append(new Uint8Array(32).fill(65)));
+    assert(writer.append(new Uint8Array(32).fill(65)));
+    assertEquals(writer.tryClaim(32), -1);
+    assertEquals(writer.claim(32, 1), -1);
+    assertEquals(writer.append(new Uint8Array(32), 1), false);
+    assertEquals(await writer.claimAsync(1, { timeoutMs: 1 }), -1);
+    assertEquals(await writer.claimMessageAsync(1, { timeoutMs: 1 }), undefined);
     await assertRejects(
-      () => writer.reserveAsync(1, { signal: AbortSignal.timeout(1) }),
+      () => writer.claimAsync(1, { signal: AbortSignal.timeout(1) }),
       DOMException,
       "timeout",
     );
-    const waiting = writer.reserveAsync(32);
+    const waiting = writer.claimAsync(32);
     // Not flushed by us, but by who waits.
     assertEquals(drain(flusher), ["A".repeat(64)]);
     writer.commit(await waiting);
@@ -154,10 +154,10 @@ for (const isShared of [false, true]) {
     using writer = queue.writer({ isShared });
     using flusher = queue.flusher();
     const tasks = Array.from({ length: 5 }, async (_, i) => {
-      const offset = await writer.reserveAsync(20);
+      const offset = await writer.claimAsync(20);
       writer.bytes.fill(65 + i, offset, offset + 20);
       writer.commit(offset);
-      writer.flush();
+      writer.publish();
     });
     let seen = "";
     while (seen.length < 100) {
@@ -172,18 +172,18 @@ for (const isShared of [false, true]) {
     const { pool, queue } = make();
     using writer = queue.writer({ isShared });
     using flusher = queue.flusher();
-    const offset = writer.reserve(5);
+    const offset = writer.claim(5);
     writer.bytes.set(text.encode("hello"), offset);
     using packet = writer.commitPacket(offset);
-    writer.flush();
+    writer.publish();
     while (flusher.poll() && flusher.next()) {
-      using flushed = flusher.takePacket();
+      using flushed = flusher.packet();
       assertEquals(new TextDecoder().decode(flushed.bytes.slice()), "hello");
     }
-    for (let i = 0; i < 8; i++) writer.send(new Uint8Array(30));
-    writer.flush();
+    for (let i = 0; i < 8; i++) writer.append(new Uint8Array(30));
+    writer.publish();
     assertEquals(new TextDecoder().decode(packet.bytes.slice()), "hello");
-    assertEquals(pool.totalBufferCount, 8);
+    assertEquals(pool.bufferCount, 8);
   });
 
   Deno.test(`packets of the runs of ${kind} keep their buffers, however many there are`, () => {
@@ -192,10 +192,10 @@ for (const isShared of [false, true]) {
     using flusher = queue.flusher();
     const packets: Packet[] = [];
     for (const length of [5, 40, 6, 64, 7]) {
-      writer.send(new Uint8Array(length).fill(length));
-      writer.flush();
+      writer.append(new Uint8Array(length).fill(length));
+      writer.publish();
       while (flusher.poll()) {
-        while (flusher.next()) packets.push(flusher.takePacket(), flusher.takePacket());
+        while (flusher.next()) packets.push(flusher.packet(), flusher.packet());
       }
     }
     writer[Symbol.dispose]();
@@ -212,8 +212,8 @@ for (const isShared of [false, true]) {
   Deno.test(`${kind} that is disposed of lets go of those that wait for room in it`, async () => {
     const { queue } = make({ buffers: 2 });
     const writer = queue.writer({ isShared });
-    while (writer.tryReserve(64) >= 0);
-    const waiting = [writer.reserveAsync(60), writer.reserveAsync(5)].map((promise) =>
+    while (writer.tryClaim(64) >= 0);
+    const waiting = [writer.claimAsync(60), writer.claimAsync(5)].map((promise) =>
       assertRejects(() => promise, Error, "Cannot reserve as the writer was disposed of")
     );
     await new Promise((resolve) => setTimeout(resolve, 1));
@@ -226,12 +226,12 @@ for (const isShared of [false, true]) {
     const writer = queue.writer({ isShared });
     for (const length of [0, -1, 1.5, 65, NaN]) {
       assertThrows(
-        () => writer.reserve(length),
+        () => writer.claim(length),
         RangeError,
         `Cannot reserve as 'length' must be a whole number from 1 to 64: received ${length}`,
       );
     }
-    const offset = writer.reserve(4);
+    const offset = writer.claim(4);
     assertThrows(
       () => writer.commit(offset, 5),
       RangeError,
@@ -248,10 +248,10 @@ for (const isShared of [false, true]) {
     assertThrows(() => writer.commit(-1), Error, "Cannot commit as no reservation is open");
     assertThrows(() => writer.commitPacket(-1), Error, "Cannot commit as no reservation is open");
     assertThrows(() => writer.abort(-1), Error, "Cannot abort as no reservation is open");
-    const open = writer.message(4);
+    const open = writer.claimMessage(4);
     writer[Symbol.dispose]();
     writer[Symbol.dispose]();
-    assertThrows(() => writer.reserve(1), Error, "Cannot reserve as the writer was disposed of");
+    assertThrows(() => writer.claim(1), Error, "Cannot reserve as the writer was disposed of");
     assertThrows(() => open.commit(), Error, "Cannot commit as no reservation is open");
   });
 
@@ -260,24 +260,24 @@ for (const isShared of [false, true]) {
     using writer = queue.writer({ isShared });
     using flusher = queue.flusher();
     assertThrows(() => {
-      using message = writer.message(3);
+      using message = writer.claimMessage(3);
       message.bytes.set([65, 65, 65]);
       throw new TypeError("while filling");
     }, TypeError);
     {
-      using message = writer.message(3);
+      using message = writer.claimMessage(3);
       message.bytes.set([66, 67, 68]);
       message.commit(2);
       assertEquals(message.isOpen, false);
       assertThrows(() => message.abort(), Error, "Cannot abort as the reservation has ended");
     }
     {
-      using message = writer.message(1);
+      using message = writer.claimMessage(1);
       message.bytes[0] = 69;
       using packet = message.commitPacket();
       assertEquals([...packet.bytes], [69]);
     }
-    writer.flush();
+    writer.publish();
     assertEquals(drain(flusher).join(""), "BCE");
   });
 
@@ -293,8 +293,8 @@ for (const isShared of [false, true]) {
     using flusher = queue.flusher();
     let seen = "";
     for (let i = 0; i < 10; i++) {
-      writer.send(new Uint8Array(30).fill(65 + i));
-      writer.flush();
+      writer.append(new Uint8Array(30).fill(65 + i));
+      writer.publish();
       if (i % 2 === 1) seen += drain(flusher).join("");
     }
     seen += drain(flusher).join("");
@@ -332,7 +332,7 @@ for (const isShared of [false, true]) {
       };
       for (const command of commands) {
         if (command.do === "reserve") {
-          const offset = writer.tryReserve(command.length);
+          const offset = writer.tryClaim(command.length);
           if (offset >= 0) list.push({ offset, length: command.length, state: "open" });
           // Without a buffer it flushes.
           else flushed = ended();
@@ -350,7 +350,7 @@ for (const isShared of [false, true]) {
           writer.abort(entry.offset);
           entry.state = undefined;
         } else if (command.do === "flush") {
-          writer.flush();
+          writer.publish();
           flushed = ended();
         } else {
           received += drain(flusher).join("");
@@ -374,8 +374,8 @@ Deno.test("a shared writer that is disposed of waits no longer for another to sw
   const second = queue.attachWriter(first.handle);
   using flusher = queue.flusher();
   first.send(new Uint8Array(64));
-  const switching = first.reserveAsync(60);
-  const waiting = assertRejects(() => second.reserveAsync(60), Error, "disposed of");
+  const switching = first.claimAsync(60);
+  const waiting = assertRejects(() => second.claimAsync(60), Error, "disposed of");
   await new Promise((resolve) => setTimeout(resolve, 1));
   second[Symbol.dispose]();
   await waiting;
@@ -391,12 +391,12 @@ Deno.test("one flush serves all writers of a thread, and the flusher tells them 
   using second = queue.writer({ isShared: true, id: 80 });
   using third = queue.writer();
   using flusher = queue.flusher();
-  for (const writer of [first, second, third]) writer.send(new Uint8Array([1]));
+  for (const writer of [first, second, third]) writer.append(new Uint8Array([1]));
   second.send(new Uint8Array([1]));
-  first.flush();
+  first.publish();
   const seen: [number, number][] = [];
   assertEquals(
-    flusher.flush((run) => seen.push([run.writerId, run.messageCount])),
+    flusher.drain((run) => seen.push([run.writerId, run.messageCount])),
     4,
   );
   assertEquals(seen.toSorted(), [[2, 1], [70, 1], [80, 2]]);
@@ -406,26 +406,26 @@ Deno.test("a flusher whose visit throws visits the run again", () => {
   const { queue } = make();
   using writer = queue.writer();
   using flusher = queue.flusher();
-  writer.send(new Uint8Array([7]));
-  writer.flush();
+  writer.append(new Uint8Array([7]));
+  writer.publish();
   assertThrows(
     () =>
-      flusher.flush(() => {
+      flusher.drain(() => {
         throw new TypeError("a failing visit");
       }),
     TypeError,
   );
-  assertEquals(flusher.flush((run) => assertEquals([...run.take()], [7]), 0), 1);
-  assertEquals(flusher.flush(() => {}, 1), 0);
+  assertEquals(flusher.drain((run) => assertEquals([...run.view()], [7]), 0), 1);
+  assertEquals(flusher.drain(() => {}, 1), 0);
 });
 
 Deno.test("a flusher that takes over finds what the one before has left", () => {
   const { pool, queue } = make();
   const writers: Writer[] = [queue.writer(), queue.writer({ isShared: true })];
   for (const writer of writers) {
-    for (let i = 0; i < 4; i++) writer.send(new Uint8Array(30).fill(65 + i));
+    for (let i = 0; i < 4; i++) writer.append(new Uint8Array(30).fill(65 + i));
   }
-  writers[0]!.flush();
+  writers[0]!.publish();
   const first = queue.flusher();
   assertThrows(
     () => queue.flusher(),
@@ -448,19 +448,19 @@ Deno.test("a run that a visit has not done with goes to the next flusher", () =>
   for (const length of [1, 50]) { // one in the buffer of its segment, one in a buffer for its own
     const { pool, queue } = make();
     const writer = queue.writer();
-    writer.send(new Uint8Array([7]));
-    writer.send(new Uint8Array(length).fill(8));
-    writer.flush();
+    writer.append(new Uint8Array([7]));
+    writer.append(new Uint8Array(length).fill(8));
+    writer.publish();
     const refuse = () => {
       throw new Error("not now");
     };
     for (let times = 0; times < 2; times++) {
       using flusher = queue.flusher();
-      assertThrows(() => flusher.flush(refuse), Error, "not now");
+      assertThrows(() => flusher.drain(refuse), Error, "not now");
     }
     using flusher = queue.flusher();
     let bytes = 0;
-    flusher.flush((run) => void (bytes += run.length));
+    flusher.drain((run) => void (bytes += run.length));
     assertEquals(bytes, 1 + length);
     writer[Symbol.dispose]();
     drain(flusher);
@@ -469,22 +469,27 @@ Deno.test("a run that a visit has not done with goes to the next flusher", () =>
 });
 
 Deno.test("a flusher whose tickets are in flight makes no packet, and loses nothing", () => {
-  const pool = BufferPool.create({ bufferSize: 64, batchCount: 8, batchSize: 1, tickets: 1 });
+  const pool = BufferPool.create({
+    bufferBytes: 64,
+    batchCount: 8,
+    buffersPerBatch: 1,
+    tickets: 1,
+  });
   const queue = FlushQueue.create({ pool });
   const writers = [queue.writer(), queue.writer()];
-  for (const [i, writer] of writers.entries()) writer.send(new Uint8Array([i]));
-  writers[0]!.flush();
+  for (const [i, writer] of writers.entries()) writer.append(new Uint8Array([i]));
+  writers[0]!.publish();
   const first = queue.flusher();
   assert(first.poll() && first.next());
-  const packet = first.takePacket();
+  const packet = first.packet();
   assert(first.next());
-  assertThrows(() => first.takePacket(), Error, "create the pool with more 'tickets'");
+  assertThrows(() => first.packet(), Error, "create the pool with more 'tickets'");
   assertEquals(first.take().length, 1);
   first[Symbol.dispose]();
   packet.release();
   using second = queue.flusher();
   for (const [i, writer] of writers.entries()) {
-    writer.send(new Uint8Array([2 + i]));
+    writer.append(new Uint8Array([2 + i]));
     writer[Symbol.dispose]();
   }
   assertEquals(drain(second), ["\x02", "\x03"]);
@@ -492,9 +497,9 @@ Deno.test("a flusher whose tickets are in flight makes no packet, and loses noth
 });
 
 Deno.test("a writer without a queue has more reservations open than a buffer has references", () => {
-  const pool = BufferPool.create({ bufferSize: 4096, batchCount: 2, batchSize: 1 });
+  const pool = BufferPool.create({ bufferBytes: 4096, batchCount: 2, buffersPerBatch: 1 });
   const writer = createWriter(pool);
-  const offsets = Array.from({ length: 2_000 }, () => writer.tryReserve(1));
+  const offsets = Array.from({ length: 2_000 }, () => writer.tryClaim(1));
   assert(offsets.every((offset) => offset >= 0));
   assertEquals(writer.openCount, 2_000);
   for (const offset of offsets) writer.abort(offset);
@@ -507,7 +512,7 @@ Deno.test("who is aborted just as the writer is disposed of gets its own reason"
   const taken = pool.acquire();
   const writer = createWriter(pool);
   const controller = new AbortController();
-  const reserved = writer.reserveAsync(4, controller).catch((reason) => reason);
+  const reserved = writer.claimAsync(4, controller).catch((reason) => reason);
   writer[Symbol.dispose]();
   controller.abort("enough");
   assertEquals(await reserved, "enough");
@@ -517,19 +522,19 @@ Deno.test("who is aborted just as the writer is disposed of gets its own reason"
 Deno.test("a flusher that was disposed of takes nothing any more", async () => {
   const { queue } = make();
   using writer = queue.writer();
-  writer.send(new Uint8Array(3));
-  writer.flush();
+  writer.append(new Uint8Array(3));
+  writer.publish();
   const flusher = queue.flusher();
   assert(flusher.poll() && flusher.next());
-  assertEquals([flusher.take().length, flusher.messageCount], [3, 1]);
+  assertEquals([flusher.view().length, flusher.messageCount], [3, 1]);
   assertEquals(flusher.next(), false);
-  assertEquals([flusher.take().length, flusher.messageCount], [0, 0]);
-  assertThrows(() => flusher.takePacket(), Error, "as there is no present run");
+  assertEquals([flusher.view().length, flusher.messageCount], [0, 0]);
+  assertThrows(() => flusher.packet(), Error, "as there is no present run");
   flusher[Symbol.dispose]();
   const gone = "Cannot receive as the flusher was disposed of";
   assertThrows(() => flusher.poll(), Error, gone);
   assertThrows(() => flusher.wait(1), Error, gone);
-  assertThrows(() => flusher.flush(() => {}), Error, gone);
+  assertThrows(() => flusher.drain(() => {}), Error, gone);
   await assertRejects(() => flusher.waitAsync(), Error, gone);
   await assertRejects(() => flusher.drainTo(new WritableStream()), Error, gone);
   assertEquals(flusher.next(), false);
@@ -563,7 +568,7 @@ Deno.test("a flusher waits no longer than it is told to", async () => {
   using flusher = queue.flusher();
   assertEquals(flusher.wait(1), false);
   assertEquals(await flusher.waitAsync({ timeoutMs: 1 }), false);
-  assertEquals(await flusher.flushAsync(() => {}, { timeoutMs: 1 }), 0);
+  assertEquals(await flusher.drainAsync(() => {}, { timeoutMs: 1 }), 0);
   await assertRejects(
     () => flusher.waitAsync({ signal: AbortSignal.abort(new TypeError("aborted")) }),
     TypeError,
@@ -572,24 +577,24 @@ Deno.test("a flusher waits no longer than it is told to", async () => {
 });
 
 Deno.test("a writer without a queue makes packets that share buffers", () => {
-  const pool = BufferPool.create({ bufferSize: 64, batchCount: 3, batchSize: 1 });
+  const pool = BufferPool.create({ bufferBytes: 64, batchCount: 3, buffersPerBatch: 1 });
   const writer = createWriter(pool);
-  const offsets = [10, 20, 60, 30].map((length) => writer.reserve(length));
+  const offsets = [10, 20, 60, 30].map((length) => writer.claim(length));
   assertEquals(freeCount(pool), 1);
   const packets = offsets.toReversed().map((offset, i) => {
     writer.bytes.fill(i, offset, offset + 10);
     return writer.commitPacket(offset, 10);
   });
   assertEquals(packets.map((packet) => packet.bytes[9]), [0, 1, 2, 3]);
-  writer.commit(writer.reserve(1));
-  writer.abort(writer.reserve(1));
-  assertEquals([writer.reserve(60) >= 0, writer.tryReserve(60)], [true, -1]);
-  writer.flush();
+  writer.commit(writer.claim(1));
+  writer.abort(writer.claim(1));
+  assertEquals([writer.claim(60) >= 0, writer.tryClaim(60)], [true, -1]);
+  writer.publish();
   assertThrows(() => writer.handle, Error, "Cannot hand the writer over as it is not shared");
   writer[Symbol.dispose]();
   for (const packet of packets) packet[Symbol.dispose]();
   assertEquals(freeCount(pool), 3);
-  assertThrows(() => writer.reserve(1), Error, "was disposed of");
+  assertThrows(() => writer.claim(1), Error, "was disposed of");
 });
 
 Deno.test("a queue refuses options and handles that are not right", () => {
@@ -601,7 +606,7 @@ Deno.test("a queue refuses options and handles that are not right", () => {
     "Cannot create flush queue as 'writers' must be a whole number from 1 to 30",
   );
   refuse({ messagesPerBuffer: 0 }, "'messagesPerBuffer' must be a whole number from 1 to");
-  const other = BufferPool.create({ bufferSize: 32, batchCount: 8, batchSize: 1 });
+  const other = BufferPool.create({ bufferBytes: 32, batchCount: 8, buffersPerBatch: 1 });
   assertThrows(
     () => FlushQueue.attach(queue.handle, other),
     TypeError,
@@ -643,7 +648,7 @@ Deno.test("a place is taken by the next when its writer is disposed of", () => {
   using flusher = queue.flusher();
   for (let i = 0; i < 8; i++) {
     using writer = queue.writer({ id: i });
-    writer.send(new Uint8Array([65 + i]));
+    writer.append(new Uint8Array([65 + i]));
   }
   const ids: number[] = [];
   while (flusher.poll()) while (flusher.next()) ids.push(flusher.writerId);
@@ -652,7 +657,7 @@ Deno.test("a place is taken by the next when its writer is disposed of", () => {
 });
 
 Deno.test("a queue is opened with its own pool only, and a writer in its own queue only", () => {
-  const size = { bufferSize: 64, batchCount: 4 };
+  const size = { bufferBytes: 64, batchCount: 4 };
   const [pool, twin] = [BufferPool.create(size), BufferPool.create(size)];
   const queue = FlushQueue.create({ pool });
   const refuse = (attach: () => unknown, message: string) =>

@@ -21,7 +21,7 @@ function total(sums: Sum[]): Sum {
 
 for (const writers of [2, 4]) {
   for (const isShared of [false, true]) {
-    for (const [flush, awaits] of [["flush", false], ["flushAsync", true]] as const) {
+    for (const [flush, awaits] of [["flush", false], ["drainAsync", true]] as const) {
       const how = `${isShared ? "sharing one writer" : "each with a writer"}`;
       const way = awaits ? "awaiting" : "blocking";
       workerTest(
@@ -29,13 +29,13 @@ for (const writers of [2, 4]) {
         async () => {
           const bufferCount = isShared ? 4 : writers + 3;
           using pool = BufferPool.create({
-            bufferSize: 256,
+            bufferBytes: 256,
             batchCount: bufferCount,
-            batchSize: 1,
+            buffersPerBatch: 1,
           });
           const queue = FlushQueue.create({ pool });
           using shared = isShared ? queue.writer({ isShared }) : undefined;
-          pool.flush();
+          pool.returnCached();
           const messages = awaits ? 2_000 : 10_000;
           const job = { pool: pool.handle, queue: queue.handle, messages };
           const writing = Array.from(
@@ -60,7 +60,7 @@ for (const writers of [2, 4]) {
 }
 
 workerTest("hello, world: a writer on a worker and a flusher that awaits", async () => {
-  using pool = BufferPool.create({ bufferSize: 64, batchCount: 4, batchSize: 8 });
+  using pool = BufferPool.create({ bufferBytes: 64, batchCount: 4, buffersPerBatch: 8 });
   const queue = FlushQueue.create({ pool });
   const arrived = new Int32Array(new SharedArrayBuffer(4));
   const writing = runOnWorker(bodies, "hello", {
@@ -71,9 +71,9 @@ workerTest("hello, world: a writer on a worker and a flusher that awaits", async
   using flusher = queue.flusher();
   const seen: string[] = [];
   while (seen.join("").length < "hello, world!".length) {
-    await flusher.flushAsync((run) => {
+    await flusher.drainAsync((run) => {
       assertEquals(run.writerId, 3);
-      seen.push(new TextDecoder().decode(run.take().slice()));
+      seen.push(new TextDecoder().decode(run.view().slice()));
     });
     Atomics.store(arrived, 0, 1);
     Atomics.notify(arrived, 0);
@@ -83,8 +83,8 @@ workerTest("hello, world: a writer on a worker and a flusher that awaits", async
 });
 
 workerTest("hello, world: one writer thread, one flusher thread", async () => {
-  using pool = BufferPool.create({ bufferSize: 64, batchCount: 4, batchSize: 8 });
-  assertEquals(pool.totalBufferCount, 32);
+  using pool = BufferPool.create({ bufferBytes: 64, batchCount: 4, buffersPerBatch: 8 });
+  assertEquals(pool.bufferCount, 32);
   const queue = FlushQueue.create({ pool });
   const arrived = new Int32Array(new SharedArrayBuffer(4));
   const job = { pool: pool.handle, queue: queue.handle, arrived };
@@ -99,7 +99,7 @@ for (const isShared of [false, true]) {
   workerTest(
     `what a terminated worker left in a ${isShared ? "shared" : "local"} writer is taken back`,
     async () => {
-      using pool = BufferPool.create({ bufferSize: 64, batchCount: 4, batchSize: 1 });
+      using pool = BufferPool.create({ bufferBytes: 64, batchCount: 4, buffersPerBatch: 1 });
       const queue = FlushQueue.create({ pool, writers: 1 });
       const shared = isShared ? queue.writer({ isShared }) : undefined;
       const thread = await runOnWorker<number>(bodies, "strand", {
@@ -117,25 +117,25 @@ for (const isShared of [false, true]) {
       }
       using flusher = queue.flusher();
       const seen: number[] = [];
-      while (flusher.poll()) while (flusher.next()) seen.push(...flusher.take());
+      while (flusher.poll()) while (flusher.next()) seen.push(...flusher.view());
       // A shared writer's message is there once it is committed, flushed or not.
       assertEquals(seen, isShared ? [1, 3] : [1]);
       pool.reclaim(thread);
       using writer = queue.writer();
-      writer.send(new Uint8Array([4]));
-      writer.flush();
-      assertEquals(flusher.flush((run) => seen.push(...run.take())), 1);
+      writer.append(new Uint8Array([4]));
+      writer.publish();
+      assertEquals(flusher.drain((run) => seen.push(...run.view())), 1);
       assertEquals([seen.at(-1), pool.usage().inUse], [4, 1]);
     },
   );
 }
 
 workerTest("a flusher follows one whose worker was terminated", async () => {
-  using pool = BufferPool.create({ bufferSize: 64, batchCount: 4, batchSize: 1 });
+  using pool = BufferPool.create({ bufferBytes: 64, batchCount: 4, buffersPerBatch: 1 });
   const queue = FlushQueue.create({ pool });
   const writer = queue.writer();
-  for (let i = 0; i < 5; i++) writer.send(new Uint8Array(30).fill(i));
-  writer.flush();
+  for (let i = 0; i < 5; i++) writer.append(new Uint8Array(30).fill(i));
+  writer.publish();
   const handles = { pool: pool.handle, queue: queue.handle };
   const thread = await runOnWorker<number>(bodies, "strandFlusher", handles);
   assertThrows(() => queue.flusher(), Error, "Cannot become the flusher of the queue");
@@ -144,7 +144,7 @@ workerTest("a flusher follows one whose worker was terminated", async () => {
   using flusher = queue.flusher();
   const seen: number[] = [];
   writer[Symbol.dispose]();
-  while (flusher.poll()) while (flusher.next()) seen.push(...flusher.take());
+  while (flusher.poll()) while (flusher.next()) seen.push(...flusher.view());
   assertEquals(seen, [0, 1, 2, 3, 4].flatMap((i) => new Array(30).fill(i)));
   assertEquals(pool.usage().inUse, 0);
 });

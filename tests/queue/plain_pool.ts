@@ -14,8 +14,8 @@ import { SleepWord } from "../../src/memory/sleep.ts";
 /** Opens a plain pool in another thread. */
 export interface PlainPoolHandle {
   memory: MemoryHandle;
-  bufferSize: number;
-  totalBufferCount: number;
+  bufferBytes: number;
+  bufferCount: number;
   /** Whether a buffer can be received only once for each time it was sent. */
   tracksFlights: boolean;
 }
@@ -25,8 +25,8 @@ const DATA = 64;
 
 /** A pool without caches or holds; references are counted by nobody. */
 export class PlainPool {
-  readonly bufferSize: number;
-  readonly totalBufferCount: number;
+  readonly bufferBytes: number;
+  readonly bufferCount: number;
   readonly threads = 8;
   readonly hasLeft = false;
   readonly identity = 0;
@@ -38,25 +38,25 @@ export class PlainPool {
   readonly #free: SleepWord;
 
   private constructor(handle: PlainPoolHandle, thread: number) {
-    const { memory, bufferSize, totalBufferCount, tracksFlights } = handle;
+    const { memory, bufferBytes, bufferCount, tracksFlights } = handle;
     this.#memory = Memory.attach(memory);
     this.thread = thread;
     this.#tracksFlights = tracksFlights;
     const { buffer } = this.#memory;
-    this.bufferSize = bufferSize;
-    this.totalBufferCount = totalBufferCount;
+    this.bufferBytes = bufferBytes;
+    this.bufferCount = bufferCount;
     this.#words = new Int32Array(buffer, 0, DATA / 4);
     this.bytes = new Uint8Array(buffer, DATA);
     this.#free = new SleepWord(this.#memory, this.#words, 0);
   }
 
-  static create(bufferSize: number, totalBufferCount: number, tracksFlights = false): PlainPool {
-    const memory = Memory.create({ byteLength: DATA + bufferSize * totalBufferCount });
-    new Int32Array(memory.buffer)[0] = (1 << totalBufferCount) - 1;
+  static create(bufferBytes: number, bufferCount: number, tracksFlights = false): PlainPool {
+    const memory = Memory.create({ byteLength: DATA + bufferBytes * bufferCount });
+    new Int32Array(memory.buffer)[0] = (1 << bufferCount) - 1;
     return PlainPool.attach({
       memory: memory.handle,
-      bufferSize,
-      totalBufferCount,
+      bufferBytes,
+      bufferCount,
       tracksFlights,
     });
   }
@@ -67,9 +67,9 @@ export class PlainPool {
   }
 
   get handle(): PlainPoolHandle {
-    const { bufferSize, totalBufferCount } = this;
+    const { bufferBytes, bufferCount } = this;
     const tracksFlights = this.#tracksFlights;
-    return { memory: this.#memory.handle, bufferSize, totalBufferCount, tracksFlights };
+    return { memory: this.#memory.handle, bufferBytes, bufferCount, tracksFlights };
   }
 
   get asPool(): BufferPool {
@@ -83,7 +83,7 @@ export class PlainPool {
   }
 
   offsetOf(buffer: number): number {
-    return buffer * this.bufferSize;
+    return buffer * this.bufferBytes;
   }
 
   tryAcquire(): number {
@@ -111,16 +111,16 @@ export class PlainPool {
   flush(): void {}
 
   /** The ticket is odd, and no other of the buffer is the same. */
-  sendBuffer(buffer: number): number {
+  detachBuffer(buffer: number): number {
     return this.#tracksFlights ? Atomics.add(this.#words, 1 + buffer, 1) + 1 : buffer;
   }
 
-  receiveBuffer(buffer: number, ticket: number): void {
-    if (this.tryReceiveBuffer(buffer, ticket)) return;
+  adoptBuffer(buffer: number, ticket: number): void {
+    if (this.tryAdoptBuffer(buffer, ticket)) return;
     throw new Error(`Buffer ${buffer} was not in flight with ticket ${ticket}`);
   }
 
-  tryReceiveBuffer(buffer: number, ticket: number): boolean {
+  tryAdoptBuffer(buffer: number, ticket: number): boolean {
     return this.#tracksFlights
       ? ticket > 0 &&
         Atomics.compareExchange(this.#words, 1 + buffer, ticket, ticket + 1) === ticket

@@ -3,8 +3,8 @@
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { BufferPool, FlushQueue, type WriteFlusher, type Writer } from "@busbar/busbar";
 
-function make({ bufferSize = 16, buffers = 4, messagesPerBuffer = 16 } = {}) {
-  const pool = BufferPool.create({ bufferSize, batchCount: 1, batchSize: buffers });
+function make({ bufferBytes = 16, buffers = 4, messagesPerBuffer = 16 } = {}) {
+  const pool = BufferPool.create({ bufferBytes, batchCount: 1, buffersPerBatch: buffers });
   const queue = FlushQueue.create({ pool, messagesPerBuffer });
   return { pool, queue };
 }
@@ -12,7 +12,7 @@ function make({ bufferSize = 16, buffers = 4, messagesPerBuffer = 16 } = {}) {
 /** The bytes that were flushed. */
 function takeAll(flusher: WriteFlusher): number[] {
   const taken: number[] = [];
-  while (flusher.poll()) while (flusher.next()) taken.push(...flusher.take());
+  while (flusher.poll()) while (flusher.next()) taken.push(...flusher.view());
   return taken;
 }
 
@@ -21,14 +21,14 @@ const tick = (ms = 2) => new Promise<void>((resolve) => setTimeout(resolve, ms))
 Deno.test("a flusher that takes over goes on in the segment that the one before has come to", () => {
   const { queue } = make({ messagesPerBuffer: 2 });
   using writer = queue.writer({ isShared: true });
-  for (let i = 0; i < 5; i++) writer.send(new Uint8Array([i]));
-  writer.flush();
+  for (let i = 0; i < 5; i++) writer.append(new Uint8Array([i]));
+  writer.publish();
   {
     using first = queue.flusher();
     assertEquals(takeAll(first), [0, 1, 2, 3, 4]);
   }
-  writer.send(new Uint8Array([5]));
-  writer.flush();
+  writer.append(new Uint8Array([5]));
+  writer.publish();
   using second = queue.flusher();
   assertEquals(takeAll(second), [5]);
 });
@@ -37,9 +37,9 @@ Deno.test("a flushed message of the next segment arrives once all before it have
   const { queue } = make({ messagesPerBuffer: 2 });
   using flusher = queue.flusher();
   using writer = queue.writer({ isShared: true });
-  const [first, second] = [writer.reserve(1), writer.reserve(1)];
-  writer.send(new Uint8Array([3])); // in the next segment
-  writer.flush();
+  const [first, second] = [writer.claim(1), writer.claim(1)];
+  writer.append(new Uint8Array([3])); // in the next segment
+  writer.publish();
   assertEquals(takeAll(flusher), []);
   writer.bytes[second] = 2;
   writer.commit(second);
@@ -49,12 +49,12 @@ Deno.test("a flushed message of the next segment arrives once all before it have
 });
 
 Deno.test("a flushed message 17 places behind an open one arrives once that has ended", () => {
-  const { queue } = make({ bufferSize: 64, messagesPerBuffer: 40 });
+  const { queue } = make({ bufferBytes: 64, messagesPerBuffer: 40 });
   using flusher = queue.flusher();
   using writer = queue.writer({ isShared: true });
-  const open = Array.from({ length: 17 }, () => writer.reserve(1));
-  writer.send(new Uint8Array([17]));
-  writer.flush();
+  const open = Array.from({ length: 17 }, () => writer.claim(1));
+  writer.append(new Uint8Array([17]));
+  writer.publish();
   assertEquals(takeAll(flusher), []);
   for (const [i, offset] of open.entries()) {
     writer.bytes[offset] = i;
@@ -73,7 +73,7 @@ Deno.test("the last thread to leave closes the segment that another has opened a
   second[Symbol.dispose]();
   first[Symbol.dispose]();
   assertEquals(takeAll(flusher), [0, 1, 2, 3, 4, 5]);
-  pool.flush();
+  pool.returnCached();
   assertEquals(pool.usage().free, 4);
 });
 
@@ -81,12 +81,12 @@ Deno.test("the buffer returns when the last thread leaves whose messages were re
   const { pool, queue } = make();
   using flusher = queue.flusher();
   const writer = queue.writer({ isShared: true });
-  writer.send(new Uint8Array([1]));
-  writer.flush();
+  writer.append(new Uint8Array([1]));
+  writer.publish();
   assertEquals(takeAll(flusher), [1]);
   writer[Symbol.dispose]();
   assertEquals(takeAll(flusher), []);
-  pool.flush();
+  pool.returnCached();
   assertEquals(pool.usage().free, 4);
 });
 
@@ -97,11 +97,11 @@ for (const how of ["is aborted", "times out", "is disposed of", "blocks until it
     using second = queue.attachWriter(first.handle);
     const only = pool.acquire();
     if (how === "blocks until its time is over") {
-      assertEquals(first.reserve(4, 1), -1);
+      assertEquals(first.claim(4, 1), -1);
     } else {
       const controller = new AbortController();
       const options = how === "times out" ? { timeoutMs: 1 } : controller;
-      const reserved = first.reserveAsync(4, options);
+      const reserved = first.claimAsync(4, options);
       const ended = how === "times out" ? reserved : assertRejects(() => reserved);
       await tick();
       if (how === "is aborted") controller.abort("enough");
@@ -110,7 +110,7 @@ for (const how of ["is aborted", "times out", "is disposed of", "blocks until it
     }
     pool.release(only);
     await tick();
-    assert(second.tryReserve(4) >= 0);
+    assert(second.tryClaim(4) >= 0);
     first[Symbol.dispose]();
   });
 }
@@ -121,7 +121,7 @@ for (const isShared of [false, true]) {
     const { pool, queue } = make({ buffers: 1 });
     using writer = queue.writer({ isShared });
     const only = pool.acquire();
-    const both = Promise.all([writer.reserveAsync(4), writer.reserveAsync(4)]);
+    const both = Promise.all([writer.claimAsync(4), writer.claimAsync(4)]);
     await tick();
     pool.release(only);
     const offsets = await both;
@@ -150,21 +150,21 @@ Deno.test("a blocking reserve that may not wait leaves the writer to the others,
     const busy = pool.acquire();
     const refused = "Cannot block as this thread may not call Atomics.wait";
     whileForbidden(() => {
-      assertThrows(() => writer.reserve(length), TypeError, refused);
-      assertThrows(() => writer.reserve(length, 10), TypeError, refused);
-      assertThrows(() => writer.send(new Uint8Array(length)), TypeError, refused);
+      assertThrows(() => writer.claim(length), TypeError, refused);
+      assertThrows(() => writer.claim(length, 10), TypeError, refused);
+      assertThrows(() => writer.append(new Uint8Array(length)), TypeError, refused);
     });
-    assertEquals([writer.tryReserve(length), other.tryReserve(length)], [-1, -1]);
-    const late = other.reserveAsync(length);
+    assertEquals([writer.tryClaim(length), other.tryClaim(length)], [-1, -1]);
+    const late = other.claimAsync(length);
     pool.release(busy);
     other.commit(await late);
-    other.flush();
+    other.publish();
     using flusher = queue.flusher();
     assertEquals(takeAll(flusher).length, length);
-    const again = writer.reserveAsync(length);
+    const again = writer.claimAsync(length);
     takeAll(flusher);
     writer.commit(await again);
-    writer.flush();
+    writer.publish();
     assertEquals(takeAll(flusher).length, length);
   }
 });
@@ -173,11 +173,11 @@ Deno.test("a thread that has left the pool is refused, and the others write on",
   const { pool, queue } = make();
   const writer = queue.writer({ isShared: true });
   const calls: ((theirs: Writer) => unknown)[] = [
-    (theirs) => theirs.tryReserve(8),
-    (theirs) => theirs.tryReserve(12),
-    (theirs) => theirs.reserve(8),
-    (theirs) => theirs.reserve(12, 10),
-    (theirs) => theirs.reserveAsync(8),
+    (theirs) => theirs.tryClaim(8),
+    (theirs) => theirs.tryClaim(12),
+    (theirs) => theirs.claim(8),
+    (theirs) => theirs.claim(12, 10),
+    (theirs) => theirs.claimAsync(8),
     (theirs) => theirs.sendAsync(new Uint8Array(12)),
   ];
   for (const [i, call] of calls.entries()) {
@@ -186,13 +186,13 @@ Deno.test("a thread that has left the pool is refused, and the others write on",
     there[Symbol.dispose]();
     const error = await assertRejects(async () => await call(theirs), Error);
     assertEquals(error.message, "Cannot acquire a buffer as this thread has left the pool", `${i}`);
-    const offset = writer.tryReserve(12);
+    const offset = writer.tryClaim(12);
     assert(offset >= 0, `call ${i} blocks the others`);
     writer.abort(offset);
-    writer.abort(await writer.reserveAsync(8));
+    writer.abort(await writer.claimAsync(8));
     theirs[Symbol.dispose]();
     // Gives the buffers of closed segments back.
-    writer.flush();
+    writer.publish();
     const flusher = queue.flusher();
     takeAll(flusher);
     flusher[Symbol.dispose]();
@@ -204,10 +204,10 @@ Deno.test("what a thread has open when it leaves the pool is aborted with its wr
     const { pool, queue } = make();
     const there = BufferPool.attach(pool.handle);
     const writer = FlushQueue.attach(queue.handle, there).writer({ isShared });
-    writer.send(new Uint8Array([1]));
-    const owned = writer.reserve(12); // a buffer for its own
-    writer.commitPacket(writer.reserve(1)); // a copy, for which the writer has a buffer
-    const open = writer.reserve(2);
+    writer.append(new Uint8Array([1]));
+    const owned = writer.claim(12); // a buffer for its own
+    writer.commitPacket(writer.claim(1)); // a copy, for which the writer has a buffer
+    const open = writer.claim(2);
     there[Symbol.dispose]();
     assertThrows(() => writer.commit(owned), Error, "as this thread has left the pool");
     assertEquals(writer.openCount, 2);

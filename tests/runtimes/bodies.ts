@@ -50,7 +50,7 @@ export const bodies = {
   waitForEach({ lock, semaphore, parker, count, words }: Shared): string[] {
     const reading = RwLock.attach(lock);
     const steps: string[] = [];
-    steps.push(`timed: ${Semaphore.attach(semaphore).tryAcquire(1, 5) === undefined}`);
+    steps.push(`timed: ${Semaphore.attach(semaphore).acquire(1, { timeoutMs: 5 }) === undefined}`);
     Atomics.store(words, 1, 1);
     EventCount.attach(count).notify();
     Semaphore.attach(semaphore).acquire();
@@ -89,7 +89,7 @@ export const bodies = {
   /** Writes so many messages to a ring. */
   writeRing({ ring, messages }: RingJob): void {
     const writer = Broadcast.attach(ring).writer();
-    for (let i = 0; i < messages; i++) writer.send(new Uint8Array([i, i, i, i]));
+    for (let i = 0; i < messages; i++) writer.append(new Uint8Array([i, i, i, i]));
     writer[Symbol.dispose]();
   },
 
@@ -98,8 +98,8 @@ export const bodies = {
     const attached = BufferPool.attach(pool);
     const writer = FlushQueue.attach(queue, attached).writer();
     for (let i = 0; i < messages; i++) {
-      writer.send(new Uint8Array([value, value]));
-      if (i % 10 === 9) writer.flush();
+      writer.append(new Uint8Array([value, value]));
+      if (i % 10 === 9) writer.publish();
     }
     writer[Symbol.dispose]();
     attached[Symbol.dispose]();

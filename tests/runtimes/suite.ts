@@ -146,7 +146,7 @@ export const scenarios: Record<string, (runtime: Runtime) => Promise<void>> = {
     const mutex = Mutex.create();
     const guard = await mutex.lockAsync();
     const other = Mutex.attach(mutex.handle);
-    assertEquals(await other.tryLockAsync({ timeoutMs: 5 }), undefined);
+    assertEquals(await other.lockAsync({ timeoutMs: 5 }), undefined);
     const controller = new AbortController();
     const aborted = rejection(other.lockAsync({ signal: controller.signal }));
     await pause();
@@ -165,7 +165,7 @@ export const scenarios: Record<string, (runtime: Runtime) => Promise<void>> = {
   },
 
   async "writers on workers wait for buffers, and this thread flushes"({ start }) {
-    const pool = BufferPool.create({ bufferSize: 64, batchCount: 6, batchSize: 1 });
+    const pool = BufferPool.create({ bufferBytes: 64, batchCount: 6, buffersPerBatch: 1 });
     const queue = FlushQueue.create({ pool });
     const flusher = queue.flusher();
     const messages = 500;
@@ -175,9 +175,9 @@ export const scenarios: Record<string, (runtime: Runtime) => Promise<void>> = {
     });
     let sum = 0;
     for (let received = 0; received < 2 * messages;) {
-      await flusher.flushAsync((run) => {
+      await flusher.drainAsync((run) => {
         received += run.messageCount;
-        for (const byte of run.take()) sum += byte;
+        for (const byte of run.view()) sum += byte;
       });
     }
     await Promise.all(workers);
@@ -187,7 +187,12 @@ export const scenarios: Record<string, (runtime: Runtime) => Promise<void>> = {
   },
 
   async "messages go through the framing stages, from one buffer that is used again"() {
-    const pool = BufferPool.create({ bufferSize: 32, batchCount: 1, batchSize: 1, debug: true });
+    const pool = BufferPool.create({
+      bufferBytes: 32,
+      batchCount: 1,
+      buffersPerBatch: 1,
+      debug: true,
+    });
     const framing = lengthPrefixed({ prefixBytes: 1 });
     const encoder = new FrameEncoderStream(framing);
     const packets = encoder.readable.pipeThrough(new FrameDecoderStream(pool, framing));
@@ -225,7 +230,7 @@ export const scenarios: Record<string, (runtime: Runtime) => Promise<void>> = {
     const writer = ring.writer();
     let sum = 0;
     for (let i = 0; i < job.messages; i++) {
-      writer.send(new Uint8Array([i]));
+      writer.append(new Uint8Array([i]));
       sum += i & 255;
       if (i % 100 === 0) await pause();
     }
@@ -264,7 +269,7 @@ export const scenarios: Record<string, (runtime: Runtime) => Promise<void>> = {
     await pause(dies ? runtime.deathMs : 20);
     const other = Mutex.attach(mutex.handle).lockAsync();
     guard.release();
-    mutex.wakeAll();
+    mutex.reclaimWakeups();
     (await other).release();
     while (!dies && Atomics.load(shared.words, 2) === 0) await pause();
     await pause(20);
@@ -275,7 +280,7 @@ export const scenarios: Record<string, (runtime: Runtime) => Promise<void>> = {
     const mutex = Mutex.create();
     const guard = await mutex.lockAsync();
     const other = Mutex.attach(mutex.handle);
-    const call = Promise.resolve().then(() => other.tryLock(1));
+    const call = Promise.resolve().then(() => other.lock({ timeoutMs: 1 }));
     if (mayBlock) assertEquals(await call, undefined);
     else assert((await rejection(call)).message.includes("lockAsync() for lock()"), "no hint");
     guard.release();

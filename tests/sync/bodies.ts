@@ -52,7 +52,7 @@ export function readImpatiently({ handle, rounds, words }: Rounds & { handle: Rw
   const lock = RwLock.attach(handle);
   let reads = 0;
   while (reads < rounds && Atomics.load(words, 0) === 0) {
-    using guard = lock.tryRead(1);
+    using guard = lock.read({ timeoutMs: 1 });
     if (guard === undefined) continue;
     reads++;
     Atomics.wait(words, 1, 0, 2);
@@ -85,7 +85,7 @@ export async function changeUnderMutexAsync(
       const controller = new AbortController();
       const options = { signal: controller.signal, timeoutMs: task === 1 ? 0.1 : Infinity };
       if (task === 2) setTimeout(() => controller.abort());
-      using guard = await mutex.tryLockAsync(options).catch(() => undefined);
+      using guard = await mutex.lockAsync(options).catch(() => undefined);
       if (guard === undefined) continue;
       change(words);
       round++;
@@ -106,7 +106,7 @@ export function write({ handle, rounds, words }: Rounds & { handle: RwLockHandle
 export function read({ handle, rounds, words }: Rounds & { handle: RwLockHandle }) {
   const lock = RwLock.attach(handle);
   for (let round = 0, seen = 0; seen < rounds; round++) {
-    using guard = round % 8 === 0 ? lock.tryRead(0.05) : lock.read();
+    using guard = round % 8 === 0 ? lock.read({ timeoutMs: 0.05 }) : lock.read();
     if (guard === undefined) continue;
     const found = look(words);
     if (found < seen) throw new Error(`Found ${found} after ${seen}`);
@@ -150,7 +150,7 @@ export function passOn(
 ) {
   const [parker, successor] = [Parker.attach(mine), Parker.attach(next)];
   for (let round = 0; round < rounds; round++) {
-    while (!parker.park(round % 2 === 0 ? Infinity : 0.05));
+    while (!parker.park({ timeoutMs: round % 2 === 0 ? Infinity : 0.05 }));
     change(words);
     successor.unpark();
   }
@@ -208,7 +208,7 @@ export function borrow(pool: Pool & { rounds: number; owner: number }): void {
   const { rounds, owner } = pool;
   using waiters = WaiterQueue.attach(pool.queue).join(storeIn(pool.free));
   for (let round = 0; round < rounds;) {
-    const value = round % 4 === 0 ? waiters.tryTake(0.05) : waiters.take();
+    const value = round % 4 === 0 ? waiters.take({ timeoutMs: 0.05 }) : waiters.take();
     if (value === undefined) continue;
     own(pool, value, owner);
     disown(pool, value, owner);
@@ -228,7 +228,7 @@ export async function borrowAsync(
       const controller = new AbortController();
       const options = { signal: controller.signal, timeoutMs: task === 1 ? 0.1 : Infinity };
       if (task === 2) setTimeout(() => controller.abort());
-      const value = await waiters.tryTakeAsync(options).catch(() => undefined);
+      const value = await waiters.takeAsync(options).catch(() => undefined);
       if (value === undefined) continue;
       own(pool, value, owner + task);
       await Promise.resolve();

@@ -120,9 +120,9 @@ Deno.test("mutex: random programs under random schedules forget nobody, and neve
     const mutex = Mutex.attach(handle);
     const doors: Doors = {
       enter: () => mutex.lock(),
-      tryEnter: (timeoutMs) => mutex.tryLock(timeoutMs),
+      tryEnter: (timeoutMs) => mutex.lock({ timeoutMs: timeoutMs }),
       enterAsync: (options) => mutex.lockAsync(options),
-      tryEnterAsync: (options) => mutex.tryLockAsync(options),
+      tryEnterAsync: (options) => mutex.lockAsync(options),
     };
     return [{ doors, work: write }];
   });
@@ -133,15 +133,15 @@ Deno.test("rw lock: random programs under random schedules forget nobody, and ne
     const lock = RwLock.attach(handle);
     const reading: Doors = {
       enter: () => lock.read(),
-      tryEnter: (timeoutMs) => lock.tryRead(timeoutMs),
+      tryEnter: (timeoutMs) => lock.read({ timeoutMs: timeoutMs }),
       enterAsync: (options) => lock.readAsync(options),
-      tryEnterAsync: (options) => lock.tryReadAsync(options),
+      tryEnterAsync: (options) => lock.readAsync(options),
     };
     const writing: Doors = {
       enter: () => lock.write(),
-      tryEnter: (timeoutMs) => lock.tryWrite(timeoutMs),
+      tryEnter: (timeoutMs) => lock.write({ timeoutMs: timeoutMs }),
       enterAsync: (options) => lock.writeAsync(options),
-      tryEnterAsync: (options) => lock.tryWriteAsync(options),
+      tryEnterAsync: (options) => lock.writeAsync(options),
     };
     return [{ doors: reading, work: read }, { doors: writing, work: write }];
   });
@@ -154,9 +154,9 @@ Deno.test("semaphore: random programs under random schedules forget nobody", asy
     return [1, 2, 3].map((count) => {
       const doors: Doors = {
         enter: () => semaphore.acquire(count),
-        tryEnter: (timeoutMs) => semaphore.tryAcquire(count, timeoutMs),
+        tryEnter: (timeoutMs) => semaphore.acquire(count, { timeoutMs: timeoutMs }),
         enterAsync: (options) => semaphore.acquireAsync(count, options),
-        tryEnterAsync: (options) => semaphore.tryAcquireAsync(count, options),
+        tryEnterAsync: (options) => semaphore.acquireAsync(count, options),
       };
       return { doors, work: touchNothing };
     });

@@ -59,14 +59,14 @@ const lockAsync = (rounds: number) => async ({ handle, counter }: State) => {
 };
 
 const tryLock = (timeoutMs: number) => ({ handle, counter }: State) => {
-  using guard = Mutex.attach(handle).tryLock(timeoutMs);
+  using guard = Mutex.attach(handle).lock({ timeoutMs: timeoutMs });
   if (guard === undefined) return 0;
   counter[0]!++;
   return 1;
 };
 
 const tryLockAsync = async ({ handle, counter }: State) => {
-  using guard = await Mutex.attach(handle).tryLockAsync({ timeoutMs: 10 });
+  using guard = await Mutex.attach(handle).lockAsync({ timeoutMs: 10 });
   if (guard === undefined) return 0;
   counter[0]!++;
   return 1;

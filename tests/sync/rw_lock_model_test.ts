@@ -83,22 +83,22 @@ const readAsync: Body = async ({ handle, data }) => {
 };
 
 const writeBriefly = ({ handle, data }: State): number => {
-  using guard = RwLock.attach(handle).tryWrite(10);
+  using guard = RwLock.attach(handle).write({ timeoutMs: 10 });
   return guard === undefined ? 0 : increment(data);
 };
 
 const readBriefly = ({ handle, data }: State): number => {
-  using guard = RwLock.attach(handle).tryRead(10);
+  using guard = RwLock.attach(handle).read({ timeoutMs: 10 });
   return guard === undefined ? 0 : look(data);
 };
 
 const writeBrieflyAsync: Body = async ({ handle, data }) => {
-  using guard = await RwLock.attach(handle).tryWriteAsync({ timeoutMs: 10 });
+  using guard = await RwLock.attach(handle).writeAsync({ timeoutMs: 10 });
   return guard === undefined ? 0 : increment(data);
 };
 
 const readBrieflyAsync: Body = async ({ handle, data }) => {
-  using guard = await RwLock.attach(handle).tryReadAsync({ timeoutMs: 10 });
+  using guard = await RwLock.attach(handle).readAsync({ timeoutMs: 10 });
   return guard === undefined ? 0 : look(data);
 };
 
@@ -298,12 +298,12 @@ const isCounted = (words: Int32Array) => Atomics.load(words, WAITING_WRITERS) > 
 
 const impatient = whileWriterWaits(
   isMarked,
-  (lock) => assertEquals(lock.tryRead(1), undefined, "it passed a writer that waits"),
+  (lock) => assertEquals(lock.read({ timeoutMs: 1 }), undefined, "it passed a writer that waits"),
 );
 /** Gives up beside another writer, which goes on waiting. */
 const quitWriting = whileWriterWaits(
   isCounted,
-  (lock) => assertEquals(lock.tryWrite(1), undefined),
+  (lock) => assertEquals(lock.write({ timeoutMs: 1 }), undefined),
 );
 
 /** May not wait, as the main thread of a page. */

@@ -38,7 +38,7 @@ Deno.test("a thread that would wait for itself is told so", () => {
     const message = "as this thread writes already: it would wait for itself";
     assertThrows(() => lock.write(), Error, `Cannot write ${message}`);
     assertThrows(() => lock.read(), Error, `Cannot read ${message}`);
-    assertThrows(() => lock.tryRead(1), Error, `Cannot read ${message}`);
+    assertThrows(() => lock.read({ timeoutMs: 1 }), Error, `Cannot read ${message}`);
   }
   using _guard = lock.read();
   assertThrows(
@@ -46,7 +46,11 @@ Deno.test("a thread that would wait for itself is told so", () => {
     Error,
     "Cannot write as this thread reads already: it would wait for itself",
   );
-  assertThrows(() => lock.tryWrite(1), Error, "Cannot write as this thread reads already");
+  assertThrows(
+    () => lock.write({ timeoutMs: 1 }),
+    Error,
+    "Cannot write as this thread reads already",
+  );
   assertEquals(lock.tryWrite(), undefined);
   lock.read().release();
 });
@@ -56,23 +60,23 @@ Deno.test("a lock with a timeout gives up after it, and keeps nobody out", async
   const start = performance.now();
   {
     using _writer = lock.write();
-    assertEquals(other.tryRead(2), undefined);
-    assertEquals(other.tryWrite(2), undefined);
-    assertEquals(await other.tryReadAsync({ timeoutMs: 2 }), undefined);
-    assertEquals(await other.tryWriteAsync({ timeoutMs: 2 }), undefined);
+    assertEquals(other.read({ timeoutMs: 2 }), undefined);
+    assertEquals(other.write({ timeoutMs: 2 }), undefined);
+    assertEquals(await other.readAsync({ timeoutMs: 2 }), undefined);
+    assertEquals(await other.writeAsync({ timeoutMs: 2 }), undefined);
   }
   {
     using _reader = lock.read();
-    assertEquals(other.tryWrite(2), undefined);
+    assertEquals(other.write({ timeoutMs: 2 }), undefined);
     third.tryRead()!.release();
-    assertEquals(await other.tryWriteAsync({ timeoutMs: 2 }), undefined);
+    assertEquals(await other.writeAsync({ timeoutMs: 2 }), undefined);
     third.tryRead()!.release();
   }
   assert(performance.now() - start >= 12);
   using _reader = lock.read();
   const message = "'timeoutMs' must not be negative: received -1";
-  assertThrows(() => other.tryWrite(-1), RangeError, message);
-  await assertRejects(() => other.tryWriteAsync({ timeoutMs: -1 }), RangeError, message);
+  assertThrows(() => other.write({ timeoutMs: -1 }), RangeError, message);
+  await assertRejects(() => other.writeAsync({ timeoutMs: -1 }), RangeError, message);
   third.tryRead()!.release();
 });
 
@@ -189,13 +193,13 @@ Deno.test("a reader whose time is over does not pass a writer that waits", async
   const inside = lock.read();
   const writing = lock.writeAsync();
   assertEquals(other.tryRead(), undefined);
-  assertEquals(other.tryRead(2), undefined);
-  assertEquals(await third.tryReadAsync({ timeoutMs: 2 }), undefined);
+  assertEquals(other.read({ timeoutMs: 2 }), undefined);
+  assertEquals(await third.readAsync({ timeoutMs: 2 }), undefined);
   inside.release();
   const guard = await writing;
-  assertEquals(other.tryRead(2), undefined);
+  assertEquals(other.read({ timeoutMs: 2 }), undefined);
   guard.release();
-  other.tryRead(2)!.release();
+  other.read({ timeoutMs: 2 })!.release();
 });
 
 Deno.test("a wait that is given up gives readers no way past the writers that remain", async () => {
@@ -214,7 +218,7 @@ Deno.test("a wait that is given up gives readers no way past the writers that re
       order.push("reader");
       guard.release();
     });
-    assertEquals(third.tryWrite(2), undefined);
+    assertEquals(third.write({ timeoutMs: 2 }), undefined);
     await settle();
     controller.abort(new Error("enough"));
     await assertRejects(() => aborted, Error, "enough");
@@ -251,7 +255,7 @@ Deno.test("a task that reads waits with its next read behind a writer; a call th
   const writing = other.writeAsync();
   await settle();
   assertEquals(lock.tryRead(), undefined);
-  assertEquals(await lock.tryReadAsync({ timeoutMs: 2 }), undefined);
+  assertEquals(await lock.readAsync({ timeoutMs: 2 }), undefined);
   lock.read().release(); // it would block the very thread that the writer waits for
   first.release();
   (await writing).release();

@@ -61,14 +61,14 @@ const enterAsync: Body = async ({ handle, counter }) => {
 };
 
 const enterBriefly: Body = ({ handle, counter }) => {
-  using permit = Semaphore.attach(handle).tryAcquire(1, 10);
+  using permit = Semaphore.attach(handle).acquire(1, { timeoutMs: 10 });
   if (permit === undefined) return 0;
   counter[0]!++;
   return 1;
 };
 
 const enterBrieflyAsync: Body = async ({ handle, counter }) => {
-  using permit = await Semaphore.attach(handle).tryAcquireAsync(1, { timeoutMs: 10 });
+  using permit = await Semaphore.attach(handle).acquireAsync(1, { timeoutMs: 10 });
   if (permit === undefined) return 0;
   counter[0]!++;
   return 1;
@@ -191,11 +191,11 @@ for (
 for (
   const [what, quitter] of Object.entries<Body>({
     "wants 1 and gives up": ({ handle }) =>
-      Semaphore.attach(handle).tryAcquire(1, 10) === undefined ? 0 : 1,
+      Semaphore.attach(handle).acquire(1, { timeoutMs: 10 }) === undefined ? 0 : 1,
     "wants 2 and gives up": ({ handle }) =>
-      Semaphore.attach(handle).tryAcquire(2, 10) === undefined ? 0 : 2,
+      Semaphore.attach(handle).acquire(2, { timeoutMs: 10 }) === undefined ? 0 : 2,
     "awaits and gives up": async ({ handle }) =>
-      await Semaphore.attach(handle).tryAcquireAsync(1, { timeoutMs: 10 }) === undefined ? 0 : 1,
+      await Semaphore.attach(handle).acquireAsync(1, { timeoutMs: 10 }) === undefined ? 0 : 1,
     "is aborted": async ({ handle }) => {
       const semaphore = Semaphore.attach(handle);
       const controller = new AbortController();

@@ -170,13 +170,13 @@ workerTest(
     await endAsleep({ ...bed, on: "mutex" }, () => Atomics.load(state, 2) === 2);
     const locking = Mutex.attach(mutex.handle).lockAsync();
     guard.release();
-    mutex.wakeAll();
+    mutex.reclaimWakeups();
     (await locking).release();
 
     await endAsleep({ ...bed, on: "semaphore" }, () => semaphore.waiters === 1);
     const acquiring = semaphore.acquireAsync();
     semaphore.release();
-    semaphore.wakeAll();
+    semaphore.reclaimWakeups();
     await acquiring;
 
     const reader = lock.read();
@@ -188,12 +188,12 @@ workerTest(
     });
     const reading = other.readAsync();
     reader.release();
-    lock.wakeAll();
+    lock.reclaimWakeups();
     (await reading).release();
 
     await endAsleep({ ...bed, on: "queue" }, () => queue.isAnyWaiting);
     assert(queue.offer(5));
-    assertEquals(queue.evict(0) ?? Atomics.load(bed.taken, 0), 5);
+    assertEquals(queue.reclaim(0) ?? Atomics.load(bed.taken, 0), 5);
     assertEquals(queue.isAnyWaiting, false);
   },
 );
@@ -220,7 +220,7 @@ workerTest(
     await pause();
     assertEquals(job.words[0], 0);
     guard.release();
-    mutex.wakeAll();
+    mutex.reclaimWakeups();
     while (semaphore.waiters === 0) await pause();
     assertEquals([mutex.isLocked, job.words[0]], [false, 1]);
     semaphore.release();

@@ -126,7 +126,7 @@ Deno.test("a value set is the store of a waiter queue, which refuses what the se
   const [set, other] = pair(40, true);
   using waiters = queue.join(set);
   for (let i = 0; i < 40; i++) waiters.take();
-  assertEquals([waiters.tryTake(), waiters.tryTake(1)], [undefined, undefined]);
+  assertEquals([waiters.tryTake(), waiters.take({ timeoutMs: 1 })], [undefined, undefined]);
 
   const taken = waiters.takeAsync();
   queue.release(39, other);

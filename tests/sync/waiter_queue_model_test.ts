@@ -73,10 +73,10 @@ const take = (state: State) => have(state, join(state).take());
 
 const takeAsync: Body = async (state) => have(state, await join(state).takeAsync());
 
-const takeBriefly = (state: State) => have(state, join(state).tryTake(10));
+const takeBriefly = (state: State) => have(state, join(state).take({ timeoutMs: 10 }));
 
 const takeBrieflyAsync: Body = async (state) =>
-  have(state, await join(state).tryTakeAsync({ timeoutMs: 10 }));
+  have(state, await join(state).takeAsync({ timeoutMs: 10 }));
 
 /** Is aborted at any moment of its wait, also when it was served already. */
 const abort: Body = async (state) => {
@@ -254,7 +254,7 @@ Deno.test("waiter queue: disposing fails who awaits, and passes on what has come
 const reap = (die: (state: State) => Dead | Promise<Dead>) => (state: State): number[] => {
   const { slot, taken } = spawn(() => die(state)).join() as Dead;
   const queue = WaiterQueue.attach(state.handle);
-  const value = queue.evict(slot);
+  const value = queue.reclaim(slot);
   if (value !== undefined) queue.release(value, storeOf(state.free));
   return taken;
 };

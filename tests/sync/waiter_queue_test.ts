@@ -30,7 +30,7 @@ Deno.test("a value that nobody waits for lies in the store", async () => {
   assertEquals(thread!.take(), 1);
   assertEquals(await thread!.takeAsync(), 2);
   assertEquals(thread!.tryTake(), undefined);
-  assertEquals(await thread!.tryTakeAsync({ timeoutMs: 0 }), undefined);
+  assertEquals(await thread!.takeAsync({ timeoutMs: 0 }), undefined);
 });
 
 Deno.test("values go to threads in the order in which they began to wait", async () => {
@@ -75,16 +75,16 @@ Deno.test("the greatest value arrives, and what is none is refused", async () =>
 Deno.test("a take with a timeout gives up after it, and leaves nothing behind", async () => {
   const { queue, threads: [a, b] } = setup(2);
   const start = performance.now();
-  assertEquals(a!.tryTake(5), undefined);
-  assertEquals(await a!.tryTakeAsync({ timeoutMs: 5 }), undefined);
+  assertEquals(a!.take({ timeoutMs: 5 }), undefined);
+  assertEquals(await a!.takeAsync({ timeoutMs: 5 }), undefined);
   assert(performance.now() - start >= 10);
   assertEquals([queue.isAnyWaiting, queue.offer(1)], [false, false]);
-  assertThrows(() => a!.tryTake(-1), RangeError, "must not be negative: received -1");
-  await assertRejects(() => a!.tryTakeAsync({ timeoutMs: -1 }), RangeError);
+  assertThrows(() => a!.take({ timeoutMs: -1 }), RangeError, "must not be negative: received -1");
+  await assertRejects(() => a!.takeAsync({ timeoutMs: -1 }), RangeError);
 
   // Each of a thread's waiters gives up in its own time.
   const patient = b!.takeAsync();
-  const waits = [20, 5, 10].map((timeoutMs) => b!.tryTakeAsync({ timeoutMs }));
+  const waits = [20, 5, 10].map((timeoutMs) => b!.takeAsync({ timeoutMs }));
   assertEquals(await waits[1], undefined);
   assertEquals(b!.waiting, 3);
   assertEquals(await Promise.all(waits), [undefined, undefined, undefined]);
@@ -127,7 +127,7 @@ Deno.test("a take that is aborted rejects with the reason, and its value goes to
 Deno.test("a thread that awaits can block as well, and is served first", async () => {
   const { queue, threads: [a, b] } = setup(2);
   const later = a!.takeAsync();
-  assertEquals(a!.tryTake(1), undefined);
+  assertEquals(a!.take({ timeoutMs: 1 }), undefined);
   queue.offer(1);
   assertEquals(a!.take(), 1);
   assertEquals(a!.waiting, 1);
@@ -198,10 +198,10 @@ Deno.test("the slot of a thread that has died is given back, with what it had no
   const { queue, store, threads: [thread] } = setup(1);
   const taken = thread!.takeAsync();
   queue.offer(9);
-  assertEquals(queue.evict(0), 9);
+  assertEquals(queue.reclaim(0), 9);
   assertEquals(queue.isAnyWaiting, false);
   assertThrows(
-    () => queue.evict(0),
+    () => queue.reclaim(0),
     Error,
     "Cannot evict slot 0 of the waiter queue as nobody has it",
   );
@@ -214,10 +214,10 @@ Deno.test("the slot of a thread that has died is given back, with what it had no
   assertThrows(() => thread!.take(), Error, "has left the waiter queue");
 
   using again = queue.join(store);
-  assertEquals(queue.evict(again.slot), undefined);
+  assertEquals(queue.reclaim(again.slot), undefined);
   using _last = queue.join(store);
   assertThrows(
-    () => queue.evict(1),
+    () => queue.reclaim(1),
     RangeError,
     "Cannot evict as 'slot' must be a whole number from 0 to 0: received 1",
   );

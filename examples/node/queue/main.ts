@@ -1,7 +1,7 @@
 import { Worker } from "node:worker_threads";
 import { BufferPool, FlushQueue } from "@busbar/busbar";
 
-const pool = BufferPool.create({ bufferSize: 4096, batchCount: 16, batchSize: 4 });
+const pool = BufferPool.create({ bufferBytes: 4096, batchCount: 16, buffersPerBatch: 4 });
 const queue = FlushQueue.create({ pool });
 
 for (const name of ["red", "blue"]) {
@@ -11,9 +11,9 @@ for (const name of ["red", "blue"]) {
 
 const flusher = queue.flusher();
 for (let received = 0; received < 6;) {
-  await flusher.flushAsync((run) => { // waits until a worker flushes
+  await flusher.drainAsync((run) => { // waits until a worker flushes
     received += run.messageCount;
-    const lines = new TextDecoder().decode(run.take().slice()); // a copy of shared bytes
+    const lines = new TextDecoder().decode(run.view().slice()); // a copy of shared bytes
     console.log(lines.trimEnd());
   });
 }

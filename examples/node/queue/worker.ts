@@ -4,6 +4,6 @@ import { BufferPool, FlushQueue } from "@busbar/busbar";
 const pool = BufferPool.attach(workerData.pool);
 const writer = FlushQueue.attach(workerData.queue, pool).writer();
 for (let i = 1; i <= 3; i++) {
-  writer.send(new TextEncoder().encode(`${workerData.name} ${i}\n`));
+  writer.append(new TextEncoder().encode(`${workerData.name} ${i}\n`));
 }
-writer.flush(); // hands all three over at once, and wakes the main thread
+writer.publish(); // hands all three over at once, and wakes the main thread

@@ -56,7 +56,7 @@ export async function stream(
 
   const start = performance.now();
   let published = writer.position;
-  for (const { bytes, frame } of input.take(writer.largestMessage)) {
+  for (const { bytes, frame } of input.take(writer.maxMessageBytes)) {
     if (options.paced) pace.waitForRoom(bytes.length);
     writer.append(bytes, frame);
     if (writer.position - published < PUBLISH_BYTES) continue;

@@ -80,7 +80,7 @@ Deno.test("pace never lets the writer overrun a worker, and never waits without 
     Atomics.wait = readOnWait;
     try {
       while (writer.position < startPosition + 3 * capacityBytes) {
-        const length = Math.min(lengths[sent++ % lengths.length]!, writer.largestMessage);
+        const length = Math.min(lengths[sent++ % lengths.length]!, writer.maxMessageBytes);
         pace.waitForRoom(length);
         writer.append(new Uint8Array(length));
       }

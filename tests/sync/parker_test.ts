@@ -7,18 +7,22 @@ Deno.test("a parker that was unparked lets one park go on, however often it was"
   other.unpark();
   other.unpark();
   assertEquals(parker.park(), true);
-  assertEquals(parker.park(0), false);
+  assertEquals(parker.park({ timeoutMs: 0 }), false);
 });
 
 Deno.test("a park with a timeout gives up after it, and takes a later permit no less", async () => {
   const parker = Parker.create();
   const start = performance.now();
-  assertEquals(parker.park(5), false);
+  assertEquals(parker.park({ timeoutMs: 5 }), false);
   assertEquals(await parker.parkAsync({ timeoutMs: 5 }), false);
   assert(performance.now() - start >= 10);
   parker.unpark();
   assertEquals(await parker.parkAsync(), true);
-  assertThrows(() => parker.park(-1), RangeError, "'timeoutMs' must not be negative: received -1");
+  assertThrows(
+    () => parker.park({ timeoutMs: -1 }),
+    RangeError,
+    "'timeoutMs' must not be negative: received -1",
+  );
   await assertRejects(() => parker.parkAsync({ timeoutMs: -1 }), RangeError);
 });
 
@@ -39,5 +43,5 @@ Deno.test("a park that is aborted rejects with the reason, and leaves the permit
   parker.unpark();
   controller.abort("enough");
   assertEquals(await parked.catch((reason) => reason), "enough");
-  assertEquals(parker.park(0), true);
+  assertEquals(parker.park({ timeoutMs: 0 }), true);
 });

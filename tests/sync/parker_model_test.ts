@@ -39,7 +39,7 @@ const unpark = ({ handle, payload }: State) => {
 
 /** Parks for a while; looks only if it was unparked. */
 const parkBriefly = ({ handle, payload }: State) =>
-  Parker.attach(handle).park(10) ? payload[0] : undefined;
+  Parker.attach(handle).park({ timeoutMs: 10 }) ? payload[0] : undefined;
 
 const parkBrieflyAsync = async ({ handle, payload }: State) =>
   await Parker.attach(handle).parkAsync({ timeoutMs: 10 }) ? payload[0] : undefined;
@@ -89,7 +89,7 @@ for (
       check: ({ handle }, { parks }) => {
         outcomes.add(parks);
         // The permit was taken, or is there still.
-        assertEquals(Parker.attach(handle).park(0), parks === undefined);
+        assertEquals(Parker.attach(handle).park({ timeoutMs: 0 }), parks === undefined);
       },
     });
     assertEquals(outcomes, new Set([undefined, 42]));
