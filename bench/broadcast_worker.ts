@@ -688,7 +688,7 @@ const costs = {
         if (job.gathers === true) { for (let i = 0; i < GATHERING_PAUSES; i++) Atomics.pause(); }
       } else if (isOver) break;
       else if (job.spins || ++idle < SPINS) Atomics.pause();
-      else reader.wait(10);
+      else reader.wait({ timeoutMs: 10 });
     }
     end(job);
     return { messages, lost: reader.lostMessages };

@@ -54,7 +54,7 @@ function verify(sum: number, frames: number): void {
 /** A framer that is told where each frame ends. */
 class ByHand implements Way {
   readonly name = "framer, without packets";
-  readonly #framer = new Framer(BufferPool.create(SIZE));
+  readonly #framer = Framer.create(BufferPool.create(SIZE));
 
   run(frames: number): void {
     const framer = this.#framer;
@@ -76,7 +76,7 @@ class ByHand implements Way {
 class Packets implements Way {
   readonly name = "framer, packets";
   readonly isNative = true;
-  readonly #framer = new Framer(BufferPool.create(SIZE));
+  readonly #framer = Framer.create(BufferPool.create(SIZE));
 
   run(frames: number): void {
     const framer = this.#framer;
@@ -123,7 +123,7 @@ class ByFraming implements Way {
 
   constructor(name: string, framing: Framing) {
     this.name = name;
-    this.#decoder = new FrameDecoder(BufferPool.create(SIZE), framing);
+    this.#decoder = FrameDecoder.create(BufferPool.create(SIZE), framing);
     const payload = message.subarray(framing.overheadBytes);
     const frame = framing.encode(payload);
     this.#chunk = new Uint8Array(frame.length * this.#perChunk);

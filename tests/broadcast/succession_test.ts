@@ -238,7 +238,7 @@ for (const isAwaited of [false, true]) {
       old.send(numbered(1, 8));
       assertEquals(take(reader).length, 1);
       // Leaves the mark of a sleeper.
-      if (isAwaited) reader.wait(0);
+      if (isAwaited) reader.wait({ timeoutMs: 0 });
       let another: BroadcastWriter | undefined;
       let stayed = false;
       const isOver = isOverBefore(operations, () => {

@@ -66,7 +66,7 @@ Deno.test("memory attaches to nothing but a handle of memory", () => {
   refused({ ...handle, kind: "busbar.broadcast" }, `received kind "busbar.broadcast"`);
   refused(
     { ...handle, version: 2 },
-    "version 1 of 'busbar.memory' was expected: received version 2",
+    "version 4 of 'busbar.memory' was expected: received version 2",
   );
   refused(
     { ...handle, buffer: new ArrayBuffer(64) },

@@ -337,7 +337,7 @@ const reclaim = step("reclaim", (system, thread, any) => {
     );
   }
   const reclaimer = system.parts[(thread + 1 + any % (THREADS - 1)) % THREADS]!;
-  const count = reclaimer.reclaim(thread, { sent });
+  const count = reclaimer.reclaim(thread, { detached: sent });
   assert(count >= usedBefore - system.used, "not all buffers came back");
   system.parts[thread] = BufferPool.attach(handle, { thread });
 });

@@ -40,10 +40,9 @@ import {
   DYING,
   FLYING,
   IDLE,
+  KIND,
   LANDED,
   PHASE_MASK,
-  placesOf,
-  readShape,
   SENDING,
   STATE,
   STATE_MASK,
@@ -56,7 +55,7 @@ import {
 /** The hold of the only buffer, in pools that {@linkcode poolOf} makes. */
 const HOLD = (() => {
   const { memory, byteOffset } = poolOf()().handle;
-  return placesOf(readShape(new Int32Array(memory.buffer, byteOffset))).holds;
+  return KIND.read(new Int32Array(memory.buffer, byteOffset)).holdWords;
 })();
 
 /** What happens, and to whom. */
@@ -79,7 +78,7 @@ interface Scenario<Prepared> {
 /** The model of a scenario in which the victim lives for so many operations. */
 function model<Prepared>(scenario: Scenario<Prepared>, life: number) {
   const { setup, prepare, act, before, other, sent = false } = scenario;
-  const reclaim = scenario.reclaim ?? ((pool) => pool.reclaim(0, { sent }));
+  const reclaim = scenario.reclaim ?? ((pool) => pool.reclaim(0, { detached: sent }));
   return {
     setup,
     threads: {
@@ -341,7 +340,7 @@ function reclaimTheReclaimer(firstLife: number, secondLife: number) {
     const hasFirstDied = first.join();
     const isBetween = isCountedAndNotFlying(state);
     const second = spawn(
-      () => mortal(secondLife, nothing, (pool) => pool.reclaim(3, { sent: true }))(state),
+      () => mortal(secondLife, nothing, (pool) => pool.reclaim(3, { detached: true }))(state),
       "second",
     );
     const hasSecondDied = second.join();
@@ -357,11 +356,10 @@ function reclaimTheReclaimer(firstLife: number, secondLife: number) {
 /** Whether a thread has counted one of its tickets, and not sent it. */
 function isCountedAndNotFlying({ handle }: State): boolean {
   const words = new Int32Array(handle.memory.buffer, handle.byteOffset);
-  const shape = readShape(words);
-  const { holds, tickets } = placesOf(shape);
-  const state = Atomics.load(words, tickets + 3 * shape.tickets * TICKET_WORDS);
+  const { holdWords, ticketWords, tickets, threads } = KIND.read(words);
+  const state = Atomics.load(words, ticketWords + 3 * tickets * TICKET_WORDS);
   // The flights of a hold are above the holders, a bit for each thread.
-  const flights = [0, 1].map((buffer) => Atomics.load(words, holds + buffer) >> shape.threads);
+  const flights = [0, 1].map((buffer) => Atomics.load(words, holdWords + buffer) >> threads);
   return (state & PHASE_MASK) === SENDING && flights.includes(1);
 }
 
@@ -374,7 +372,7 @@ function isDying({ handle }: State, thread: number): boolean {
 /** Reclaims a thread, unless that is done already. */
 function tryToReclaim(pool: BufferPool, thread: number): void {
   try {
-    pool.reclaim(thread, { sent: true });
+    pool.reclaim(thread, { detached: true });
   } catch (error) {
     const expected = `Cannot reclaim thread ${thread} as it is not attached`;
     assertEquals((error as Error).message, expected);

@@ -274,23 +274,27 @@ Deno.test("a wait for a buffer ends when its time is over", async () => {
   using pool = poolOf(1, 1);
   const buffer = pool.acquire();
   const start = performance.now();
-  assertEquals(pool.acquire(10), -1);
+  assertEquals(pool.acquire({ timeoutMs: 10 }), -1);
   assert(performance.now() - start >= 9);
   assertEquals(await pool.acquireAsync({ timeoutMs: 10 }), -1);
   assert(performance.now() - start >= 19);
-  assertEquals(pool.acquire(0), -1);
-  assertThrows(() => pool.acquire(-1), RangeError, "'timeoutMs' must not be negative");
+  assertEquals(pool.acquire({ timeoutMs: 0 }), -1);
+  assertThrows(
+    () => pool.acquire({ timeoutMs: -1 }),
+    RangeError,
+    "'timeoutMs' must be a number not below 0",
+  );
   await assertRejects(() => pool.acquireAsync({ timeoutMs: NaN }), RangeError, "'timeoutMs'");
   assertEquals(pool.usage().waiting, []);
   pool.release(buffer);
-  assertEquals(pool.acquire(0), buffer);
+  assertEquals(pool.acquire({ timeoutMs: 0 }), buffer);
 });
 
 Deno.test("a wait is refused for what is wrong with it, also if there is a buffer", async () => {
   using pool = poolOf(1, 1);
   for (const timeoutMs of [-1, NaN, "1" as unknown as number]) {
-    const message = "Cannot wait as 'timeoutMs' must not be negative";
-    assertThrows(() => pool.acquire(timeoutMs), RangeError, message);
+    const message = "Cannot wait as 'timeoutMs' must be a number not below 0";
+    assertThrows(() => pool.acquire({ timeoutMs: timeoutMs }), RangeError, message);
     await assertRejects(() => pool.acquireAsync({ timeoutMs }), RangeError, message);
   }
   const options = null as unknown as { signal: AbortSignal };
@@ -534,7 +538,7 @@ Deno.test("what a dead thread sent comes back, too, if asked for, and is not rec
   for (const buffer of [shared, theirs]) dead.retain(buffer);
   const [whole, ticket, received] = [sent, shared, theirs].map((b) => dead.detachBuffer(b));
   pool.adoptBuffer(theirs, received!);
-  assertEquals(pool.reclaim(5, { sent: true }), 7);
+  assertEquals(pool.reclaim(5, { detached: true }), 7);
   assertThrows(() => pool.adoptBuffer(sent, whole!), Error, "not in flight");
   assertThrows(() => pool.adoptBuffer(shared, ticket!), Error, "not in flight");
   assertEquals(pool.usage().inUse, 1);

@@ -32,7 +32,7 @@ const OTHER = 3;
 function setup(): State {
   const pool = PlainPool.create(BUFFER, BUFFERS, true);
   const queue = FlushQueue.create({ pool: pool.asPool, writers: 2, messagesPerBuffer: 4 });
-  using shared = queue.writer({ isShared: true });
+  using shared = queue.writer({ shared: true });
   return { pool: pool.handle, queue: queue.handle, shared: shared.handle };
 }
 

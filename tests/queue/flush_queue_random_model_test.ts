@@ -145,7 +145,7 @@ Deno.test("random programs of writers under random schedules lose, tear and reor
             writers: programs.length + 1,
             messagesPerBuffer: messages,
           });
-          using shared = queue.writer({ isShared: true });
+          using shared = queue.writer({ shared: true });
           return {
             pool: pool.handle,
             queue: queue.handle,

@@ -10,13 +10,13 @@
 import {
   Broadcast,
   BufferPool,
-  createWriter,
   EventCount,
   FlushQueue,
   FrameDecoderStream,
   FrameEncoderStream,
   lengthPrefixed,
   Mutex,
+  PacketWriter,
   Parker,
   Reassembler,
   RwLock,
@@ -182,7 +182,7 @@ export const scenarios: Record<string, (runtime: Runtime) => Promise<void>> = {
     }
     await Promise.all(workers);
     assertEquals(sum, 2 * messages * (1 + 2));
-    const text = createWriter(pool);
+    const text = PacketWriter.create(pool);
     assert(await text.sendAsync(new Uint8Array([1])), "no room for a message");
   },
 
