@@ -8,7 +8,7 @@
  * @module
  */
 
-import { assert, assertEquals, assertMatch } from "@std/assert";
+import { assert, assertEquals } from "@std/assert";
 import type { BufferPool, Packet } from "@busbar/busbar";
 import {
   ExplorationError,
@@ -36,14 +36,14 @@ import {
   waitOnce,
 } from "./models.ts";
 import { tampered } from "../tamper.ts";
+import { StaleTicketError } from "../../src/pool/errors.ts";
 import {
   DYING,
   FLYING,
   IDLE,
+  KIND,
   LANDED,
   PHASE_MASK,
-  placesOf,
-  readShape,
   SENDING,
   STATE,
   STATE_MASK,
@@ -56,7 +56,7 @@ import {
 /** The hold of the only buffer, in pools that {@linkcode poolOf} makes. */
 const HOLD = (() => {
   const { memory, byteOffset } = poolOf()().handle;
-  return placesOf(readShape(new Int32Array(memory.buffer, byteOffset))).holds;
+  return KIND.read(new Int32Array(memory.buffer, byteOffset)).holdWords;
 })();
 
 /** What happens, and to whom. */
@@ -70,16 +70,16 @@ interface Scenario<Prepared> {
   before?: Body<number>;
   /** What the other thread does. */
   other: (pool: BufferPool, box: Int32Array, before: number) => unknown;
-  /** Whether what the victim has sent is reclaimed, too. */
-  sent?: boolean;
+  /** Whether the packets that the victim has detached are reclaimed, too. */
+  detached?: boolean;
   /** What the parent does as reclaimer. */
   reclaim?: (pool: BufferPool) => unknown;
 }
 
 /** The model of a scenario in which the victim lives for so many operations. */
 function model<Prepared>(scenario: Scenario<Prepared>, life: number) {
-  const { setup, prepare, act, before, other, sent = false } = scenario;
-  const reclaim = scenario.reclaim ?? ((pool) => pool.reclaim(0, { sent }));
+  const { setup, prepare, act, before, other, detached = false } = scenario;
+  const reclaim = scenario.reclaim ?? ((pool) => pool.reclaim(0, { detached }));
   return {
     setup,
     threads: {
@@ -245,7 +245,7 @@ Deno.test("reclaim: a thread that sends a whole buffer", async () => {
     prepare: onePacket,
     act: (_, box, packet) => post(box, packet),
     other: receiver,
-    sent: true,
+    detached: true,
   });
 });
 
@@ -259,7 +259,7 @@ Deno.test("reclaim: a thread that sends a packet of a buffer and drops another",
       pool.returnCached();
     },
     other: receiver,
-    sent: true,
+    detached: true,
   });
 });
 
@@ -276,11 +276,11 @@ Deno.test("reclaim: a thread that sends the last packet of a buffer that another
       try {
         pool.adoptFrom(box, 1 + 4).release();
       } catch (error) {
-        assertMatch((error as Error).message, /not in flight/);
+        assert(error instanceof StaleTicketError, String(error));
       }
       fetchAndFlush(pool, box);
     },
-    sent: true,
+    detached: true,
   });
 });
 
@@ -341,7 +341,7 @@ function reclaimTheReclaimer(firstLife: number, secondLife: number) {
     const hasFirstDied = first.join();
     const isBetween = isCountedAndNotFlying(state);
     const second = spawn(
-      () => mortal(secondLife, nothing, (pool) => pool.reclaim(3, { sent: true }))(state),
+      () => mortal(secondLife, nothing, (pool) => pool.reclaim(3, { detached: true }))(state),
       "second",
     );
     const hasSecondDied = second.join();
@@ -357,11 +357,10 @@ function reclaimTheReclaimer(firstLife: number, secondLife: number) {
 /** Whether a thread has counted one of its tickets, and not sent it. */
 function isCountedAndNotFlying({ handle }: State): boolean {
   const words = new Int32Array(handle.memory.buffer, handle.byteOffset);
-  const shape = readShape(words);
-  const { holds, tickets } = placesOf(shape);
-  const state = Atomics.load(words, tickets + 3 * shape.tickets * TICKET_WORDS);
+  const { holdWords, ticketWords, tickets, threads } = KIND.read(words);
+  const state = Atomics.load(words, ticketWords + 3 * tickets * TICKET_WORDS);
   // The flights of a hold are above the holders, a bit for each thread.
-  const flights = [0, 1].map((buffer) => Atomics.load(words, holds + buffer) >> shape.threads);
+  const flights = [0, 1].map((buffer) => Atomics.load(words, holdWords + buffer) >> threads);
   return (state & PHASE_MASK) === SENDING && flights.includes(1);
 }
 
@@ -374,7 +373,7 @@ function isDying({ handle }: State, thread: number): boolean {
 /** Reclaims a thread, unless that is done already. */
 function tryToReclaim(pool: BufferPool, thread: number): void {
   try {
-    pool.reclaim(thread, { sent: true });
+    pool.reclaim(thread, { detached: true });
   } catch (error) {
     const expected = `Cannot reclaim thread ${thread} as it is not attached`;
     assertEquals((error as Error).message, expected);
@@ -493,7 +492,7 @@ Deno.test("broken twin: a sender that is counted in two steps", async () => {
         },
       }))(undefined),
     other: receiver,
-    sent: true,
+    detached: true,
   });
 });
 
