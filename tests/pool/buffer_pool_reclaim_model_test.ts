@@ -8,7 +8,7 @@
  * @module
  */
 
-import { assert, assertEquals, assertMatch } from "@std/assert";
+import { assert, assertEquals } from "@std/assert";
 import type { BufferPool, Packet } from "@busbar/busbar";
 import {
   ExplorationError,
@@ -36,6 +36,7 @@ import {
   waitOnce,
 } from "./models.ts";
 import { tampered } from "../tamper.ts";
+import { StaleTicketError } from "../../src/pool/errors.ts";
 import {
   DYING,
   FLYING,
@@ -69,16 +70,16 @@ interface Scenario<Prepared> {
   before?: Body<number>;
   /** What the other thread does. */
   other: (pool: BufferPool, box: Int32Array, before: number) => unknown;
-  /** Whether what the victim has sent is reclaimed, too. */
-  sent?: boolean;
+  /** Whether the packets that the victim has detached are reclaimed, too. */
+  detached?: boolean;
   /** What the parent does as reclaimer. */
   reclaim?: (pool: BufferPool) => unknown;
 }
 
 /** The model of a scenario in which the victim lives for so many operations. */
 function model<Prepared>(scenario: Scenario<Prepared>, life: number) {
-  const { setup, prepare, act, before, other, sent = false } = scenario;
-  const reclaim = scenario.reclaim ?? ((pool) => pool.reclaim(0, { detached: sent }));
+  const { setup, prepare, act, before, other, detached = false } = scenario;
+  const reclaim = scenario.reclaim ?? ((pool) => pool.reclaim(0, { detached }));
   return {
     setup,
     threads: {
@@ -244,7 +245,7 @@ Deno.test("reclaim: a thread that sends a whole buffer", async () => {
     prepare: onePacket,
     act: (_, box, packet) => post(box, packet),
     other: receiver,
-    sent: true,
+    detached: true,
   });
 });
 
@@ -258,7 +259,7 @@ Deno.test("reclaim: a thread that sends a packet of a buffer and drops another",
       pool.returnCached();
     },
     other: receiver,
-    sent: true,
+    detached: true,
   });
 });
 
@@ -275,11 +276,11 @@ Deno.test("reclaim: a thread that sends the last packet of a buffer that another
       try {
         pool.adoptFrom(box, 1 + 4).release();
       } catch (error) {
-        assertMatch((error as Error).message, /not in flight/);
+        assert(error instanceof StaleTicketError, String(error));
       }
       fetchAndFlush(pool, box);
     },
-    sent: true,
+    detached: true,
   });
 });
 
@@ -491,7 +492,7 @@ Deno.test("broken twin: a sender that is counted in two steps", async () => {
         },
       }))(undefined),
     other: receiver,
-    sent: true,
+    detached: true,
   });
 });
 
