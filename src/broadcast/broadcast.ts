@@ -62,20 +62,7 @@
 import { checkBytes, checkOptions } from "../memory/check.ts";
 import type { Memory } from "../memory/memory.ts";
 import { Region, type RegionHandle } from "../memory/region.ts";
-import {
-  checkShape,
-  defaultSegments,
-  initialize,
-  KIND,
-  labelRegion,
-  metadataByteOffset,
-  MIN_REGION_BYTES,
-  readShape,
-  regionByteLength,
-  type Shape,
-  TAKEN,
-  WRITER,
-} from "./layout.ts";
+import { BroadcastLayout, defaultSegments, KIND, TAKEN, WRITER } from "./layout.ts";
 import { BroadcastReader, type ReaderOptions } from "./reader.ts";
 import { BroadcastWriter, type WriterOptions } from "./writer.ts";
 
@@ -109,6 +96,8 @@ export interface BroadcastOptions extends BroadcastSize {
   memory?: Memory;
 }
 
+type BroadcastRegion = Region<"busbar.broadcast", BroadcastLayout>;
+
 const NO_METADATA = new Uint8Array(0);
 
 /**
@@ -132,7 +121,7 @@ const NO_METADATA = new Uint8Array(0);
  * ```
  */
 export class Broadcast {
-  readonly #region: Region<typeof KIND.kind>;
+  readonly #region: BroadcastRegion;
   /** The bytes of data. */
   readonly capacityBytes: number;
   /** Into how many segments the data is cut. */
@@ -142,13 +131,13 @@ export class Broadcast {
   /** What the ring's creator has to tell, as a copy. */
   readonly metadata: Uint8Array;
 
-  private constructor(region: Region<typeof KIND.kind>, shape: Shape, metadata: Uint8Array) {
+  private constructor(region: BroadcastRegion) {
+    const { layout } = region;
     this.#region = region;
-    this.capacityBytes = shape.capacityBytes;
-    this.segments = shape.segments;
-    this.startPosition = shape.startPosition;
-    this.metadata = metadata.slice();
-    labelRegion(region, shape);
+    this.capacityBytes = layout.capacityBytes;
+    this.segments = layout.segments;
+    this.startPosition = layout.startPosition;
+    this.metadata = metadataOf(region).slice();
   }
 
   /**
@@ -157,7 +146,7 @@ export class Broadcast {
    * @throws {RangeError} If that is not the size of a ring.
    */
   static byteLength(size: BroadcastSize): number {
-    return regionByteLength(shapeOf(size));
+    return layoutOf(size).byteLength;
   }
 
   /**
@@ -170,11 +159,10 @@ export class Broadcast {
     checkOptions("create broadcast", options);
     const { memory, metadata = NO_METADATA } = options;
     checkBytes("create broadcast", "metadata", metadata);
-    const shape = shapeOf(options);
-    const region = Region.create(KIND, regionByteLength(shape), memory);
-    initialize(region.words, shape);
-    metadataOf(region, shape).set(metadata);
-    return new Broadcast(region, shape, metadata);
+    const region = Region.create(KIND, layoutOf(options), memory);
+    region.layout.initialize(region.words);
+    metadataOf(region).set(metadata);
+    return new Broadcast(region);
   }
 
   /**
@@ -183,10 +171,7 @@ export class Broadcast {
    * @throws {TypeError} If it is not a handle of a ring of this version.
    */
   static attach(handle: BroadcastHandle): Broadcast {
-    const sizeOf = (words: Int32Array) => regionByteLength(readShape(words));
-    const region = Region.attach(KIND, handle, MIN_REGION_BYTES, sizeOf);
-    const shape = readShape(region.words);
-    return new Broadcast(region, shape, metadataOf(region, shape));
+    return new Broadcast(Region.attach(KIND, handle));
   }
 
   /** A plain object that survives structured clone and opens this ring in another thread. */
@@ -228,18 +213,20 @@ export class Broadcast {
   }
 }
 
-/** The shape of a ring with these options. */
-function shapeOf(options: BroadcastOptions): Shape {
+/** The layout of a ring with these options. */
+function layoutOf(options: BroadcastOptions): BroadcastLayout {
   const { capacityBytes, startPosition = 0, metadata = NO_METADATA } = options;
   const { segments = defaultSegments(capacityBytes) } = options;
-  const shape = { capacityBytes, segments, startPosition, metadataBytes: metadata.length };
-  checkShape(shape);
-  return shape;
+  return BroadcastLayout.of({
+    capacityBytes,
+    segments,
+    startPosition,
+    metadataBytes: metadata.length,
+  });
 }
 
-/** Where in a region the metadata is. */
-function metadataOf({ memory, byteOffset }: Region<string>, shape: Shape): Uint8Array {
-  const { segments, metadataBytes } = shape;
-  const offset = byteOffset + metadataByteOffset(segments);
-  return new Uint8Array(memory.buffer, offset, metadataBytes);
+/** The metadata in a region. */
+function metadataOf({ memory, byteOffset, layout }: BroadcastRegion): Uint8Array {
+  const offset = byteOffset + layout.metadataByteOffset;
+  return new Uint8Array(memory.buffer, offset, layout.metadataBytes);
 }

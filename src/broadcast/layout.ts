@@ -18,15 +18,8 @@
 
 import { checkInteger, checkPowerOfTwo } from "../memory/check.ts";
 import { alignUp, CACHE_LINE_BYTES, CACHE_LINE_WORDS, isPowerOfTwo } from "../memory/layout.ts";
-import { FIRST_WORD, type Region, type RegionKind } from "../memory/region.ts";
+import { FIRST_WORD, type Label, type Layout, type RegionKind } from "../memory/region.ts";
 import { FRAME_ALIGNMENT } from "./frame.ts";
-
-/** What the regions of a ring are known by; the magic word is "bcst". */
-export const KIND: RegionKind<"busbar.broadcast"> = {
-  kind: "busbar.broadcast",
-  version: 1,
-  magic: 0x62637374,
-};
 
 /** The bytes of data. */
 export const CAPACITY: number = FIRST_WORD;
@@ -125,9 +118,9 @@ export const POSITION_BITS = 7;
 /** What {@link POSITION_HIGH} counts: half of what the low word can, so that they share a bit. */
 export const POSITION_HIGH_UNIT: number = 2 ** 31;
 
-/** The least capacity: four segments of two frame headers each. */
+/** The smallest capacity: four segments of two frame headers each. */
 export const MIN_CAPACITY_BYTES = 64;
-/** The greatest capacity: positions that are a ring apart still compare in 32 bits. */
+/** The largest capacity: positions that are a ring apart still compare in 32 bits. */
 export const MAX_CAPACITY_BYTES: number = 2 ** 30;
 /**
  * The fewest segments. A frame and the padding before it take up to half the ring; so the segment
@@ -138,22 +131,22 @@ export const MIN_SEGMENTS = 4;
 const DEFAULT_SEGMENTS = 8;
 /** How long a segment is at most by default. */
 const DEFAULT_SEGMENT_BYTES = 64 * 1024;
-/** The most metadata. */
-const MAX_METADATA_BYTES: number = 2 ** 20;
+/** The most bytes of metadata. */
+export const MAX_METADATA_BYTES: number = 2 ** 20;
 
-/** The shape of one ring. */
-export interface Shape {
+/** The size and the start of a ring. */
+export interface RingSize {
   /** The bytes of data. */
   readonly capacityBytes: number;
   /** The number of segments. */
   readonly segments: number;
-  /** The position that the ring began at. */
+  /** The position of the first message. */
   readonly startPosition: number;
-  /** How many bytes of metadata there are. */
+  /** The bytes of metadata. */
   readonly metadataBytes: number;
 }
 
-/** How many segments a ring of so many bytes has by default. */
+/** The number of segments that a ring of this capacity has by default. */
 export function defaultSegments(capacityBytes: number): number {
   return Math.max(DEFAULT_SEGMENTS, capacityBytes / DEFAULT_SEGMENT_BYTES);
 }
@@ -163,106 +156,134 @@ export function segmentLine(segment: number): number {
   return SEGMENT_LINES + segment * CACHE_LINE_WORDS;
 }
 
-/** Where the metadata begins, in bytes from the start of the region. */
-export function metadataByteOffset(segments: number): number {
-  return segmentLine(segments) * Int32Array.BYTES_PER_ELEMENT;
-}
-
-/** Where the data begins, in bytes from the start of the region. */
-export function dataByteOffset({ segments, metadataBytes }: Shape): number {
-  return alignUp(metadataByteOffset(segments) + metadataBytes, CACHE_LINE_BYTES);
-}
-
-/** The size of the whole region. */
-export function regionByteLength(shape: Shape): number {
-  return dataByteOffset(shape) + shape.capacityBytes;
-}
-
-/** The size of the smallest region. */
-export const MIN_REGION_BYTES: number = metadataByteOffset(MIN_SEGMENTS) + MIN_CAPACITY_BYTES;
-
-/** Refuses what is not the shape of a ring. */
-export function checkShape(shape: Shape): void {
-  const { capacityBytes, segments, startPosition, metadataBytes } = shape;
-  const action = "create broadcast";
-  checkPowerOfTwo(action, "capacityBytes", capacityBytes, MIN_CAPACITY_BYTES, MAX_CAPACITY_BYTES);
-  checkPowerOfTwo(action, "segments", segments, MIN_SEGMENTS, capacityBytes / FRAME_ALIGNMENT);
-  checkInteger(action, "startPosition", startPosition, 0, lastPosition(capacityBytes));
-  checkInteger(action, "metadata.length", metadataBytes, 0, MAX_METADATA_BYTES);
-  const segmentBytes = capacityBytes / segments;
-  if (startPosition % segmentBytes !== 0) {
-    throw new RangeError(
-      `Cannot create broadcast as 'startPosition' must be a multiple of the segment size ${segmentBytes}: received ${startPosition}`,
-    );
-  }
-}
-
 /** The position from which on a ring takes no more messages: positions stay safe integers. */
 export function lastPosition(capacityBytes: number): number {
   return Number.MAX_SAFE_INTEGER - capacityBytes;
 }
 
-/** Writes the header of a ring of this shape; nobody else has the memory yet. */
-export function initialize(words: Int32Array, shape: Shape): void {
-  const { capacityBytes, segments, startPosition, metadataBytes } = shape;
-  words[CAPACITY] = capacityBytes;
-  words[SEGMENTS] = segments;
-  words[START_LOW] = startPosition;
-  words[START_HIGH] = startPosition / 2 ** 32;
-  words[METADATA_BYTES] = metadataBytes;
-  words[WRITER] = 0;
-  words[POSITION_HIGH] = startPosition / POSITION_HIGH_UNIT;
-  words[POSITION] = startPosition;
-  // Segments below the start count as entered in its lap, the others not yet.
-  const lap = Math.floor(startPosition / capacityBytes);
-  const entered = (startPosition % capacityBytes) / (capacityBytes / segments);
-  for (let i = 0; i < segments; i++) {
-    words[segmentLine(i) + EPOCH] = EPOCH_STEP * (i < entered ? lap + 1 : lap);
+/** The bytes between the start of the region and its metadata. */
+function headerBytes(segments: number): number {
+  return segmentLine(segments) * Int32Array.BYTES_PER_ELEMENT;
+}
+
+/** The layout of one ring. */
+export class BroadcastLayout implements Layout, RingSize {
+  /** The bytes of data. */
+  readonly capacityBytes: number;
+  /** The number of segments. */
+  readonly segments: number;
+  /** The bytes of each. */
+  readonly segmentBytes: number;
+  /** The position of the first message. */
+  readonly startPosition: number;
+  /** The bytes of metadata. */
+  readonly metadataBytes: number;
+  /** Where the metadata begins, in bytes from the start of the region. */
+  readonly metadataByteOffset: number;
+  /** Where the data begins, in bytes from the start of the region. */
+  readonly dataByteOffset: number;
+  /** The size of the region in bytes. */
+  readonly byteLength: number;
+
+  private constructor({ capacityBytes, segments, startPosition, metadataBytes }: RingSize) {
+    this.capacityBytes = capacityBytes;
+    this.segments = segments;
+    this.segmentBytes = capacityBytes / segments;
+    this.startPosition = startPosition;
+    this.metadataBytes = metadataBytes;
+    this.metadataByteOffset = headerBytes(segments);
+    this.dataByteOffset = alignUp(this.metadataByteOffset + metadataBytes, CACHE_LINE_BYTES);
+    this.byteLength = this.dataByteOffset + capacityBytes;
+  }
+
+  /**
+   * The layout of a new ring.
+   *
+   * @throws {RangeError} If no ring has this size.
+   */
+  static of(size: RingSize): BroadcastLayout {
+    const { capacityBytes, segments, startPosition, metadataBytes } = size;
+    const action = "create broadcast";
+    checkPowerOfTwo(action, "capacityBytes", capacityBytes, MIN_CAPACITY_BYTES, MAX_CAPACITY_BYTES);
+    checkPowerOfTwo(action, "segments", segments, MIN_SEGMENTS, capacityBytes / FRAME_ALIGNMENT);
+    checkInteger(action, "startPosition", startPosition, 0, lastPosition(capacityBytes));
+    checkInteger(action, "metadata.length", metadataBytes, 0, MAX_METADATA_BYTES);
+    const segmentBytes = capacityBytes / segments;
+    if (startPosition % segmentBytes !== 0) {
+      throw new RangeError(
+        `Cannot create broadcast as 'startPosition' must be a multiple of the segment size ${segmentBytes}: received ${startPosition}`,
+      );
+    }
+    return new BroadcastLayout(size);
+  }
+
+  /**
+   * The layout that the header of a ring states.
+   *
+   * @throws {TypeError} If no ring has such a layout.
+   */
+  static read(words: Int32Array): BroadcastLayout {
+    const capacityBytes = words[CAPACITY]!;
+    const segments = words[SEGMENTS]!;
+    const startPosition = (words[START_HIGH]! >>> 0) * 2 ** 32 + (words[START_LOW]! >>> 0);
+    const metadataBytes = words[METADATA_BYTES]!;
+    const isValid = isPowerOfTwo(capacityBytes) && isPowerOfTwo(segments) &&
+      capacityBytes >= MIN_CAPACITY_BYTES && capacityBytes <= MAX_CAPACITY_BYTES &&
+      segments >= MIN_SEGMENTS && segments <= capacityBytes / FRAME_ALIGNMENT &&
+      startPosition <= lastPosition(capacityBytes) &&
+      startPosition % (capacityBytes / segments) === 0 &&
+      metadataBytes >= 0 && metadataBytes <= MAX_METADATA_BYTES;
+    if (!isValid) {
+      throw new TypeError(
+        `Cannot attach as no ring has ${capacityBytes} bytes in ${segments} segments from ${startPosition}, and ${metadataBytes} bytes of metadata`,
+      );
+    }
+    return new BroadcastLayout({ capacityBytes, segments, startPosition, metadataBytes });
+  }
+
+  /** Writes the header of a new ring, before the region is handed to another thread. */
+  initialize(words: Int32Array): void {
+    const { capacityBytes, segments, segmentBytes, startPosition, metadataBytes } = this;
+    words[CAPACITY] = capacityBytes;
+    words[SEGMENTS] = segments;
+    words[START_LOW] = startPosition;
+    words[START_HIGH] = startPosition / 2 ** 32;
+    words[METADATA_BYTES] = metadataBytes;
+    words[WRITER] = 0;
+    words[POSITION_HIGH] = startPosition / POSITION_HIGH_UNIT;
+    words[POSITION] = startPosition;
+    // Segments below the start count as entered in its lap, the others do not yet.
+    const lap = Math.floor(startPosition / capacityBytes);
+    const entered = (startPosition % capacityBytes) / segmentBytes;
+    for (let i = 0; i < segments; i++) {
+      words[segmentLine(i) + EPOCH] = EPOCH_STEP * (i < entered ? lap + 1 : lap);
+    }
+  }
+
+  /** Names the words. */
+  *labels(): Generator<Label> {
+    yield ["capacity", CAPACITY];
+    yield ["segments", SEGMENTS];
+    yield ["startPosition", START_LOW, 2];
+    yield ["metadataBytes", METADATA_BYTES];
+    yield ["writer", WRITER];
+    yield ["positionHigh", POSITION_HIGH];
+    yield ["position", POSITION];
+    for (let i = 0; i < this.segments; i++) {
+      const line = segmentLine(i);
+      yield [`epoch[${i}]`, line + EPOCH];
+      yield [`first[${i}]`, line + FIRST];
+      yield [`sequence[${i}]`, line + SEQUENCE_LOW, 2];
+      yield [`cut[${i}]`, line + CUT];
+    }
+    yield ["data", this.dataByteOffset / 4, this.capacityBytes / 4];
   }
 }
 
-/**
- * The shape that the header says.
- *
- * @throws {TypeError} If no ring has such a shape.
- */
-export function readShape(words: Int32Array): Shape {
-  const shape = {
-    capacityBytes: words[CAPACITY]!,
-    segments: words[SEGMENTS]!,
-    startPosition: (words[START_HIGH]! >>> 0) * 2 ** 32 + (words[START_LOW]! >>> 0),
-    metadataBytes: words[METADATA_BYTES]!,
-  };
-  const { capacityBytes, segments, startPosition, metadataBytes } = shape;
-  const isSound = isPowerOfTwo(capacityBytes) && isPowerOfTwo(segments) &&
-    capacityBytes >= MIN_CAPACITY_BYTES && capacityBytes <= MAX_CAPACITY_BYTES &&
-    segments >= MIN_SEGMENTS && segments <= capacityBytes / FRAME_ALIGNMENT &&
-    startPosition <= lastPosition(capacityBytes) &&
-    startPosition % (capacityBytes / segments) === 0 &&
-    metadataBytes >= 0 && metadataBytes <= MAX_METADATA_BYTES;
-  if (!isSound) {
-    throw new TypeError(
-      `Cannot attach as no ring has ${capacityBytes} bytes in ${segments} segments from ${startPosition}, and ${metadataBytes} bytes of metadata`,
-    );
-  }
-  return shape;
-}
-
-/** Names the words of a ring for an observer's reports. */
-export function labelRegion(region: Region<typeof KIND.kind>, shape: Shape): void {
-  region.label("capacity", CAPACITY);
-  region.label("segments", SEGMENTS);
-  region.label("startPosition", START_LOW, 2);
-  region.label("metadataBytes", METADATA_BYTES);
-  region.label("writer", WRITER);
-  region.label("positionHigh", POSITION_HIGH);
-  region.label("position", POSITION);
-  for (let i = 0; i < shape.segments; i++) {
-    const line = segmentLine(i);
-    region.label(`epoch[${i}]`, line + EPOCH);
-    region.label(`first[${i}]`, line + FIRST);
-    region.label(`sequence[${i}]`, line + SEQUENCE_LOW, 2);
-    region.label(`cut[${i}]`, line + CUT);
-  }
-  region.label("data", dataByteOffset(shape) / 4, shape.capacityBytes / 4);
-}
+/** The kind of a ring; the magic word is "bcst". */
+export const KIND: RegionKind<"busbar.broadcast", BroadcastLayout> = {
+  kind: "busbar.broadcast",
+  magic: 0x62637374,
+  minBytes: headerBytes(MIN_SEGMENTS) + MIN_CAPACITY_BYTES,
+  read: BroadcastLayout.read,
+};

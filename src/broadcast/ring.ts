@@ -6,7 +6,7 @@
 
 import type { Memory } from "../memory/memory.ts";
 import type { Broadcast } from "./broadcast.ts";
-import { dataByteOffset, EPOCH_STEP, segmentLine } from "./layout.ts";
+import { BroadcastLayout, EPOCH_STEP, segmentLine } from "./layout.ts";
 
 /** Views of one ring. */
 export class Ring {
@@ -31,8 +31,8 @@ export class Ring {
   constructor(broadcast: Broadcast) {
     const { memory, byteOffset, capacityBytes, segments, startPosition } = broadcast;
     const metadataBytes = broadcast.metadata.length;
-    const shape = { capacityBytes, segments, startPosition, metadataBytes };
-    const dataOffset = byteOffset + dataByteOffset(shape);
+    const size = { capacityBytes, segments, startPosition, metadataBytes };
+    const dataOffset = byteOffset + BroadcastLayout.of(size).dataByteOffset;
     this.memory = memory;
     this.words = new Int32Array(memory.buffer, byteOffset, segmentLine(segments));
     this.bytes = new Uint8Array(memory.buffer, dataOffset, capacityBytes);

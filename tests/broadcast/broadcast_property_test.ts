@@ -17,7 +17,7 @@ import {
   InsufficientBufferSizeError,
   OverrunError,
   type ReaderOptions,
-} from "../../mod.ts";
+} from "@busbar/busbar/broadcast";
 import { numbered } from "./messages.ts";
 
 interface Frame {

@@ -8,7 +8,7 @@ import {
   type ReaderOptions,
   Reassembler,
   type ReassemblerOptions,
-} from "../../mod.ts";
+} from "@busbar/busbar/broadcast";
 import { numbered } from "./messages.ts";
 
 function ends(capacityBytes: number, options: ReaderOptions & ReassemblerOptions = {}) {

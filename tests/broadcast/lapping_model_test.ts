@@ -4,7 +4,7 @@
  */
 
 import { assert, assertEquals } from "@std/assert";
-import { Broadcast, OverrunError } from "@busbar/busbar";
+import { Broadcast, OverrunError } from "@busbar/busbar/broadcast";
 import {
   POSITION,
   POSITION_HIGH,

@@ -1,5 +1,10 @@
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
-import { Broadcast, type BroadcastReader, OverrunError, Reassembler } from "../../mod.ts";
+import {
+  Broadcast,
+  type BroadcastReader,
+  OverrunError,
+  Reassembler,
+} from "@busbar/busbar/broadcast";
 import {
   EPOCH,
   EPOCH_STEP,
@@ -91,11 +96,11 @@ Deno.test("a reader that is a multiple of 2^32 bytes behind does not fall asleep
   const words = new Int32Array(broadcast.memory.buffer);
   words[POSITION_HIGH] = 2;
   for (let i = 0; i < broadcast.segments; i++) words[segmentLine(i) + EPOCH] = EPOCH_STEP << 24;
-  assertEquals(waiting.wait(0), true);
+  assertEquals(waiting.wait({ timeoutMs: 0 }), true);
   assertThrows(() => waiting.poll(), OverrunError);
   // One that is reset instead has forgotten that.
   const other = broadcast.reader({ from: 0 });
-  assertEquals(other.wait(0), true);
+  assertEquals(other.wait({ timeoutMs: 0 }), true);
   other.reset();
   assertEquals([other.poll(), other.lagBytes, other.overruns], [false, 0, 0]);
   const error = assertThrows(() => reader.poll(), OverrunError);

@@ -6,7 +6,7 @@ import {
   InsufficientBufferSizeError,
   OverrunError,
   type ReaderOptions,
-} from "../../mod.ts";
+} from "@busbar/busbar/broadcast";
 import { numbered, take } from "./messages.ts";
 
 function ring(capacityBytes: number, options?: ReaderOptions) {
@@ -437,11 +437,11 @@ Deno.test("a reader waits only while there is nothing", () => {
   assertEquals(reader.wait({ timeoutMs: 0 }), false);
   writer.publish();
   assertEquals(reader.wait(), true);
-  assertEquals(broadcast.reader().wait(0), false);
+  assertEquals(broadcast.reader().wait({ timeoutMs: 0 }), false);
   assertEquals(take(reader), [numbered(1, 8)]);
   for (const timeoutMs of [-1, NaN]) {
     assertThrows(
-      () => reader.wait({ timeoutMs: timeoutMs }),
+      () => reader.wait({ timeoutMs }),
       RangeError,
       `Cannot wait as 'timeoutMs' must be a number not below 0: received ${timeoutMs}`,
     );

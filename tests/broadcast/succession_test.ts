@@ -6,7 +6,7 @@
  */
 
 import { assert, assertEquals, assertThrows } from "@std/assert";
-import { Broadcast, type BroadcastReader, type BroadcastWriter } from "../../mod.ts";
+import { Broadcast, type BroadcastReader, type BroadcastWriter } from "@busbar/busbar/broadcast";
 import { tampered } from "../tamper.ts";
 import { numbered, take } from "./messages.ts";
 

@@ -1,5 +1,5 @@
 import { assertEquals, assertThrows } from "@std/assert";
-import { Broadcast, type BroadcastWriter } from "../../mod.ts";
+import { Broadcast, type BroadcastWriter } from "@busbar/busbar/broadcast";
 import { numbered, take } from "./messages.ts";
 
 /** A ring of 64 bytes in 8 segments, whose longest message has 8 bytes, and both its ends. */
