@@ -4,19 +4,19 @@
  * @module
  */
 
-import { Dependence } from "./dependence.ts";
-import { OptimalDpor } from "./dpor.ts";
-import { Enumeration } from "./enumerate.ts";
+import { Dependence } from "./search/dependence.ts";
+import { OptimalDpor } from "./search/dpor.ts";
+import { Enumeration } from "./search/enumeration.ts";
 import type { Failure } from "./failure.ts";
-import { formatHtml } from "./html.ts";
+import { formatHtml } from "./report/html.ts";
 import { now } from "./native.ts";
 import type { ExploreOptions, Report, Threads } from "./options.ts";
 import { environment, writeTextFile } from "./platform.ts";
-import { Pct, RandomWalk } from "./random.ts";
-import { Replay } from "./replay.ts";
-import { type AnyOptions, type Failed, Search } from "./search.ts";
-import type { Strategy } from "./strategy.ts";
-import { formatTable, type Step } from "./table.ts";
+import { Pct, RandomWalk } from "./search/random.ts";
+import { Replay } from "./search/replay.ts";
+import { type AnyOptions, type Failed, Search } from "./search/search.ts";
+import type { Strategy } from "./search/strategy.ts";
+import { formatTable, type Step } from "./report/table.ts";
 
 /** A schedule in which the model fails. */
 export class ExplorationError extends Error {

@@ -11,8 +11,8 @@
  * @module
  */
 
-import { CALL, type Entry, RETURN } from "./entry.ts";
-import { runningCalls } from "./intercept.ts";
+import { CALL, type Entry, RETURN } from "./machine/entry.ts";
+import { runningCalls } from "./interception/intercept.ts";
 
 /** What an object does when calls come one at a time. */
 export interface Specification<S = unknown> {

@@ -8,7 +8,7 @@
 export { ExplorationError, explore, IncompleteError } from "./explore.ts";
 export type { ExploreOptions, Report, Results, StrategyName, Threads } from "./options.ts";
 export type { AccessReport, Failure, FailureKind } from "./failure.ts";
-export type { Step } from "./table.ts";
+export type { Step } from "./report/table.ts";
 export { record, type Specification } from "./linearizability.ts";
 export {
   type ArbitraryOf,
@@ -17,4 +17,4 @@ export {
   programs,
   threadsOf,
 } from "./programs.ts";
-export { label, shareBuffer, spawn, type Task } from "./model.ts";
+export { label, shareBuffer, spawn, type Task } from "./tasks.ts";

@@ -6,8 +6,8 @@
  */
 
 import type { Calls } from "./calls.ts";
-import type { ModelBuffer } from "./memory.ts";
-import { type AnyTypedArray, typedArrayPrototype } from "./native.ts";
+import type { ModelBuffer } from "../machine/memory.ts";
+import { type AnyTypedArray, typedArrayPrototype } from "../native.ts";
 import { type View, views } from "./registry.ts";
 
 /** Where calls go: the machine that is being explored. */

@@ -7,9 +7,9 @@
  * @module
  */
 
-import type { Entry } from "./entry.ts";
-import type { Machine } from "./machine.ts";
-import type { Thread } from "./thread.ts";
+import type { Entry } from "../machine/entry.ts";
+import type { Machine } from "../machine/machine.ts";
+import type { Thread } from "../machine/thread.ts";
 import type { Strategy } from "./strategy.ts";
 
 /** The schedule of a trace. */

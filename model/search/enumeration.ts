@@ -4,9 +4,9 @@
  * @module
  */
 
-import { PAUSE } from "./entry.ts";
-import type { Machine } from "./machine.ts";
-import type { Thread } from "./thread.ts";
+import { PAUSE } from "../machine/entry.ts";
+import type { Machine } from "../machine/machine.ts";
+import type { Thread } from "../machine/thread.ts";
 import type { Strategy } from "./strategy.ts";
 
 /** A state on the present execution: what can be tried, and how far that has got. */

@@ -4,8 +4,8 @@
  * @module
  */
 
-import { now } from "./native.ts";
-import { terminal } from "./platform.ts";
+import { now } from "../native.ts";
+import { terminal } from "../platform.ts";
 
 const INTERVAL_MS = 500;
 

@@ -9,7 +9,7 @@
  */
 
 import { type Clock, MAX_THREADS } from "./clock.ts";
-import { Bytes } from "./native.ts";
+import { Bytes } from "../native.ts";
 
 /** A thread that sleeps, or was woken and has not run yet. */
 export interface Sleeper {

@@ -24,9 +24,9 @@ import {
   WAIT_ASYNC,
   WAKE,
   WRITE,
-} from "./entry.ts";
-import type { Machine } from "./machine.ts";
-import type { Thread } from "./thread.ts";
+} from "../machine/entry.ts";
+import type { Machine } from "../machine/machine.ts";
+import type { Thread } from "../machine/thread.ts";
 
 /** One step of a schedule, as reports show it. */
 export interface Step {

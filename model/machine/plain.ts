@@ -15,7 +15,7 @@ import {
   notePlainWrite,
   type Race,
 } from "./races.ts";
-import { buffers } from "./registry.ts";
+import { buffers } from "../interception/registry.ts";
 import type { Thread } from "./thread.ts";
 
 /**

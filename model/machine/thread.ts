@@ -6,7 +6,7 @@
 
 import { type Clock, ORIGIN } from "./clock.ts";
 import type { Entry } from "./entry.ts";
-import type { Moment } from "./memo.ts";
+import type { Moment } from "./moments.ts";
 
 /** What a thread's stack is unwound with. Prepared once: throwing it costs well under 1 µs. */
 export const SUSPENDED: unknown = Object.freeze({

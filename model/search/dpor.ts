@@ -24,9 +24,18 @@ import {
   type Footprint,
   precedes,
 } from "./dependence.ts";
-import { COMPARE_EXCHANGE, type Entry, JOIN, NOTIFY, PAUSE, RESUME, SPAWN, WAKE } from "./entry.ts";
-import type { Machine } from "./machine.ts";
-import type { Thread } from "./thread.ts";
+import {
+  COMPARE_EXCHANGE,
+  type Entry,
+  JOIN,
+  NOTIFY,
+  PAUSE,
+  RESUME,
+  SPAWN,
+  WAKE,
+} from "../machine/entry.ts";
+import type { Machine } from "../machine/machine.ts";
+import type { Thread } from "../machine/thread.ts";
 import type { Strategy } from "./strategy.ts";
 
 /** A node of a wakeup tree: run this thread next. */

@@ -4,9 +4,9 @@
  * @module
  */
 
-import { installedMachine, runningCalls } from "./intercept.ts";
-import { buffers } from "./registry.ts";
-import type { Body } from "./thread.ts";
+import { installedMachine, runningCalls } from "./interception/intercept.ts";
+import { buffers } from "./interception/registry.ts";
+import type { Body } from "./machine/thread.ts";
 
 /** A thread that a thread has started. */
 export interface Task<T> {

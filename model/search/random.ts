@@ -10,9 +10,9 @@
  * @module
  */
 
-import { PAUSE } from "./entry.ts";
-import type { Machine } from "./machine.ts";
-import type { Thread } from "./thread.ts";
+import { PAUSE } from "../machine/entry.ts";
+import type { Machine } from "../machine/machine.ts";
+import type { Thread } from "../machine/thread.ts";
 import type { Strategy } from "./strategy.ts";
 
 /** Numbers in [0, 1) from a seed: a Weyl sequence through an integer hash. */

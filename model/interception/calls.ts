@@ -5,8 +5,8 @@
  * @module
  */
 
-import { MAX_THREADS } from "./clock.ts";
-import { initialise } from "./effects.ts";
+import { MAX_THREADS } from "../machine/clock.ts";
+import { initialise } from "../machine/effects.ts";
 import {
   ADD,
   AND,
@@ -32,20 +32,20 @@ import {
   WAIT_ASYNC,
   WRITE,
   XOR,
-} from "./entry.ts";
-import type { Machine } from "./machine.ts";
-import { Moment } from "./memo.ts";
-import type { ModelBuffer } from "./memory.ts";
+} from "../machine/entry.ts";
+import type { Machine } from "../machine/machine.ts";
+import { Moment } from "../machine/moments.ts";
+import type { ModelBuffer } from "../machine/memory.ts";
 import {
   type AnyTypedArray,
   nativeAtomics,
   NativeSharedArrayBuffer,
   type TypedArrayConstructor,
-} from "./native.ts";
-import { happen } from "./plain.ts";
-import { describe } from "./races.ts";
+} from "../native.ts";
+import { happen } from "../machine/plain.ts";
+import { describe } from "../machine/races.ts";
 import { isShared, resolve } from "./registry.ts";
-import { type Body, SUSPENDED, Thread } from "./thread.ts";
+import { type Body, SUSPENDED, Thread } from "../machine/thread.ts";
 
 const natives: Record<number, (...args: never[]) => unknown> = {
   [LOAD]: nativeAtomics.load,
@@ -492,7 +492,7 @@ function stackLines(): string[] {
 }
 
 /** Where the explorer's files are; undefined in a bundle, which has no file for each. */
-const directory = /^(.*\/model\/)calls\.[jt]s$/.exec(import.meta.url ?? "")?.[1];
+const directory = /^(.*\/)interception\/calls\.[jt]s$/.exec(import.meta.url ?? "")?.[1];
 
 /** In a bundle: functions of the explorer between the code under test and the machine, by name. */
 const OURS =

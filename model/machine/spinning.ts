@@ -16,7 +16,7 @@ import {
   type Watch,
   WRITE,
 } from "./entry.ts";
-import type { Failure } from "./failure.ts";
+import type { Failure } from "../failure.ts";
 import type { Thread } from "./thread.ts";
 
 /** Whether a sleeping wait can return now: it was notified, or its timeout may fire. */

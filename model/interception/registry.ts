@@ -4,8 +4,8 @@
  * @module
  */
 
-import type { ModelBuffer } from "./memory.ts";
-import { type AnyTypedArray, NativeSharedArrayBuffer } from "./native.ts";
+import type { ModelBuffer } from "../machine/memory.ts";
+import { type AnyTypedArray, NativeSharedArrayBuffer } from "../native.ts";
 
 /** A view that threads use, and the real array behind it. */
 export interface View {

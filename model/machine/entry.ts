@@ -8,9 +8,9 @@
  */
 
 import type { Clock } from "./clock.ts";
-import type { Moment } from "./memo.ts";
+import type { Moment } from "./moments.ts";
 import type { Cell, ModelBuffer, Sleeper } from "./memory.ts";
-import type { AnyTypedArray } from "./native.ts";
+import type { AnyTypedArray } from "../native.ts";
 
 /** Kinds of entries. Those up to {@linkcode LAST_OPERATION} are transitions of the scheduler. */
 export const LOAD = 0;

@@ -32,7 +32,7 @@ import {
   WRITE,
   XOR,
 } from "./entry.ts";
-import type { Failure } from "./failure.ts";
+import type { Failure } from "../failure.ts";
 import type { Machine } from "./machine.ts";
 import type { Cell, ModelBuffer } from "./memory.ts";
 import {

@@ -20,9 +20,9 @@ import {
   WAIT,
   WAIT_ASYNC,
   XOR,
-} from "./entry.ts";
+} from "../machine/entry.ts";
 import type { Calls } from "./calls.ts";
-import type { Machine } from "./machine.ts";
+import type { Machine } from "../machine/machine.ts";
 import {
   type AnyTypedArray,
   nativeAtomics,
@@ -31,10 +31,10 @@ import {
   type TypedArrayConstructor,
   typedArrayPrototype,
   typedArrays,
-} from "./native.ts";
+} from "../native.ts";
 import { buffers } from "./registry.ts";
-import { ignoreRejections, stopIgnoringRejections } from "./platform.ts";
-import { SUSPENDED } from "./thread.ts";
+import { ignoreRejections, stopIgnoringRejections } from "../platform.ts";
+import { SUSPENDED } from "../machine/thread.ts";
 import { type Active, trackView, untracked } from "./views.ts";
 
 /** What shared-memory code may tell a checker; the slot is shared by name, without imports. */

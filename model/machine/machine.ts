@@ -11,19 +11,19 @@
  * @module
  */
 
-import { Calls } from "./calls.ts";
+import { Calls } from "../interception/calls.ts";
 import { MAX_THREADS, ORIGIN, tick } from "./clock.ts";
 import { apply, revert, unwind } from "./effects.ts";
 import { Entry, JOIN, LAST_OPERATION, PAUSE, RESUME, WAKE } from "./entry.ts";
-import type { Failure } from "./failure.ts";
+import type { Failure } from "../failure.ts";
 import { freeze } from "./freeze.ts";
-import { Moment, MomentBudget } from "./memo.ts";
+import { Moment, MomentBudget } from "./moments.ts";
 import { ModelBuffer } from "./memory.ts";
 import { happen } from "./plain.ts";
 import type { Race } from "./races.ts";
-import { buffers } from "./registry.ts";
+import { buffers } from "../interception/registry.ts";
 import { type Body, SUSPENDED, Thread } from "./thread.ts";
-import { canReturn, hasMoved, spins, wordsReadSincePause } from "./waiting.ts";
+import { canReturn, hasMoved, spins, wordsReadSincePause } from "./spinning.ts";
 
 /** Options of a machine. */
 export interface MachineOptions {

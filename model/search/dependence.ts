@@ -7,7 +7,7 @@
  * @module
  */
 
-import { MAX_THREADS } from "./clock.ts";
+import { MAX_THREADS } from "../machine/clock.ts";
 import {
   CALL,
   COMPARE_EXCHANGE,
@@ -27,7 +27,7 @@ import {
   WAIT_ASYNC,
   WAKE,
   WRITE,
-} from "./entry.ts";
+} from "../machine/entry.ts";
 
 /** What an operation touched: all that decides with which others it commutes. */
 export interface Footprint {

@@ -5,7 +5,7 @@
  * @module
  */
 
-import type { Failure } from "./failure.ts";
+import type { Failure } from "../failure.ts";
 import { shortLine, type Step } from "./table.ts";
 
 const COLUMN = 320;

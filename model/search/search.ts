@@ -5,22 +5,22 @@
  * @module
  */
 
-import { MAX_THREADS } from "./clock.ts";
-import { type Entry, LAST_OPERATION, PAUSE, WAKE } from "./entry.ts";
-import { Enumeration } from "./enumerate.ts";
-import type { AccessReport, Failure } from "./failure.ts";
-import { install, uninstall } from "./intercept.ts";
-import { freeze } from "./freeze.ts";
-import { formatHistory, historyOf, isLinearizable } from "./linearizability.ts";
-import { Machine } from "./machine.ts";
-import { now } from "./native.ts";
-import type { ExploreOptions, Report, Results, Threads } from "./options.ts";
+import { MAX_THREADS } from "../machine/clock.ts";
+import { type Entry, LAST_OPERATION, PAUSE, WAKE } from "../machine/entry.ts";
+import { Enumeration } from "./enumeration.ts";
+import type { AccessReport, Failure } from "../failure.ts";
+import { install, uninstall } from "../interception/intercept.ts";
+import { freeze } from "../machine/freeze.ts";
+import { formatHistory, historyOf, isLinearizable } from "../linearizability.ts";
+import { Machine } from "../machine/machine.ts";
+import { now } from "../native.ts";
+import type { ExploreOptions, Report, Results, Threads } from "../options.ts";
 import { Progress } from "./progress.ts";
-import { describe } from "./races.ts";
+import { describe } from "../machine/races.ts";
 import { encodeSchedule } from "./replay.ts";
 import type { Strategy } from "./strategy.ts";
-import type { Body, Thread } from "./thread.ts";
-import { operationText, type Step, stepsOf } from "./table.ts";
+import type { Body, Thread } from "../machine/thread.ts";
+import { operationText, type Step, stepsOf } from "../report/table.ts";
 
 /** The options of any model. */
 export type AnyOptions = ExploreOptions<unknown, Threads<unknown>>;

@@ -4,9 +4,9 @@
  * @module
  */
 
-import type { Entry } from "./entry.ts";
-import type { Machine } from "./machine.ts";
-import type { Thread } from "./thread.ts";
+import type { Entry } from "../machine/entry.ts";
+import type { Machine } from "../machine/machine.ts";
+import type { Thread } from "../machine/thread.ts";
 
 /** A way to search the schedules of a machine. */
 export interface Strategy {
