@@ -1,24 +1,24 @@
 /**
- * What a model can do beside running bodies: start threads, take memory in, and name it.
+ * Functions for models: start threads, share buffers with them, and name memory in reports.
  *
  * @module
  */
 
-import { installedMachine, runningCalls } from "./interception/intercept.ts";
+import { runningCalls, setupCalls } from "./interception/intercept.ts";
 import { buffers } from "./interception/registry.ts";
-import type { Body } from "./machine/thread.ts";
+import type { Body } from "./machine/thread_declaration.ts";
 
-/** A thread that a thread has started. */
+/** A thread that another thread has started. */
 export interface Task<T> {
-  /** Waits until the thread has ended, and returns what it returned. */
+  /** Waits until the thread has ended, and returns its result. */
   join(): T;
 }
 
 /**
- * Starts a simulated thread from within one.
+ * Starts a simulated thread from another one.
  *
- * What the parent did before happens before all that the new thread does; what that does happens
- * before `join` returns.
+ * Everything that the parent did before happens before the new thread; everything that the new
+ * thread does happens before `join` returns.
  *
  * @example Usage
  * ```ts
@@ -38,8 +38,10 @@ export interface Task<T> {
  * });
  * ```
  *
- * @param body What the new thread does.
- * @param name What reports call it.
+ * @param body The code of the new thread.
+ * @param name Its name in reports. Default: the parent's name and a number.
+ * @returns The new thread, to be joined.
+ * @throws {Error} If no simulated thread is running.
  */
 export function spawn<T>(body: () => T, name?: string): Task<T> {
   const id = runningCalls("spawn a thread").spawn(name, body as Body);
@@ -47,29 +49,27 @@ export function spawn<T>(body: () => T, name?: string): Task<T> {
 }
 
 /**
- * Makes a buffer part of the model, as if it were shared; for buffers that are not made by
- * `new SharedArrayBuffer`, such as a mapped file. To be called in `setup`.
+ * Makes a buffer part of the model, as if it were shared; for memory that `new SharedArrayBuffer`
+ * does not create, such as a mapped file. To be called in `setup`.
  *
- * @param buffer The memory. Views on it must be made afterwards.
- * @param name What reports call it.
+ * @param buffer The memory. Views on it must be created afterwards.
+ * @param name Its name in reports. Default: `buffer` and a number.
  * @returns The buffer.
+ * @throws {Error} If no model is being explored, or a simulated thread is running.
  */
 export function shareBuffer<B extends ArrayBufferLike>(buffer: B, name?: string): B {
-  const machine = installedMachine("share a buffer");
-  if (machine.current !== undefined) {
-    throw new Error("Cannot share a buffer in a thread: do it in setup");
-  }
-  machine.adopt(buffer, name ?? `buffer${machine.buffers.length}`);
+  setupCalls("share a buffer").adopt(buffer, name);
   return buffer;
 }
 
 /**
- * Names a range of bytes in reports. To be called in `setup` or in a thread.
+ * Gives a range of bytes a name for reports. To be called in `setup` or in a thread.
  *
- * @param buffer The buffer of the model.
- * @param byteOffset Where the range begins.
- * @param byteLength How long it is.
- * @param name What reports call it.
+ * @param buffer A buffer of the model.
+ * @param byteOffset The first byte of the range.
+ * @param byteLength Its length in bytes.
+ * @param name Its name.
+ * @throws {TypeError} If the buffer is not part of a model.
  */
 export function label(
   buffer: ArrayBufferLike,
@@ -78,6 +78,6 @@ export function label(
   name: string,
 ): void {
   const model = buffers.get(buffer);
-  if (model === undefined) throw new TypeError("Cannot label a buffer that is not of a model");
+  if (model === undefined) throw new TypeError("Cannot label a buffer that is not part of a model");
   model.label(byteOffset, byteLength, name);
 }

@@ -1,79 +1,74 @@
 /**
- * What the intercepted globals call: every operation, plain access and other doing of the code
- * under test arrives here, and is answered from the log, or happens, or suspends the thread.
+ * The entry point of every intercepted call of the code under test: the call is answered from the
+ * thread's log, or takes effect at once, or suspends the thread until the scheduler chooses it.
  *
  * @module
  */
 
 import { MAX_THREADS } from "../machine/clock.ts";
-import { initialise } from "../machine/effects.ts";
+import { type Entry, EntryOf, type Operation, type PlainEntry } from "../machine/entry.ts";
+import type { Execution } from "../machine/execution.ts";
+import { initialise } from "../machine/initialisation.ts";
 import {
-  ADD,
-  AND,
+  type AtomicsKind,
   BUFFER,
+  CALL,
   CLOCK,
   COMPARE_EXCHANGE,
-  Entry,
-  EXCHANGE,
   JOIN,
-  KIND_NAMES,
+  type Kind,
+  KINDS,
   LOAD,
   NOTIFY,
-  OR,
   PAUSE,
   READ,
+  RETURN,
   SPAN_BEGIN,
   SPAN_END,
   SPAWN,
-  STORE,
-  SUB,
   VIEW,
   WAIT,
   WAIT_ASYNC,
   WRITE,
-  XOR,
-} from "../machine/entry.ts";
+} from "../machine/kinds.ts";
 import type { Machine } from "../machine/machine.ts";
-import { Moment } from "../machine/moments.ts";
-import type { ModelBuffer } from "../machine/memory.ts";
-import {
-  type AnyTypedArray,
-  nativeAtomics,
-  NativeSharedArrayBuffer,
-  type TypedArrayConstructor,
-} from "../native.ts";
-import { happen } from "../machine/plain.ts";
-import { describe } from "../machine/races.ts";
-import { isShared, resolve } from "./registry.ts";
-import { type Body, SUSPENDED, Thread } from "../machine/thread.ts";
+import { ModelBuffer } from "../machine/memory.ts";
+import { applyPlain } from "../machine/plain.ts";
+import { announce, replayFailure } from "../machine/runner.ts";
+import { SUSPENDED, type Thread } from "../machine/thread.ts";
+import type { Body } from "../machine/thread_declaration.ts";
+import { type AnyTypedArray, NativeSharedArrayBuffer } from "../native.ts";
+import { callNative, isAccepted, toCount, toElement, toTimeoutMs } from "./native_operations.ts";
+import { buffers, isShared, resolve, type View } from "./registry.ts";
+import { stackLines } from "./stack_lines.ts";
 
-const natives: Record<number, (...args: never[]) => unknown> = {
-  [LOAD]: nativeAtomics.load,
-  [STORE]: nativeAtomics.store,
-  [ADD]: nativeAtomics.add,
-  [SUB]: nativeAtomics.sub,
-  [AND]: nativeAtomics.and,
-  [OR]: nativeAtomics.or,
-  [XOR]: nativeAtomics.xor,
-  [EXCHANGE]: nativeAtomics.exchange,
-  [COMPARE_EXCHANGE]: nativeAtomics.compareExchange,
-  [WAIT]: nativeAtomics.wait,
-  [WAIT_ASYNC]: nativeAtomics.waitAsync,
-  [NOTIFY]: nativeAtomics.notify,
-};
-
-/** The calls of the code under test on one machine. */
+/**
+ * The intercepted calls of one machine.
+ *
+ * - **Replay.** A call that the running thread made before returns what its log says.
+ * - **Plain events.** A new plain access, view, buffer, span or reading of the clock takes effect
+ *   at once, and the thread runs on.
+ * - **Operations.** A new operation is announced, and suspends the thread.
+ * - **Setup and check.** Calls outside of a thread take effect at once, unlogged.
+ */
 export class Calls {
   readonly #machine: Machine;
+  readonly #execution: Execution;
 
   constructor(machine: Machine) {
     this.#machine = machine;
+    this.#execution = machine.execution;
   }
 
-  /** Any `Atomics` operation of the code under test. */
-  atomic(kind: number, view: unknown, index: number, a: unknown, b: unknown): unknown {
-    const thread = this.#machine.current;
-    if (thread === undefined) return this.#direct(kind, view, index, a, b);
+  /** Whether the code of a simulated thread is running. */
+  get isThreadRunning(): boolean {
+    return this.#execution.current !== undefined;
+  }
+
+  /** A function of `Atomics` on a view. */
+  atomics(kind: AtomicsKind, view: unknown, index: number, a: unknown, b: unknown): unknown {
+    const thread = this.#execution.current;
+    if (thread === undefined) return this.#perform(kind, view, index, a, b);
     if (thread.unwinding) throw SUSPENDED;
     const { log, cursor } = thread;
     if (cursor < log.length) {
@@ -84,193 +79,215 @@ export class Calls {
       ) {
         if (thread.capturing !== undefined) thread.capturing[cursor] = stackLines();
         thread.cursor = cursor + 1;
-        if (entry.kind < WAIT) return entry.result;
-        return this.#answer(thread, entry);
+        if (kind !== WAIT && kind !== WAIT_ASYNC) return entry.result;
+        return this.#answerWait(thread, entry);
       }
     }
-    return this.#announce(thread, kind, view, index, a, b);
+    return this.#atomicsSlowly(thread, kind, view, index, a, b);
   }
 
   /** `Atomics.pause`. */
   pause(hint: unknown): void {
-    const thread = this.#machine.current;
+    const thread = this.#execution.current;
     if (thread === undefined) return;
-    if (this.#replayed(thread, PAUSE, undefined, 0, 0) !== undefined) return;
+    if (this.#replayed(thread, PAUSE) !== undefined) return;
     if (hint !== undefined && !Number.isInteger(hint)) {
-      throw new TypeError(
-        `Cannot pause: expected an integer or nothing, received ${String(hint)}`,
-      );
+      throw new TypeError(`Cannot pause: expected an integer or nothing, received ${String(hint)}`);
     }
-    this.#suspend(thread, new Entry(PAUSE, thread.id, undefined, 0, 0));
+    const detail = { watches: [], isForced: false };
+    this.#suspend(thread, new EntryOf(PAUSE, thread.id, detail, undefined, 0, 0));
   }
 
-  /** A plain read of `size` bytes; returns the bytes as they were when it first happened. */
+  /** A plain read of a range of bytes; returns a copy of what it read when it took effect. */
   read(buffer: ModelBuffer, start: number, size: number): Uint8Array {
-    if (this.#machine.current === undefined) return buffer.bytes.slice(start, start + size);
-    return this.#plainRead(this.#machine.current, buffer, start, size, undefined, 0) as Uint8Array;
+    const thread = this.#execution.current;
+    if (thread === undefined) return buffer.bytes.slice(start, start + size);
+    const bytes = this.#readPlain(thread, buffer, start, size, undefined, 0);
+    return (bytes as Uint8Array).slice();
   }
 
   /** A plain read of one element. */
   readElement(buffer: ModelBuffer, real: AnyTypedArray, index: number, offset: number): unknown {
-    if (this.#machine.current === undefined) return real[index];
+    const thread = this.#execution.current;
+    if (thread === undefined) return real[index];
     const size = real.BYTES_PER_ELEMENT;
-    return this.#plainRead(this.#machine.current, buffer, offset + index * size, size, real, index);
+    return this.#readPlain(thread, buffer, offset + index * size, size, real, index);
   }
 
-  /** A plain write of bytes that `write` performs. */
+  /** A plain write of a range of bytes, which `write` performs. */
   write(buffer: ModelBuffer, start: number, size: number, write: () => void): void {
-    const thread = this.#machine.current;
+    const thread = this.#execution.current;
     if (thread === undefined) {
-      this.#machine.beforeDirectWrite();
+      this.#execution.beforeDirectWrite();
       initialise(buffer, start, size);
       return write();
     }
     if (this.#replayed(thread, WRITE, buffer, start, size) !== undefined) return;
-    this.#live(thread, new Entry(WRITE, thread.id, buffer, start, size), write);
+    const entry = new EntryOf(WRITE, thread.id, undefined, buffer, start, size);
+    thread.cursor++;
+    applyPlain(this.#execution, thread, entry, write);
   }
 
-  /** A view that the code under test makes over model memory. */
+  /** The creation of a view on model memory; a replay returns the same object. */
   view<T extends object>(
     constructor: unknown,
     buffer: ModelBuffer,
     a: unknown,
     b: unknown,
-    make: () => T,
+    create: () => T,
   ): T {
-    const thread = this.#machine.current;
-    if (thread === undefined) return make();
-    const known = this.#replayed(thread, VIEW, buffer, 0, 0);
+    const thread = this.#execution.current;
+    if (thread === undefined) return create();
+    const known = this.#replayed(thread, VIEW, buffer);
     if (known !== undefined) {
-      if (known.view !== constructor || known.a !== a || known.b !== b) {
-        this.differs(thread, known, "made a view");
+      const { detail } = known;
+      if (detail.constructor !== constructor || detail.args[0] !== a || detail.args[1] !== b) {
+        this.#failReplay(thread, known, "another new view");
       }
-      return known.result as T;
+      return detail.view as T;
     }
-    const result = make();
-    const entry = new Entry(VIEW, thread.id, buffer, 0, 0);
-    entry.view = constructor;
-    entry.a = a;
-    entry.b = b;
-    entry.result = result;
-    this.#live(thread, entry);
-    return result;
+    const view = create();
+    const detail = { constructor, args: [a, b], view } as const;
+    this.#applyPlain(thread, new EntryOf(VIEW, thread.id, detail, buffer, 0, 0));
+    return view;
   }
 
-  /** A shared buffer that setup or the code under test makes. */
+  /** The creation of a shared buffer. */
   buffer(byteLength: number, options: unknown): SharedArrayBuffer {
-    const thread = this.#machine.current;
+    const thread = this.#execution.current;
     if (thread !== undefined) {
-      const known = this.#replayed(thread, BUFFER, undefined, byteLength, 0);
-      if (known !== undefined) return known.result as SharedArrayBuffer;
+      const known = this.#replayed(thread, BUFFER);
+      if (known !== undefined) {
+        const { real } = known.detail.buffer;
+        if (real.byteLength !== byteLength) this.#failReplay(thread, known, "one of another size");
+        return real as SharedArrayBuffer;
+      }
     }
     const real = new NativeSharedArrayBuffer(byteLength, options as undefined);
     if (thread === undefined) {
-      this.#machine.adopt(real, `buffer${this.#machine.buffers.length}`);
+      this.adopt(real);
     } else {
-      this.#machine.register(real, `${thread.name}.buffer${thread.made}`);
-      const entry = new Entry(BUFFER, thread.id, undefined, byteLength, 0);
-      entry.result = real;
-      this.#live(thread, entry);
+      const buffer = this.#register(real, `${thread.name}.buffer${thread.buffersCreated}`);
+      this.#applyPlain(thread, new EntryOf(BUFFER, thread.id, { buffer }, undefined, 0, 0));
     }
     return real;
   }
 
+  /** Makes a buffer of setup part of the model. */
+  adopt(real: ArrayBufferLike, name?: string): void {
+    const { buffers } = this.#execution;
+    buffers.push(this.#register(real, name ?? `buffer${buffers.length}`));
+  }
+
   /** A span of speculative reads begins. */
   beginSpeculation(): void {
-    const thread = this.#machine.current;
+    const thread = this.#execution.current;
     if (thread === undefined) return;
-    if (this.#replayed(thread, SPAN_BEGIN, undefined, 0, 0) !== undefined) return;
-    this.#live(thread, new Entry(SPAN_BEGIN, thread.id, undefined, 0, 0));
+    if (this.#replayed(thread, SPAN_BEGIN) !== undefined) return;
+    this.#applyPlain(thread, new EntryOf(SPAN_BEGIN, thread.id, undefined, undefined, 0, 0));
   }
 
-  /** A span of speculative reads ends: what it read is used, or thrown away. */
-  endSpeculation(kept: boolean): void {
-    const thread = this.#machine.current;
+  /**
+   * A span of speculative reads ends.
+   *
+   * @param isKept Whether the thread uses what it read.
+   */
+  endSpeculation(isKept: boolean): void {
+    const thread = this.#execution.current;
     if (thread === undefined) return;
-    if (this.#replayed(thread, SPAN_END, undefined, kept ? 1 : 0, 0) !== undefined) return;
-    this.#live(thread, new Entry(SPAN_END, thread.id, undefined, kept ? 1 : 0, 0));
+    const known = this.#replayed(thread, SPAN_END);
+    if (known !== undefined) {
+      if (known.detail.isKept !== isKept) {
+        this.#failReplay(thread, known, "an end with another outcome");
+      }
+      return;
+    }
+    const detail = { isKept, begin: -1 };
+    this.#applyPlain(thread, new EntryOf(SPAN_END, thread.id, detail, undefined, 0, 0));
   }
 
-  /** A recorded call begins, or returns its result. */
-  record(kind: number, name: string, value: unknown): void {
-    const thread = this.#machine.current;
-    if (thread === undefined) return;
-    if (this.#replayed(thread, kind, undefined, 0, 0) !== undefined) return;
-    const entry = new Entry(kind, thread.id, undefined, 0, 0);
-    entry.view = name;
-    entry.a = value;
-    this.#suspend(thread, entry);
+  /** A recorded call begins. */
+  beginCall(name: string, args: readonly unknown[]): void {
+    const thread = this.#execution.current;
+    if (thread === undefined || this.#replayed(thread, CALL) !== undefined) return;
+    this.#suspend(thread, new EntryOf(CALL, thread.id, { name, args }, undefined, 0, 0));
   }
 
-  /** A read of the clock: `name` is what was read, in milliseconds. */
+  /** A recorded call returns. */
+  endCall(name: string, result: unknown): void {
+    const thread = this.#execution.current;
+    if (thread === undefined || this.#replayed(thread, RETURN) !== undefined) return;
+    this.#suspend(thread, new EntryOf(RETURN, thread.id, { name, result }, undefined, 0, 0));
+  }
+
+  /**
+   * A reading of the clock by the running thread.
+   *
+   * @param name The function that was called.
+   * @returns Virtual milliseconds.
+   */
   clock(name: string): number {
-    const thread = this.#machine.current!;
-    if (this.#machine.options.clock === "refuse") {
+    const thread = this.#execution.current!;
+    if (this.#execution.options.clock === "refuse") {
       this.refuse(name, 'ask for the virtual clock with `clock: "virtual"`, or pass the time in');
     }
-    const known = this.#replayed(thread, CLOCK, undefined, 0, 0);
+    const known = this.#replayed(thread, CLOCK);
     if (known !== undefined) return known.result as number;
-    this.#live(thread, new Entry(CLOCK, thread.id, undefined, 0, 0));
-    return thread.elapsed;
+    this.#applyPlain(thread, new EntryOf(CLOCK, thread.id, undefined, undefined, 0, 0));
+    return thread.elapsedMs;
   }
 
-  /** Something that a simulated thread must not do. */
-  refuse(what: string, instead: string): void {
-    if (this.#machine.current!.unwinding) throw SUSPENDED;
-    this.#machine.fail({
-      kind: "misuse",
-      message: `Thread ${
-        this.#machine.current!.name
-      } uses ${what}, which differs from run to run: ${instead}`,
-    });
-  }
-
-  /** Shared memory that no replay could answer for. */
-  refuseUntracked(what: string): void {
-    const thread = this.#machine.current!;
+  /** Fails: the running thread called something that differs from run to run. */
+  refuse(name: string, instead: string): void {
+    const thread = this.#execution.current!;
     if (thread.unwinding) throw SUSPENDED;
-    this.#machine.fail({
+    this.#execution.fail({
       kind: "misuse",
-      message: `Thread ${thread.name} ${what} shared memory that is not part of the model: make ` +
-        "it in setup or in a thread, or hand it in with shareBuffer",
+      message: `Thread ${thread.name} uses ${name}, which differs from run to run: ${instead}`,
     });
   }
 
-  /** Starts a thread from within a thread. */
-  spawn(name: string | undefined, body: Body): number {
-    const thread = this.#machine.current;
-    if (thread === undefined) throw new Error("Cannot spawn: no simulated thread is running");
-    const known = this.#replayed(thread, SPAWN, undefined, 0, 0);
-    if (known !== undefined) return known.other;
-    const id = this.#machine.childId(thread);
-    const entry = new Entry(SPAWN, thread.id, undefined, 0, 0);
-    entry.other = id;
-    const childName = name ?? `${thread.name}.${thread.spawned}`;
-    entry.a = new Thread(id, childName, body, new Moment(this.#machine.budget));
-    return this.#suspend(thread, entry);
+  /** Fails: the running thread used shared memory that the model does not contain. */
+  refuseUntracked(action: string): void {
+    const thread = this.#execution.current!;
+    if (thread.unwinding) throw SUSPENDED;
+    this.#execution.fail({
+      kind: "misuse",
+      message: `Thread ${thread.name} ${action} shared memory that is not part of the model: ` +
+        "create it in setup or in a thread, or pass it to shareBuffer",
+    });
   }
 
-  /** Waits for a spawned thread; returns what it returned. */
+  /** The start of a thread; returns its number. */
+  spawn(name: string | undefined, body: Body): number {
+    const thread = this.#execution.current;
+    if (thread === undefined) throw new Error("Cannot spawn: no simulated thread is running");
+    const known = this.#replayed(thread, SPAWN);
+    if (known !== undefined) return known.detail.child.id;
+    const id = this.#machine.childId(thread);
+    const child = { id, name: name ?? `${thread.name}.${thread.spawned}`, body };
+    return this.#suspend(thread, new EntryOf(SPAWN, thread.id, { child }, undefined, 0, 0));
+  }
+
+  /** A wait for the end of a spawned thread; returns its result. */
   join(id: number): unknown {
-    const thread = this.#machine.current;
+    const thread = this.#execution.current;
     if (thread === undefined) throw new Error("Cannot join: no simulated thread is running");
-    const known = this.#replayed(thread, JOIN, undefined, 0, 0);
+    const known = this.#replayed(thread, JOIN);
     if (known !== undefined) return known.result;
-    const entry = new Entry(JOIN, thread.id, undefined, 0, 0);
-    entry.other = id;
-    return this.#suspend(thread, entry);
+    return this.#suspend(thread, new EntryOf(JOIN, thread.id, { child: id }, undefined, 0, 0));
   }
 
   /** The entry that answers this call, or undefined if the call is new. */
-  #replayed(
+  #replayed<K extends Kind>(
     thread: Thread,
-    kind: number,
-    buffer: ModelBuffer | undefined,
-    start: number,
-    size: number,
-  ): Entry | undefined {
+    kind: K,
+    buffer?: ModelBuffer,
+    start = 0,
+    size = 0,
+  ): EntryOf<K> | undefined {
     if (thread.unwinding) throw SUSPENDED;
-    const cursor = thread.cursor;
+    const { cursor } = thread;
     if (thread.capturing !== undefined) thread.capturing[cursor] = stackLines();
     if (cursor >= thread.log.length) {
       if (thread.capturing !== undefined) {
@@ -286,45 +303,38 @@ export class Calls {
       const where = buffer === undefined
         ? ""
         : ` of ${size} bytes at ${buffer.nameOf(start, size)}`;
-      this.differs(thread, entry, `did ${KIND_NAMES[kind]}${where}`);
+      this.#failReplay(thread, entry, `${KINDS[kind].name}${where}`);
     }
     thread.cursor = cursor + 1;
-    return entry;
+    return entry as unknown as EntryOf<K>;
   }
 
-  /** The thread does something else than when it was run before. */
-  differs(thread: Thread, entry: Entry, now: string): never {
-    this.#machine.fail({
-      kind: "nondeterminism",
-      message: `Thread ${thread.name} does not replay to the same operations: as step ` +
-        `${thread.cursor + 1} it first did ${
-          describe(entry)
-        }, and now ${now}. A body must depend ` +
-        "on nothing but shared memory: make the objects that it changes inside it.",
-    });
+  #failReplay(thread: Thread, first: Entry, now: string): never {
+    this.#execution.fail(replayFailure(thread, first, now));
     throw SUSPENDED;
   }
 
-  /** Lets something happen between operations while the thread runs on. */
-  #live(thread: Thread, entry: Entry, write?: () => void): void {
+  /** Applies a new plain entry; the thread runs on. */
+  #applyPlain(thread: Thread, entry: PlainEntry): void {
     thread.cursor++;
-    happen(this.#machine, thread, entry, write);
+    applyPlain(this.#execution, thread, entry);
   }
 
-  #suspend(thread: Thread, entry: Entry): never {
-    if (this.#machine.reached !== undefined) {
+  /** Announces a new operation, and unwinds the thread. */
+  #suspend(thread: Thread, entry: Operation): never {
+    const { reached } = this.#execution;
+    if (reached !== undefined) {
       const key = ((thread.log.length * 32 + entry.kind) * 65536 + (entry.start & 65535)) *
           MAX_THREADS + thread.id;
-      if (!this.#machine.reached.has(key)) {
-        this.#machine.reached.set(key, stackLines()[0] ?? "unknown");
-      }
+      if (!reached.has(key)) reached.set(key, stackLines()[0] ?? "unknown");
     }
-    this.#machine.announce(thread, entry);
+    announce(thread, entry);
     thread.unwinding = true;
     throw SUSPENDED;
   }
 
-  #plainRead(
+  /** A plain read of an element of `real`, or of bytes. */
+  #readPlain(
     thread: Thread,
     buffer: ModelBuffer,
     start: number,
@@ -333,26 +343,24 @@ export class Calls {
     index: number,
   ): unknown {
     const known = this.#replayed(thread, READ, buffer, start, size);
-    if (known !== undefined) {
-      return real === undefined ? (known.result as Uint8Array).slice() : known.result;
-    }
-    const entry = new Entry(READ, thread.id, buffer, start, size);
+    if (known !== undefined) return known.result;
+    const entry = new EntryOf(READ, thread.id, undefined, buffer, start, size);
     entry.real = real;
     entry.index = index;
-    this.#live(thread, entry);
-    return real === undefined ? (entry.result as Uint8Array).slice() : entry.result;
+    this.#applyPlain(thread, entry);
+    return entry.result;
   }
 
-  /** Answers a call on a waiter list from the log. */
-  #answer(thread: Thread, entry: Entry): unknown {
-    if (entry.kind === WAIT && entry.sleeper !== undefined) {
+  /** The result of a wait that is in the log. */
+  #answerWait(thread: Thread, entry: Entry): unknown {
+    if (entry.kind === WAIT && entry.detail.sleeper !== undefined) {
       const wake = thread.log[thread.cursor]!;
       if (thread.capturing !== undefined) thread.capturing[thread.cursor] = stackLines();
       thread.cursor++;
       return wake.result;
     }
     if (entry.kind === WAIT_ASYNC) {
-      if (entry.sleeper === undefined) return { async: false, value: entry.result };
+      if (entry.detail.sleeper === undefined) return { async: false, value: entry.result };
       return {
         async: true,
         value: new Promise<string>((resolve) => thread.promises.push(resolve)),
@@ -361,9 +369,10 @@ export class Calls {
     return entry.result;
   }
 
-  #announce(
+  /** A function of `Atomics` that the log does not answer at first sight. */
+  #atomicsSlowly(
     thread: Thread,
-    kind: number,
+    kind: AtomicsKind,
     view: unknown,
     index: number,
     a: unknown,
@@ -371,16 +380,12 @@ export class Calls {
   ): unknown {
     const found = resolve(view);
     if (found === undefined) {
-      if (isShared(view)) {
-        this.refuseUntracked(`does Atomics.${KIND_NAMES[kind]} on`);
-      }
-      return (natives[kind] as (...args: unknown[]) => unknown)(view, index, a, b);
+      if (isShared(view)) this.refuseUntracked(`does Atomics.${KINDS[kind].name} on`);
+      return callNative(kind, view, index, a, b);
     }
     const real = found.real as Int32Array;
-    if (!isValid(kind, real, index)) {
-      return (natives[kind] as (...args: unknown[]) => unknown)(real, index, a, b);
-    }
-    const cursor = thread.cursor;
+    if (!isAccepted(kind, real, index)) return callNative(kind, real, index, a, b);
+    const { cursor } = thread;
     if (thread.capturing !== undefined) {
       thread.capturing[cursor] = stackLines();
       thread.unwinding = true;
@@ -388,117 +393,95 @@ export class Calls {
     }
     if (cursor < thread.log.length) {
       const known = thread.log[cursor]!;
-      // NaN operands and the like, which are not equal to themselves.
+      // NaN operands, which are not equal to themselves.
       if (
         known.kind === kind && known.view === view && known.index === index &&
         Object.is(known.a, a) && Object.is(known.b, b)
       ) {
         thread.cursor++;
-        return this.#answer(thread, known);
+        return this.#answerWait(thread, known);
       }
-      const name = found.buffer.nameOf(
-        found.offset + index * real.BYTES_PER_ELEMENT,
-        real.BYTES_PER_ELEMENT,
-      );
-      this.differs(thread, known, `does ${KIND_NAMES[kind]} of ${name}`);
+      const { buffer, start, size } = rangeOf(found, index);
+      this.#failReplay(thread, known, `${KINDS[kind].name} of ${buffer.nameOf(start, size)}`);
     }
-    const size = real.BYTES_PER_ELEMENT;
-    const start = found.offset + index * size;
-    const entry = new Entry(kind, thread.id, found.buffer, start, size);
-    entry.view = view;
-    entry.real = real;
-    entry.index = index;
-    entry.a = a;
-    entry.b = b;
-    entry.cell = found.buffer.cell(start, size);
-    if (kind === COMPARE_EXCHANGE) {
-      entry.expected = coerce(real, a);
-      entry.operand = coerce(real, b);
-    } else if (kind === NOTIFY) {
-      entry.operand = a === undefined ? Infinity : Math.max(0, Math.trunc(Number(a)) || 0);
-    } else if (kind === WAIT || kind === WAIT_ASYNC) {
-      entry.operand = coerce(real, a);
-      const timeout = b === undefined ? Infinity : Number(b);
-      entry.timeout = Number.isNaN(timeout) ? Infinity : Math.max(0, timeout);
-    } else if (kind !== LOAD) {
-      entry.operand = coerce(real, a);
-    }
-    return this.#suspend(thread, entry);
+    return this.#suspend(thread, newOperation(thread, kind, found, view, index, a, b));
   }
 
-  /** An operation of setup or check: it just happens. */
-  #direct(kind: number, view: unknown, index: number, a: unknown, b: unknown): unknown {
+  /** A function of `Atomics` in setup or check: it takes effect at once. */
+  #perform(kind: AtomicsKind, view: unknown, index: number, a: unknown, b: unknown): unknown {
     const found = resolve(view);
-    if (found === undefined) {
-      return (natives[kind] as (...args: unknown[]) => unknown)(view, index, a, b);
-    }
+    if (found === undefined) return callNative(kind, view, index, a, b);
     const real = found.real as Int32Array;
     if (kind === WAIT || kind === WAIT_ASYNC) {
-      if (real[index] === coerce(real, a)) {
-        throw new Error("Cannot wait here: setup and check run alone, nobody would notify");
+      if (real[index] === toElement(real, a)) {
+        throw new Error("Cannot wait here: setup and check run alone, so no thread would notify");
       }
       return kind === WAIT ? "not-equal" : { async: false, value: "not-equal" };
     }
     if (kind === NOTIFY) return 0;
-    if (kind !== LOAD) this.#machine.beforeDirectWrite();
-    initialise(
-      found.buffer,
-      found.offset + index * real.BYTES_PER_ELEMENT,
-      real.BYTES_PER_ELEMENT,
-    );
-    return (natives[kind] as (...args: unknown[]) => unknown)(real, index, a, b);
+    if (kind !== LOAD) this.#execution.beforeDirectWrite();
+    const { buffer, start, size } = rangeOf(found, index);
+    initialise(buffer, start, size);
+    return callNative(kind, real, index, a, b);
+  }
+
+  /** Creates the model of a real buffer. */
+  #register(real: ArrayBufferLike, name: string): ModelBuffer {
+    const buffer = new ModelBuffer(name, real);
+    if (this.#execution.options.uninitialised) {
+      buffer.initialised = new Uint8Array(real.byteLength);
+    }
+    buffers.set(real, buffer);
+    return buffer;
   }
 }
 
-/** Whether the operation is one; if not, the native one throws the right error. */
-function isValid(kind: number, real: AnyTypedArray | DataView, index: number): boolean {
-  const sleeps = kind === WAIT || kind === WAIT_ASYNC;
-  if (sleeps && !(real.buffer instanceof NativeSharedArrayBuffer)) return false;
-  if (!(real instanceof Int32Array || real instanceof BigInt64Array)) {
-    if (sleeps || kind === NOTIFY) return false;
-    if (
-      real instanceof DataView || real instanceof Float32Array || real instanceof Float64Array ||
-      real instanceof Uint8ClampedArray
-    ) return false;
+/** The range of an element of a view. */
+function rangeOf({ real, buffer, offset }: View, index: number) {
+  const size = (real as AnyTypedArray).BYTES_PER_ELEMENT;
+  return { buffer, start: offset + index * size, size };
+}
+
+/** The entry of a function of `Atomics`. */
+function newOperation(
+  thread: Thread,
+  kind: AtomicsKind,
+  found: View,
+  view: unknown,
+  index: number,
+  a: unknown,
+  b: unknown,
+): Operation {
+  const real = found.real as AnyTypedArray;
+  const { buffer, start, size } = rangeOf(found, index);
+  const list = { sleepersBefore: undefined, listClockBefore: undefined };
+  let entry: Operation;
+  switch (kind) {
+    case WAIT:
+    case WAIT_ASYNC: {
+      const timeoutMs = toTimeoutMs(b);
+      const detail = { ...list, timeoutMs, sleeper: undefined, promise: -1 };
+      entry = new EntryOf(kind, thread.id, detail, buffer, start, size) as Operation;
+      entry.expected = toElement(real, a);
+      break;
+    }
+    case NOTIFY:
+      entry = new EntryOf(kind, thread.id, { ...list, count: toCount(a) }, buffer, start, size);
+      break;
+    case COMPARE_EXCHANGE:
+      entry = new EntryOf(kind, thread.id, undefined, buffer, start, size);
+      entry.expected = toElement(real, a);
+      entry.operand = toElement(real, b);
+      break;
+    default:
+      entry = new EntryOf(kind, thread.id, undefined, buffer, start, size) as Operation;
+      if (kind !== LOAD) entry.operand = toElement(real, a);
   }
-  return Number.isInteger(index) && index >= 0 && index < (real as Int32Array).length;
-}
-
-/** A value as an element of the array would hold it. */
-function coerce(real: AnyTypedArray, value: unknown): number | bigint {
-  if (real instanceof Int32Array && typeof value === "number") return value | 0;
-  const scratch = new (real.constructor as TypedArrayConstructor)(1);
-  if (typeof scratch[0] === "bigint") {
-    scratch[0] = BigInt(value as bigint);
-  } else {
-    // Atomics convert like ToIntegerOrInfinity, then wrap: infinities become zero.
-    const number = Math.trunc(Number(value));
-    scratch[0] = Number.isFinite(number) ? number : 0;
-  }
-  return scratch[0]!;
-}
-
-/** The caller's lines in the code under test, innermost first. */
-function stackLines(): string[] {
-  const limit = Error.stackTraceLimit;
-  Error.stackTraceLimit = 40;
-  const stack = new Error().stack ?? "";
-  Error.stackTraceLimit = limit;
-  const lines = stack.split("\n").slice(1).map((line) => line.trim().replace(/^at /, ""));
-  // Between the call that came in here and the machine that runs the body.
-  const first = lines.findIndex((line) => !isOurs(line));
-  const last = lines.findIndex((line, i) => i > first && isOurs(line));
-  return first < 0 ? [] : lines.slice(first, last < 0 ? undefined : last);
-}
-
-/** Where the explorer's files are; undefined in a bundle, which has no file for each. */
-const directory = /^(.*\/)interception\/calls\.[jt]s$/.exec(import.meta.url ?? "")?.[1];
-
-/** In a bundle: functions of the explorer between the code under test and the machine, by name. */
-const OURS =
-  /^(?:async )?(?:new )?(?:#|stackLines|change|_?(?:Calls|Machine|Search)\.|(?:Object|Atomics)\.(?:load|store|add|sub|and|or|xor|exchange|compareExchange|wait|waitAsync|notify|pause|get|set|construct)\b)/;
-
-/** Whether a line of a stack is the explorer's. */
-function isOurs(line: string): boolean {
-  return directory === undefined ? OURS.test(line) : line.includes(directory);
+  entry.view = view;
+  entry.real = real;
+  entry.index = index;
+  entry.a = a;
+  entry.b = b;
+  entry.cell = buffer.cell(start, size);
+  return entry;
 }

@@ -1,8 +1,8 @@
 /**
- * Swaps the globals that shared-memory code uses for ones that report to a machine, and back.
+ * Replaces the globals that shared-memory code uses by ones that report to a machine, and restores
+ * them.
  *
- * They are in place only while a machine runs: from its setup to its last check, never while the
- * explorer yields to the event loop in between (except while an asynchronous body is driven).
+ * The replacements are in place only while a machine runs, from its setup to its last check.
  *
  * @module
  */
@@ -10,6 +10,7 @@
 import {
   ADD,
   AND,
+  type AtomicsKind,
   COMPARE_EXCHANGE,
   EXCHANGE,
   LOAD,
@@ -20,9 +21,9 @@ import {
   WAIT,
   WAIT_ASYNC,
   XOR,
-} from "../machine/entry.ts";
-import type { Calls } from "./calls.ts";
+} from "../machine/kinds.ts";
 import type { Machine } from "../machine/machine.ts";
+import { SUSPENDED } from "../machine/thread.ts";
 import {
   type AnyTypedArray,
   nativeAtomics,
@@ -32,12 +33,12 @@ import {
   typedArrayPrototype,
   typedArrays,
 } from "../native.ts";
-import { buffers } from "./registry.ts";
 import { ignoreRejections, stopIgnoringRejections } from "../platform.ts";
-import { SUSPENDED } from "../machine/thread.ts";
+import { Calls } from "./calls.ts";
+import { buffers } from "./registry.ts";
 import { type Active, trackView, untracked } from "./views.ts";
 
-/** What shared-memory code may tell a checker; the slot is shared by name, without imports. */
+/** Hints of shared-memory code to a checker; both find the slot by name, without an import. */
 interface Observer {
   beginSpeculation(): void;
   endSpeculation(kept: boolean): void;
@@ -48,46 +49,45 @@ const observerSlot = ((globalThis as unknown as Record<symbol, unknown>)[
   Symbol.for("busbar.observer")
 ] ??= { current: undefined }) as { current: Observer | undefined };
 
-/** The machine that the intercepted objects report to. */
-let current: Machine | undefined;
+/** The calls to which the intercepted objects report; undefined while no machine is installed. */
+let calls: Calls | undefined;
 
 const active: Active = {
   get calls(): Calls {
-    if (current === undefined) {
-      throw new Error("Cannot use memory of a model outside the exploration that made it");
+    if (calls === undefined) {
+      throw new Error("Cannot use memory of a model outside the exploration that created it");
     }
-    return current.calls;
+    return calls;
   },
 };
 
-function change(kind: number, view: unknown, index: number, value: unknown): unknown {
-  return current!.calls.atomic(kind, view, index, value, undefined);
+function atomics(kind: AtomicsKind, view: unknown, index: number, value: unknown): unknown {
+  return calls!.atomics(kind, view, index, value, undefined);
 }
 
-/** Stands in for `Atomics`. */
+/** The replacement of `Atomics`. */
 const modelAtomics = {
-  load: (view: unknown, index: number) =>
-    current!.calls.atomic(LOAD, view, index, undefined, undefined),
-  store: (view: unknown, index: number, value: unknown) => change(STORE, view, index, value),
-  add: (view: unknown, index: number, value: unknown) => change(ADD, view, index, value),
-  sub: (view: unknown, index: number, value: unknown) => change(SUB, view, index, value),
-  and: (view: unknown, index: number, value: unknown) => change(AND, view, index, value),
-  or: (view: unknown, index: number, value: unknown) => change(OR, view, index, value),
-  xor: (view: unknown, index: number, value: unknown) => change(XOR, view, index, value),
-  exchange: (view: unknown, index: number, value: unknown) => change(EXCHANGE, view, index, value),
-  notify: (view: unknown, index: number, value: unknown) => change(NOTIFY, view, index, value),
+  load: (view: unknown, index: number) => calls!.atomics(LOAD, view, index, undefined, undefined),
+  store: (view: unknown, index: number, value: unknown) => atomics(STORE, view, index, value),
+  add: (view: unknown, index: number, value: unknown) => atomics(ADD, view, index, value),
+  sub: (view: unknown, index: number, value: unknown) => atomics(SUB, view, index, value),
+  and: (view: unknown, index: number, value: unknown) => atomics(AND, view, index, value),
+  or: (view: unknown, index: number, value: unknown) => atomics(OR, view, index, value),
+  xor: (view: unknown, index: number, value: unknown) => atomics(XOR, view, index, value),
+  exchange: (view: unknown, index: number, value: unknown) => atomics(EXCHANGE, view, index, value),
+  notify: (view: unknown, index: number, value: unknown) => atomics(NOTIFY, view, index, value),
   compareExchange: (view: unknown, index: number, expected: unknown, replacement: unknown) =>
-    current!.calls.atomic(COMPARE_EXCHANGE, view, index, expected, replacement),
+    calls!.atomics(COMPARE_EXCHANGE, view, index, expected, replacement),
   wait: (view: unknown, index: number, value: unknown, timeout?: number) =>
-    current!.calls.atomic(WAIT, view, index, value, timeout),
+    calls!.atomics(WAIT, view, index, value, timeout),
   waitAsync: (view: unknown, index: number, value: unknown, timeout?: number) =>
-    current!.calls.atomic(WAIT_ASYNC, view, index, value, timeout),
-  pause: (hint?: number) => current!.calls.pause(hint),
+    calls!.atomics(WAIT_ASYNC, view, index, value, timeout),
+  pause: (hint?: number) => calls!.pause(hint),
   isLockFree: (size: number) => nativeAtomics.isLockFree(size),
   [Symbol.toStringTag]: "Atomics",
 };
 
-/** A constructor of views that tracks those over model memory. */
+/** A constructor whose views on model memory are tracked. */
 function trackingConstructor<T extends TypedArrayConstructor | DataViewConstructor>(native: T): T {
   return new Proxy(native, {
     construct(target, args, newTarget) {
@@ -108,7 +108,7 @@ function trackingConstructor<T extends TypedArrayConstructor | DataViewConstruct
               ),
           );
         }
-        if (first instanceof NativeSharedArrayBuffer && current?.current !== undefined) {
+        if (first instanceof NativeSharedArrayBuffer && calls?.isThreadRunning) {
           active.calls.refuseUntracked(`makes a ${native.name} on`);
         }
         args = [untracked(active.calls, first), ...args.slice(1)];
@@ -124,17 +124,17 @@ const ModelSharedArrayBuffer = new Proxy(NativeSharedArrayBuffer, {
   },
 });
 
-/** Replaces a function on an object while a simulated thread runs its code. */
+/** A function that is the replacement while a simulated thread runs, else the native one. */
 function whileThreadRuns<F extends (...args: never[]) => unknown>(native: F, model: F): F {
   return function (this: unknown, ...args: never[]) {
-    return (current?.current === undefined ? native : model).apply(this, args);
+    return (calls?.isThreadRunning ? model : native).apply(this, args);
   } as F;
 }
 
 const ModelDate = new Proxy(Date, {
   construct(target, args, newTarget) {
-    if (args.length === 0 && current?.current !== undefined) {
-      args = [current.calls.clock("new Date()")];
+    if (args.length === 0 && calls?.isThreadRunning) {
+      args = [calls.clock("new Date()")];
     }
     return Reflect.construct(target, args, newTarget);
   },
@@ -145,14 +145,14 @@ const untrackFirst = (native: (...args: never[]) => unknown) =>
     return native.call(this, untracked(active.calls, first) as never, ...rest);
   };
 
-const refused = (what: string, instead: string) => () => current!.calls.refuse(what, instead);
+const refused = (what: string, instead: string) => () => calls!.refuse(what, instead);
 const randomness = "choose values in setup, or pass them in";
 const timers = "simulated threads have no timers";
 
-/** Everything that is replaced: where, which property, by what. */
+/** Every replaced property, with both values. */
 const replacements: { target: object; key: PropertyKey; model: unknown; native: unknown }[] = [];
 
-/** Replaces a property, where the platform has it. */
+/** Adds a property to the replacements, if the platform has it. */
 function replace(
   target: object | undefined,
   key: PropertyKey,
@@ -198,56 +198,70 @@ for (
 replace(
   Date,
   "now",
-  (native: never) => whileThreadRuns(native, () => current!.calls.clock("Date.now()")),
+  (native: never) => whileThreadRuns(native, () => calls!.clock("Date.now()")),
 );
 replace(
   globalThis.performance,
   "now",
-  (native: never) => whileThreadRuns(native, () => current!.calls.clock("performance.now()")),
+  (native: never) => whileThreadRuns(native, () => calls!.clock("performance.now()")),
 );
 
 const observer: Observer = {
-  beginSpeculation: () => current!.calls.beginSpeculation(),
-  endSpeculation: (kept) => current!.calls.endSpeculation(kept),
+  beginSpeculation: () => calls!.beginSpeculation(),
+  endSpeculation: (kept) => calls!.endSpeculation(kept),
   label(buffer, byteOffset, byteLength, name) {
     buffers.get(buffer)?.label(byteOffset, byteLength, name);
   },
 };
 
-/** Directs the globals to a machine. */
+/**
+ * Lets the globals report to a machine.
+ *
+ * @throws {Error} If they report to another one.
+ */
 export function install(machine: Machine): void {
-  if (current !== undefined) {
+  if (calls !== undefined) {
     throw new Error("Cannot explore: another exploration is running; await it first");
   }
-  current = machine;
+  calls = new Calls(machine);
   for (const { target, key, model } of replacements) put(target, key, model);
   observerSlot.current = observer;
-  // The unwinding of a suspended asynchronous thread, in a task that nobody awaits.
+  // A suspended asynchronous thread rejects promises that the code under test does not await.
   ignoreRejections(SUSPENDED);
 }
 
-/** Puts the platform's own globals back. */
+/** Restores the platform's own globals. */
 export function uninstall(): void {
   for (const { target, key, native } of replacements) put(target, key, native);
   observerSlot.current = undefined;
   stopIgnoringRejections();
-  current = undefined;
+  calls = undefined;
 }
 
-/** The machine that is being explored; the error names who asks. */
-export function installedMachine(what: string): Machine {
-  if (current === undefined) throw new Error(`Cannot ${what}: no model is being explored`);
-  return current;
+/**
+ * The calls of setup.
+ *
+ * @param action What cannot be done without it, for the error.
+ * @throws {Error} If no machine is installed, or a simulated thread is running.
+ */
+export function setupCalls(action: string): Calls {
+  if (calls === undefined) throw new Error(`Cannot ${action}: no model is being explored`);
+  if (calls.isThreadRunning) throw new Error(`Cannot ${action} in a thread: do it in setup`);
+  return calls;
 }
 
-/** For calls of the running thread; the error names who asks. */
-export function runningCalls(what: string): Calls {
-  if (current?.current === undefined) {
-    throw new Error(`Cannot ${what}: no simulated thread is running`);
-  }
-  return current.calls;
+/**
+ * The calls of the running thread.
+ *
+ * @param action What cannot be done without it, for the error.
+ * @throws {Error} If no simulated thread is running.
+ */
+export function runningCalls(action: string): Calls {
+  if (!calls?.isThreadRunning) throw new Error(`Cannot ${action}: no simulated thread is running`);
+  return calls;
 }
 
+/** Sets a property, as it is: enumerable or not, with a setter or not. */
 function put(target: object, key: PropertyKey, value: unknown): void {
   const descriptor = Reflect.getOwnPropertyDescriptor(target, key);
   if (descriptor === undefined || "value" in descriptor) {

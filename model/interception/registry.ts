@@ -7,20 +7,21 @@
 import type { ModelBuffer } from "../machine/memory.ts";
 import { type AnyTypedArray, NativeSharedArrayBuffer } from "../native.ts";
 
-/** A view that threads use, and the real array behind it. */
+/** A view on model memory. */
 export interface View {
+  /** The real array, whose accesses are not tracked. */
   readonly real: AnyTypedArray | DataView;
   readonly buffer: ModelBuffer;
-  /** Byte offset of the view in its buffer. */
+  /** The view's byte offset in the buffer. */
   readonly offset: number;
 }
 
-/** Every view that was handed out, by what the code under test holds. */
+/** Every tracked view, by the proxy that the code under test has. */
 export const views: WeakMap<object, View> = new WeakMap();
-/** Every buffer that belongs to a model. */
+/** Every buffer that is part of a model, by the real one. */
 export const buffers: WeakMap<object, ModelBuffer> = new WeakMap();
 
-/** What a view stands for, if it shows memory of a model. */
+/** The view on model memory that a value is, if it is one. */
 export function resolve(view: unknown): View | undefined {
   if (typeof view !== "object" || view === null) return undefined;
   const found = views.get(view);
@@ -31,7 +32,7 @@ export function resolve(view: unknown): View | undefined {
   return { real: view as AnyTypedArray, buffer, offset: view.byteOffset };
 }
 
-/** Whether a view shows shared memory, of a model or not. */
+/** Whether a value is a view on shared memory, of a model or not. */
 export function isShared(view: unknown): boolean {
   return ArrayBuffer.isView(view) && view.buffer instanceof NativeSharedArrayBuffer;
 }

@@ -1,6 +1,6 @@
 /**
- * Tracked views: what simulated threads get when they make a typed array or a DataView over model
- * memory. Each element access and each method goes through the machine.
+ * Tracked views: proxies that simulated threads get when they create a typed array or a DataView on
+ * model memory. Each element access and each method call is a call of {@linkcode Calls}.
  *
  * @module
  */
@@ -10,17 +10,17 @@ import type { ModelBuffer } from "../machine/memory.ts";
 import { type AnyTypedArray, typedArrayPrototype } from "../native.ts";
 import { type View, views } from "./registry.ts";
 
-/** Where calls go: the machine that is being explored. */
+/** The calls of the machine that is being explored; looked up at each use. */
 export interface Active {
   readonly calls: Calls;
 }
 
 type Method = (...args: never[]) => unknown;
 
-/** Methods of typed arrays that write; all others only read a snapshot. */
+/** Methods of typed arrays that write; all others only read a copy. */
 const writers = new Set(["set", "fill", "copyWithin", "sort", "reverse"]);
 
-/** Makes a tracked view of a real one. */
+/** Creates the tracked view of a real one. */
 export function trackView<T extends AnyTypedArray | DataView>(
   active: Active,
   real: T,
@@ -35,14 +35,14 @@ export function trackView<T extends AnyTypedArray | DataView>(
   return proxy;
 }
 
-/** A private copy of what a tracked view shows now; logged as one plain read. */
+/** A private copy of what a tracked view shows; one plain read. */
 function snapshot(calls: Calls, view: View): AnyTypedArray {
   const real = view.real as AnyTypedArray;
   const bytes = calls.read(view.buffer, view.offset, real.byteLength);
   return new (real.constructor as new (buffer: ArrayBufferLike) => AnyTypedArray)(bytes.buffer);
 }
 
-/** A tracked view replaced by a private copy; anything else as it is. */
+/** A private copy if the value is a tracked view, else the value itself. */
 export function untracked(calls: Calls, value: unknown): unknown {
   const view = typeof value === "object" && value !== null ? views.get(value) : undefined;
   if (view === undefined) return value;
@@ -86,7 +86,7 @@ function typedArrayHandler(active: Active, view: View): ProxyHandler<AnyTypedArr
   };
 }
 
-/** The element that a property key names, or -1. */
+/** The element index that a property key stands for, or -1. */
 function elementIndex(key: string): number {
   const first = key.charCodeAt(0);
   if (first < 48 || first > 57) return -1;
@@ -158,7 +158,7 @@ function typedArrayMethod(active: Active, view: View, key: PropertyKey): Method 
   };
 }
 
-/** Start and end as the methods of typed arrays read them. */
+/** Start and end as the methods of typed arrays interpret them. */
 function range(length: number, from = 0, to = length): [number, number] {
   const clamp = (i: number) => i < 0 ? Math.max(0, length + i) : Math.min(i, length);
   const start = clamp(Math.trunc(from) || 0);

@@ -1,8 +1,8 @@
 /**
  * Vector clocks: which events of each thread happen before the present one.
  *
- * A clock is immutable: an operation that learns something replaces its thread's clock. Undoing a
- * transition is then putting the old reference back.
+ * A clock is immutable: an acquire or a release replaces its thread's clock, so that undoing a
+ * transition only restores the old reference.
  *
  * @module
  */
@@ -10,13 +10,13 @@
 /** The most threads a model can have; the length of every clock. */
 export const MAX_THREADS = 8;
 
-/** Entry `i` counts the releases of thread `i` that are known. */
+/** Element `i`: how many releases of thread `i` happen before. */
 export type Clock = readonly number[];
 
-/** A clock that knows of nothing. */
+/** The clock before any release. */
 export const ORIGIN: Clock = [0, 0, 0, 0, 0, 0, 0, 0];
 
-/** The smallest clock that knows what either knows; one of the two itself where that is enough. */
+/** The least upper bound of two clocks; `a` itself if it is one. */
 export function join(a: Clock, b: Clock): Clock {
   if (a === b) return a;
   for (let i = 0; i < MAX_THREADS; i++) {
@@ -29,7 +29,7 @@ export function join(a: Clock, b: Clock): Clock {
   return a;
 }
 
-/** The clock after `thread` has released: what it does next is not covered by that release. */
+/** The clock after a release of `thread`, so that the release does not cover its later events. */
 export function tick(clock: Clock, thread: number): Clock {
   const next = clock.slice();
   next[thread]!++;

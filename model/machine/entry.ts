@@ -1,90 +1,40 @@
 /**
- * What a simulated thread does, one entry each: the operations that the scheduler orders, and the
- * plain accesses between them.
+ * One entry of a thread's log: an operation, or a plain access or other event between operations.
  *
- * A thread's log is a list of entries. Replaying the thread answers each of its calls from the log.
+ * Replaying a thread answers each of its calls from its log. All entries are objects of one class
+ * with one hidden shape, since replay and scheduling read them at every step; fields that only some
+ * kinds have are in `detail`, whose type follows from the kind.
  *
  * @module
  */
 
-import type { Clock } from "./clock.ts";
-import type { Moment } from "./moments.ts";
-import type { Cell, ModelBuffer, Sleeper } from "./memory.ts";
 import type { AnyTypedArray } from "../native.ts";
+import type { Clock } from "./clock.ts";
+import {
+  type AccessKind,
+  type BUFFER,
+  type CALL,
+  type JOIN,
+  type Kind,
+  KINDS,
+  type NOTIFY,
+  type OperationKind,
+  PAUSE,
+  type PlainKind,
+  type RESUME,
+  type RETURN,
+  type SPAN_END,
+  type SPAWN,
+  type VIEW,
+  type WAIT,
+  type WAIT_ASYNC,
+  type WaitKind,
+  type WAKE,
+} from "./kinds.ts";
+import type { Cell, ModelBuffer, Sleeper } from "./memory.ts";
+import type { ThreadDeclaration } from "./thread_declaration.ts";
 
-/** Kinds of entries. Those up to {@linkcode LAST_OPERATION} are transitions of the scheduler. */
-export const LOAD = 0;
-export const STORE = 1;
-export const ADD = 2;
-export const SUB = 3;
-export const AND = 4;
-export const OR = 5;
-export const XOR = 6;
-export const EXCHANGE = 7;
-export const COMPARE_EXCHANGE = 8;
-/** `Atomics.wait` looks at the value and falls asleep, or returns. */
-export const WAIT = 9;
-/** A sleeping `Atomics.wait` returns: it was notified, or its timeout fired. */
-export const WAKE = 10;
-export const NOTIFY = 11;
-export const WAIT_ASYNC = 12;
-/** The promise of an `Atomics.waitAsync` is resolved. */
-export const RESUME = 13;
-export const PAUSE = 14;
-export const SPAWN = 15;
-export const JOIN = 16;
-/** A recorded call begins. */
-export const CALL = 17;
-/** A recorded call returns. */
-export const RETURN = 18;
-/** The last kind that the scheduler orders. */
-export const LAST_OPERATION = 18;
-/** A plain read. */
-export const READ = 19;
-/** A plain write. */
-export const WRITE = 20;
-/** A view was made. */
-export const VIEW = 21;
-/** A buffer was made. */
-export const BUFFER = 22;
-/** The clock was read. */
-export const CLOCK = 23;
-/** A span of speculative reads begins. */
-export const SPAN_BEGIN = 24;
-/** A span of speculative reads ends. */
-export const SPAN_END = 25;
-
-/** The name of each kind, as a reader of a schedule knows it. */
-export const KIND_NAMES: readonly string[] = [
-  "load",
-  "store",
-  "add",
-  "sub",
-  "and",
-  "or",
-  "xor",
-  "exchange",
-  "compareExchange",
-  "wait",
-  "wake",
-  "notify",
-  "waitAsync",
-  "resume",
-  "pause",
-  "spawn",
-  "join",
-  "call",
-  "return",
-  "read",
-  "write",
-  "new view",
-  "new buffer",
-  "clock",
-  "speculate",
-  "settle",
-];
-
-/** One watched range of a paused thread: it may go on once the version has moved. */
+/** A range that a paused thread watches: the thread may continue once its version has changed. */
 export interface Watch {
   readonly buffer: ModelBuffer;
   readonly start: number;
@@ -92,92 +42,173 @@ export interface Watch {
   readonly version: number;
 }
 
-/** A range of bytes, named alike in every execution. */
+/** A range of bytes whose name is the same in every execution. */
 export interface Range {
   readonly buffer: string;
   readonly start: number;
   readonly size: number;
 }
 
-/** One thing that a thread did or is about to do. */
-export class Entry {
-  readonly kind: number;
+/** A place on a waiter list, and for how long it is kept. */
+export interface Sleep {
+  /** The place; undefined while the thread does not sleep. */
+  sleeper: Sleeper | undefined;
+  readonly timeoutMs: number;
+}
+
+/** What undoing a change of a waiter list restores. */
+export interface ListUndo {
+  sleepersBefore: readonly Sleeper[] | undefined;
+  /** The clock that the list's critical section had released. */
+  listClockBefore: Clock | undefined;
+}
+
+/** Of wait and waitAsync. */
+export interface WaitDetail extends Sleep, ListUndo {
+  /** The index of the promise that waitAsync returned, among those of its thread; else -1. */
+  promise: number;
+}
+
+/** Of wake and resume. */
+export interface WakeDetail extends ListUndo {
+  sleeper: Sleeper | undefined;
+  timeoutMs: number;
+  /** The index of the transition that notified it, or -1. */
+  waker: number;
+}
+
+/** Of resume: it resolves one of the outstanding promises, which is chosen when it is applied. */
+export interface ResumeDetail extends WakeDetail {
+  /** The waitAsync calls from which it chose. */
+  outstanding: readonly EntryOf<typeof WAIT_ASYNC>[];
+  /** The index of the chosen promise. */
+  promise: number;
+}
+
+/** The detail of each kind that has one. */
+export interface Details {
+  [WAIT]: WaitDetail;
+  [WAIT_ASYNC]: WaitDetail;
+  [WAKE]: WakeDetail;
+  [RESUME]: ResumeDetail;
+  [NOTIFY]: ListUndo & {
+    /** The most sleepers that it wakes. */
+    readonly count: number;
+  };
+  [PAUSE]: {
+    watches: readonly Watch[];
+    /** Whether it ended only because no other thread could run. */
+    isForced: boolean;
+  };
+  [SPAWN]: { readonly child: ThreadDeclaration };
+  [JOIN]: { readonly child: number };
+  [CALL]: { readonly name: string; readonly args: readonly unknown[] };
+  [RETURN]: { readonly name: string; readonly result: unknown };
+  [VIEW]: {
+    readonly constructor: unknown;
+    /** The arguments after the buffer. */
+    readonly args: readonly [unknown, unknown];
+    readonly view: object;
+  };
+  [BUFFER]: { readonly buffer: ModelBuffer };
+  [SPAN_END]: {
+    /** Whether the thread uses what it read in the span. */
+    readonly isKept: boolean;
+    /** The log index at which the span began. */
+    begin: number;
+  };
+}
+
+type DetailOf<K extends Kind> = K extends keyof Details ? Details[K] : undefined;
+
+/** An entry of one kind. */
+export class EntryOf<K extends Kind> {
+  readonly kind: K;
+  /** The number of its thread. */
   readonly thread: number;
+  readonly detail: DetailOf<K>;
+  /** The range that it accesses, waits at or notifies; undefined for kinds that have none. */
   readonly buffer: ModelBuffer | undefined;
   readonly start: number;
   readonly size: number;
 
-  /** The view it was made through, as the thread sees it; what a replay compares. */
+  /** The view through which the thread accesses it; a replay compares this. */
   view: unknown = undefined;
   /** The real array behind that view. */
   real: AnyTypedArray | undefined = undefined;
-  /** The element, as the thread gave it. */
+  /** The element, as the thread passed it. */
   index = 0;
-  /** Operands as given. */
+  /** Operands, as the thread passed them. */
   a: unknown = undefined;
   b: unknown = undefined;
-  /** The operand, and for compareExchange the expected value, in the element's type. */
+  /** The operand, and the value that compareExchange or wait expects, in the element's type. */
   operand: number | bigint = 0;
   expected: number | bigint = 0;
   /** What the call returned. */
   result: unknown = undefined;
-  /** Whether memory changed hands: a failed compareExchange is a read. */
+  /** Whether it wrote: a failed compareExchange is a read. */
   wrote = false;
-  /** Whether that left another value there: a write of the same value wakes nobody who spins. */
+  /** Whether it left another value: a write of the same value does not end a spin. */
   changed = false;
-  /** What stood there before: a value, or the bytes of a plain write. */
+  /** The value before, or the bytes before a plain write. */
   before: unknown = undefined;
-  /** Version of the words touched, after this entry. */
+  /** The version of the words that it accessed, afterwards. */
   version = 0;
-  /** The thread's own time when this happened. */
+  /** The thread's own time, and its whole clock, when this took effect. */
   time = 0;
-  /** The thread's clock when this happened. */
   clock: Clock | undefined = undefined;
   cell: Cell | undefined = undefined;
-  /** Its range, for footprints; made when first asked for. */
+  /** Its range, for footprints; created on first use. */
   range: Range | undefined = undefined;
-  /** What undoing restores: the thread's clock, its time in the cell, its streak of forced pauses. */
+  /** What undoing restores: the thread's clock, and its streak of forced pauses. */
   clockBefore: Clock | undefined = undefined;
+  forcedBefore = 0;
+  /** What undoing restores: the cell's release, and the thread's time in the cell. */
   releaseBefore: Clock | undefined = undefined;
   timeBefore = 0;
-  forcedBefore = 0;
-  /** What undoing restores: where the thread was in what is remembered of it. */
-  moment: Moment | undefined = undefined;
-  /** What undoing restores: the releases of the cells that were written over. */
+  /** What undoing restores: the releases of the overlapping cells. */
   releasesBefore: readonly (Clock | undefined)[] | undefined = undefined;
-  /** What undoing restores: the waiter list, and the clock of its critical section. */
-  sleepersBefore: readonly Sleeper[] | undefined = undefined;
-  listClockBefore: Clock | undefined = undefined;
-  /** What undoing restores: the race detector's times for the bytes touched. */
+  /** What undoing restores: the race detector's times for the bytes. */
   timesBefore: Int32Array | undefined = undefined;
-  /** What undoing restores: which of the bytes had been written by anyone. */
+  /** What undoing restores: which of the bytes had been initialised. */
   initialisedBefore: Uint8Array | undefined = undefined;
-  /** For wait, wake and resume: the place on the waiter list, and its timeout in milliseconds. */
-  sleeper: Sleeper | undefined = undefined;
-  timeout = Infinity;
-  /** For resume: the waitAsync calls among which it chose. */
-  outstanding: readonly Entry[] | undefined = undefined;
-  /** For pause: what it watches. */
-  watches: readonly Watch[] | undefined = undefined;
-  /** For pause: it went on because nothing else could run. */
-  forced = false;
-  /**
-   * For spawn and join: the other thread. For wake and resume: the transition that woke them, or
-   * -1. For waitAsync: which of the thread's promises it made. For the end of a span: its begin.
-   */
-  other = -1;
 
   constructor(
-    kind: number,
+    kind: K,
     thread: number,
+    detail: DetailOf<K>,
     buffer: ModelBuffer | undefined,
     start: number,
     size: number,
   ) {
     this.kind = kind;
     this.thread = thread;
+    this.detail = detail;
     this.buffer = buffer;
     this.start = start;
     this.size = size;
   }
+}
+
+type Union<K extends Kind> = { [L in K]: EntryOf<L> }[K];
+
+/** An entry of any kind; comparing `kind` tells the type of `detail`. */
+export type Entry = Union<Kind>;
+/** An entry that the scheduler orders. */
+export type Operation = Union<OperationKind>;
+/** A load, a store or a read-modify-write. */
+export type Access = Union<AccessKind>;
+/** A wait or a waitAsync. */
+export type Wait = Union<WaitKind>;
+/** An entry between two operations. */
+export type PlainEntry = Union<PlainKind>;
+
+/** Whether the scheduler orders an entry. */
+export function isOperation(entry: Entry): entry is Operation {
+  return KINDS[entry.kind].isOperation;
+}
+
+/** Whether an entry is a pause that ended only because no other thread could run. */
+export function isForcedPause(entry: Entry): boolean {
+  return entry.kind === PAUSE && entry.detail.isForced;
 }

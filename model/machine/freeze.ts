@@ -1,10 +1,11 @@
 /**
- * What passes between setup, threads and checks must not be changed by one run and seen by another.
+ * Values that pass between setup, threads and checks are frozen: a change in one run would be seen
+ * in another.
  *
  * @module
  */
 
-/** Freezes plain objects and arrays, so that whoever changes them is told at once. */
+/** Freezes plain objects and arrays, deeply, so that code that changes them throws at once. */
 export function freeze<T>(value: T): T {
   if (typeof value !== "object" || value === null || Object.isFrozen(value)) return value;
   const prototype = Object.getPrototypeOf(value);

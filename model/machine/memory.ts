@@ -1,9 +1,9 @@
 /**
  * Model memory: the buffers that simulated threads share, and what the explorer knows of each byte.
  *
- * The bytes themselves live in a real buffer. Beside them stand *cells* (one for each range that
- * was ever accessed atomically), the times of plain accesses for the race detector, and a version
- * for each 32-bit word, by which a spinning thread sees that something was written.
+ * The bytes are in a real buffer. Beside it are *cells* (one for each range that was ever accessed
+ * atomically), the times of plain accesses for the race detector, and a version for each 32-bit
+ * word, which tells whether a word that a paused thread watches was written.
  *
  * @module
  */
@@ -11,35 +11,35 @@
 import { type Clock, MAX_THREADS } from "./clock.ts";
 import { Bytes } from "../native.ts";
 
-/** A thread that sleeps, or was woken and has not run yet. */
+/** A place on a waiter list: of a thread that sleeps, or was woken and has not run yet. */
 export interface Sleeper {
-  /** Index of the sleeping thread. */
+  /** The number of the sleeping thread. */
   readonly thread: number;
-  /** Whether a notify has taken it off the list. */
+  /** Whether a notify has removed it from the list. */
   notified: boolean;
-  /** What it learns from whoever woke it. */
+  /** The clock of the thread that woke it. */
   clock: Clock | undefined;
-  /** Number of the transition that woke it, or -1. */
+  /** The index of the transition that woke it, or -1. */
   wakerDepth: number;
 }
 
-/** The threads that wait at one byte. */
+/** The waits at one byte. */
 export interface WaiterList {
-  /** In the order in which they came. Replaced, never changed. */
+  /** In FIFO order. Replaced, never changed. */
   sleepers: readonly Sleeper[];
-  /** What entering the list's critical section acquires. */
+  /** The clock that entering the list's critical section acquires. */
   clock: Clock | undefined;
 }
 
 /** A range of bytes that is accessed atomically. */
 export class Cell {
-  /** The clock that an atomic read of this very range acquires. */
+  /** The clock that an atomic read of this range acquires. */
   release: Clock | undefined = undefined;
   /** Time of each thread's last atomic write, by its own clock; 0 for never. */
   readonly writeTimes: number[] = new Array(MAX_THREADS).fill(0);
   /** Time of each thread's last atomic read. */
   readonly readTimes: number[] = new Array(MAX_THREADS).fill(0);
-  /** Who waits at its first byte; cells of other sizes there share the list. */
+  /** The waits at its first byte; cells of other sizes there share the list. */
   readonly list: WaiterList;
   /** Cells of other sizes that share bytes with this one. */
   readonly overlaps: Cell[] = [];
@@ -65,24 +65,23 @@ interface Label {
 
 /** A buffer shared by simulated threads. */
 export class ModelBuffer {
-  /** Every byte, untracked. */
+  /** All bytes, accessed without tracking. */
   readonly bytes: Uint8Array;
-  /** How often each 32-bit word was written. */
+  /** The number of writes of each 32-bit word. */
   readonly versions: Int32Array;
   /** The cells, by `start * 16 + size`. */
   readonly cells: Map<number, Cell> = new Map();
-  /** Thread and time of the last plain write of each byte: `time * 8 + thread`, or 0. */
+  // Allocated at the first plain access: 36 bytes for each byte of the model.
   #plainWrites: Int32Array | undefined;
-  /** Time of each thread's last plain read of each byte. */
   #plainReads: Int32Array | undefined;
-  /** Which bytes anyone has ever written; only kept when asked for. */
+  /** 1 for each byte that was ever written; only kept if asked for. */
   initialised: Uint8Array | undefined;
   readonly #labels: Label[] = [];
   readonly id: string;
   readonly real: ArrayBufferLike;
 
   /**
-   * @param id What names this buffer in every execution alike.
+   * @param id The same name in every execution.
    * @param real The bytes.
    */
   constructor(id: string, real: ArrayBufferLike) {
@@ -92,22 +91,22 @@ export class ModelBuffer {
     this.versions = new Int32Array((real.byteLength + 3) >> 2);
   }
 
-  /** Whether any thread has read or written plainly, so that races are possible at all. */
+  /** Whether any access was plain, so that an atomic one can race with it. */
   get hasPlain(): boolean {
     return this.#plainWrites !== undefined;
   }
 
-  /** See {@linkcode ModelBuffer}: made at the first plain access. */
+  /** Of each byte, thread and time of its last plain write: `time * 8 + thread`, or 0. */
   get plainWrites(): Int32Array {
     return this.#plainWrites ??= new Int32Array(this.bytes.length);
   }
 
-  /** See {@linkcode ModelBuffer}: made at the first plain access. */
+  /** Of each byte and thread, the time of the thread's last plain read: `[byte * 8 + thread]`. */
   get plainReads(): Int32Array {
     return this.#plainReads ??= new Int32Array(this.bytes.length * MAX_THREADS);
   }
 
-  /** The cell of a range, made when first asked for. */
+  /** The cell of a range; created on first use. */
   cell(start: number, size: number): Cell {
     const key = start * 16 + size;
     let cell = this.cells.get(key);
@@ -138,7 +137,7 @@ export class ModelBuffer {
     for (let word = start >> 2; word << 2 < start + size; word++) this.versions[word]! += by;
   }
 
-  /** Names a range of bytes in reports. */
+  /** Gives a range of bytes a name for reports. */
   label(start: number, size: number, name: string): void {
     const end = start + size;
     if (!this.#labels.some((l) => l.start === start && l.end === end && l.name === name)) {
@@ -146,7 +145,7 @@ export class ModelBuffer {
     }
   }
 
-  /** The name of a range: the narrowest label that holds it, else buffer and offset. */
+  /** The name of a range: from the narrowest label that contains its start, else the buffer's. */
   nameOf(start: number, size: number): string {
     let best: Label | undefined;
     for (const label of this.#labels) {

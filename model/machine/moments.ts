@@ -1,55 +1,69 @@
 /**
- * What a thread does next, remembered by what it has seen so far.
+ * The known behaviour of each thread, as a tree: what the thread does next, by what it has seen.
  *
  * A body is deterministic: the results of its operations and plain reads decide all that it does.
- * So its behaviour is a tree: at each *moment* stands what it does next, and the result leads to
- * the next moment. Where the tree is known, nothing is replayed: this is what makes exploring
- * many schedules of few histories fast. The size of the tree is bounded; beyond it, threads are
- * replayed as if there were none.
+ * At each *moment* the tree has the thread's next entry, and each result of that entry leads to
+ * another moment. Where the tree is known, no replay is needed, which makes exploring many
+ * schedules of few histories fast. The size of the trees is bounded; beyond it, threads are
+ * replayed.
  *
  * @module
  */
 
-import { type Entry, LAST_OPERATION, READ, RESUME } from "./entry.ts";
+import { type Entry, isOperation } from "./entry.ts";
+import { READ, RESUME } from "./kinds.ts";
+import type { ThreadDeclaration } from "./thread_declaration.ts";
 
-/** The most moments that one machine remembers. */
+/** The most moments that one machine keeps. */
 const MAX_MOMENTS = 50_000;
+/** Longer reads are not compared, so that behaviour after them is not remembered. */
+const MAX_KEY_BYTES = 4096;
 
-/** Counts the moments of one machine. */
-export class MomentBudget {
+/** The trees of all threads of one machine. */
+export class Moments {
   #left = MAX_MOMENTS;
+  readonly #roots = new WeakMap<ThreadDeclaration, Moment>();
 
-  /** Takes one, if there is one left. */
-  take(): boolean {
-    return this.#left-- > 0;
+  /** The moment at which a thread begins. */
+  root(declaration: ThreadDeclaration): Moment {
+    let root = this.#roots.get(declaration);
+    if (root === undefined) this.#roots.set(declaration, root = new Moment(this));
+    return root;
+  }
+
+  /** Creates a moment, unless there are {@linkcode MAX_MOMENTS}. */
+  tryCreate(): Moment | undefined {
+    return this.#left-- > 0 ? new Moment(this) : undefined;
   }
 }
 
 /** A point in the history of one thread. */
 export class Moment {
-  /** What the thread does next; undefined if that is not known, or it has ended. */
+  /** What the thread does next; undefined if that is unknown, or the thread has ended. */
   entry: Entry | undefined = undefined;
-  /** The thread ends here, and returns this. */
+  /** Set if the thread ends here: what it returns. */
   end: { readonly result: unknown } | undefined = undefined;
-  /** The first result seen, and where it leads; most moments have only this one. */
+  /** The first result seen, and the moment to which it leads; most moments have only this one. */
   #key: unknown = undefined;
   #next: Moment | undefined = undefined;
+  /** The other results. */
   #others: Map<unknown, Moment> | undefined = undefined;
 
-  readonly #budget: MomentBudget;
+  readonly #moments: Moments;
 
-  constructor(budget: MomentBudget) {
-    this.#budget = budget;
+  constructor(moments: Moments) {
+    this.#moments = moments;
   }
 
-  /** Where what has happened here leads; undefined if that cannot be remembered. */
-  grow(entry: Entry): Moment | undefined {
+  /** The moment after `entry` took effect here; undefined if it cannot be remembered. */
+  child(entry: Entry): Moment | undefined {
     const key = keyOf(entry);
     if (this.#key === key && this.#next !== undefined) return this.#next;
     const known = this.#others?.get(key);
     if (known !== undefined) return known;
-    if (key === unknowable || !this.#budget.take()) return undefined;
-    const moment = new Moment(this.#budget);
+    if (key === incomparable) return undefined;
+    const moment = this.#moments.tryCreate();
+    if (moment === undefined) return undefined;
     if (this.#next === undefined) {
       this.#key = key;
       this.#next = moment;
@@ -61,15 +75,16 @@ export class Moment {
   }
 }
 
-/** Stands for results that cannot be compared, such as objects that another thread returned. */
-const unknowable = Symbol();
+/** The key of results that cannot be compared, such as objects that another thread returned. */
+const incomparable = Symbol();
 
-/** What the thread learns from an entry: nothing, where the result cannot differ. */
-function keyOf({ kind, result, index }: Entry): unknown {
-  if (kind === RESUME) return `${index}:${result}`;
-  if (kind > LAST_OPERATION && kind !== READ) return undefined;
+/** A key for the result that the thread sees; undefined if it is always the same. */
+function keyOf(entry: Entry): unknown {
+  const { kind, result } = entry;
+  if (kind === RESUME) return `${entry.detail.promise}:${result}`;
+  if (kind !== READ && !isOperation(entry)) return undefined;
   if (typeof result === "number" && Object.is(result, -0)) return "-0";
   if (typeof result !== "object" || result === null) return result;
-  if (!(result instanceof Uint8Array) || result.length > 4096) return unknowable;
+  if (!(result instanceof Uint8Array) || result.length > MAX_KEY_BYTES) return incomparable;
   return `bytes:${String.fromCharCode(...result)}`;
 }

@@ -1,104 +1,159 @@
 /**
- * What happens between operations: plain reads and writes, speculative spans, new buffers.
+ * What takes effect between operations, and how that is undone: plain reads and writes, speculative
+ * spans, new views and buffers, readings of the clock.
  *
  * @module
  */
 
-import { checkInitialised, initialise } from "./effects.ts";
-import { BUFFER, CLOCK, type Entry, READ, SPAN_BEGIN, SPAN_END, WRITE } from "./entry.ts";
-import type { Machine } from "./machine.ts";
+import type { EntryOf, PlainEntry } from "./entry.ts";
+import type { Execution } from "./execution.ts";
+import { unhandled } from "./impossible.ts";
+import { forgetInitialised, recordInitialised, reportUninitialised } from "./initialisation.ts";
+import { BUFFER, CLOCK, READ, SPAN_BEGIN, SPAN_END, VIEW, WRITE } from "./kinds.ts";
 import {
-  checkKeptRead,
-  checkPlainRead,
-  checkPlainWrite,
-  notePlainRead,
-  notePlainWrite,
-  type Race,
+  forgetPlainRead,
+  forgetPlainWrite,
+  raceOfKeptRead,
+  raceOfPlainRead,
+  raceOfPlainWrite,
+  recordPlainRead,
+  recordPlainWrite,
+  reportRace,
 } from "./races.ts";
-import { buffers } from "../interception/registry.ts";
 import type { Thread } from "./thread.ts";
 
 /**
- * Appends an entry to the thread's log and lets it happen: for the first time, or again after it
- * was undone.
+ * Appends an entry to the thread's log and applies it.
  *
- * @param write For the first time of a write: makes it.
+ * @param write For a write that takes effect for the first time: performs it. A write that was
+ *   undone is repeated from the bytes that it left then.
  */
-export function happen(machine: Machine, thread: Thread, entry: Entry, write?: () => void): void {
+export function applyPlain(
+  execution: Execution,
+  thread: Thread,
+  entry: PlainEntry,
+  write?: () => void,
+): void {
   entry.clock = thread.clock;
   entry.time = thread.clock[thread.id]!;
   thread.log.push(entry);
   switch (entry.kind) {
     case READ:
-      return read(machine, thread, entry);
+      return applyRead(execution, thread, entry);
     case WRITE:
-      return overwrite(machine, entry, write);
+      return applyWrite(execution, entry, write);
     case BUFFER:
-      machine.buffers.push(buffers.get(entry.result as SharedArrayBuffer)!);
-      thread.made++;
+      execution.buffers.push(entry.detail.buffer);
+      thread.buffersCreated++;
       return;
     case CLOCK:
-      entry.result = thread.elapsed;
+      entry.result = thread.elapsedMs;
       return;
     case SPAN_BEGIN:
       if (thread.span >= 0) {
-        machine.fail({ kind: "misuse", message: "A speculative span begins inside another one" });
+        execution.fail({ kind: "misuse", message: "A speculative span begins inside another" });
       }
       thread.span = thread.log.length - 1;
       return;
     case SPAN_END:
-      return settle(machine, thread, entry);
+      return endSpan(execution, thread, entry);
+    case VIEW:
+      return;
+    default:
+      return unhandled(entry);
   }
 }
 
-function read(machine: Machine, thread: Thread, entry: Entry): void {
-  const { buffer, start, size, real } = entry;
-  entry.result = real === undefined ? buffer!.bytes.slice(start, start + size) : real[entry.index];
-  entry.version = buffer!.version(start, size);
-  if (thread.span < 0) judge(machine, entry, checkPlainRead(machine, entry));
-  if (buffer!.initialised !== undefined) checkInitialised(machine, thread, entry);
+/** Undoes {@linkcode applyPlain} for an entry that was just removed from the log's end. */
+export function undoPlain(execution: Execution, thread: Thread, entry: PlainEntry): void {
+  switch (entry.kind) {
+    case READ:
+      return forgetPlainRead(entry);
+    case WRITE:
+      entry.buffer!.bytes.set(entry.before as Uint8Array, entry.start);
+      if (entry.changed) entry.buffer!.bump(entry.start, entry.size, -1);
+      forgetPlainWrite(entry);
+      forgetInitialised(entry);
+      return;
+    case BUFFER:
+      thread.buffersCreated--;
+      execution.buffers.pop();
+      return;
+    case SPAN_BEGIN:
+      thread.span = -1;
+      return;
+    case SPAN_END: {
+      const { log } = thread;
+      thread.span = entry.detail.begin;
+      for (let i = log.length - 1; i > thread.span; i--) {
+        const read = log[i]!;
+        if (read.kind === READ) forgetPlainRead(read);
+      }
+      return;
+    }
+    case CLOCK:
+    case VIEW:
+      return;
+    default:
+      return unhandled(entry);
+  }
 }
 
-function judge(machine: Machine, entry: Entry, race: Race | undefined): void {
-  notePlainRead(entry);
-  if (race !== undefined) machine.race(entry, race);
-}
-
-function overwrite(machine: Machine, entry: Entry, write?: () => void): void {
+function applyRead(execution: Execution, thread: Thread, entry: EntryOf<typeof READ>): void {
+  const { start, size, real } = entry;
   const buffer = entry.buffer!;
+  entry.result = real === undefined ? buffer.bytes.slice(start, start + size) : real[entry.index];
+  entry.version = buffer.version(start, size);
+  if (thread.span < 0) {
+    const race = raceOfPlainRead(execution, entry);
+    recordPlainRead(entry);
+    reportRace(execution, entry, race);
+  }
+  reportUninitialised(execution, entry);
+}
+
+function applyWrite(
+  execution: Execution,
+  entry: EntryOf<typeof WRITE>,
+  write: (() => void) | undefined,
+): void {
   const { start, size } = entry;
+  const buffer = entry.buffer!;
   entry.wrote = true;
-  const race = checkPlainWrite(machine, entry);
-  entry.before = buffer.bytes.slice(start, start + size);
-  notePlainWrite(entry);
+  const race = raceOfPlainWrite(execution, entry);
+  const before = buffer.bytes.slice(start, start + size);
+  entry.before = before;
+  recordPlainWrite(entry);
   if (write !== undefined) {
     write();
     entry.result = buffer.bytes.slice(start, start + size);
   } else {
     buffer.bytes.set(entry.result as Uint8Array, start);
   }
-  const before = entry.before as Uint8Array;
   entry.changed = (entry.result as Uint8Array).some((byte, i) => byte !== before[i]);
   if (entry.changed) {
     buffer.bump(start, size, 1);
-    machine.forcedPauses = 0;
+    execution.forcedPauses = 0;
   }
   entry.version = buffer.version(start, size);
-  initialise(buffer, start, size, entry);
-  if (race !== undefined) machine.race(entry, race);
+  recordInitialised(entry);
+  reportRace(execution, entry, race);
 }
 
-/** A span ends; if what it read is kept, its reads count as made when they were made. */
-function settle(machine: Machine, thread: Thread, entry: Entry): void {
+/** Ends a span; if the thread keeps what it read, the reads count from when they were made. */
+function endSpan(execution: Execution, thread: Thread, entry: EntryOf<typeof SPAN_END>): void {
   if (thread.span < 0) {
-    machine.fail({ kind: "misuse", message: "A speculative span ends that did not begin" });
+    execution.fail({ kind: "misuse", message: "A speculative span ends that did not begin" });
   }
   const begin = thread.span;
-  entry.other = begin;
+  entry.detail.begin = begin;
   thread.span = -1;
-  if (entry.start === 0) return;
+  if (!entry.detail.isKept) return;
   for (let i = begin; i < thread.log.length; i++) {
     const read = thread.log[i]!;
-    if (read.kind === READ) judge(machine, read, checkKeptRead(machine, read));
+    if (read.kind !== READ) continue;
+    const race = raceOfKeptRead(execution, read);
+    recordPlainRead(read);
+    reportRace(execution, read, race);
   }
 }

@@ -1,42 +1,36 @@
 /**
- * Threads that cannot go on, or only turn in circles.
+ * Threads that wait in a loop: when a pause or a wait may end, and loops that do not pause.
  *
  * @module
  */
 
-import {
-  COMPARE_EXCHANGE,
-  type Entry,
-  PAUSE,
-  READ,
-  SPAN_BEGIN,
-  SPAN_END,
-  WAIT,
-  WAIT_ASYNC,
-  type Watch,
-  WRITE,
-} from "./entry.ts";
 import type { Failure } from "../failure.ts";
+import type { Sleep, Watch } from "./entry.ts";
+import { KINDS, PAUSE, READ, SPAN_BEGIN, SPAN_END, touchesMemory } from "./kinds.ts";
 import type { Thread } from "./thread.ts";
 
-/** Whether a sleeping wait can return now: it was notified, or its timeout may fire. */
-export function canReturn(wait: Entry): boolean {
-  return wait.sleeper!.notified || wait.timeout !== Infinity;
+/** A loop that reads more ranges than these is not called spinning. */
+const MAX_SPUN_RANGES = 8;
+/** A loop must be at least this many entries long to be called spinning. */
+const MIN_SPUN_ENTRIES = 64;
+
+/** Whether a sleeping wait can return now: it was notified, or its timeout may expire. */
+export function canReturn({ sleeper, timeoutMs }: Sleep): boolean {
+  return sleeper!.notified || timeoutMs !== Infinity;
 }
 
-/** Whether a word that a paused thread watches was written. */
-export function hasMoved(watch: Watch): boolean {
-  return watch.buffer.version(watch.start, watch.size) !== watch.version;
+/** Whether a range that a paused thread watches was written. */
+export function hasChanged({ buffer, start, size, version }: Watch): boolean {
+  return buffer.version(start, size) !== version;
 }
 
-/** What a paused thread waits for: a write to any word that it read since its last pause. */
-export function wordsReadSincePause(thread: Thread): Watch[] {
+/** The ranges that a thread has accessed since its last pause: a write to one ends the next. */
+export function rangesSincePause(thread: Thread): Watch[] {
   const watches: Watch[] = [];
   for (let i = thread.log.length - 1; i >= 0; i--) {
-    const entry = thread.log[i]!;
-    if (entry.kind === PAUSE) break;
-    const { buffer, start, size, version } = entry;
-    if (buffer === undefined || !accesses(entry)) continue;
+    const { kind, buffer, start, size, version } = thread.log[i]!;
+    if (kind === PAUSE) break;
+    if (buffer === undefined || !touchesMemory(kind)) continue;
     if (watches.some((w) => w.buffer === buffer && w.start === start && w.size === size)) {
       continue;
     }
@@ -45,31 +39,26 @@ export function wordsReadSincePause(thread: Thread): Watch[] {
   return watches;
 }
 
-/** Whether an entry has read or written memory. */
-function accesses({ kind }: Entry): boolean {
-  return kind <= WAIT || kind === WAIT_ASYNC || kind === READ || kind === WRITE;
-}
-
-/** Whether the thread's last operations only read the same values over and over. */
-export function spins(thread: Thread, spinLimit: number): Failure | undefined {
+/** The failure of a thread whose last entries only read the same values again and again. */
+export function spinFailure(thread: Thread, spinLimit: number): Failure | undefined {
   const { log } = thread;
-  const limit = Math.max(64, spinLimit);
+  const limit = Math.max(MIN_SPUN_ENTRIES, spinLimit);
   if (log.length < limit) return undefined;
   const seen = new Map<number, unknown>();
   for (let i = log.length - 1; i >= log.length - limit; i--) {
-    const entry = log[i]!;
-    if (entry.kind === SPAN_BEGIN || entry.kind === SPAN_END) continue;
-    if (entry.wrote || (entry.kind > COMPARE_EXCHANGE && entry.kind !== READ)) return undefined;
-    const key = entry.start * 16 + entry.size;
-    if (seen.has(key) && seen.get(key) !== entry.version) return undefined;
-    seen.set(key, entry.version);
-    if (seen.size > 8) return undefined;
+    const { kind, wrote, start, size, version } = log[i]!;
+    if (kind === SPAN_BEGIN || kind === SPAN_END) continue;
+    if (wrote || (kind !== READ && !KINDS[kind].isAccess)) return undefined;
+    const key = start * 16 + size;
+    if (seen.has(key) && seen.get(key) !== version) return undefined;
+    seen.set(key, version);
+    if (seen.size > MAX_SPUN_RANGES) return undefined;
   }
   const last = log.at(-1)!;
   return {
     kind: "spin without pause",
     message: `Thread ${thread.name} has read ${last.buffer!.nameOf(last.start, last.size)} ` +
       `without a change for ${limit} operations: a loop that waits for another thread must ` +
-      "call Atomics.pause() (or wait), so that the explorer knows to run the others",
+      "call Atomics.pause() (or wait), so that the explorer runs the others",
   };
 }

@@ -1,68 +1,62 @@
 /**
- * A simulated thread: a function, and the log of what it has done so far.
+ * A simulated thread: a body, and the log of what the thread has done so far.
  *
  * @module
  */
 
 import { type Clock, ORIGIN } from "./clock.ts";
-import type { Entry } from "./entry.ts";
+import type { Entry, EntryOf, Operation } from "./entry.ts";
+import type { WAIT_ASYNC } from "./kinds.ts";
 import type { Moment } from "./moments.ts";
+import type { Body, ThreadDeclaration } from "./thread_declaration.ts";
 
-/** What a thread's stack is unwound with. Prepared once: throwing it costs well under 1 µs. */
+/** Thrown to unwind a thread's stack. One frozen object: throwing it costs well under 1 µs. */
 export const SUSPENDED: unknown = Object.freeze({
   name: "Suspended",
-  message: "The explorer suspends this simulated thread here; rethrow what you do not know.",
+  message: "The explorer suspends this simulated thread here; rethrow errors that you do not know.",
 });
-
-/** What a thread does: plain code, given what `setup` returned. */
-export type Body = (state: never) => unknown;
 
 /** A simulated thread. */
 export class Thread {
-  /** All that it has done. */
-  readonly log: Entry[] = [];
-  /** How much of the log the current replay has used. */
-  cursor = 0;
-  /** It has met its next operation: whatever it still does on the way out does not count. */
-  unwinding = false;
-  /** The operation that it does next. */
-  announced: Entry | undefined = undefined;
-  /** Its body has returned. */
-  done = false;
-  /** What its body returned. */
-  result: unknown = undefined;
-  /** What it knows of the others. */
-  clock: Clock = ORIGIN;
-  /** Log index at which the open speculative span began, or -1. */
-  span = -1;
-  /** Threads that it has spawned. */
-  spawned = 0;
-  /** Buffers that it has made. */
-  made = 0;
-  /** Virtual milliseconds that its timeouts took. */
-  elapsed = 0;
-  /** Promises of waitAsync in the current replay, by the order of their calls. */
-  promises: ((value: string) => void)[] = [];
-  /** Outstanding waitAsync calls: the entries that made them. */
-  outstanding: readonly Entry[] = [];
-  /** Where each entry was made; only while a report is being written. */
-  capturing: string[][] | undefined = undefined;
-
-  /** Where it is in what is remembered of it; undefined if it must be replayed. */
-  moment: Moment | undefined;
   readonly id: number;
   readonly name: string;
   readonly body: Body;
-  readonly start: Moment;
+  readonly declaration: ThreadDeclaration;
+  /** All that it has done. */
+  readonly log: Entry[] = [];
+  /** The number of log entries that the current replay has consumed. */
+  cursor = 0;
+  /** It has reached its next operation: what it does while its stack unwinds does not count. */
+  unwinding = false;
+  /** Its next operation, which has not taken effect. */
+  announced: Operation | undefined = undefined;
+  /** Whether its body has returned. */
+  done = false;
+  /** What its body returned. */
+  result: unknown = undefined;
+  /** The events of all threads that happen before its next one. */
+  clock: Clock = ORIGIN;
+  /** The log index at which the open speculative span began, or -1. */
+  span = -1;
+  /** The number of threads that it has spawned. */
+  spawned = 0;
+  /** The number of buffers that it has created. */
+  buffersCreated = 0;
+  /** Virtual milliseconds that its expired timeouts took. */
+  elapsedMs = 0;
+  /** How to resolve the promises of waitAsync in the current replay, by the order of their calls. */
+  promises: ((value: string) => void)[] = [];
+  /** The waitAsync calls that are not resolved. */
+  outstanding: readonly EntryOf<typeof WAIT_ASYNC>[] = [];
+  /** The stack lines of each entry; only while a report is being written. */
+  capturing: string[][] | undefined = undefined;
+  /** Where it is in its tree of known behaviour; undefined if it must be replayed. */
+  moment: Moment | undefined = undefined;
 
-  /**
-   * @param start Where what is remembered of it begins.
-   */
-  constructor(id: number, name: string, body: Body, start: Moment) {
-    this.id = id;
-    this.name = name;
-    this.body = body;
-    this.start = start;
-    this.moment = start;
+  constructor(declaration: ThreadDeclaration) {
+    this.id = declaration.id;
+    this.name = declaration.name;
+    this.body = declaration.body;
+    this.declaration = declaration;
   }
 }

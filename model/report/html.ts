@@ -1,19 +1,21 @@
 /**
- * A failing schedule as one self-contained page: a space-time diagram, time running downward, one
- * line a thread, with an arrow for every happens-before edge between threads.
+ * A failing schedule as one self-contained page: a space-time diagram in which time runs downward,
+ * with one line for each thread and an arrow for each happens-before edge between threads.
  *
  * @module
  */
 
 import type { Failure } from "../failure.ts";
-import { shortLine, type Step } from "./table.ts";
+import type { Step } from "./steps.ts";
+import { shortLine } from "./table.ts";
 
+// Pixels.
 const COLUMN = 320;
 const ROW = 34;
 const LEFT = 60;
 const TOP = 56;
 
-/** Writes the page. */
+/** The text of the page. */
 export function formatHtml(
   failure: Failure,
   replay: string,

@@ -9,14 +9,20 @@
 
 import { MAX_THREADS } from "../machine/clock.ts";
 import {
-  CALL,
-  COMPARE_EXCHANGE,
   type Entry,
-  JOIN,
-  LAST_OPERATION,
-  NOTIFY,
-  PAUSE,
+  isForcedPause,
+  isOperation,
+  type Operation,
   type Range,
+} from "../machine/entry.ts";
+import {
+  type AccessKind,
+  CALL,
+  JOIN,
+  KINDS,
+  NOTIFY,
+  type OperationKind,
+  PAUSE,
   READ,
   RESUME,
   RETURN,
@@ -27,13 +33,16 @@ import {
   WAIT_ASYNC,
   WAKE,
   WRITE,
-} from "../machine/entry.ts";
+} from "../machine/kinds.ts";
+import type { ModelBuffer } from "../machine/memory.ts";
 
-/** What an operation touched: all that decides with which others it commutes. */
+/** What an operation touches: all that decides with which others it commutes. */
 export interface Footprint {
   readonly thread: number;
-  readonly kind: number;
-  /** The memory that it accessed. */
+  readonly kind: OperationKind;
+  /** Whether it is a load, store or read-modify-write: those depend on each other by memory only. */
+  readonly isAccess: boolean;
+  /** The memory that it reads or writes. */
   readonly access: Range | undefined;
   /** Whether it wrote there: a failed compareExchange is a read. */
   readonly wrote: boolean;
@@ -43,93 +52,124 @@ export interface Footprint {
   readonly guesses: readonly Range[];
   /** What its thread then wrote plainly, before its next operation. */
   readonly writes: readonly Range[];
-  /** For pause: what it had read, all of which it reads again in effect. */
+  /** For pause: what the thread had read, and reads again afterwards. */
   readonly watches: readonly Range[];
-  /** The waiter lists that it might change. */
+  /** The waiter lists that it may change. */
   readonly lists: readonly Range[];
-  /** For notify: whether it woke nobody. */
+  /** For notify: whether it woke no thread. */
   readonly isIdle: boolean;
-  /** For spawn and join: the other thread. */
-  readonly other: number;
-  /** For wake: the notify that caused it, as the event's key; for notify: its own key. */
-  readonly notify: number;
-  /** Ordered with everything: a pause that went on only because nothing else could. */
+  /** For spawn and join: the other thread; else -1. */
+  readonly child: number;
+  /** For notify: its own event key; for wake: the key of the notify that caused it; else -1. */
+  readonly notifyKey: number;
+  /** Whether it depends on everything: a pause that ended only because no other thread could run. */
   readonly isBarrier: boolean;
 }
 
 const none: readonly Range[] = [];
 
-function range(entry: Entry): Range {
-  return entry.range ??= { buffer: entry.buffer!.id, start: entry.start, size: entry.size };
+type EntryRange = Pick<Entry, "start" | "size"> & { readonly buffer: ModelBuffer | undefined };
+
+function rangeOf({ buffer, start, size }: EntryRange): Range {
+  return { buffer: buffer!.id, start, size };
 }
 
-/** The plain accesses of a transition that matter to others. */
-interface Segment {
+function overlap(a: Range, b: Range): boolean {
+  return a.start < b.start + b.size && b.start < a.start + a.size && a.buffer === b.buffer;
+}
+
+/** The plain accesses of a transition that other threads can notice. */
+interface PlainAccesses {
   readonly guesses: readonly Range[];
   readonly writes: readonly Range[];
 }
 
-const empty: Segment = { guesses: none, writes: none };
+const noPlainAccesses: PlainAccesses = { guesses: none, writes: none };
 
-/** What a thread did between an operation and its next: speculative reads, and plain writes. */
-function segment(log: readonly Entry[], operation: Entry): Segment {
-  if (log.at(-1) === operation) return empty;
-  let guesses = none as Range[];
-  let writes = none as Range[];
-  let i = log.lastIndexOf(operation);
-  let before = i;
-  while (before >= 0 && log[before]!.kind < SPAN_BEGIN) before--;
-  let isGuess = log[before]?.kind === SPAN_BEGIN;
-  for (i++; i < log.length && log[i]!.kind > LAST_OPERATION; i++) {
+/** The speculative reads and plain writes between an operation and its thread's next one. */
+function plainAccessesAfter(operation: Operation, log: readonly Entry[]): PlainAccesses {
+  if (log.at(-1) === operation) return noPlainAccesses;
+  const index = log.lastIndexOf(operation);
+  const guesses: Range[] = [];
+  const writes: Range[] = [];
+  let isGuess = isInSpan(log, index);
+  for (let i = index + 1; i < log.length; i++) {
     const entry = log[i]!;
+    if (isOperation(entry)) break;
     if (entry.kind === SPAN_BEGIN) isGuess = true;
     else if (entry.kind === SPAN_END) isGuess = false;
-    else if (entry.kind === READ && isGuess) guesses = [...guesses, range(entry)];
-    else if (entry.kind === WRITE) writes = [...writes, range(entry)];
+    else if (entry.kind === READ && isGuess) guesses.push(rangeOf(entry));
+    else if (entry.kind === WRITE) writes.push(rangeOf(entry));
   }
   return { guesses, writes };
 }
 
+/** Whether a speculative span is open at an entry of a log. */
+function isInSpan(log: readonly Entry[], index: number): boolean {
+  for (let i = index; i >= 0; i--) {
+    const { kind } = log[i]!;
+    if (kind === SPAN_BEGIN) return true;
+    if (kind === SPAN_END) return false;
+  }
+  return false;
+}
+
+/** The waiter lists that an operation may change. */
+function listsOf(entry: Operation): readonly Range[] {
+  switch (entry.kind) {
+    case WAIT:
+    case WAIT_ASYNC:
+      // Even if it does not sleep: whether it does may be due to a third operation, independent of
+      // the notify, and must not decide which operations depend on each other.
+      return entry.detail.timeoutMs === 0 ? none : [accessRange(entry)];
+    case NOTIFY:
+      return entry.detail.count === 0 ? none : [accessRange(entry)];
+    case WAKE:
+      return entry.result === "timed-out" ? [accessRange(entry)] : none;
+    case RESUME:
+      return entry.detail.outstanding.map(accessRange);
+    default:
+      return none;
+  }
+}
+
+/** The range of an operation; entries are applied many times, so it is computed once. */
+function accessRange(entry: Operation): Range {
+  return entry.range ??= rangeOf(entry);
+}
+
 /**
- * The footprint of an operation that has just been applied.
+ * The footprint of an operation that has just taken effect.
  *
- * @param log What its thread has done.
- * @param key The event's key, see {@linkcode eventKey}.
- * @param wakerKey The key of the notify that woke it, if one did.
+ * @param log The log of its thread.
+ * @param key Its event key, see {@linkcode eventKey}.
+ * @param wakerKey The event key of the notify that woke it, or -1.
  */
-export function footprint(
-  entry: Entry,
+export function footprintOf(
+  entry: Operation,
   log: readonly Entry[],
   key: number,
   wakerKey: number,
 ): Footprint {
   const { kind } = entry;
-  const accesses = kind <= WAIT || kind === WAIT_ASYNC;
-  const { guesses, writes } = segment(log, entry);
-  let lists = none;
-  // A wait enters its list even if it does not sleep: a third operation, independent of what
-  // notifies it, may have made the difference, and such a one must not change who depends on whom.
-  const waits = (kind === WAIT || kind === WAIT_ASYNC) && entry.timeout !== 0;
-  const notifies = kind === NOTIFY && entry.operand !== 0;
-  const timesOut = kind === WAKE && entry.result === "timed-out";
-  if (waits || notifies || timesOut) lists = [range(entry)];
-  else if (kind === RESUME) lists = entry.outstanding!.map(range);
+  const { isAccess, reads } = KINDS[kind];
+  const touches = isAccess || reads;
+  const { guesses, writes } = plainAccessesAfter(entry, log);
   return {
     thread: entry.thread,
     kind,
-    access: accesses ? range(entry) : undefined,
-    wrote: kind <= COMPARE_EXCHANGE && entry.wrote,
-    value: accesses ? entry.real![entry.index] : undefined,
+    isAccess,
+    access: touches ? accessRange(entry) : undefined,
+    wrote: entry.wrote,
+    value: touches ? entry.real![entry.index] : undefined,
     guesses,
     writes,
-    watches: kind === PAUSE
-      ? entry.watches!.map((w) => ({ buffer: w.buffer.id, start: w.start, size: w.size }))
-      : none,
-    lists,
+    watches: kind === PAUSE ? entry.detail.watches.map(rangeOf) : none,
+    lists: isAccess ? none : listsOf(entry),
     isIdle: kind === NOTIFY && entry.result === 0,
-    other: entry.other,
-    notify: kind === NOTIFY ? key : kind === WAKE ? wakerKey : -1,
-    isBarrier: entry.forced,
+    child: kind === SPAWN ? entry.detail.child.id : kind === JOIN ? entry.detail.child : -1,
+    notifyKey: kind === NOTIFY ? key : kind === WAKE ? wakerKey : -1,
+    isBarrier: isForcedPause(entry),
   };
 }
 
@@ -138,20 +178,16 @@ function eventKey(thread: number, ordinal: number): number {
   return ordinal * MAX_THREADS + thread;
 }
 
-function overlap(a: Range, b: Range): boolean {
-  return a.start < b.start + b.size && b.start < a.start + a.size && a.buffer === b.buffer;
-}
-
 /** Decides whether two operations commute. */
 export class Dependence {
-  readonly ordersWrites: boolean;
+  readonly #ordersWrites: boolean;
 
   /**
-   * @param ordersWrites All writes depend on each other, so that every trace fixes the sequence of
-   *   memory states: what an invariant checked after each step needs.
+   * @param ordersWrites Whether all writes depend on each other, so that each trace has one sequence
+   *   of memory states; needed for an invariant that is checked after each step.
    */
   constructor(ordersWrites: boolean) {
-    this.ordersWrites = ordersWrites;
+    this.#ordersWrites = ordersWrites;
   }
 
   /** Whether the order of two operations matters. */
@@ -159,17 +195,17 @@ export class Dependence {
     if (a.thread === b.thread || a.isBarrier || b.isBarrier) return true;
     if (a.access !== undefined && b.access !== undefined && (a.wrote || b.wrote)) {
       if (overlap(a.access, b.access)) return true;
-      if (this.ordersWrites && a.wrote && b.wrote) return true;
+      if (this.#ordersWrites && a.wrote && b.wrote) return true;
     }
-    if (a.guesses.length > 0 && spoils(b, a)) return true;
-    if (b.guesses.length > 0 && spoils(a, b)) return true;
-    if (a.kind < WAIT && b.kind < WAIT) return false;
-    return related(a, b) || related(b, a);
+    if (a.guesses.length > 0 && invalidatesGuess(b, a)) return true;
+    if (b.guesses.length > 0 && invalidatesGuess(a, b)) return true;
+    if (a.isAccess && b.isAccess) return false;
+    return affects(a, b) || affects(b, a);
   }
 }
 
-/** Whether one transition writes what another reads speculatively. */
-function spoils(a: Footprint, b: Footprint): boolean {
+/** Whether transition `a` writes what transition `b` reads speculatively. */
+function invalidatesGuess(a: Footprint, b: Footprint): boolean {
   return b.guesses.some((guess) =>
     (a.wrote && overlap(a.access!, guess)) || a.writes.some((write) => overlap(write, guess))
   );
@@ -179,14 +215,14 @@ function shareList(a: Footprint, b: Footprint): boolean {
   return a.lists.some((list) => b.lists.some((other) => overlap(list, other)));
 }
 
-/** The cases that are not a plain matter of memory; asked in both orders. */
-function related(a: Footprint, b: Footprint): boolean {
+/** Dependences other than by memory; to be asked in both orders. */
+function affects(a: Footprint, b: Footprint): boolean {
   switch (a.kind) {
     case PAUSE:
       return b.wrote && a.watches.some((watch) => overlap(watch, b.access!));
     case WAKE:
       if (a.lists.length > 0) return shareList(a, b);
-      return b.kind === NOTIFY && a.notify === b.notify;
+      return b.kind === NOTIFY && a.notifyKey === b.notifyKey;
     case NOTIFY:
       return !(a.isIdle && b.isIdle) && shareList(a, b);
     case WAIT:
@@ -195,40 +231,41 @@ function related(a: Footprint, b: Footprint): boolean {
       return shareList(a, b);
     case SPAWN:
     case JOIN:
-      return a.other === b.thread;
+      return a.child === b.thread;
     case CALL:
-      // Whether one call ends before another begins is what linearizability is about.
+      // Linearizability depends on whether one call returns before another begins.
       return b.kind === RETURN;
     default:
+      a.kind satisfies AccessKind | typeof RETURN;
       return false;
   }
 }
 
 /** An operation in its place in an execution. */
 export interface Event {
-  readonly entry: Entry;
+  readonly entry: Operation;
   readonly footprint: Footprint;
   /** It is the thread's `ordinal`-th operation, from 1. */
   readonly ordinal: number;
   /** For each thread, how many of its events come before this one in the partial order. */
   readonly clock: readonly number[];
-  /** Earlier events that it follows immediately in the partial order, on other threads. */
+  /** Earlier events of other threads that it follows immediately in the partial order. */
   readonly races: readonly number[];
 }
 
-/** Whether `a` comes before `b` in the partial order (or is it). */
+/** Whether `a` comes before `b` in the partial order, or is `b`. */
 export function precedes(a: Event, b: Event): boolean {
   return b.clock[a.footprint.thread]! >= a.ordinal;
 }
 
 /**
- * Appends the event of an operation that has just been applied.
+ * Appends the event of an operation that has just taken effect.
  *
- * @param log What its thread has done.
+ * @param log The log of its thread.
  */
 export function appendEvent(
   events: Event[],
-  entry: Entry,
+  entry: Operation,
   log: readonly Entry[],
   dependence: Dependence,
 ): Event {
@@ -241,8 +278,10 @@ export function appendEvent(
     }
   }
   const ordinal = (previous?.ordinal ?? 0) + 1;
-  const waker = entry.kind === WAKE && entry.result === "ok" ? events[entry.other] : undefined;
-  const print = footprint(
+  const waker = entry.kind === WAKE && entry.result === "ok"
+    ? events[entry.detail.waker]
+    : undefined;
+  const footprint = footprintOf(
     entry,
     log,
     eventKey(thread, ordinal),
@@ -256,13 +295,13 @@ export function appendEvent(
   for (let i = events.length - 1; i >= 0; i--) {
     const other = events[i]!;
     if (clock[other.footprint.thread]! >= other.ordinal) continue;
-    if (!dependence.dependent(other.footprint, print)) continue;
+    if (!dependence.dependent(other.footprint, footprint)) continue;
     races.push(i);
     for (let t = 0; t < MAX_THREADS; t++) {
       if (other.clock[t]! > clock[t]!) clock[t] = other.clock[t]!;
     }
   }
-  const event = { entry, footprint: print, ordinal, clock, races };
+  const event = { entry, footprint, ordinal, clock, races };
   events.push(event);
   return event;
 }

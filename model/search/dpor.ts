@@ -2,10 +2,10 @@
  * Optimal dynamic partial-order reduction: one execution for each Mazurkiewicz trace.
  *
  * After each execution, every reversible race in it yields a *wakeup sequence*: the events that do
- * not depend on the race's first event, then the second. It is inserted into the wakeup tree of the
- * state before the first event, unless a sleeping thread shows that it would repeat what was
- * explored. Sleep sets hold the threads whose next operation was explored already and has not been
- * disturbed since.
+ * not depend on the race's first event, then the second. The sequence is inserted into the wakeup
+ * tree of the state before the first event, unless the sleep set shows that it would repeat an
+ * explored trace. A sleep set contains the next operations of threads that were explored from this
+ * state or an earlier one, and that no later operation depends on.
  *
  * For programs whose operations are always enabled, the number of complete executions equals the
  * number of traces, and no execution is abandoned. With blocking (wait, pause, join) every trace is
@@ -17,6 +17,21 @@
  * @module
  */
 
+import type { Entry, Operation } from "../machine/entry.ts";
+import { impossible } from "../machine/impossible.ts";
+import {
+  type AtomicsKind,
+  type CALL,
+  COMPARE_EXCHANGE,
+  JOIN,
+  NOTIFY,
+  PAUSE,
+  RESUME,
+  type RETURN,
+  SPAWN,
+  WAKE,
+} from "../machine/kinds.ts";
+import type { Thread } from "../machine/thread.ts";
 import {
   appendEvent,
   type Dependence,
@@ -24,18 +39,6 @@ import {
   type Footprint,
   precedes,
 } from "./dependence.ts";
-import {
-  COMPARE_EXCHANGE,
-  type Entry,
-  JOIN,
-  NOTIFY,
-  PAUSE,
-  RESUME,
-  SPAWN,
-  WAKE,
-} from "../machine/entry.ts";
-import type { Machine } from "../machine/machine.ts";
-import type { Thread } from "../machine/thread.ts";
 import type { Strategy } from "./strategy.ts";
 
 /** A node of a wakeup tree: run this thread next. */
@@ -44,31 +47,46 @@ interface Node {
   readonly children: Node[];
 }
 
-/** A state on the present execution. */
+/** A state of the present execution. */
 interface Frame {
-  /** Next operations that need not be tried here: explored, and undisturbed since. */
+  /** The sleep set: next operations that need not be tried here. */
   readonly sleep: Footprint[];
-  /** What is still to be tried here, in order. */
+  /** The wakeup tree: what is still to be tried here, in order. */
   readonly tree: Node[];
   /** Whether anything has been tried here. */
   isStarted: boolean;
 }
 
-/** See the module. */
+/** Visits one execution of each Mazurkiewicz trace; see the module. */
 export class OptimalDpor implements Strategy {
   readonly isExhaustive = true;
   readonly #dependence: Dependence;
+  /** The events of the present execution. */
   readonly #events: Event[] = [];
+  /** The state before each event, and the present one. */
   readonly #frames: Frame[] = [{ sleep: [], tree: [], isStarted: false }];
+  /** The wakeup tree of the state after the chosen operation. */
   #subtree: Node[] = [];
-  /** The events before this one stood in the execution before, whose races were reversed. */
+  /** The events before this one were in the previous execution, and their races are reversed. */
   #firstNew = 0;
 
   constructor(dependence: Dependence) {
     this.#dependence = dependence;
   }
 
-  choose(_machine: Machine, enabled: readonly Thread[]): Thread | undefined {
+  /** Assumes that no state will have to try more than it has to try now. */
+  get fraction(): number {
+    let done = 0;
+    let share = 1;
+    for (const { sleep, tree } of this.#frames) {
+      const explored = sleep.length;
+      share /= explored + 1 + tree.length;
+      done += share * explored;
+    }
+    return done;
+  }
+
+  choose(enabled: readonly Thread[]): Thread | undefined {
     const frame = this.#frames[this.#events.length]!;
     for (let node = frame.tree.shift(); node !== undefined; node = frame.tree.shift()) {
       frame.isStarted = true;
@@ -86,7 +104,7 @@ export class OptimalDpor implements Strategy {
     return awake.find((t) => t.id === last) ?? awake[0];
   }
 
-  advanced(entry: Entry, log: readonly Entry[]): void {
+  advanced(entry: Operation, log: readonly Entry[]): void {
     const frame = this.#frames[this.#events.length]!;
     const { footprint } = appendEvent(this.#events, entry, log, this.#dependence);
     this.#frames.push({
@@ -96,22 +114,11 @@ export class OptimalDpor implements Strategy {
     });
   }
 
-  /** As if what a state has still to try were all that it will have to. */
-  get fraction(): number {
-    let done = 0;
-    let share = 1;
-    for (const { sleep, tree } of this.#frames) {
-      const explored = sleep.length;
-      share /= explored + 1 + tree.length;
-      done += share * explored;
-    }
-    return done;
-  }
-
   backtrack(): number {
     this.#reverseRaces();
     const events = this.#events;
     const frames = this.#frames;
+    if (frames.length !== events.length + 1) impossible("a state has no event that led to it");
     while (events.length > 0) {
       frames.pop();
       const frame = frames.at(-1)!;
@@ -121,7 +128,7 @@ export class OptimalDpor implements Strategy {
     return -1;
   }
 
-  /** Asks for the other order of every race in the execution that has just ended. */
+  /** Schedules the other order of every new race of the execution that has just ended. */
   #reverseRaces(): void {
     const events = this.#events;
     for (let i = this.#firstNew; i < events.length; i++) {
@@ -131,29 +138,28 @@ export class OptimalDpor implements Strategy {
     }
   }
 
-  /** Whether event `i` could happen in the state before event `j`, which it races with. */
+  /** Whether event `i` could take effect in the state before event `j`, with which it races. */
   #isReversible(j: number, i: number): boolean {
     const events = this.#events;
     const first = events[j]!;
     const { entry, footprint } = events[i]!;
-    if (first.footprint.kind === SPAWN && first.footprint.other === footprint.thread) return false;
-    /** Whether an event would still have happened had `first` not. */
+    if (first.footprint.kind === SPAWN && first.footprint.child === footprint.thread) return false;
+    /** Whether an event takes effect even without `first`. */
     const survives = (k: number) => k !== j && k >= 0 && !(k > j && precedes(first, events[k]!));
-    switch (footprint.kind) {
+    switch (entry.kind) {
       case JOIN:
-        return footprint.other !== first.footprint.thread;
+        return footprint.child !== first.footprint.thread;
       case WAKE:
-        return entry.timeout !== Infinity || survives(entry.other);
+        return entry.detail.timeoutMs !== Infinity || survives(entry.detail.waker);
       case RESUME:
-        return entry.outstanding!.some((wait) =>
-          wait.timeout !== Infinity ||
-          (wait.sleeper!.notified && survives(wait.sleeper!.wakerDepth))
+        return entry.detail.outstanding.some(({ detail: { sleeper, timeoutMs } }) =>
+          timeoutMs !== Infinity || (sleeper!.notified && survives(sleeper!.wakerDepth))
         );
       case PAUSE:
-        if (entry.forced) return false;
+        if (entry.detail.isForced) return false;
         return events.slice(0, i).some((other, k) =>
           survives(k) && other.entry.changed && other.footprint.thread !== footprint.thread &&
-          entry.watches!.some((watch) =>
+          entry.detail.watches.some((watch) =>
             watch.buffer.id === other.footprint.access!.buffer &&
             watch.start < other.entry.start + other.entry.size &&
             other.entry.start < watch.start + watch.size &&
@@ -161,6 +167,7 @@ export class OptimalDpor implements Strategy {
           )
         );
       default:
+        entry.kind satisfies AtomicsKind | typeof SPAWN | typeof CALL | typeof RETURN;
         return !first.footprint.isBarrier;
     }
   }
@@ -192,7 +199,7 @@ export class OptimalDpor implements Strategy {
     }
   }
 
-  /** The race's second event as it will be when the first does not come before it. */
+  /** The second event of a race as it will be if the first does not come before it. */
   #reversed(event: Event, first: Event, before: readonly Event[]): Event {
     const { entry, footprint } = event;
     if (entry.kind === NOTIFY) return { ...event, footprint: { ...footprint, isIdle: false } };
@@ -207,7 +214,7 @@ export class OptimalDpor implements Strategy {
     return { ...event, footprint: { ...footprint, wrote } };
   }
 
-  /** Whether some execution equivalent to the sequence, or to one that goes on, begins with this. */
+  /** Whether an execution that begins with `print` is equivalent to one that begins as `sequence`. */
   #isWeakInitial(print: Footprint, sequence: readonly Event[]): boolean {
     const at = sequence.findIndex((event) => event.footprint.thread === print.thread);
     if (at < 0) {

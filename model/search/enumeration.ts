@@ -4,47 +4,56 @@
  * @module
  */
 
-import { PAUSE } from "../machine/entry.ts";
-import type { Machine } from "../machine/machine.ts";
+import { PAUSE } from "../machine/kinds.ts";
 import type { Thread } from "../machine/thread.ts";
-import type { Strategy } from "./strategy.ts";
+import type { ExecutionView, Strategy } from "./strategy.ts";
 
-/** A state on the present execution: what can be tried, and how far that has got. */
+/** A state of the present execution: the threads to try there, and which of them is being tried. */
 interface Frame {
   readonly candidates: readonly number[];
-  /** The thread that ran before, if it could go on. */
+  /** The thread that made the step before, if it can go on; else -1. */
   readonly running: number;
+  /** The number of preemptions before this state. */
   readonly preemptions: number;
   next: number;
 }
 
-/** See the module. */
+/** Visits every schedule, depth first, within a bound on preemptions. */
 export class Enumeration implements Strategy {
-  /** Whether the bound has cut anything off. */
+  /** Whether the bound has excluded any schedule. */
   isCut = false;
-  readonly #bound: number;
+  readonly #maxPreemptions: number;
   readonly #frames: Frame[] = [];
   #depth = 0;
 
-  /**
-   * @param preemptionBound How often a thread that could go on may be interrupted, at most.
-   */
-  constructor(preemptionBound: number = Infinity) {
-    this.#bound = preemptionBound;
+  /** @param maxPreemptions How often a thread that can go on may be interrupted. */
+  constructor(maxPreemptions: number = Infinity) {
+    this.#maxPreemptions = maxPreemptions;
   }
 
   get isExhaustive(): boolean {
     return !this.isCut;
   }
 
-  choose(machine: Machine, enabled: readonly Thread[]): Thread | undefined {
-    let frame = this.#frames[this.#depth];
-    if (frame === undefined) this.#frames.push(frame = this.#frame(machine, enabled));
-    return machine.threads[frame.candidates[frame.next]!];
+  /** Exact if all subtrees of a state are of one size. */
+  get fraction(): number {
+    let done = 0;
+    let share = 1;
+    for (const { next, candidates } of this.#frames) {
+      share /= candidates.length;
+      done += share * next;
+    }
+    return done;
   }
 
-  #frame(machine: Machine, enabled: readonly Thread[]): Frame {
-    const last = machine.trace.at(-1);
+  choose(enabled: readonly Thread[], execution: ExecutionView): Thread | undefined {
+    let frame = this.#frames[this.#depth];
+    if (frame === undefined) this.#frames.push(frame = this.#newFrame(enabled, execution));
+    return execution.threads[frame.candidates[frame.next]!];
+  }
+
+  #newFrame(enabled: readonly Thread[], { trace }: ExecutionView): Frame {
+    const last = trace.at(-1);
     const running = enabled.find((t) => t.id === last?.thread && t.announced!.kind !== PAUSE);
     const parent = this.#frames[this.#depth - 1];
     let preemptions = 0;
@@ -56,7 +65,7 @@ export class Enumeration implements Strategy {
     let candidates = enabled.map((t) => t.id);
     if (running !== undefined) {
       candidates = [running.id, ...candidates.filter((id) => id !== running.id)];
-      if (preemptions >= this.#bound) {
+      if (preemptions >= this.#maxPreemptions) {
         this.isCut ||= candidates.length > 1;
         candidates = [running.id];
       }
@@ -66,17 +75,6 @@ export class Enumeration implements Strategy {
 
   advanced(): void {
     this.#depth++;
-  }
-
-  /** If all subtrees of a state were of one size, this would be exact. */
-  get fraction(): number {
-    let done = 0;
-    let share = 1;
-    for (const { next, candidates } of this.#frames) {
-      share /= candidates.length;
-      done += share * next;
-    }
-    return done;
   }
 
   backtrack(): number {

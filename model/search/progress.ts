@@ -1,5 +1,5 @@
 /**
- * A line on the terminal that says how far a long search has got.
+ * A line on the terminal that shows the progress of a long search.
  *
  * @module
  */
@@ -17,9 +17,9 @@ export class Progress {
   #isShown = false;
 
   /**
-   * Shows the state of the search, if it is time.
+   * Updates the line, unless it was updated less than half a second ago.
    *
-   * @param fraction How much of the search is done, from 0 to 1, if that can be guessed.
+   * @param fraction How much of the search is done, from 0 to 1, if that can be estimated.
    */
   show(executions: number, depth: number, fraction: number | undefined): void {
     if (this.#write === undefined) return;
@@ -36,7 +36,7 @@ export class Progress {
     this.#write(`\r\x1b[Kexploring: ${count} executions, ${rate}/s, depth ${depth}${left}`);
   }
 
-  /** Takes the line away. */
+  /** Removes the line. */
   end(): void {
     if (this.#isShown) this.#write!("\r\x1b[K");
   }

@@ -1,8 +1,8 @@
 /**
  * Random schedules, for models too large to exhaust; the same seed gives the same schedules.
  *
- * {@linkcode Pct} gives a bug that needs `d` ordering constraints a chance of at least
- * `1 / (n * k^(d-1))` in each execution, for `n` threads and `k` steps.
+ * Each execution of {@linkcode Pct} finds a bug that needs `d` ordering constraints with a
+ * probability of at least `1 / (n * k^(d-1))`, for `n` threads and `k` steps.
  *
  * Source: Burckhardt, Kothari, Musuvathi, Nagarakatte, "A Randomized Scheduler with Probabilistic
  * Guarantees of Finding Bugs", ASPLOS 2010.
@@ -10,12 +10,11 @@
  * @module
  */
 
-import { PAUSE } from "../machine/entry.ts";
-import type { Machine } from "../machine/machine.ts";
+import { PAUSE } from "../machine/kinds.ts";
 import type { Thread } from "../machine/thread.ts";
 import type { Strategy } from "./strategy.ts";
 
-/** Numbers in [0, 1) from a seed: a Weyl sequence through an integer hash. */
+/** A generator of numbers in [0, 1): a Weyl sequence through an integer hash. */
 function generator(seed: number): () => number {
   let state = seed >>> 0;
   return () => {
@@ -27,7 +26,7 @@ function generator(seed: number): () => number {
   };
 }
 
-/** At each step, any thread that can go on, all alike. */
+/** Chooses at each step among all threads that can run, with equal probability. */
 export class RandomWalk implements Strategy {
   readonly isExhaustive = false;
   readonly #random: () => number;
@@ -43,7 +42,7 @@ export class RandomWalk implements Strategy {
     return 1 - this.#left / this.#executions;
   }
 
-  choose(_machine: Machine, enabled: readonly Thread[]): Thread | undefined {
+  choose(enabled: readonly Thread[]): Thread | undefined {
     return enabled[Math.floor(this.#random() * enabled.length)];
   }
 
@@ -54,17 +53,26 @@ export class RandomWalk implements Strategy {
   }
 }
 
-/** Threads have random priorities; at `depth - 1` random steps the running one falls to the last. */
+/**
+ * Runs the thread with the highest of random priorities; at `depth - 1` random steps, the running
+ * thread gets the lowest.
+ */
 export class Pct implements Strategy {
   readonly isExhaustive = false;
   readonly #random: () => number;
   readonly #depth: number;
   readonly #executions: number;
+  /** The number of executions that are still to come. */
   #left: number;
+  /** The length of the longest execution so far: the range of the random steps. */
   #longest = 16;
+  /** The number of steps of the present execution. */
   #steps = 0;
+  /** The lowest priority; random ones are at least 0. */
   #lowest = 0;
+  /** By thread number. */
   #priorities = new Map<number, number>();
+  /** The steps at which the running thread gets the lowest priority. */
   #changes = new Set<number>();
 
   constructor(depth: number, seed: number, executions: number) {
@@ -88,9 +96,9 @@ export class Pct implements Strategy {
     }
   }
 
-  choose(_machine: Machine, enabled: readonly Thread[]): Thread | undefined {
+  choose(enabled: readonly Thread[]): Thread | undefined {
     const best = this.#best(enabled);
-    // A thread that pauses would otherwise keep the others from what it waits for.
+    // A paused thread would otherwise keep the thread that it waits for from running.
     if (this.#changes.has(this.#steps) || best.announced!.kind === PAUSE) {
       this.#priorities.set(best.id, --this.#lowest);
     }
