@@ -175,7 +175,7 @@ function strategyOf(options: AnyOptions): Strategy {
 }
 
 /** How many transitions may be spent to simplify a failing schedule; some tenths of a second. */
-const MAX_SIMPLIFY_TRANSITIONS = 200_000;
+const MAX_SIMPLIFY_TRANSITIONS = 300_000;
 
 /**
  * Searches for a failure of the same kind with as few preemptions as possible, and then in as few

@@ -5,9 +5,9 @@
  */
 
 import { join, tick } from "./clock.ts";
-import { type Access, isOperation, type Operation, type Wait } from "./entry.ts";
+import { type Access, isAccess, isOperation, type Operation, type Wait } from "./entry.ts";
 import type { Execution } from "./execution.ts";
-import { impossible } from "./impossible.ts";
+import { impossible, unhandled } from "./impossible.ts";
 import { forgetInitialised, recordInitialised, reportUninitialised } from "./initialisation.ts";
 import {
   ADD,
@@ -51,6 +51,11 @@ import {
  * @returns The thread that it starts, if any.
  */
 export function apply(execution: Execution, thread: Thread, entry: Operation): Thread | undefined {
+  // Most operations are accesses, so they do not wait for the cases of all others.
+  if (isAccess(entry)) {
+    applyAccess(execution, thread, entry);
+    return;
+  }
   switch (entry.kind) {
     case WAIT:
     case WAIT_ASYNC:
@@ -84,13 +89,13 @@ export function apply(execution: Execution, thread: Thread, entry: Operation): T
     case RETURN:
       return;
     default:
-      applyAccess(execution, thread, entry);
-      return;
+      return unhandled(entry);
   }
 }
 
 /** Undoes {@linkcode apply}; everything that came after the operation is undone already. */
 export function revert(execution: Execution, thread: Thread, entry: Operation): void {
+  if (isAccess(entry)) return revertAccess(entry);
   switch (entry.kind) {
     case WAIT:
     case WAIT_ASYNC:
@@ -116,7 +121,7 @@ export function revert(execution: Execution, thread: Thread, entry: Operation): 
     case RETURN:
       return;
     default:
-      revertAccess(entry);
+      return unhandled(entry);
   }
 }
 

@@ -12,11 +12,13 @@ import type { AnyTypedArray } from "../native.ts";
 import type { Clock } from "./clock.ts";
 import {
   type AccessKind,
+  type BlockingKind,
   type BUFFER,
   type CALL,
   type JOIN,
   type Kind,
   KINDS,
+  type KindTraits,
   type NOTIFY,
   type OperationKind,
   PAUSE,
@@ -124,6 +126,8 @@ type DetailOf<K extends Kind> = K extends keyof Details ? Details[K] : undefined
 /** An entry of one kind. */
 export class EntryOf<K extends Kind> {
   readonly kind: K;
+  /** What is true of every entry of the kind. */
+  readonly traits: KindTraits;
   /** The number of its thread. */
   readonly thread: number;
   readonly detail: DetailOf<K>;
@@ -182,6 +186,7 @@ export class EntryOf<K extends Kind> {
     size: number,
   ) {
     this.kind = kind;
+    this.traits = KINDS[kind];
     this.thread = thread;
     this.detail = detail;
     this.buffer = buffer;
@@ -200,12 +205,29 @@ export type Operation = Union<OperationKind>;
 export type Access = Union<AccessKind>;
 /** A wait or a waitAsync. */
 export type Wait = Union<WaitKind>;
+/** An operation that may have to wait for another thread. */
+export type BlockingOperation = Union<BlockingKind>;
 /** An entry between two operations. */
 export type PlainEntry = Union<PlainKind>;
 
 /** Whether the scheduler orders an entry. */
 export function isOperation(entry: Entry): entry is Operation {
-  return KINDS[entry.kind].isOperation;
+  return entry.traits.isOperation;
+}
+
+/** Whether an entry is a load, a store or a read-modify-write. */
+export function isAccess(entry: Entry): entry is Access {
+  return entry.traits.isAccess;
+}
+
+/** Whether an entry may have to wait for another thread before it takes effect. */
+export function mayBlock(entry: Operation): entry is BlockingOperation {
+  return entry.traits.mayBlock;
+}
+
+/** Whether an entry reads or writes its range of memory. */
+export function touchesMemory({ traits: { reads, mayWrite } }: Entry): boolean {
+  return reads || mayWrite;
 }
 
 /** Whether an entry is a pause that ended only because no other thread could run. */

@@ -12,7 +12,6 @@ import {
   COMPARE_EXCHANGE,
   EXCHANGE,
   JOIN,
-  KINDS,
   LOAD,
   NOTIFY,
   OR,
@@ -35,7 +34,7 @@ export type ThreadNames = readonly ({ readonly name: string } | undefined)[];
 
 /** What an entry is and where, for instance `plain write of 4 bytes at ring.data+8`. */
 export function accessText(entry: Entry): string {
-  const { name, isOperation } = KINDS[entry.kind];
+  const { name, isOperation } = entry.traits;
   if (entry.kind === READ || entry.kind === WRITE) {
     const where = entry.buffer!.nameOf(entry.start, entry.size);
     return `plain ${name} of ${entry.size} byte${entry.size === 1 ? "" : "s"} at ${where}`;
@@ -46,7 +45,7 @@ export function accessText(entry: Entry): string {
 
 /** An operation and its result in a few words: `load ring.position → 64`. */
 export function operationText(entry: Operation, threads: ThreadNames): string {
-  const { name } = KINDS[entry.kind];
+  const { name } = entry.traits;
   const word = entry.buffer?.nameOf(entry.start, entry.size) ?? "";
   const { kind, operand, expected, result } = entry;
   switch (kind) {

@@ -64,17 +64,17 @@ export type AccessKind =
 /** Operations that compare a value and fall asleep if it is the expected one. */
 export type WaitKind = typeof WAIT | typeof WAIT_ASYNC;
 
+/** Operations that may have to wait for another thread before they take effect. */
+export type BlockingKind = typeof WAKE | typeof RESUME | typeof PAUSE | typeof JOIN;
+
 /** Operations that are functions of `Atomics` and take a view and an index. */
 export type AtomicsKind = AccessKind | WaitKind | typeof NOTIFY;
 
 /** Operations: the scheduler orders them. */
 export type OperationKind =
   | AtomicsKind
-  | typeof WAKE
-  | typeof RESUME
-  | typeof PAUSE
+  | BlockingKind
   | typeof SPAWN
-  | typeof JOIN
   | typeof CALL
   | typeof RETURN;
 
@@ -98,21 +98,29 @@ export interface KindTraits {
   readonly isOperation: boolean;
   /** Whether it is a load, a store or a read-modify-write; see {@linkcode AccessKind}. */
   readonly isAccess: boolean;
-  /** Whether it reads the memory of its range. */
+  /** Whether it reads its range of memory. */
   readonly reads: boolean;
-  /** Whether it may write the memory of its range; a failed compareExchange does not. */
+  /** Whether it may write its range of memory; a failed compareExchange does not. */
   readonly mayWrite: boolean;
   /** Whether it may put its thread to sleep; see {@linkcode WaitKind}. */
   readonly sleeps: boolean;
+  /** Whether it may have to wait for another thread before it takes effect. */
+  readonly mayBlock: boolean;
 }
 
 /** All rows get their fields in one order, so that reading a trait is a monomorphic load. */
 function traits(
   name: string,
   isOperation: boolean,
-  { isAccess = false, reads = false, mayWrite = false, sleeps = false }: Partial<KindTraits> = {},
+  {
+    isAccess = false,
+    reads = false,
+    mayWrite = false,
+    sleeps = false,
+    mayBlock = false,
+  }: Partial<KindTraits> = {},
 ): KindTraits {
-  return { name, isOperation, isAccess, reads, mayWrite, sleeps };
+  return { name, isOperation, isAccess, reads, mayWrite, sleeps, mayBlock };
 }
 
 const operation = (name: string, rest?: Partial<KindTraits>) => traits(name, true, rest);
@@ -132,13 +140,13 @@ export const KINDS: { readonly [K in Kind]: KindTraits } = {
   [EXCHANGE]: readModifyWrite("exchange"),
   [COMPARE_EXCHANGE]: readModifyWrite("compareExchange"),
   [WAIT]: operation("wait", { reads: true, sleeps: true }),
-  [WAKE]: operation("wake"),
+  [WAKE]: operation("wake", { mayBlock: true }),
   [NOTIFY]: operation("notify"),
   [WAIT_ASYNC]: operation("waitAsync", { reads: true, sleeps: true }),
-  [RESUME]: operation("resume"),
-  [PAUSE]: operation("pause"),
+  [RESUME]: operation("resume", { mayBlock: true }),
+  [PAUSE]: operation("pause", { mayBlock: true }),
   [SPAWN]: operation("spawn"),
-  [JOIN]: operation("join"),
+  [JOIN]: operation("join", { mayBlock: true }),
   [CALL]: operation("call"),
   [RETURN]: operation("return"),
   [READ]: plain("read", { reads: true }),
@@ -149,9 +157,3 @@ export const KINDS: { readonly [K in Kind]: KindTraits } = {
   [SPAN_BEGIN]: plain("begin speculation"),
   [SPAN_END]: plain("end speculation"),
 };
-
-/** Whether entries of a kind read or write the memory of their range. */
-export function touchesMemory(kind: Kind): boolean {
-  const { reads, mayWrite } = KINDS[kind];
-  return reads || mayWrite;
-}

@@ -13,19 +13,10 @@
 
 import { MAX_THREADS, ORIGIN, tick } from "./clock.ts";
 import { apply, revert, unwindLog } from "./effects.ts";
-import { isForcedPause } from "./entry.ts";
+import { isForcedPause, mayBlock } from "./entry.ts";
 import { Execution, type ExecutionOptions } from "./execution.ts";
-import { impossible } from "./impossible.ts";
-import {
-  type AtomicsKind,
-  type CALL,
-  JOIN,
-  PAUSE,
-  RESUME,
-  type RETURN,
-  type SPAWN,
-  WAKE,
-} from "./kinds.ts";
+import { impossible, unhandled } from "./impossible.ts";
+import { JOIN, PAUSE, RESUME, WAKE } from "./kinds.ts";
 import { type Moment, Moments } from "./moments.ts";
 import { advance, runBody } from "./runner.ts";
 import { canReturn, hasChanged, spinFailure } from "./spinning.ts";
@@ -78,6 +69,7 @@ export class Machine {
   isEnabled(thread: Thread | undefined): thread is Thread {
     const entry = thread?.announced;
     if (entry === undefined) return false;
+    if (!mayBlock(entry)) return true;
     switch (entry.kind) {
       case WAKE:
         return canReturn(entry.detail);
@@ -90,8 +82,7 @@ export class Machine {
       case JOIN:
         return this.execution.threads[entry.detail.child]?.done === true;
       default:
-        entry.kind satisfies AtomicsKind | typeof SPAWN | typeof CALL | typeof RETURN;
-        return true;
+        return unhandled(entry);
     }
   }
 

@@ -16,10 +16,9 @@
  */
 
 import { type Clock, MAX_THREADS } from "./clock.ts";
-import type { Entry } from "./entry.ts";
+import { type Entry, touchesMemory } from "./entry.ts";
 import { accessText } from "./entry_text.ts";
 import type { Execution } from "./execution.ts";
-import { touchesMemory } from "./kinds.ts";
 import type { Cell } from "./memory.ts";
 
 /** A race of an access with an earlier one. */
@@ -156,7 +155,7 @@ function raceAt(
 function isAccessTo({ buffer, start, size }: Entry): (entry: Entry) => boolean {
   return (e) =>
     e.buffer === buffer && e.start < start + size && start < e.start + e.size &&
-    touchesMemory(e.kind);
+    touchesMemory(e);
 }
 
 function raceBetween(

@@ -5,8 +5,8 @@
  */
 
 import type { Failure } from "../failure.ts";
-import type { Sleep, Watch } from "./entry.ts";
-import { KINDS, PAUSE, READ, SPAN_BEGIN, SPAN_END, touchesMemory } from "./kinds.ts";
+import { type Sleep, touchesMemory, type Watch } from "./entry.ts";
+import { PAUSE, READ, SPAN_BEGIN, SPAN_END } from "./kinds.ts";
 import type { Thread } from "./thread.ts";
 
 /** A loop that reads more ranges than these is not called spinning. */
@@ -28,9 +28,10 @@ export function hasChanged({ buffer, start, size, version }: Watch): boolean {
 export function rangesSincePause(thread: Thread): Watch[] {
   const watches: Watch[] = [];
   for (let i = thread.log.length - 1; i >= 0; i--) {
-    const { kind, buffer, start, size, version } = thread.log[i]!;
-    if (kind === PAUSE) break;
-    if (buffer === undefined || !touchesMemory(kind)) continue;
+    const entry = thread.log[i]!;
+    if (entry.kind === PAUSE) break;
+    const { buffer, start, size, version } = entry;
+    if (buffer === undefined || !touchesMemory(entry)) continue;
     if (watches.some((w) => w.buffer === buffer && w.start === start && w.size === size)) {
       continue;
     }
@@ -46,9 +47,9 @@ export function spinFailure(thread: Thread, spinLimit: number): Failure | undefi
   if (log.length < limit) return undefined;
   const seen = new Map<number, unknown>();
   for (let i = log.length - 1; i >= log.length - limit; i--) {
-    const { kind, wrote, start, size, version } = log[i]!;
+    const { kind, traits, wrote, start, size, version } = log[i]!;
     if (kind === SPAN_BEGIN || kind === SPAN_END) continue;
-    if (wrote || (kind !== READ && !KINDS[kind].isAccess)) return undefined;
+    if (wrote || (kind !== READ && !traits.isAccess)) return undefined;
     const key = start * 16 + size;
     if (seen.has(key) && seen.get(key) !== version) return undefined;
     seen.set(key, version);

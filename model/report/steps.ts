@@ -7,7 +7,7 @@
 import { type Entry, isOperation, type Operation } from "../machine/entry.ts";
 import { operationText } from "../machine/entry_text.ts";
 import type { Execution } from "../machine/execution.ts";
-import { JOIN, KINDS, READ, RESUME, SPAWN, WAKE, WRITE } from "../machine/kinds.ts";
+import { JOIN, READ, RESUME, SPAWN, WAKE, WRITE } from "../machine/kinds.ts";
 import { captureLines } from "../machine/runner.ts";
 import type { Thread } from "../machine/thread.ts";
 
@@ -51,7 +51,7 @@ function edgesInto(trace: readonly Operation[], i: number): number[] {
   const entry = trace[i]!;
   const before = trace.slice(0, i);
   const found: number[] = [];
-  if (KINDS[entry.kind].reads) {
+  if (entry.traits.reads) {
     // The write that it reads, if that was atomic and of the same range.
     found.push(
       before.findLastIndex((e) =>

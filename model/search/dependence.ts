@@ -14,12 +14,12 @@ import {
   isOperation,
   type Operation,
   type Range,
+  touchesMemory,
 } from "../machine/entry.ts";
 import {
   type AccessKind,
   CALL,
   JOIN,
-  KINDS,
   NOTIFY,
   type OperationKind,
   PAUSE,
@@ -151,9 +151,8 @@ export function footprintOf(
   key: number,
   wakerKey: number,
 ): Footprint {
-  const { kind } = entry;
-  const { isAccess, reads } = KINDS[kind];
-  const touches = isAccess || reads;
+  const { kind, traits: { isAccess } } = entry;
+  const touches = touchesMemory(entry);
   const { guesses, writes } = plainAccessesAfter(entry, log);
   return {
     thread: entry.thread,

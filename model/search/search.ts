@@ -169,11 +169,13 @@ export class Search {
   }
 
   #collectEnabled(): void {
+    const machine = this.#machine;
+    const enabled = this.#enabled;
     const { threads } = this.#execution;
-    this.#enabled.length = 0;
+    enabled.length = 0;
     for (let i = 0; i < threads.length; i++) {
       const thread = threads[i];
-      if (this.#machine.isEnabled(thread)) this.#enabled.push(thread);
+      if (machine.isEnabled(thread)) enabled.push(thread);
     }
   }
 
