@@ -16,7 +16,7 @@ import { runningCalls } from "./interception/intercept.ts";
 import type { EntryOf, Operation } from "./machine/entry.ts";
 import { CALL, RETURN } from "./machine/kinds.ts";
 
-/** The sequential behaviour of an object: what each call does if no other overlaps it. */
+/** The sequential behaviour of an object: the effect of each call if no other overlaps it. */
 export interface Specification<S = unknown> {
   /** The state before the first call. It is never modified. */
   readonly initial: S;
@@ -36,7 +36,7 @@ export interface RecordedCall {
   readonly name: string;
   /** The arguments of the call. */
   readonly args: readonly unknown[];
-  /** What it returned. */
+  /** Its result. */
   readonly result: unknown;
   /** The step of the schedule in which it began. */
   readonly begin: number;

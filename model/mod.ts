@@ -1,6 +1,7 @@
 /**
- * A model checker for code that shares memory: runs unmodified code against `Atomics` through every
- * thread schedule that matters, and shows the one that fails.
+ * A model checker for code that shares memory: it runs unmodified code that uses `Atomics` under
+ * every thread schedule that matters (stateless model checking with dynamic partial-order
+ * reduction), detects data races, deadlocks and lost wake-ups, and shows a failing schedule.
  *
  * @module
  */

@@ -45,7 +45,7 @@ import { stackLines } from "./stack_lines.ts";
 /**
  * The intercepted calls of one machine.
  *
- * - **Replay.** A call that the running thread made before returns what its log says.
+ * - **Replay.** A call that the running thread made before is answered from its log.
  * - **Plain events.** A new plain access, view, buffer, span or reading of the clock takes effect
  *   at once, and the thread runs on.
  * - **Operations.** A new operation is announced, and suspends the thread.
@@ -98,7 +98,7 @@ export class Calls {
     this.#suspend(thread, new EntryOf(PAUSE, thread.id, detail, undefined, 0, 0));
   }
 
-  /** A plain read of a range of bytes; returns a copy of what it read when it took effect. */
+  /** A plain read of a range of bytes; returns a copy of the bytes when it took effect. */
   read(buffer: ModelBuffer, start: number, size: number): Uint8Array {
     const thread = this.#execution.current;
     if (thread === undefined) return buffer.bytes.slice(start, start + size);
@@ -190,7 +190,7 @@ export class Calls {
   /**
    * A span of speculative reads ends.
    *
-   * @param isKept Whether the thread uses what it read.
+   * @param isKept Whether the thread uses its reads of the span.
    */
   endSpeculation(isKept: boolean): void {
     const thread = this.#execution.current;
@@ -237,7 +237,7 @@ export class Calls {
     return thread.elapsedMs;
   }
 
-  /** Fails: the running thread called something that differs from run to run. */
+  /** Fails as the running thread called a function whose result differs from run to run. */
   refuse(name: string, instead: string): void {
     const thread = this.#execution.current!;
     if (thread.unwinding) throw SUSPENDED;
@@ -247,7 +247,7 @@ export class Calls {
     });
   }
 
-  /** Fails: the running thread used shared memory that the model does not contain. */
+  /** Fails as the running thread used shared memory that is not part of the model. */
   refuseUntracked(action: string): void {
     const thread = this.#execution.current!;
     if (thread.unwinding) throw SUSPENDED;
@@ -369,7 +369,7 @@ export class Calls {
     return entry.result;
   }
 
-  /** A function of `Atomics` that the log does not answer at first sight. */
+  /** A function of `Atomics` that is new, or whose view or operands need a closer look. */
   #atomicsSlowly(
     thread: Thread,
     kind: AtomicsKind,

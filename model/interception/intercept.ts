@@ -36,7 +36,7 @@ import {
 import { ignoreRejections, stopIgnoringRejections } from "../platform.ts";
 import { Calls } from "./calls.ts";
 import { buffers } from "./registry.ts";
-import { type Active, trackView, untracked } from "./views.ts";
+import { type CurrentCalls, trackView, untracked } from "./views.ts";
 
 /** Hints of shared-memory code to a checker; both find the slot by name, without an import. */
 interface Observer {
@@ -52,7 +52,7 @@ const observerSlot = ((globalThis as unknown as Record<symbol, unknown>)[
 /** The calls to which the intercepted objects report; undefined while no machine is installed. */
 let calls: Calls | undefined;
 
-const active: Active = {
+const current: CurrentCalls = {
   get calls(): Calls {
     if (calls === undefined) {
       throw new Error("Cannot use memory of a model outside the exploration that created it");
@@ -95,23 +95,23 @@ function trackingConstructor<T extends TypedArrayConstructor | DataViewConstruct
       if (typeof first === "object" && first !== null) {
         const buffer = buffers.get(first);
         if (buffer !== undefined) {
-          return active.calls.view(
+          return current.calls.view(
             native,
             buffer,
             a,
             b,
             () =>
               trackView(
-                active,
+                current,
                 Reflect.construct(target, args) as AnyTypedArray | DataView,
                 buffer,
               ),
           );
         }
         if (first instanceof NativeSharedArrayBuffer && calls?.isThreadRunning) {
-          active.calls.refuseUntracked(`makes a ${native.name} on`);
+          current.calls.refuseUntracked(`makes a ${native.name} on`);
         }
-        args = [untracked(active.calls, first), ...args.slice(1)];
+        args = [untracked(current.calls, first), ...args.slice(1)];
       }
       return Reflect.construct(target, args, newTarget);
     },
@@ -120,7 +120,7 @@ function trackingConstructor<T extends TypedArrayConstructor | DataViewConstruct
 
 const ModelSharedArrayBuffer = new Proxy(NativeSharedArrayBuffer, {
   construct(_target, [byteLength, options]) {
-    return active.calls.buffer(byteLength, options);
+    return current.calls.buffer(byteLength, options);
   },
 });
 
@@ -142,10 +142,10 @@ const ModelDate = new Proxy(Date, {
 
 const untrackFirst = (native: (...args: never[]) => unknown) =>
   function (this: unknown, first: unknown, ...rest: never[]) {
-    return native.call(this, untracked(active.calls, first) as never, ...rest);
+    return native.call(this, untracked(current.calls, first) as never, ...rest);
   };
 
-const refused = (what: string, instead: string) => () => calls!.refuse(what, instead);
+const refused = (name: string, instead: string) => () => calls!.refuse(name, instead);
 const randomness = "choose values in setup, or pass them in";
 const timers = "simulated threads have no timers";
 
@@ -178,14 +178,14 @@ replace(
   "encodeInto",
   (native: typeof TextEncoder.prototype.encodeInto) =>
     function (this: TextEncoder, text: string, into: Uint8Array) {
-      const copy = untracked(active.calls, into) as Uint8Array;
+      const copy = untracked(current.calls, into) as Uint8Array;
       const result = native.call(this, text, copy);
       if (copy !== into) into.set(copy.subarray(0, result.written));
       return result;
     },
 );
 for (
-  const [target, key, what, instead] of [
+  const [target, key, name, instead] of [
     [Math, "random", "Math.random()", randomness],
     [globalThis.crypto, "getRandomValues", "crypto.getRandomValues()", randomness],
     [globalThis.crypto, "randomUUID", "crypto.randomUUID()", randomness],
@@ -193,7 +193,7 @@ for (
     [globalThis, "setInterval", "setInterval()", timers],
   ] as const
 ) {
-  replace(target, key, (native: never) => whileThreadRuns(native, refused(what, instead)));
+  replace(target, key, (native: never) => whileThreadRuns(native, refused(name, instead)));
 }
 replace(
   Date,
@@ -241,7 +241,7 @@ export function uninstall(): void {
 /**
  * The calls of setup.
  *
- * @param action What cannot be done without it, for the error.
+ * @param action The action that needs it, for the error.
  * @throws {Error} If no machine is installed, or a simulated thread is running.
  */
 export function setupCalls(action: string): Calls {
@@ -253,7 +253,7 @@ export function setupCalls(action: string): Calls {
 /**
  * The calls of the running thread.
  *
- * @param action What cannot be done without it, for the error.
+ * @param action The action that needs it, for the error.
  * @throws {Error} If no simulated thread is running.
  */
 export function runningCalls(action: string): Calls {

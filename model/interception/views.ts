@@ -11,7 +11,7 @@ import { type AnyTypedArray, typedArrayPrototype } from "../native.ts";
 import { type View, views } from "./registry.ts";
 
 /** The calls of the machine that is being explored; looked up at each use. */
-export interface Active {
+export interface CurrentCalls {
   readonly calls: Calls;
 }
 
@@ -22,20 +22,20 @@ const writers = new Set(["set", "fill", "copyWithin", "sort", "reverse"]);
 
 /** Creates the tracked view of a real one. */
 export function trackView<T extends AnyTypedArray | DataView>(
-  active: Active,
+  current: CurrentCalls,
   real: T,
   buffer: ModelBuffer,
 ): T {
   const view: View = { real, buffer, offset: real.byteOffset };
   const handler = real instanceof DataView
-    ? dataViewHandler(active, view)
-    : typedArrayHandler(active, view);
+    ? dataViewHandler(current, view)
+    : typedArrayHandler(current, view);
   const proxy = new Proxy(real, handler as ProxyHandler<T>);
   views.set(proxy, view);
   return proxy;
 }
 
-/** A private copy of what a tracked view shows; one plain read. */
+/** A private copy of the elements of a tracked view; one plain read. */
 function snapshot(calls: Calls, view: View): AnyTypedArray {
   const real = view.real as AnyTypedArray;
   const bytes = calls.read(view.buffer, view.offset, real.byteLength);
@@ -53,7 +53,7 @@ export function untracked(calls: Calls, value: unknown): unknown {
   return snapshot(calls, view);
 }
 
-function typedArrayHandler(active: Active, view: View): ProxyHandler<AnyTypedArray> {
+function typedArrayHandler(current: CurrentCalls, view: View): ProxyHandler<AnyTypedArray> {
   const real = view.real as AnyTypedArray;
   const { buffer, offset } = view;
   const size = real.BYTES_PER_ELEMENT;
@@ -64,20 +64,20 @@ function typedArrayHandler(active: Active, view: View): ProxyHandler<AnyTypedArr
         const index = elementIndex(key);
         if (index >= 0) {
           if (index >= real.length) return undefined;
-          return active.calls.readElement(buffer, real, index, offset);
+          return current.calls.readElement(buffer, real, index, offset);
         }
       }
       const value = Reflect.get(real, key, real);
       if (typeof value !== "function" || key === "constructor") return value;
       let method = methods.get(key);
-      if (method === undefined) methods.set(key, method = typedArrayMethod(active, view, key));
+      if (method === undefined) methods.set(key, method = typedArrayMethod(current, view, key));
       return method;
     },
     set(_target, key, value): boolean {
       const index = typeof key === "string" ? elementIndex(key) : -1;
       if (index < 0) return Reflect.set(real, key, value, real);
       if (index < real.length) {
-        active.calls.write(buffer, offset + index * size, size, () => {
+        current.calls.write(buffer, offset + index * size, size, () => {
           real[index] = value;
         });
       }
@@ -94,7 +94,7 @@ function elementIndex(key: string): number {
   return Number.isInteger(index) ? index : -1;
 }
 
-function typedArrayMethod(active: Active, view: View, key: PropertyKey): Method {
+function typedArrayMethod(current: CurrentCalls, view: View, key: PropertyKey): Method {
   const real = view.real as AnyTypedArray;
   const { buffer, offset } = view;
   const size = real.BYTES_PER_ELEMENT;
@@ -102,17 +102,17 @@ function typedArrayMethod(active: Active, view: View, key: PropertyKey): Method 
   switch (key) {
     case "set":
       return (source: ArrayLike<unknown>, at = 0) => {
-        const values = untracked(active.calls, source) as ArrayLike<number>;
+        const values = untracked(current.calls, source) as ArrayLike<number>;
         const { length } = values;
         if (!(at >= 0 && at + length <= real.length)) return native.call(real, values, at);
-        active.calls.write(buffer, offset + at * size, length * size, () => {
+        current.calls.write(buffer, offset + at * size, length * size, () => {
           native.call(real, values, at);
         });
       };
     case "fill":
       return function (this: unknown, value: number, from?: number, to?: number) {
         const [start, end] = range(real.length, from, to);
-        active.calls.write(buffer, offset + start * size, (end - start) * size, () => {
+        current.calls.write(buffer, offset + start * size, (end - start) * size, () => {
           native.call(real, value, start, end);
         });
         return this;
@@ -122,36 +122,36 @@ function typedArrayMethod(active: Active, view: View, key: PropertyKey): Method 
         const [start, end] = range(real.length, from, to);
         const [into] = range(real.length, target);
         const count = Math.max(0, Math.min(end - start, real.length - into));
-        const bytes = active.calls.read(buffer, offset + start * size, count * size);
-        active.calls.write(buffer, offset + into * size, count * size, () => {
+        const bytes = current.calls.read(buffer, offset + start * size, count * size);
+        current.calls.write(buffer, offset + into * size, count * size, () => {
           buffer.bytes.set(bytes, offset + into * size);
         });
         return this;
       };
     case "subarray":
       return (from?: number, to?: number) =>
-        active.calls.view(real.constructor, buffer, from, to, () => {
+        current.calls.view(real.constructor, buffer, from, to, () => {
           const part = native.call(real, from, to) as AnyTypedArray;
-          return trackView(active, part, buffer);
+          return trackView(current, part, buffer);
         });
     case "slice":
       return (from?: number, to?: number) => {
         const [start, end] = range(real.length, from, to);
         const length = Math.max(0, end - start);
-        const bytes = active.calls.read(buffer, offset + start * size, length * size);
+        const bytes = current.calls.read(buffer, offset + start * size, length * size);
         return new (real.constructor as new (b: ArrayBufferLike) => AnyTypedArray)(bytes.buffer);
       };
   }
   if (!writers.has(key as string)) {
     return (...args: unknown[]) => {
-      const copy = snapshot(active.calls, view);
+      const copy = snapshot(current.calls, view);
       return (Reflect.get(copy, key) as Method).apply(copy, args as never[]);
     };
   }
   return function (this: unknown, ...args: unknown[]) {
-    const copy = snapshot(active.calls, view);
+    const copy = snapshot(current.calls, view);
     native.call(copy, ...args);
-    active.calls.write(buffer, offset, real.byteLength, () => {
+    current.calls.write(buffer, offset, real.byteLength, () => {
       (real as Uint8Array).set(copy as Uint8Array);
     });
     return this;
@@ -165,7 +165,7 @@ function range(length: number, from = 0, to = length): [number, number] {
   return [start, Math.max(start, clamp(Math.trunc(to) || 0))];
 }
 
-function dataViewHandler(active: Active, view: View): ProxyHandler<DataView> {
+function dataViewHandler(current: CurrentCalls, view: View): ProxyHandler<DataView> {
   const real = view.real as DataView;
   const { buffer, offset } = view;
   return {
@@ -181,10 +181,10 @@ function dataViewHandler(active: Active, view: View): ProxyHandler<DataView> {
         const inside = Number.isInteger(at) && at >= 0 && at + size <= real.byteLength;
         if (!inside) return native.call(real, at, ...rest);
         if (found[1] === "set") {
-          active.calls.write(buffer, offset + at, size, () => native.call(real, at, ...rest));
+          current.calls.write(buffer, offset + at, size, () => native.call(real, at, ...rest));
           return undefined;
         }
-        const bytes = active.calls.read(buffer, offset + at, size);
+        const bytes = current.calls.read(buffer, offset + at, size);
         return native.call(new DataView(bytes.buffer), 0, ...rest);
       };
     },

@@ -1,5 +1,5 @@
 /**
- * What operations do to memory, to threads and to their clocks; and how that is undone.
+ * The effects of operations on memory, on threads and on their clocks, and how they are undone.
  *
  * @module
  */

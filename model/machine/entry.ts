@@ -58,7 +58,7 @@ export interface Sleep {
   readonly timeoutMs: number;
 }
 
-/** What undoing a change of a waiter list restores. */
+/** The state of a waiter list before a change, which undoing restores. */
 export interface ListUndo {
   sleepersBefore: readonly Sleeper[] | undefined;
   /** The clock that the list's critical section had released. */
@@ -114,7 +114,7 @@ export interface Details {
   };
   [BUFFER]: { readonly buffer: ModelBuffer };
   [SPAN_END]: {
-    /** Whether the thread uses what it read in the span. */
+    /** Whether the thread uses its reads of the span. */
     readonly isKept: boolean;
     /** The log index at which the span began. */
     begin: number;
@@ -126,7 +126,7 @@ type DetailOf<K extends Kind> = K extends keyof Details ? Details[K] : undefined
 /** An entry of one kind. */
 export class EntryOf<K extends Kind> {
   readonly kind: K;
-  /** What is true of every entry of the kind. */
+  /** The properties of the kind. */
   readonly traits: KindTraits;
   /** The number of its thread. */
   readonly thread: number;
@@ -148,7 +148,7 @@ export class EntryOf<K extends Kind> {
   /** The operand, and the value that compareExchange or wait expects, in the element's type. */
   operand: number | bigint = 0;
   expected: number | bigint = 0;
-  /** What the call returned. */
+  /** The result of the call. */
   result: unknown = undefined;
   /** Whether it wrote: a failed compareExchange is a read. */
   wrote = false;
@@ -164,17 +164,17 @@ export class EntryOf<K extends Kind> {
   cell: Cell | undefined = undefined;
   /** Its range, for footprints; created on first use. */
   range: Range | undefined = undefined;
-  /** What undoing restores: the thread's clock, and its streak of forced pauses. */
+  /** For undoing: the thread's clock, and its streak of forced pauses. */
   clockBefore: Clock | undefined = undefined;
   forcedBefore = 0;
-  /** What undoing restores: the cell's release, and the thread's time in the cell. */
+  /** For undoing: the cell's release, and the thread's time in the cell. */
   releaseBefore: Clock | undefined = undefined;
   timeBefore = 0;
-  /** What undoing restores: the releases of the overlapping cells. */
+  /** For undoing: the releases of the overlapping cells. */
   releasesBefore: readonly (Clock | undefined)[] | undefined = undefined;
-  /** What undoing restores: the race detector's times for the bytes. */
+  /** For undoing: the race detector's times for the bytes. */
   timesBefore: Int32Array | undefined = undefined;
-  /** What undoing restores: which of the bytes had been initialised. */
+  /** For undoing: which of the bytes were initialised. */
   initialisedBefore: Uint8Array | undefined = undefined;
 
   constructor(

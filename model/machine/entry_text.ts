@@ -32,7 +32,7 @@ import {
 /** The names of threads, by their numbers. */
 export type ThreadNames = readonly ({ readonly name: string } | undefined)[];
 
-/** What an entry is and where, for instance `plain write of 4 bytes at ring.data+8`. */
+/** The access of an entry and its range, for instance `plain write of 4 bytes at ring.data+8`. */
 export function accessText(entry: Entry): string {
   const { name, isOperation } = entry.traits;
   if (entry.kind === READ || entry.kind === WRITE) {

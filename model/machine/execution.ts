@@ -49,7 +49,7 @@ export class Execution {
   readonly buffers: ModelBuffer[] = [];
   /** The thread whose code is running. */
   current: Thread | undefined = undefined;
-  /** What setup returned. */
+  /** The result of setup: the argument of all threads. */
   state: unknown = undefined;
   /** The number of pauses in a row that ended only because no other thread could run. */
   forcedPauses = 0;
@@ -116,7 +116,7 @@ export class Execution {
     }
   }
 
-  /** To be called before code of the test writes: keeps what must be restored. */
+  /** To be called before code of the test writes: copies the buffers for restoring them. */
   beforeDirectWrite(): void {
     if (this.#isUntracked) this.#copies ??= this.buffers.map((buffer) => buffer.bytes.slice());
   }

@@ -1,8 +1,8 @@
 /**
- * The kinds of log entries, and what is true of every entry of a kind.
+ * The kinds of log entries, and their properties.
  *
- * An *operation* is what the scheduler orders: a transition begins with one. All other entries are
- * *plain*: they take effect while their thread runs on to its next operation.
+ * The scheduler orders *operations*: a transition begins with one. All other entries are *plain*:
+ * they take effect while their thread runs on to its next operation.
  *
  * To add a kind, give it a constant, a place in one of the types below, and a row in
  * {@linkcode KINDS}; the compiler then asks for its detail, its effects and its text.
@@ -90,9 +90,9 @@ export type PlainKind =
 
 export type Kind = OperationKind | PlainKind;
 
-/** What is true of every entry of a kind. */
+/** The properties of a kind. */
 export interface KindTraits {
-  /** What reports call it. */
+  /** The name in reports. */
   readonly name: string;
   /** Whether the scheduler orders it; see {@linkcode OperationKind}. */
   readonly isOperation: boolean;

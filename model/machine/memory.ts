@@ -1,5 +1,5 @@
 /**
- * Model memory: the buffers that simulated threads share, and what the explorer knows of each byte.
+ * Model memory: the buffers that simulated threads share, and the explorer's data on each byte.
  *
  * The bytes are in a real buffer. Beside it are *cells* (one for each range that was ever accessed
  * atomically), the times of plain accesses for the race detector, and a version for each 32-bit

@@ -1,7 +1,7 @@
 /**
- * The known behaviour of each thread, as a tree: what the thread does next, by what it has seen.
+ * The known behaviour of each thread, as a tree: its next entry, by the results that it has seen.
  *
- * A body is deterministic: the results of its operations and plain reads decide all that it does.
+ * A body is deterministic: the results of its operations and plain reads decide all its calls.
  * At each *moment* the tree has the thread's next entry, and each result of that entry leads to
  * another moment. Where the tree is known, no replay is needed, which makes exploring many
  * schedules of few histories fast. The size of the trees is bounded; beyond it, threads are
@@ -39,9 +39,9 @@ export class Moments {
 
 /** A point in the history of one thread. */
 export class Moment {
-  /** What the thread does next; undefined if that is unknown, or the thread has ended. */
+  /** The thread's next entry; undefined if it is unknown, or the thread has ended. */
   entry: Entry | undefined = undefined;
-  /** Set if the thread ends here: what it returns. */
+  /** Set if the thread ends here: its result. */
   end: { readonly result: unknown } | undefined = undefined;
   /** The first result seen, and the moment to which it leads; most moments have only this one. */
   #key: unknown = undefined;

@@ -1,6 +1,6 @@
 /**
- * What takes effect between operations, and how that is undone: plain reads and writes, speculative
- * spans, new views and buffers, readings of the clock.
+ * The effects of plain entries, and how they are undone: plain reads and writes, speculative spans,
+ * new views and buffers, readings of the clock.
  *
  * @module
  */
@@ -140,7 +140,7 @@ function applyWrite(
   reportRace(execution, entry, race);
 }
 
-/** Ends a span; if the thread keeps what it read, the reads count from when they were made. */
+/** Ends a span; if the thread uses its reads, they count from the time when they were made. */
 function endSpan(execution: Execution, thread: Thread, entry: EntryOf<typeof SPAN_END>): void {
   if (thread.span < 0) {
     execution.fail({ kind: "misuse", message: "A speculative span ends that did not begin" });

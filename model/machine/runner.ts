@@ -102,7 +102,7 @@ export function replayFailure(thread: Thread, first: Entry, now: string): Failur
   };
 }
 
-/** Adds what a replay has found after the first `known` entries to the known behaviour. */
+/** Adds the entries that a replay appended to the first `known` ones to the known behaviour. */
 function remember(execution: Execution, thread: Thread, known: number): void {
   if (execution.failure !== undefined || thread.capturing !== undefined) return;
   let { moment } = thread;
@@ -133,7 +133,7 @@ function end(execution: Execution, thread: Thread, value: unknown): void {
   thread.result = freeze(value);
 }
 
-/** Records what a body threw. */
+/** Fails as a body threw an error. */
 function failWith(execution: Execution, thread: Thread, error: unknown): void {
   if (thread.capturing !== undefined) return;
   const text = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
@@ -144,7 +144,7 @@ function failWith(execution: Execution, thread: Thread, error: unknown): void {
   });
 }
 
-/** Drives an asynchronous body: runs its microtasks, and resolves what the log has resolved. */
+/** Drives an asynchronous body: runs its microtasks, and resolves promises as the log did. */
 async function drive(
   execution: Execution,
   thread: Thread,

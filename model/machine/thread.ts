@@ -1,5 +1,5 @@
 /**
- * A simulated thread: a body, and the log of what the thread has done so far.
+ * A simulated thread: a body, and the log of its calls so far.
  *
  * @module
  */
@@ -22,17 +22,17 @@ export class Thread {
   readonly name: string;
   readonly body: Body;
   readonly declaration: ThreadDeclaration;
-  /** All that it has done. */
+  /** The entries of all its calls that took effect. */
   readonly log: Entry[] = [];
   /** The number of log entries that the current replay has consumed. */
   cursor = 0;
-  /** It has reached its next operation: what it does while its stack unwinds does not count. */
+  /** Whether it has reached its next operation: calls while its stack unwinds do not count. */
   unwinding = false;
-  /** Its next operation, which has not taken effect. */
+  /** Its next operation, which has not yet taken effect. */
   announced: Operation | undefined = undefined;
   /** Whether its body has returned. */
   done = false;
-  /** What its body returned. */
+  /** The result of its body. */
   result: unknown = undefined;
   /** The events of all threads that happen before its next one. */
   clock: Clock = ORIGIN;
@@ -44,7 +44,7 @@ export class Thread {
   buffersCreated = 0;
   /** Virtual milliseconds that its expired timeouts took. */
   elapsedMs = 0;
-  /** How to resolve the promises of waitAsync in the current replay, by the order of their calls. */
+  /** Resolve functions of the promises of waitAsync in this replay, in the order of the calls. */
   promises: ((value: string) => void)[] = [];
   /** The waitAsync calls that are not resolved. */
   outstanding: readonly EntryOf<typeof WAIT_ASYNC>[] = [];

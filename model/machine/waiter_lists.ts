@@ -1,5 +1,5 @@
 /**
- * What operations do to waiter lists: fall asleep, wake up, notify; and how that is undone.
+ * The effects of operations on waiter lists, and how they are undone: fall asleep, wake, notify.
  *
  * ECMA-262 runs each of them in the list's critical section. An operation that changes the list
  * passes the thread's clock on to the next one that does. Operations that leave the list as it is

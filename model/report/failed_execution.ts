@@ -1,5 +1,5 @@
 /**
- * All that a report needs of an execution that failed.
+ * The content of a report about a failed execution.
  *
  * @module
  */
@@ -23,7 +23,7 @@ export interface FailedExecution {
   readonly threads: readonly string[];
 }
 
-/** Collects what a report needs; replays the threads for their source lines. */
+/** Collects the content of a report; replays the threads for their source lines. */
 export async function reportExecution(execution: Execution): Promise<FailedExecution> {
   const { racing, threads, trace } = execution;
   const failure = execution.failure ?? impossible("an execution is reported that did not fail");

@@ -1,5 +1,5 @@
 /**
- * An execution as a list of steps: what each transition did, in words.
+ * An execution as a list of steps: each transition in words.
  *
  * @module
  */

@@ -13,7 +13,7 @@ import type { Thread } from "../machine/thread.ts";
 
 type WaitedRange = Pick<Watch, "start" | "size"> & { readonly buffer: Watch["buffer"] | undefined };
 
-/** The failure of an execution in which no thread can run: each range waited for, its last write. */
+/** The failure of an execution in which no thread can run; names each word and its last write. */
 export function stuckFailure(execution: Execution): Failure {
   const stuck = execution.threads.filter((thread) => thread !== undefined && !thread.done);
   const spin = stuck.every((thread) => thread!.announced?.kind === PAUSE);

@@ -36,11 +36,11 @@ import {
 } from "../machine/kinds.ts";
 import type { ModelBuffer } from "../machine/memory.ts";
 
-/** What an operation touches: all that decides with which others it commutes. */
+/** The effects of an operation that decide with which others it commutes. */
 export interface Footprint {
   readonly thread: number;
   readonly kind: OperationKind;
-  /** Whether it is a load, store or read-modify-write: those depend on each other by memory only. */
+  /** Whether it is a load, store or read-modify-write: two of them can only conflict in memory. */
   readonly isAccess: boolean;
   /** The memory that it reads or writes. */
   readonly access: Range | undefined;
@@ -48,11 +48,11 @@ export interface Footprint {
   readonly wrote: boolean;
   /** The value that it left there. */
   readonly value: unknown;
-  /** What its thread then read speculatively, before its next operation: the values may differ. */
+  /** The speculative reads of its thread before the next operation: their values may differ. */
   readonly guesses: readonly Range[];
-  /** What its thread then wrote plainly, before its next operation. */
+  /** The plain writes of its thread before the next operation. */
   readonly writes: readonly Range[];
-  /** For pause: what the thread had read, and reads again afterwards. */
+  /** For pause: the ranges that its thread had read, and reads again afterwards. */
   readonly watches: readonly Range[];
   /** The waiter lists that it may change. */
   readonly lists: readonly Range[];
@@ -62,7 +62,7 @@ export interface Footprint {
   readonly child: number;
   /** For notify: its own event key; for wake: the key of the notify that caused it; else -1. */
   readonly notifyKey: number;
-  /** Whether it depends on everything: a pause that ended only because no other thread could run. */
+  /** Whether it depends on everything: a pause that ended as no other thread could run. */
   readonly isBarrier: boolean;
 }
 
@@ -182,8 +182,8 @@ export class Dependence {
   readonly #ordersWrites: boolean;
 
   /**
-   * @param ordersWrites Whether all writes depend on each other, so that each trace has one sequence
-   *   of memory states; needed for an invariant that is checked after each step.
+   * @param ordersWrites Whether all writes depend on each other, so that each trace has one
+   *   sequence of memory states; needed for an invariant that is checked after each step.
    */
   constructor(ordersWrites: boolean) {
     this.#ordersWrites = ordersWrites;
@@ -203,7 +203,7 @@ export class Dependence {
   }
 }
 
-/** Whether transition `a` writes what transition `b` reads speculatively. */
+/** Whether transition `a` writes a range that transition `b` reads speculatively. */
 function invalidatesGuess(a: Footprint, b: Footprint): boolean {
   return b.guesses.some((guess) =>
     (a.wrote && overlap(a.access!, guess)) || a.writes.some((write) => overlap(write, guess))

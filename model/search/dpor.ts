@@ -51,7 +51,7 @@ interface Node {
 interface Frame {
   /** The sleep set: next operations that need not be tried here. */
   readonly sleep: Footprint[];
-  /** The wakeup tree: what is still to be tried here, in order. */
+  /** The wakeup tree: the threads that are still to be tried here, in order. */
   readonly tree: Node[];
   /** Whether anything has been tried here. */
   isStarted: boolean;
@@ -214,7 +214,7 @@ export class OptimalDpor implements Strategy {
     return { ...event, footprint: { ...footprint, wrote } };
   }
 
-  /** Whether an execution that begins with `print` is equivalent to one that begins as `sequence`. */
+  /** Whether `print` can come first in an execution equivalent to one that begins as `sequence`. */
   #isWeakInitial(print: Footprint, sequence: readonly Event[]): boolean {
     const at = sequence.findIndex((event) => event.footprint.thread === print.thread);
     if (at < 0) {

@@ -7,7 +7,7 @@
 import type { Entry, Operation } from "../machine/entry.ts";
 import type { Thread } from "../machine/thread.ts";
 
-/** What a strategy sees of an execution. */
+/** The part of an execution that a strategy sees. */
 export interface ExecutionView {
   /** By thread number; undefined where a spawned thread is undone. */
   readonly threads: readonly (Thread | undefined)[];
