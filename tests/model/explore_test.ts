@@ -617,7 +617,7 @@ Deno.test("the virtual clock advances by the timeouts that fire", async () => {
   });
 });
 
-Deno.test("a body that does not replay alike is told where it differed", async () => {
+Deno.test("a body that does not replay to the same operations fails, naming both", async () => {
   let runs = 0;
   const { message } = await fails("nondeterminism", {
     setup: words,
@@ -629,7 +629,10 @@ Deno.test("a body that does not replay alike is told where it differed", async (
       },
     },
   });
-  assertStringIncludes(message, "first did load of buffer0+0, and now does load of buffer0+4");
+  assertStringIncludes(
+    message,
+    "step 1 was load of buffer0+0 at first, and is now load of buffer0+4",
+  );
 });
 
 Deno.test("a body cannot change what setup returned", async () => {

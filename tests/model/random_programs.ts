@@ -5,10 +5,10 @@
  */
 
 import fc from "fast-check";
-import { appendEvent, Dependence, type Event, traceKey } from "../../model/dependence.ts";
-import { OptimalDpor } from "../../model/dpor.ts";
-import { Enumeration } from "../../model/enumerate.ts";
-import { Search } from "../../model/search.ts";
+import { appendEvent, Dependence, type Event, traceKey } from "../../model/search/dependence.ts";
+import { OptimalDpor } from "../../model/search/dpor.ts";
+import { Enumeration } from "../../model/search/enumeration.ts";
+import { Search } from "../../model/search/search.ts";
 
 /** One call of a program: what, on which of two words, with which operands. */
 export type Call = readonly [what: string, word: number, a: number, b: number];
