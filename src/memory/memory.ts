@@ -185,8 +185,9 @@ export class Memory {
 }
 
 /**
- * Reads a word plainly, as a hint: the value may be old, and under the memory model it may be a value
- * that the word never had. So nothing may follow from it but whether an atomic look is worthwhile.
+ * Reads a word plainly, as a hint: the value may be old, and under the memory model it may be a
+ * value that the word never had. So nothing may follow from it but whether an atomic look is
+ * worthwhile.
  */
 export function racyLoad(words: Int32Array, index: number): number {
   beginSpeculation();

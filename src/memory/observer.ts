@@ -31,7 +31,9 @@ const slot = ((globalThis as unknown as Record<symbol, ObserverSlot | undefined>
   Symbol.for("busbar.observer")
 ] ??= { current: undefined });
 
-/** Says whether a checker watches: then there is neither an event loop nor a process to care for. */
+/**
+ * Says whether a checker watches: then there is neither an event loop nor a process to care for.
+ */
 export function isObserved(): boolean {
   return slot.current !== undefined;
 }

@@ -1,6 +1,6 @@
 /**
- * Which buffers are taken: the batches of a pool, as one thread sees them. Each method is one step of
- * the protocol that is described at the head of `buffer_pool.ts`.
+ * Which buffers are taken: the batches of a pool, as one thread sees them. Each method is one step
+ * of the protocol that is described at the head of `buffer_pool.ts`.
  *
  * @module
  */
@@ -110,8 +110,8 @@ export class Batches {
   /**
    * Takes back what a dead thread has of a batch, and what is offered in it.
    *
-   * @param reclaimsDetached Whether to take back, too, what the dead thread has handed over and nobody
-   * has received.
+   * @param reclaimsDetached Whether to take back, too, what the dead thread has handed over and
+   * nobody has received.
    * @returns How many buffers became free.
    * @throws {Error} If another thread is about to take, and does not get done with it.
    */

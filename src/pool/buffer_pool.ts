@@ -7,8 +7,8 @@
  * with one another.
  *
  * A buffer is *free*, or it is *taken*, and its hold says who has it: threads, which are its
- * *holders*, or *tickets* on their way to a thread. The taken bit decides: the hold of a free buffer
- * means nothing.
+ * *holders*, or *tickets* on their way to a thread. The taken bit decides: the hold of a free
+ * buffer means nothing.
  *
  *     word     its value, and who changes it
  *     batch    which of its buffers are taken, and the *taker*, who alone may take; 0 if nobody.
@@ -19,26 +19,26 @@
  *     state    whether somebody is this thread: see `threads.ts`
  *
  * **Taking** is by the batch: a thread becomes the taker by compareExchange, writes itself as the
- * holder of each free buffer, and with one exclusive-or sets their taken bits and takes its name away.
- * Other takers pass a batch over that has one.
+ * holder of each free buffer, and with one exclusive-or sets their taken bits and takes its name
+ * away. Other takers pass a batch over that has one.
  *
- * **Giving back** is one `and`, which clears the taken bits of any buffers of a batch that only this
- * thread has.
+ * **Giving back** is one `and`, which clears the taken bits of any buffers of a batch that only
+ * this thread has.
  *
  * **Sending.** A buffer that only the sender has is *sealed*: its hold becomes a ticket, unique
- * among 2^26, and a receiver that knows it becomes the holder by compareExchange. If the sender keeps
- * the buffer, or others have it, one of its tickets is counted in the hold instead.
+ * among 2^26, and a receiver that knows it becomes the holder by compareExchange. If the sender
+ * keeps the buffer, or others have it, one of its tickets is counted in the hold instead.
  *
  * **Letting go.** A thread that drops its last reference and is the only holder, without flights,
  * has the buffer to itself. Else it takes itself out of the holders by compareExchange. If two do
  * so at once, one of them fails, looks again, and finds that it is the only one.
  *
  * **Waiting.** A thread registers in the queue of waiters, and *then* looks at all batches. Whoever
- * gives back, or stops being a taker, looks *then* whether anybody is registered. So either the waiter
- * finds a buffer, or is found; and is handed one, first come, first served.
+ * gives back, or stops being a taker, looks *then* whether anybody is registered. So either the
+ * waiter finds a buffer, or is found; and is handed one, first come, first served.
  *
- * What a thread releases it keeps in private, unless a plain look tells it that somebody waits. So a
- * waiter is served at the latest when a thread that keeps a buffer acquires, releases, waits,
+ * What a thread releases it keeps in private, unless a plain look tells it that somebody waits. So
+ * a waiter is served at the latest when a thread that keeps a buffer acquires, releases, waits,
  * flushes or leaves; a thread that does not use the pool for a while flushes.
  *
  * **Happens before.** Batches are only read-modify-written, so what was done with a buffer before
@@ -48,15 +48,15 @@
  *
  * **Too late.** Who comes with a ticket that was received before, or with the number of an offered
  * buffer that was taken back, finds another hold, and is refused; whoever has the buffer by then.
- * Numbers of tickets come again after 2^26 whole buffers of one sender, those of shared ones after 2^16
- * flights of one ticket.
+ * Numbers of tickets come again after 2^26 whole buffers of one sender, those of shared ones after
+ * 2^16 flights of one ticket.
  *
  * **Reclaiming.** Each step from one owner to the next is one atomic operation on one word, and the
  * word then names the new one; so there is no instruction at which a thread can die and take a
  * buffer with it. A taker that dies has not taken yet. Who reclaims a dead thread becomes the taker
  * of each batch in turn, and takes it out of the holds; it waits for living takers, some
- * nanoseconds, and for nobody else. What is offered to waiters is taken back, too, since it may have
- * been offered by the dead thread to nobody; the waiters are served again.
+ * nanoseconds, and for nobody else. What is offered to waiters is taken back, too, since it may
+ * have been offered by the dead thread to nobody; the waiters are served again.
  *
  * Proven by: tests/pool/buffer_pool_model_test.ts and, for threads that die at each instruction,
  * tests/pool/buffer_pool_reclaim_model_test.ts, which say what was explored.
@@ -283,7 +283,8 @@ export class BufferPool implements BufferSource, Disposable {
    * Takes a free buffer, blocking while there is none. The thread that waits longest comes first.
    *
    * @returns Its number; -1 if the time is over.
-   * @throws {TypeError} If the platform forbids this thread to block, or `options` is not an object.
+   * @throws {TypeError} If the platform forbids this thread to block, or `options` is not an
+   * object.
    * @throws {RangeError} If `timeoutMs` is negative.
    * @throws {ClosedError} If this thread has left the pool.
    */
@@ -306,8 +307,8 @@ export class BufferPool implements BufferSource, Disposable {
   }
 
   /**
-   * Takes a free buffer, waiting without blocking while there is none. The thread that waits longest
-   * comes first. The process stays alive meanwhile.
+   * Takes a free buffer, waiting without blocking while there is none. The thread that waits
+   * longest comes first. The process stays alive meanwhile.
    *
    * @returns Its number; -1 if the time is over.
    * @throws {TypeError} If `options` is not an object, or its `signal` not an AbortSignal.
@@ -368,8 +369,8 @@ export class BufferPool implements BufferSource, Disposable {
    *
    * @param buffer The number of the buffer.
    * @param ticket What {@link BufferPool.detachBuffer} has returned there.
-   * @throws {StaleTicketError} If that ticket is not in flight: it was adopted before, never detached,
-   * or reclaimed.
+   * @throws {StaleTicketError} If that ticket is not in flight: it was adopted before, never
+   * detached, or reclaimed.
    * @throws {ClosedError} If this thread has left the pool.
    */
   adoptBuffer(buffer: number, ticket: number): void {
@@ -456,18 +457,18 @@ export class BufferPool implements BufferSource, Disposable {
   }
 
   /**
-   * Returns the free buffers that this thread keeps cached to the pool, and to threads that wait. Call
-   * it when the thread will not use the pool for a while.
+   * Returns the free buffers that this thread keeps cached to the pool, and to threads that wait.
+   * Call it when the thread will not use the pool for a while.
    */
   returnCached(): void {
     this.#buffers.returnCached();
   }
 
   /**
-   * Reclaims what a dead thread had, one that was ended by `terminate` for example, and did not close
-   * its part. Call it only if the thread is dead, and executes nothing more: in Deno a worker that
-   * computes or blocks continues after `terminate`, and would continue with buffers that were taken
-   * from it. `src/when_a_worker_dies.md` says when a worker is dead, and what else to do.
+   * Reclaims what a dead thread had, one that was ended by `terminate` for example, and did not
+   * close its part. Call it only if the thread is dead, and executes nothing more: in Deno a worker
+   * that computes or blocks continues after `terminate`, and would continue with buffers that were
+   * taken from it. `src/when_a_worker_dies.md` says when a worker is dead, and what else to do.
    *
    * Buffers that other threads have, too, remain with them.
    *
@@ -527,8 +528,8 @@ export class BufferPool implements BufferSource, Disposable {
   }
 
   /**
-   * Leaves the pool, to which all buffers of this thread return, also those in use. Closing again does
-   * nothing.
+   * Leaves the pool, to which all buffers of this thread return, also those in use. Closing again
+   * does nothing.
    *
    * @throws {Error} If the pool was created with `debug` and buffers or packets are not released;
    * this thread has left the pool nevertheless. The error says where they were taken.

@@ -1,6 +1,6 @@
 /**
- * Who has the buffers that are taken: their holds, as one thread sees them. Each method is one step of
- * the protocol that is described at the head of `buffer_pool.ts`.
+ * Who has the buffers that are taken: their holds, as one thread sees them. Each method is one step
+ * of the protocol that is described at the head of `buffer_pool.ts`.
  *
  * @module
  */
@@ -119,8 +119,8 @@ export class Holds {
   }
 
   /**
-   * Takes a buffer back that a dead thread has, or that is offered: it may have been offered by the dead
-   * thread and to nobody, or to it. This thread is the taker of its batch.
+   * Takes a buffer back that a dead thread has, or that is offered: it may have been offered by the
+   * dead thread and to nobody, or to it. This thread is the taker of its batch.
    *
    * @param reclaimsDetached Whether to take it back, too, if the dead thread has handed it over and
    * nobody has received it.

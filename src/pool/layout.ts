@@ -48,8 +48,8 @@ const DEBUG = FIRST_WORD + 5;
 const IDENTITY = FIRST_WORD + 6;
 
 /**
- * Which threads wait for a buffer: bit `t` is set by thread `t` before it registers as a waiter, and
- * taken away by it afterwards, both by read-modify-write.
+ * Which threads wait for a buffer: bit `t` is set by thread `t` before it registers as a waiter,
+ * and taken away by it afterwards, both by read-modify-write.
  */
 export const WAITING: number = CACHE_LINE_WORDS;
 
@@ -189,7 +189,9 @@ export class BufferPoolLayout implements Layout, PoolShape {
       this.bufferCount * this.stride;
   }
 
-  /** Writes the header of a pool all of whose buffers are free; no other thread has the memory yet. */
+  /**
+   * Writes the header of a pool all of whose buffers are free; no other thread has the memory yet.
+   */
   initialize(words: Int32Array): void {
     words[BUFFER_BYTES] = this.bufferBytes;
     words[BATCH_COUNT] = this.batchCount;

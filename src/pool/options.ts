@@ -24,14 +24,16 @@ export interface BufferPoolSize {
   bufferBytes: number;
   /** The number of batches. A thread keeps up to two to itself, so give more than that for each. */
   batchCount: number;
-  /** The buffers of a batch, from 1 to 24; 16 by default. Threads take free buffers by the batch. */
+  /**
+   * The buffers of a batch, from 1 to 24; 16 by default. Threads take free buffers by the batch.
+   */
   buffersPerBatch?: number;
   /** How many threads can be attached at a time, from 1 to 20; 8 by default. */
   threads?: number;
   /**
-   * How many packets of *shared* buffers each thread may have in flight. Packets whose sender keeps no
-   * reference are not limited. Default: 256, or the maximum for this many threads, which is 1024 for up
-   * to 16 threads and 102 for 20.
+   * How many packets of *shared* buffers each thread may have in flight. Packets whose sender keeps
+   * no reference are not limited. Default: 256, or the maximum for this many threads, which is 1024
+   * for up to 16 threads and 102 for 20.
    */
   tickets?: number;
 }
@@ -47,8 +49,8 @@ export interface BufferPoolOptions extends BufferPoolSize {
 /** Options of {@link BufferPool.attach}. */
 export interface AttachOptions {
   /**
-   * The number of the thread, from 0; any free number by default. The thread that creates the pool is
-   * thread 0. Assign numbers to threads that may have to be reclaimed.
+   * The number of the thread, from 0; any free number by default. The thread that creates the pool
+   * is thread 0. Assign numbers to threads that may have to be reclaimed.
    */
   thread?: number;
 }

@@ -264,7 +264,9 @@ export class ThreadBuffers {
     if (isTooMuch || this.#shared.waiting.hasWaiterHint) this.#serve();
   }
 
-  /** Hands buffers to those who wait, while there are both: kept ones, then free ones of the pool. */
+  /**
+   * Hands buffers to those who wait, while there are both: kept ones, then free ones of the pool.
+   */
   #serve(): void {
     while (this.#shared.queue.isAnyWaiting) {
       if (this.#keptCount === 0 && !this.#refill(true)) return;

@@ -2,10 +2,10 @@
  * Tickets for buffers that several threads have: each lets one receiver in, once.
  *
  * A buffer that only its sender has is handed over as a whole, with the hold as its ticket. For one
- * that the sender keeps, or that others have too, one of the sender's tickets goes on the flight, and
- * is counted in the hold meanwhile. A ticket's state says at every instruction whether it is counted:
- * in two phases that depends on whether its owner or its receiver is a holder, a bit that changes in the very
- * operation that counts it.
+ * that the sender keeps, or that others have too, one of the sender's tickets goes on the flight,
+ * and is counted in the hold meanwhile. A ticket's state says at every instruction whether it is
+ * counted: in two phases that depends on whether its owner or its receiver is a holder, a bit that
+ * changes in the very operation that counts it.
  *
  *     sender, a holder                         receiver
  *     IDLE -> SENDING                          FLYING -> LANDED, not being a holder

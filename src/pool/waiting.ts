@@ -1,14 +1,15 @@
 /**
- * How one thread waits for buffers: in the waiter queue of the pool, whose values are the numbers of
- * buffers, and whose store holds the free ones.
+ * How one thread waits for buffers: in the waiter queue of the pool, whose values are the numbers
+ * of buffers, and whose store holds the free ones.
  *
  * A buffer on its way to a waiter is *offered*: its hold says so, and the thread that receives its
- * number accepts it by compareExchange. That fails only if the buffer was reclaimed meanwhile, with a
- * dead thread; then the waiter continues to wait, behind the others.
+ * number accepts it by compareExchange. That fails only if the buffer was reclaimed meanwhile, with
+ * a dead thread; then the waiter continues to wait, behind the others.
  *
- * The store is weaker than the contract of stores in `value_store.ts`: threads begin their scans of the
- * batches at different places, so a take may overlook a buffer. The pool makes up for that, as a thread
- * that has a buffer serves waiters *in a loop*, until there is neither a waiter nor a free buffer.
+ * The store is weaker than the contract of stores in `value_store.ts`: threads begin their scans of
+ * the batches at different places, so a take may overlook a buffer. The pool makes up for that, as
+ * a thread that has a buffer serves waiters *in a loop*, until there is neither a waiter nor a free
+ * buffer.
  *
  * @module
  */

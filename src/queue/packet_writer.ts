@@ -29,8 +29,8 @@ import {
 const MAX_OPEN = 1022;
 
 /**
- * A writer whose messages are packets, and go to no flusher. A message that is committed, but not as a
- * packet, is gone.
+ * A writer whose messages are packets, and go to no flusher. A message that is committed, but not
+ * as a packet, is gone.
  *
  * @example Usage
  * ```ts

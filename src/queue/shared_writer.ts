@@ -275,8 +275,8 @@ export class SharedWriter extends Writer implements DirtyWriter {
     const table = this.#segments.tableOf(buffer);
     this.#segments.writeEntry(table, slot, offset, length);
     if (!this.isDirty) this.#queue.markDirty(this);
-    // Either the flusher has marked before that others wait behind this message, which is found here,
-    // or the flusher finds the message.
+    // Either the flusher has marked before that others wait behind this message, which is found
+    // here, or the flusher finds the message.
     if ((this.#segments.publishMark(table, slot) & STALLED_BIT) !== 0) this.#queue.publish();
   }
 
@@ -360,7 +360,9 @@ export class SharedWriter extends Writer implements DirtyWriter {
     }
   }
 
-  /** Ends the switch that this thread began, with `sequence` as the latest segment; wakes waiters. */
+  /**
+   * Ends the switch that this thread began, with `sequence` as the latest segment; wakes waiters.
+   */
   #endSwitch(sequence: number): void {
     this.#isSwitching = false;
     this.#waiters.wakeAll();
@@ -450,7 +452,9 @@ export class SharedWriter extends Writer implements DirtyWriter {
     this.#queue.publish();
   }
 
-  /** Opens the next segment in `buffer`, with a first message; without a buffer, ends the switch. */
+  /**
+   * Opens the next segment in `buffer`, with a first message; without a buffer, ends the switch.
+   */
   #switchTo(buffer: number, length: number): number {
     if (buffer < 0) {
       this.#endSwitch(this.#sequence);
@@ -475,7 +479,9 @@ export class SharedWriter extends Writer implements DirtyWriter {
     return this.#noteLatest(buffer, 0, length, 0);
   }
 
-  /** Closes the segment after the last thread has left; one that attaches meanwhile opens another. */
+  /**
+   * Closes the segment after the last thread has left; one that attaches meanwhile opens another.
+   */
   #closeLast(): void {
     while (this.#enterLatest());
     // A thread that is about to open the next segment closes this one.
@@ -485,7 +491,9 @@ export class SharedWriter extends Writer implements DirtyWriter {
     if (before >= 0 && !this.isDirty) this.#queue.markDirty(this);
   }
 
-  /** Counts that the writer was closed by its last thread, unless another has attached meanwhile. */
+  /**
+   * Counts that the writer was closed by its last thread, unless another has attached meanwhile.
+   */
   #countClosing(use: number): void {
     // Everything is published. Pairs with the flusher's look at the closings.
     Atomics.compareExchange(this.#words, this.#base + USE, use, use + CLOSING);

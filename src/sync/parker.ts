@@ -1,6 +1,6 @@
 /**
- * A parker: a thread sleeps on it until another thread unparks it. An unpark that comes first is kept
- * as one permit.
+ * A parker: a thread sleeps on it until another thread unparks it. An unpark that comes first is
+ * kept as one permit.
  *
  * Layout (32-bit words, one cache line):
  *
@@ -22,15 +22,16 @@
  * **Parking.** Takes the permit if there is one. Otherwise it changes EMPTY to PARKED, and sleeps
  * while the word is PARKED. Giving up leaves PARKED behind: that costs at most a needless notify.
  *
- * **Unparking.** An exchange for PERMIT; if it finds PARKED, it wakes all sleepers. One of them takes
- * the permit, the others mark the word again. So a parker that a dead thread left PARKED can be used
- * by its successor. While no thread has parked nothing is notified.
+ * **Unparking.** An exchange for PERMIT; if it finds PARKED, it wakes all sleepers. One of them
+ * takes the permit, the others mark the word again. So a parker that a dead thread left PARKED can
+ * be used by its successor. While no thread has parked nothing is notified.
  *
- * **Why no wake-up is lost.** A thread falls asleep only while the word is PARKED, so an unpark that
- * comes before is found as PERMIT, and one that comes after finds PARKED.
+ * **Why no wake-up is lost.** A thread falls asleep only while the word is PARKED, so an unpark
+ * that comes before is found as PERMIT, and one that comes after finds PARKED.
  *
- * **Happens before.** What was done before an unpark happens before what is done after the park that
- * takes its permit, also if several unparks left one permit: each exchange reads the one before it.
+ * **Happens before.** What was done before an unpark happens before what is done after the park
+ * that takes its permit, also if several unparks left one permit: each exchange reads the one
+ * before it.
  *
  * Proven by: tests/sync/parker_model_test.ts, which says what was explored.
  *
@@ -135,7 +136,8 @@ export class Parker {
    * Blocks until there is a permit, and takes it.
    *
    * @returns Whether it took a permit: false if the time is over.
-   * @throws {TypeError} If the platform forbids this thread to block, or `options` is not an object.
+   * @throws {TypeError} If the platform forbids this thread to block, or `options` is not an
+   * object.
    * @throws {RangeError} If `timeoutMs` is negative.
    */
   park(options?: WaitOptions): boolean {

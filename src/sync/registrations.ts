@@ -1,5 +1,6 @@
 /**
- * The registrations of a waiter queue: which threads wait, since when, and which value each received.
+ * The registrations of a waiter queue: which threads wait, since when, and which value each
+ * received.
  *
  * Layout (32-bit words; each line of the drawing begins a cache line):
  *
@@ -17,8 +18,8 @@
  *              WAITING | ticket   it waits: stored by the owner
  *              0 or more          a value that it received: compareExchange by the offering thread
  *
- * A thread that reclaims the slot of a dead owner exchanges the mail for IDLE, and does the rest in the
- * owner's place.
+ * A thread that reclaims the slot of a dead owner exchanges the mail for IDLE, and does the rest in
+ * the owner's place.
  *
  *                   register: store             offer: compareExchange, notify
  *          IDLE --------------------> WAITING ---------------------------------> value

@@ -11,32 +11,33 @@
  *     waiters        how many threads wait or are about to: each adds and later subtracts itself
  *     large waiters  how many of those want more than one permit; likewise
  *
- * **Acquiring.** If enough permits are available, a compareExchange takes them. Otherwise the waiter
- * counts itself among the waiters, and *then* looks at the permits again. It sleeps while they are
- * exactly as many as it saw, which are too few.
+ * **Acquiring.** If enough permits are available, a compareExchange takes them. Otherwise the
+ * waiter counts itself among the waiters, and *then* looks at the permits again. It sleeps while
+ * they are exactly as many as it saw, which are too few.
  *
- * **Releasing.** The thread adds the permits, and *then* looks at the number of waiters. If there are
- * any, it wakes as many as permits came back; or all, if any of them wants more than one.
+ * **Releasing.** The thread adds the permits, and *then* looks at the number of waiters. If there
+ * are any, it wakes as many as permits came back; or all, if any of them wants more than one.
  *
- * **Why no wake-up is lost.** The waiter counts itself and then looks at the permits; the releaser adds
- * permits and then looks at the count. So at least one of them sees the other: the waiter finds the
- * permits, or is found. A thread that waits for a single permit sleeps only while there is none, and
- * each permit that comes back wakes one sleeper: a woken thread that finds none was overtaken by
- * another, which will release it. A thread that waits for several may find too few, and sleep again,
- * where another would have had enough; so all are woken while there is such a thread. A waiter for
- * one permit that is woken at its last moment takes the permit that it was woken for.
+ * **Why no wake-up is lost.** The waiter counts itself and then looks at the permits; the releaser
+ * adds permits and then looks at the count. So at least one of them sees the other: the waiter
+ * finds the permits, or is found. A thread that waits for a single permit sleeps only while there
+ * is none, and each permit that comes back wakes one sleeper: a woken thread that finds none was
+ * overtaken by another, which will release it. A thread that waits for several may find too few,
+ * and sleep again, where another would have had enough; so all are woken while there is such a
+ * thread. A waiter for one permit that is woken at its last moment takes the permit that it was
+ * woken for.
  *
  * **Happens before.** Every change of the permits is a read-modify-write, so what was done before a
  * release happens before what is done after a later acquire.
  *
- * **Fairness.** Not first come, first served: a thread that finds permits takes them, even if others
- * wait, so that running threads never wait for a sleeping one to wake. Waiters are woken in the order
- * in which they fell asleep. One that wants many permits can be overtaken by others that want few for
- * as long as those keep coming; where that matters, acquire under a `Mutex`.
+ * **Fairness.** Not first come, first served: a thread that finds permits takes them, even if
+ * others wait, so that running threads never wait for a sleeping one to wake. Waiters are woken in
+ * the order in which they fell asleep. One that wants many permits can be overtaken by others that
+ * want few for as long as those keep coming; where that matters, acquire under a `Mutex`.
  *
- * **Limits.** A waiter that is ended while it sleeps remains counted, which costs a needless notify at
- * each release, and may take a wake-up with it, until `reclaimWakeups` makes the others look again.
- * `src/when_a_worker_dies.md` says when a terminated worker is dead.
+ * **Limits.** A waiter that is ended while it sleeps remains counted, which costs a needless notify
+ * at each release, and may take a wake-up with it, until `reclaimWakeups` makes the others look
+ * again. `src/when_a_worker_dies.md` says when a terminated worker is dead.
  *
  * Proven by: tests/sync/semaphore_model_test.ts, which says what was explored.
  * Source: E. W. Dijkstra, "Cooperating Sequential Processes", EWD 123, 1965, section 4.
@@ -169,8 +170,10 @@ export class Semaphore {
    *
    * @param count How many, all at once; 1 by default.
    * @returns The guard that releases them, if that is wanted; undefined if the time is over.
-   * @throws {TypeError} If the platform forbids this thread to block, or `options` is not an object.
-   * @throws {RangeError} If `count` is not a whole number from 1 to 2^30, or `timeoutMs` is negative.
+   * @throws {TypeError} If the platform forbids this thread to block, or `options` is not an
+   * object.
+   * @throws {RangeError} If `count` is not a whole number from 1 to 2^30, or `timeoutMs` is
+   * negative.
    */
   acquire(count?: number): Guard;
   /** As above; with `timeoutMs` it may give up. */
@@ -201,7 +204,8 @@ export class Semaphore {
    * @param count How many, all at once; 1 by default.
    * @returns The guard that releases them, if that is wanted; undefined if the time is over.
    * @throws {TypeError} If `options` is not an object, or its `signal` not an AbortSignal.
-   * @throws {RangeError} If `count` is not a whole number from 1 to 2^30, or `timeoutMs` is negative.
+   * @throws {RangeError} If `count` is not a whole number from 1 to 2^30, or `timeoutMs` is
+   * negative.
    * @throws The signal's reason, if it is aborted.
    */
   acquireAsync(count?: number, options?: UntimedWaitOptions): Promise<Guard>;
@@ -214,11 +218,12 @@ export class Semaphore {
   }
 
   /**
-   * Adds permits, and wakes threads that wait for them. They need not be permits that were acquired.
+   * Adds permits, and wakes threads that wait for them. They need not be permits that were
+   * acquired.
    *
    * @param count How many; 1 by default.
-   * @throws {RangeError} If `count` is not a whole number from 1 to 2^30, or there would be more than
-   * 2^30 permits.
+   * @throws {RangeError} If `count` is not a whole number from 1 to 2^30, or there would be more
+   * than 2^30 permits.
    */
   release(count?: number): void;
   release(count: number = 1): void {
@@ -232,7 +237,8 @@ export class Semaphore {
    * in its place.
    *
    * In Deno a worker that blocks is not dead after `terminate`: it takes its permits when it is
-   * woken, and runs on. `src/when_a_worker_dies.md` says when a worker is dead, and what else to do.
+   * woken, and runs on. `src/when_a_worker_dies.md` says when a worker is dead, and what else to
+   * do.
    */
   reclaimWakeups(): void {
     this.#sleepers.notify();

@@ -2,8 +2,9 @@
  * Threads of a buffer pool that die, at each instruction, and are reclaimed while others go on.
  *
  * In each model there are three threads. The victim does something, and dies before its first
- * operation, its second, and so on: one exploration for each, until it survives. Its parent waits for its end and
- * reclaims it. The other uses the pool meanwhile. Afterwards all buffers must be free, each once.
+ * operation, its second, and so on: one exploration for each, until it survives. Its parent waits
+ * for its end and reclaims it. The other uses the pool meanwhile. Afterwards all buffers must be
+ * free, each once.
  *
  * @module
  */
@@ -417,7 +418,9 @@ Deno.test("reclaim: a reclaimer that dies while another receives", async () => {
   assert(isBetween);
 });
 
-/** Fails unless the deaths of the victim, one after the other, come to one that fails in this way. */
+/**
+ * Fails unless the deaths of the victim, one after the other, come to one that fails in this way.
+ */
 async function succumbs<Prepared>(kind: FailureKind, scenario: Scenario<Prepared>): Promise<void> {
   for (let life = 0; life < 40; life++) {
     try {

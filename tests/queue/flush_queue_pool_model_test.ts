@@ -81,7 +81,9 @@ interface Shared extends State {
   ready: Int32Array;
 }
 
-/** Two threads that share a writer; one keeps all free buffers, and the other may need one first. */
+/**
+ * Two threads that share a writer; one keeps all free buffers, and the other may need one first.
+ */
 function sharing(attachKeeper: (handle: BufferPoolHandle) => BufferPool) {
   const reserve = (handles: Shared, pool: BufferPool): void => {
     FlushQueue.attach(handles.queue, pool).attachWriter(handles.shared).claim(4);

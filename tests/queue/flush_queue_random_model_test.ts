@@ -1,6 +1,6 @@
 /**
- * Random programs of writers, alone or sharing one, under random schedules, while a flusher receives:
- * every message arrives once, whole, in its writer's order, and all buffers come back.
+ * Random programs of writers, alone or sharing one, under random schedules, while a flusher
+ * receives: every message arrives once, whole, in its writer's order, and all buffers come back.
  *
  * More of them: `deno test tests/queue/flush_queue_random_model_test.ts -- 500`.
  *

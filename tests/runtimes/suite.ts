@@ -1,6 +1,6 @@
 /**
- * What must work on every platform, with real workers. No scenario blocks the thread that runs it, so
- * that thread may be the main one of a page.
+ * What must work on every platform, with real workers. No scenario blocks the thread that runs it,
+ * so that thread may be the main one of a page.
  *
  * Only what every platform has is used: no test runner, no `using`, no assertions but these.
  *

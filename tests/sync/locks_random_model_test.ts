@@ -1,6 +1,6 @@
 /**
- * Random programs of locks and semaphores under random schedules: threads enter by each way in turn,
- * some of them while they wait in another. Nobody is forgotten, and whoever writes is alone.
+ * Random programs of locks and semaphores under random schedules: threads enter by each way in
+ * turn, some of them while they wait in another. Nobody is forgotten, and whoever writes is alone.
  *
  * More of them: `deno test tests/sync/locks_random_model_test.ts -- 5000`.
  *
