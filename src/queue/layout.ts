@@ -47,7 +47,7 @@ export const IDENTITY: number = FIRST_WORD + 4;
 export const POOL: number = FIRST_WORD + 5;
 /**
  * {@link UNOWNED}, {@link DIED}, or 1 + the thread of the pool that flushes. Taken by
- * compareExchange; given back by its holder, or by the thread that reclaims the holder.
+ * compareExchange; released by its holder, or by the thread that reclaims the holder.
  */
 export const FLUSHER = 16;
 /**

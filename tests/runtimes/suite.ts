@@ -230,7 +230,7 @@ export const scenarios: Record<string, (runtime: Runtime) => Promise<void>> = {
     const writer = ring.writer();
     let sum = 0;
     for (let i = 0; i < job.messages; i++) {
-      writer.append(new Uint8Array([i]));
+      writer.send(new Uint8Array([i]));
       sum += i & 255;
       if (i % 100 === 0) await pause();
     }
