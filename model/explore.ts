@@ -34,7 +34,7 @@ export class ExplorationError extends Error {
 
   readonly #threads: readonly string[];
 
-  /** Used by {@linkcode explore}. */
+  /** @ignore Used by {@linkcode explore}. */
   constructor(
     { failure, replay, steps, threads }: Pick<ExplorationError, "failure" | "replay" | "steps"> & {
       readonly threads: readonly string[];
@@ -144,7 +144,7 @@ export class IncompleteError extends Error {
   /** The state of the search when it stopped. */
   readonly report: Report;
 
-  /** Used by {@linkcode explore}. */
+  /** @ignore Used by {@linkcode explore}. */
   constructor(report: Report) {
     super(
       `The search is incomplete: ${report.reason} (${report.executions} executions, ` +

@@ -144,7 +144,7 @@ export class Machine {
     execution.clearFailure();
     this.#forced = undefined;
     unwindLog(execution, thread, thread.log.lastIndexOf(entry) + 1);
-    thread.log.pop();
+    if (thread.log.pop() !== entry) impossible("the trace and the log of a thread differ");
     thread.clock = entry.clockBefore!;
     thread.done = false;
     thread.result = undefined;
