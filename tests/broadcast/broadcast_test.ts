@@ -118,7 +118,7 @@ Deno.test("a ring has one writer at a time, wherever it is attached", () => {
   assertThrows(
     () => attached.writer(),
     Error,
-    "Cannot become the writer of the broadcast as it has one: dispose of that one, or take over",
+    "Cannot become the writer of the broadcast as it has one: close that one, or take over",
   );
   first[Symbol.dispose]();
   using second = attached.writer();

@@ -5,6 +5,7 @@ import {
   OverrunError,
   Reassembler,
 } from "@busbar/busbar/broadcast";
+import { Memory } from "@busbar/busbar/memory";
 import {
   EPOCH,
   EPOCH_STEP,
@@ -13,7 +14,7 @@ import {
   POSITION_HIGH_UNIT,
   segmentLine,
 } from "../../src/broadcast/layout.ts";
-import { loadPosition, raiseHigh } from "../../src/broadcast/position.ts";
+import { PublishedPosition } from "../../src/broadcast/published_position.ts";
 import { numbered, take } from "./messages.ts";
 
 /** Starts that lie one lap before something wraps. */
@@ -62,12 +63,19 @@ for (const [name, startPosition] of Object.entries(starts)) {
   });
 }
 
+/** A position in memory of its own. */
+function makePosition() {
+  const memory = Memory.create({ byteLength: 4 * (POSITION + 1) });
+  const words = new Int32Array(memory.buffer);
+  return { words, position: new PublishedPosition(memory, words) };
+}
+
 Deno.test("the position is whole while the writer is between its two words", () => {
-  const words = new Int32Array(POSITION + 1);
+  const { words, position } = makePosition();
   const look = (high: number, low: number) => {
     words[POSITION_HIGH] = high;
     words[POSITION] = low;
-    return loadPosition(words);
+    return position.load();
   };
   const unit = 2 ** 31;
   assertEquals(look(0, 8), 8);
@@ -80,11 +88,11 @@ Deno.test("the position is whole while the writer is between its two words", () 
 });
 
 Deno.test("the position is not set back by a writer that is late", () => {
-  const words = new Int32Array(new SharedArrayBuffer(4 * (POSITION + 1)));
+  const { words, position } = makePosition();
   words[POSITION_HIGH] = 5;
-  raiseHigh(words, 4 * POSITION_HIGH_UNIT);
+  position.raiseHigh(4 * POSITION_HIGH_UNIT);
   assertEquals(words[POSITION_HIGH], 5);
-  raiseHigh(words, 6 * POSITION_HIGH_UNIT);
+  position.raiseHigh(6 * POSITION_HIGH_UNIT);
   assertEquals(words[POSITION_HIGH], 6);
 });
 

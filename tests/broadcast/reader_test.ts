@@ -175,7 +175,7 @@ Deno.test("a reader that was lapped is told what it lost, and goes on with what 
   const error = assertThrows(
     () => reader.poll(),
     OverrunError,
-    "The reader was overrun at position 16: it lost 93 messages in 1488 bytes and goes on at 1504",
+    "The reader was overrun at position 16: it lost 93 messages in 1488 bytes and continues at 1504",
   );
   assertEquals([error.position, error.resumedAt], [16, 1504]);
   assertEquals([error.lostBytes, error.lostMessages], [1488, 93]);
