@@ -15,18 +15,19 @@ import {
   type SemaphoreHandle,
   WaiterQueue,
 } from "../mod.ts";
+import { type Round, sleepFor } from "./crew.ts";
 
 /** How one thread wakes another, and waits until it is woken. */
 interface End {
-  /** Wakes the other one. */
+  /** Wakes the other thread. */
   wake(): void;
-  /** Waits until the other one has. */
+  /** Waits until the other thread has called `wake`. */
   wait(): void | Promise<unknown>;
-  /** Whether the other one is there to be woken; if not given, it need not be. */
+  /** Whether the other thread waits to be woken; not given if it need not wait yet. */
   isAwaited?(): boolean;
 }
 
-/** The ways to do so, each given what leads to the other thread, and what leads back. */
+/** The ways to do so, each made from what leads to the other thread, and what leads back. */
 const ends = {
   parker: (there: ParkerHandle, back: ParkerHandle): End => {
     const [other, own] = [Parker.attach(there), Parker.attach(back)];
@@ -42,15 +43,15 @@ const ends = {
   },
   eventCount: (there: Signal, back: Signal): End => {
     const [other, own] = [EventCount.attach(there.count), EventCount.attach(back.count)];
-    let awaited = 0;
-    const hasCome = () => Atomics.load(back.word, 0) === awaited;
+    let expected = 0;
+    const hasCome = () => Atomics.load(back.word, 0) === expected;
     return {
       wake() {
         Atomics.add(there.word, 0, 1);
         other.notify();
       },
       wait() {
-        awaited++;
+        expected++;
         own.until(hasCome);
       },
     };
@@ -72,7 +73,7 @@ const ends = {
     const handle = (there ?? back)!;
     const pool = BufferPool.attach(handle);
     const queue = WaiterQueue.attach(handle.waiters);
-    // The one that begins has the only buffer.
+    // The thread that begins has the only buffer.
     let buffer = there === undefined ? -1 : pool.acquire();
     return {
       wake: () => pool.release(buffer),
@@ -94,7 +95,7 @@ const ends = {
   },
 };
 
-/** What comes through a port, one after the other. */
+/** The messages that come through a port, one after the other. */
 class Arrivals {
   #arrival = Promise.withResolvers<unknown>();
 
@@ -109,7 +110,7 @@ class Arrivals {
   }
 }
 
-/** A word whose changes are told by an event count. */
+/** A word, and an event count that is notified of its changes. */
 export interface Signal {
   count: EventCountHandle;
   word: Int32Array;
@@ -118,26 +119,27 @@ export interface Signal {
 /** The ways for two threads to wake each other. */
 export type Kind = keyof typeof ends;
 
-/** What a thread is told that wakes another, or is woken by it. */
+/** What each of the threads is told. */
 export interface Trip {
-  kind: Kind;
-  there: unknown;
-  back: unknown;
-  /** How many round trips. */
-  count: number;
-  /** The microseconds of each, to be filled in. */
-  samples: Float64Array;
-  /** How many sleepers were woken. */
-  woken: Int32Array;
-  /** Never changes: to sleep on. */
-  idle: Int32Array;
+  readonly kind: Kind;
+  readonly there: unknown;
+  readonly back: unknown;
+  /** How many round trips a round has. */
+  readonly count: number;
+  /** The microseconds of each round trip. Written by the thread that begins. */
+  readonly samples: Float64Array;
+  /** How many sleepers were woken. Added to by both threads. */
+  readonly woken: Int32Array;
 }
+
+/** For how long the first thread waits before a round trip. */
+const REST_MS = 0.2;
 
 function endOf({ kind, there, back }: Trip): End {
   return ends[kind](there as never, back as never);
 }
 
-/** From here on counts the sleepers that this thread wakes. */
+/** Counts the sleepers that this thread wakes from here on. */
 function countWoken(woken: Int32Array): void {
   const notify = Atomics.notify;
   Atomics.notify = ((view: Int32Array, index: number, count?: number) => {
@@ -147,13 +149,13 @@ function countWoken(woken: Int32Array): void {
   }) as typeof notify;
 }
 
-/** Wakes the other thread when that has fallen asleep, and waits for its answer. */
-export function ping(trip: Trip): () => Promise<void> {
+/** Wakes the other thread once that has fallen asleep, and waits for its answer. */
+export function ping(trip: Trip): Round {
   const end = endOf(trip);
   countWoken(trip.woken);
   return async () => {
     for (let i = 0; i < trip.count; i++) {
-      do Atomics.wait(trip.idle, 0, 0, 0.2); while (end.isAwaited?.() === false);
+      do sleepFor(REST_MS); while (end.isAwaited?.() === false);
       const start = performance.now();
       end.wake();
       const waiting = end.wait();
@@ -164,7 +166,7 @@ export function ping(trip: Trip): () => Promise<void> {
 }
 
 /** Answers. */
-export function pong(trip: Trip): () => Promise<void> {
+export function pong(trip: Trip): Round {
   const end = endOf(trip);
   countWoken(trip.woken);
   return async () => {
