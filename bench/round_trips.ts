@@ -49,9 +49,9 @@ export function compareRoundTrips(
 const TRIPS = 500;
 
 /**
- * Two threads that wake each other. The first one waits a little before each round trip, so that the
- * second one has fallen asleep. The first one itself may still be awake when the answer comes; the
- * share of sleepers counts both.
+ * Two threads that wake each other. The first one waits a little before each round trip, so that
+ * the second one has fallen asleep. The first one itself may still be awake when the answer comes;
+ * the share of sleepers counts both.
  */
 export class WakeUps implements RoundTrips {
   readonly name: string;

@@ -43,7 +43,9 @@ export class Stream implements Way {
   readonly #progress: Int32Array;
   readonly #expected: number;
 
-  /** @param crew Performs the duties of `stream_worker.ts`; streams that take turns can share it. */
+  /**
+   * @param crew Performs the duties of `stream_worker.ts`; streams that take turns can share it.
+   */
   constructor(crew: Crew, name: string, options: StreamOptions) {
     const { messages, receivers = 1 } = options;
     this.name = name;

@@ -37,7 +37,9 @@ function importsOf(file: string): string[] {
   );
 }
 
-/** The folder of a file. The door of a folder, and the files at the top of the model, are their own. */
+/**
+ * The folder of a file. The door of a folder, and the files at the top of the model, are their own.
+ */
 function folderOf(path: string): string {
   const folder = path.slice(0, path.lastIndexOf("/"));
   return folder === "model" || path.endsWith("/mod.ts") ? path : folder;

@@ -1,6 +1,6 @@
 /**
- * Every call that waits, by one grammar. A wait that gives up, may not wait, or gets a wrong time or
- * signal, leaves the thing as it was, for this thread and for others.
+ * Every call that waits, by one grammar. A wait that gives up, may not wait, or gets a wrong time
+ * or signal, leaves the thing as it was, for this thread and for others.
  */
 
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";

@@ -9,13 +9,13 @@
  * order, as far as they are marked. The words are drawn in `layout.ts`; these threads change them:
  *
  *     word          its value, and the threads that change it
- *     use           who has the writer, and how often it was closed: taken by compareExchange; given
- *                   back by its holder or, once it was reclaimed, by the flusher
+ *     use           who has the writer, and how often it was closed: taken by compareExchange;
+ *                   released by its holder or, once it was reclaimed, by the flusher
  *     reserved[s]   messages and bytes reserved in segment s, and CLOSED. Stored by the thread that
- *                   opens the segment; increased by compareExchange by threads that claim; closed by
- *                   `or` or store
- *     marks[b]      16 messages a word, and STALLED. Cleared plainly by the thread that opens a segment
- *                   in the buffer; set by `or` by threads that end a message (a local writer, which
+ *                   opens the segment; increased by compareExchange by threads that claim; closed
+ *                   by `or` or store
+ *     marks[b]      16 messages a word, and STALLED. Cleared plainly by the thread that opens a
+ *                   segment in the buffer; set by `or` by threads that end a message (a local writer, which
  *                   knows its marks, stores them), and by the flusher
  *     messages[b]   offset, length and count: written plainly by the thread that ends the message,
  *                   before its mark
@@ -23,7 +23,7 @@
  *                   flusher's
  *     current       the number of the latest segment, SWITCHING, WAITING: see below
  *     consumed      the segment that is received next: stored by the flusher
- *     received      how many of its messages were received: read and written plainly, by the flusher
+ *     received      how many of its messages were received: used plainly, by the flusher alone
  *     flushed       a bit for each writer that has published, SLEEPING, ABANDONING: see below
  *     flusher       which thread is the flusher: as `use`
  *

@@ -15,7 +15,7 @@
  *
  *     word  0 | use |                            which thread or threads have it
  *     word 16 | current |                        the number of its latest segment
- *     word 32 | consumed | received | received | the segment that is received next, and how much of it
+ *     word 32 | consumed | received | received | the next segment to receive, and how much of it
  *     word 48 | segment 0: reserved, buffer, id, is shared, ticket | segment 1 ...
  *
  * The table of a buffer, which belongs to the owner of the buffer:

@@ -13,7 +13,7 @@
  *     threads  written once, before the queue is handed to another thread
  *     tickets  increased by each thread that registers
  *     marks    a bit for each slot that may be waiting: set and cleared by its owner
- *     owner    0 free, 1 taken: compareExchange by a thread that claims the slot, stored by it later
+ *     owner    0 free, 1 taken: compareExchange by a thread that claims the slot, stored by it
  *     mail     IDLE               the owner does not wait: compareExchange by the owner
  *              WAITING | ticket   it waits: stored by the owner
  *              0 or more          a value that it received: compareExchange by the offering thread

@@ -12,8 +12,8 @@
  *     | writers wait | readers wait | writer | number of readers |
  *       marks: threads may sleep      inside   inside
  *
- *     readers' turn    increased by 1 when sleeping readers are to enter, by the thread that is about
- *                      to wake them
+ *     readers' turn    increased by 1 when sleeping readers are to enter, by the thread that is
+ *                      about to wake them
  *     waiting writers  how many writers wait, or are about to: each adds and later subtracts itself
  *
  * Readers sleep on their turn, writers on the state, so no wake-up reaches the wrong kind. A reader
