@@ -77,6 +77,7 @@ export class FrameDecoder implements Disposable {
   /** The reason why no frame can be found: the stream is malformed, or there is no buffer. */
   #obstacle: FramingError | typeof WITHOUT_BUFFER | undefined;
 
+  /** @ignore */
   private constructor(pool: BufferSource, framing: Framing, options: FrameDecoderOptions) {
     this.#framer = Framer.create(pool, { yields: true });
     this.#bytes = pool.bytes;

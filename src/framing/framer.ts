@@ -102,6 +102,7 @@ export class Framer implements Disposable {
   #spilled: Uint8Array<ArrayBuffer> | undefined;
   #isClosed = false;
 
+  /** @ignore */
   private constructor(pool: BufferSource, yields: boolean) {
     this.#pool = pool;
     this.#bytes = pool.bytes;

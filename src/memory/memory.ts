@@ -44,6 +44,7 @@ export class Memory {
   /** The offset of the first free byte; undefined if another thread lays out the memory. */
   #free: number | undefined;
 
+  /** @ignore */
   private constructor(buffer: SharedArrayBuffer, free: number | undefined) {
     this.#buffer = buffer;
     this.#free = free;

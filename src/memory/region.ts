@@ -87,6 +87,7 @@ export class Region<Kind extends string, Shape extends Layout = Layout> {
   readonly layout: Shape;
   readonly #kind: Kind;
 
+  /** @ignore */
   private constructor(kind: Kind, memory: Memory, byteOffset: number, layout: Shape) {
     this.#kind = kind;
     this.memory = memory;

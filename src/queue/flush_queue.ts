@@ -215,6 +215,7 @@ export class FlushQueue {
   readonly #layout: FlushQueueLayout;
   readonly #queue: ThreadQueue;
 
+  /** @ignore */
   private constructor(region: Region<"busbar.flush_queue", FlushQueueLayout>, pool: BufferSource) {
     this.#region = region;
     this.#layout = region.layout;

@@ -114,6 +114,7 @@ export class EventCount {
   readonly #words: Int32Array;
   readonly #sleepers: SleepWord;
 
+  /** @ignore */
   private constructor(region: Region<"busbar.event_count">) {
     this.#region = region;
     this.#words = region.words;

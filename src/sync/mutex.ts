@@ -129,6 +129,7 @@ export class Mutex {
     if (Atomics.exchange(this.#words, STATE, FREE) === CONTENDED) this.#sleepers.notify(1);
   };
 
+  /** @ignore */
   private constructor(region: Region<"busbar.mutex">) {
     this.#region = region;
     this.#words = region.words;

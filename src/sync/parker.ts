@@ -96,6 +96,7 @@ export class Parker {
   readonly #sleepers: SleepWord;
   readonly #door: Door;
 
+  /** @ignore */
   private constructor(region: Region<"busbar.parker">) {
     this.#region = region;
     this.#words = region.words;

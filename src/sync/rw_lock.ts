@@ -157,6 +157,7 @@ export class RwLock {
   /** Whether this object is inside as the writer. */
   #isWriting = false;
 
+  /** @ignore */
   private constructor(region: Region<"busbar.rw_lock">) {
     this.#region = region;
     this.#words = region.words;

@@ -119,6 +119,7 @@ export class Semaphore {
   readonly #door: Door;
   readonly #releaseOne = (): void => this.#release(1);
 
+  /** @ignore */
   private constructor(region: Region<"busbar.semaphore">) {
     this.#region = region;
     this.#words = region.words;

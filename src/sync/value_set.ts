@@ -164,6 +164,7 @@ export class ValueSet implements ValueStore {
   /** The word behind the bitmap. */
   readonly #end: number;
 
+  /** @ignore */
   private constructor(region: Region<"busbar.value_set", ValueSetLayout>) {
     this.#region = region;
     this.#words = region.words;

@@ -122,6 +122,7 @@ export class WaiterQueue {
   readonly #region: Region<"busbar.waiter_queue", WaiterQueueLayout>;
   readonly #registrations: Registrations;
 
+  /** @ignore */
   private constructor(region: Region<"busbar.waiter_queue", WaiterQueueLayout>) {
     this.#region = region;
     this.memory = region.memory;
