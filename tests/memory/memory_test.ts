@@ -52,7 +52,7 @@ Deno.test("attached memory has the same bytes, and is not laid out again", () =>
   assertThrows(
     () => attached.allocate(8),
     Error,
-    "Cannot allocate as the memory is laid out where it was created",
+    "Cannot allocate as only the thread that created the memory may",
   );
 });
 
