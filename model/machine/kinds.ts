@@ -5,7 +5,7 @@
  * they take effect while their thread runs on to its next operation.
  *
  * To add a kind, give it a constant, a place in one of the types below, and a row in
- * {@linkcode KINDS}; the compiler then asks for its detail, its effects and its text.
+ * {@linkcode KINDS}; the compiler then asks for its effects, its text and its dependences.
  *
  * @module
  */
@@ -108,49 +108,89 @@ export interface KindTraits {
   readonly mayBlock: boolean;
 }
 
-/** All rows get their fields in one order, so that reading a trait is a monomorphic load. */
-function traits(
-  name: string,
-  isOperation: boolean,
-  {
-    isAccess = false,
-    reads = false,
-    mayWrite = false,
-    sleeps = false,
-    mayBlock = false,
-  }: Partial<KindTraits> = {},
-): KindTraits {
-  return { name, isOperation, isAccess, reads, mayWrite, sleeps, mayBlock };
+/** The properties that the types above state: the compiler checks that the table agrees. */
+interface TypedTraits<K extends Kind> extends KindTraits {
+  readonly isOperation: K extends OperationKind ? true : false;
+  readonly isAccess: K extends AccessKind ? true : false;
+  readonly sleeps: K extends WaitKind ? true : false;
+  readonly mayBlock: K extends BlockingKind ? true : false;
 }
 
-const operation = (name: string, rest?: Partial<KindTraits>) => traits(name, true, rest);
-const readModifyWrite = (name: string) =>
-  operation(name, { isAccess: true, reads: true, mayWrite: true });
-const plain = (name: string, rest?: Partial<KindTraits>) => traits(name, false, rest);
+// All literals have their fields in one order, and so one hidden class.
+
+const access = (name: string, reads: boolean, mayWrite: boolean) => ({
+  name,
+  isOperation: true,
+  isAccess: true,
+  reads,
+  mayWrite,
+  sleeps: false,
+  mayBlock: false,
+} as const);
+
+const wait = (name: string) => ({
+  name,
+  isOperation: true,
+  isAccess: false,
+  reads: true,
+  mayWrite: false,
+  sleeps: true,
+  mayBlock: false,
+} as const);
+
+const blocking = (name: string) => ({
+  name,
+  isOperation: true,
+  isAccess: false,
+  reads: false,
+  mayWrite: false,
+  sleeps: false,
+  mayBlock: true,
+} as const);
+
+const other = (name: string) => ({
+  name,
+  isOperation: true,
+  isAccess: false,
+  reads: false,
+  mayWrite: false,
+  sleeps: false,
+  mayBlock: false,
+} as const);
+
+const plain = (name: string, reads = false, mayWrite = false) => ({
+  name,
+  isOperation: false,
+  isAccess: false,
+  reads,
+  mayWrite,
+  sleeps: false,
+  mayBlock: false,
+} as const);
 
 /** The table of all kinds. */
-export const KINDS: { readonly [K in Kind]: KindTraits } = {
-  [LOAD]: operation("load", { isAccess: true, reads: true }),
-  [STORE]: operation("store", { isAccess: true, mayWrite: true }),
-  [ADD]: readModifyWrite("add"),
-  [SUB]: readModifyWrite("sub"),
-  [AND]: readModifyWrite("and"),
-  [OR]: readModifyWrite("or"),
-  [XOR]: readModifyWrite("xor"),
-  [EXCHANGE]: readModifyWrite("exchange"),
-  [COMPARE_EXCHANGE]: readModifyWrite("compareExchange"),
-  [WAIT]: operation("wait", { reads: true, sleeps: true }),
-  [WAKE]: operation("wake", { mayBlock: true }),
-  [NOTIFY]: operation("notify"),
-  [WAIT_ASYNC]: operation("waitAsync", { reads: true, sleeps: true }),
-  [RESUME]: operation("resume", { mayBlock: true }),
-  [PAUSE]: operation("pause", { mayBlock: true }),
-  [SPAWN]: operation("spawn"),
-  [JOIN]: operation("join", { mayBlock: true }),
-  [CALL]: operation("call"),
-  [RETURN]: operation("return"),
-  [READ]: plain("read", { reads: true }),
-  [WRITE]: plain("write", { mayWrite: true }),
+export const KINDS: { readonly [K in Kind]: TypedTraits<K> } = {
+  [LOAD]: access("load", true, false),
+  [STORE]: access("store", false, true),
+  [ADD]: access("add", true, true),
+  [SUB]: access("sub", true, true),
+  [AND]: access("and", true, true),
+  [OR]: access("or", true, true),
+  [XOR]: access("xor", true, true),
+  [EXCHANGE]: access("exchange", true, true),
+  [COMPARE_EXCHANGE]: access("compareExchange", true, true),
+  [WAIT]: wait("wait"),
+  [WAIT_ASYNC]: wait("waitAsync"),
+  [WAKE]: blocking("wake"),
+  [RESUME]: blocking("resume"),
+  [PAUSE]: blocking("pause"),
+  [JOIN]: blocking("join"),
+  [NOTIFY]: other("notify"),
+  [SPAWN]: other("spawn"),
+  [CALL]: other("call"),
+  [RETURN]: other("return"),
+  [READ]: plain("read", true, false),
+  [WRITE]: plain("write", false, true),
   [VIEW]: plain("new view"),
   [BUFFER]: plain("new buffer"),
   [CLOCK]: plain("clock"),

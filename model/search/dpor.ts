@@ -17,20 +17,9 @@
  * @module
  */
 
-import type { Entry, Operation } from "../machine/entry.ts";
-import { impossible } from "../machine/impossible.ts";
-import {
-  type AtomicsKind,
-  type CALL,
-  COMPARE_EXCHANGE,
-  JOIN,
-  NOTIFY,
-  PAUSE,
-  RESUME,
-  type RETURN,
-  SPAWN,
-  WAKE,
-} from "../machine/kinds.ts";
+import { type Entry, mayBlock, type Operation } from "../machine/entry.ts";
+import { impossible, unhandled } from "../machine/impossible.ts";
+import { COMPARE_EXCHANGE, JOIN, NOTIFY, PAUSE, RESUME, SPAWN, WAKE } from "../machine/kinds.ts";
 import type { Thread } from "../machine/thread.ts";
 import {
   appendEvent,
@@ -99,7 +88,7 @@ export class OptimalDpor implements Strategy {
     if (frame.isStarted) return undefined;
     frame.isStarted = true;
     this.#subtree = [];
-    const awake = enabled.filter((t) => !frame.sleep.some((print) => print.thread === t.id));
+    const awake = enabled.filter((t) => !frame.sleep.some((next) => next.thread === t.id));
     const last = this.#events.at(-1)?.footprint.thread;
     return awake.find((t) => t.id === last) ?? awake[0];
   }
@@ -108,7 +97,7 @@ export class OptimalDpor implements Strategy {
     const frame = this.#frames[this.#events.length]!;
     const { footprint } = appendEvent(this.#events, entry, log, this.#dependence);
     this.#frames.push({
-      sleep: frame.sleep.filter((print) => !this.#dependence.dependent(print, footprint)),
+      sleep: frame.sleep.filter((next) => !this.#dependence.dependent(next, footprint)),
       tree: this.#subtree,
       isStarted: false,
     });
@@ -144,6 +133,7 @@ export class OptimalDpor implements Strategy {
     const first = events[j]!;
     const { entry, footprint } = events[i]!;
     if (first.footprint.kind === SPAWN && first.footprint.child === footprint.thread) return false;
+    if (!mayBlock(entry)) return !first.footprint.isBarrier;
     /** Whether an event takes effect even without `first`. */
     const survives = (k: number) => k !== j && k >= 0 && !(k > j && precedes(first, events[k]!));
     switch (entry.kind) {
@@ -167,8 +157,7 @@ export class OptimalDpor implements Strategy {
           )
         );
       default:
-        entry.kind satisfies AtomicsKind | typeof SPAWN | typeof CALL | typeof RETURN;
-        return !first.footprint.isBarrier;
+        return unhandled(entry);
     }
   }
 
@@ -182,7 +171,7 @@ export class OptimalDpor implements Strategy {
     }
     sequence.push(this.#reversed(events[i]!, first, sequence));
     const frame = this.#frames[j]!;
-    if (frame.sleep.some((print) => this.#isWeakInitial(print, sequence))) return;
+    if (frame.sleep.some((next) => this.#isWeakInitial(next, sequence))) return;
     let { tree } = frame;
     for (;;) {
       const node = tree.find((child) => this.#isWeakInitial(child.footprint, sequence));
@@ -214,11 +203,11 @@ export class OptimalDpor implements Strategy {
     return { ...event, footprint: { ...footprint, wrote } };
   }
 
-  /** Whether `print` can come first in an execution equivalent to one that begins as `sequence`. */
-  #isWeakInitial(print: Footprint, sequence: readonly Event[]): boolean {
-    const at = sequence.findIndex((event) => event.footprint.thread === print.thread);
+  /** Whether `first` can come first in an execution equivalent to one that begins as `sequence`. */
+  #isWeakInitial(first: Footprint, sequence: readonly Event[]): boolean {
+    const at = sequence.findIndex((event) => event.footprint.thread === first.thread);
     if (at < 0) {
-      return sequence.every((event) => !this.#dependence.dependent(event.footprint, print));
+      return sequence.every((event) => !this.#dependence.dependent(event.footprint, first));
     }
     const event = sequence[at]!;
     for (let k = 0; k < at; k++) {
