@@ -53,7 +53,9 @@ Deno.test("pool: three threads that want the same buffer never have it at once",
   });
 });
 
-/** Takes as many buffers as it gets, up to `most`, uses them and releases them in the same order. */
+/**
+ * Takes as many buffers as it gets, up to `most`, uses them and releases them in the same order.
+ */
 function burst(most: number): Body<number> {
   return (pool, box) => {
     const buffers: number[] = [];
