@@ -230,8 +230,8 @@ export class Packet implements Disposable {
   /**
    * Gives the packet away, for another thread to adopt it. This one is gone then.
    *
-   * @returns What to send there, for example by `postMessage`, and to pass to {@link
-   * BufferPool.adopt}.
+   * @returns What to send there, for example by `postMessage`, and to pass to
+   * {@link BufferPool.adopt}.
    * @throws {TicketsExhaustedError} If the buffer is shared, and all tickets of this thread are in
    * flight: see `tickets` of {@link BufferPool.create}.
    * @throws {ClosedError} If the packet is gone: released, detached or split.

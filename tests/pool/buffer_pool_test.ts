@@ -569,7 +569,7 @@ Deno.test("a thread is reclaimed though its reclaimer has died, and another has 
   BufferPool.attach(pool.handle, { thread: 2 });
   const { memory: { buffer }, byteOffset } = pool.handle;
   becomeReclaimer(new Int32Array(buffer, byteOffset), 1, 2); // and dies
-  const message = "Cannot reclaim thread 1 as thread 2 does";
+  const message = "Cannot reclaim thread 1 as thread 2 is reclaiming it";
   assertThrows(() => pool.reclaim(1), Error, message);
   pool.reclaim(2);
   using _next = BufferPool.attach(pool.handle, { thread: 2 });

@@ -4,17 +4,13 @@
  * @module
  */
 
-import { checkOptions } from "../memory/check.ts";
 import type { Memory } from "../memory/memory.ts";
-import { isObserved } from "../memory/observer.ts";
-import { randomIdentity } from "../memory/platform.ts";
 import type { RegionHandle } from "../memory/region.ts";
 import type { WaiterQueueHandle } from "../sync/waiter_queue.ts";
-import { BufferPoolLayout, checkShape, maxTickets } from "./layout.ts";
 
 /** Opens a {@link BufferPool} in another thread. */
 export interface BufferPoolHandle extends RegionHandle<"busbar.buffer_pool"> {
-  /** Where threads wait for buffers. */
+  /** Opens the queue in which threads wait for buffers. */
   readonly waiters: WaiterQueueHandle;
 }
 
@@ -22,7 +18,10 @@ export interface BufferPoolHandle extends RegionHandle<"busbar.buffer_pool"> {
 export interface BufferPoolSize {
   /** The bytes of a buffer. */
   bufferBytes: number;
-  /** The number of batches. A thread keeps up to two to itself, so give more than that for each. */
+  /**
+   * The number of batches. A thread keeps up to two batches of free buffers cached, so choose more
+   * than two for each thread.
+   */
   batchCount: number;
   /**
    * The buffers of a batch, from 1 to 24; 16 by default. Threads take free buffers by the batch.
@@ -69,8 +68,8 @@ export interface BufferPoolUsage {
   /** How many buffers are free for any thread. */
   readonly free: number;
   /**
-   * How many free buffers each thread keeps cached: of this thread now, of others at their last
-   * operation on the pool.
+   * How many free buffers each thread keeps cached: of this thread now, of others when they last
+   * took or returned some.
    */
   readonly kept: readonly number[];
   /** How many buffers are in use, or in flight. */
@@ -79,28 +78,4 @@ export interface BufferPoolUsage {
   readonly waiting: readonly number[];
   /** How many tasks of this thread wait. */
   readonly waitingHere: number;
-}
-
-const DEFAULT_BUFFERS_PER_BATCH = 16;
-const DEFAULT_THREADS = 8;
-const DEFAULT_TICKETS = 256;
-
-/** The layout of a pool of this size. */
-export function layoutOf(
-  options: BufferPoolSize & Pick<BufferPoolOptions, "debug">,
-): BufferPoolLayout {
-  checkOptions("create buffer pool", options);
-  const {
-    bufferBytes,
-    batchCount,
-    buffersPerBatch = DEFAULT_BUFFERS_PER_BATCH,
-    threads = DEFAULT_THREADS,
-    debug = false,
-  } = options;
-  const tickets = options.tickets ?? Math.min(DEFAULT_TICKETS, maxTickets(threads));
-  // Under a checker nothing may depend on chance.
-  const identity = isObserved() ? 0 : randomIdentity();
-  const shape = { bufferBytes, batchCount, buffersPerBatch, threads, tickets, debug, identity };
-  checkShape(shape);
-  return new BufferPoolLayout(shape);
 }
