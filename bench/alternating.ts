@@ -48,7 +48,7 @@ export type Column = readonly [head: string, cell: (cost: Cost, baseline: Cost) 
 export const LEAST: Column = ["least", ({ least }) => least.toFixed(1)];
 export const MEDIAN: Column = ["median", ({ median }) => median.toFixed(1)];
 /** How many times as long as the baseline it takes. */
-export const TO_BASELINE: Column = [
+const TO_BASELINE: Column = [
   "to the first",
   ({ median }, baseline) => (median / baseline.median).toFixed(1),
 ];
@@ -88,13 +88,19 @@ export function declare(groups: readonly Group[], { warmup = 5, n = 10 } = {}): 
   }
 }
 
+/** What {@link compare} prints. */
+export interface Comparison {
+  readonly unit?: string;
+  readonly rounds?: number;
+  readonly columns?: readonly Column[];
+}
+
 /** Alternates between the ways of each group; returns lines to print. */
-export function compare(
-  groups: readonly Group[],
-  unit: string,
-  rounds: number,
-  columns: readonly Column[],
-): string[] {
+export function compare(groups: readonly Group[], {
+  unit = "nanoseconds an operation",
+  rounds = 21,
+  columns = [LEAST, MEDIAN, TO_BASELINE],
+}: Comparison = {}): string[] {
   const lines = [`\n${unit}, ${rounds} alternating rounds`];
   for (const { name, ways, baseline = ways[0], note } of groups) {
     lines.push("", row(name, columns.map(([head]) => head)));

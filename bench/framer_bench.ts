@@ -18,23 +18,20 @@ import {
 } from "../mod.ts";
 import {
   compare,
+  compareHeap,
   declare,
-  HEAP_OPERATIONS,
   LEAST,
   type LocalWay,
   MEDIAN,
   NATIVE,
   onThisThread,
   printAtEnd,
-  row,
 } from "./alternating.ts";
 import { checkSum, copyWords, wordsOf } from "./messages.ts";
 
 const FRAMES = 1_000_000;
 const FRAME_BYTES = 16;
 const FRAMES_PER_CHUNK = 512;
-/** Alternating rounds. */
-const ROUNDS = 15;
 const SIZE = { bufferBytes: 16 * 1024, batchCount: 4 };
 /** What the native library takes for a frame, a packet included. */
 const NATIVE_NANOSECONDS = 31;
@@ -146,24 +143,11 @@ const ways = [
   copies(),
 ];
 const groups = [{ name: "frames of 16 B", ways }];
-
-/** By how much the heap grows; returns lines to print. */
-function heapGrowths(): string[] {
-  const withoutPackets = ways.filter(({ name }) => name.includes("without"));
-  return [
-    `\ngrowth of the heap over ${HEAP_OPERATIONS.toLocaleString("en")} frames`,
-    ...withoutPackets.map(({ name, use }) => {
-      use(FRAMES);
-      const before = Deno.memoryUsage().heapUsed;
-      use(HEAP_OPERATIONS);
-      const growth = Deno.memoryUsage().heapUsed - before;
-      return row(name, [`${growth.toLocaleString("en")} bytes`]);
-    }),
-  ];
-}
+const columns = [LEAST, MEDIAN, ...NATIVE];
+const withoutPackets = ways.filter(({ name }) => name.includes("without"));
 
 declare(groups);
 printAtEnd(
-  () => compare(groups, "nanoseconds a frame", ROUNDS, [LEAST, MEDIAN, ...NATIVE]),
-  heapGrowths,
+  () => compare(groups, { unit: "nanoseconds a frame", rounds: 15, columns }),
+  () => compareHeap(withoutPackets),
 );

@@ -31,68 +31,49 @@ export interface StreamOptions {
   readonly receivers?: number;
 }
 
-/** A stream of messages, each run of which is verified. */
-export class Stream implements Way {
-  readonly name: string;
-  readonly count: number;
+/** A stream of messages as a way. */
+export interface Stream extends Way {
   /** By how many bytes the heap of each end grew in the last run. */
   readonly growth: Float64Array;
-  readonly #crew: Crew;
-  readonly #options: StreamOptions;
-  readonly #receivers: number;
-  readonly #progress: Int32Array;
-  readonly #expected: number;
+}
 
-  /** @param crew Performs the duties of `stream_worker.ts`; streams that take turns can share it. */
-  constructor(crew: Crew, name: string, options: StreamOptions) {
-    const { messages, receivers = 1 } = options;
-    this.name = name;
-    this.count = messages;
-    this.#crew = crew;
-    this.#options = options;
-    this.#receivers = receivers;
-    this.#progress = sharedWords(progressWords(receivers));
-    this.#expected = expectedSum(messages);
-    this.growth = sharedNumbers(receivers + 1);
-  }
+/**
+ * Makes a stream, each run of which is verified.
+ *
+ * @param crew Performs the duties of `stream_worker.ts`; streams that take turns can share it.
+ */
+export function stream(crew: Crew, name: string, options: StreamOptions): Stream {
+  const { sender, receiver, connect, messages: count, receivers = 1 } = options;
+  const growth = sharedNumbers(receivers + 1);
+  const progress = sharedWords(progressWords(receivers));
+  const expected = expectedSum(count);
 
-  prepare(): void {
-    const { sender, receiver, connect, messageBytes, messages, ahead, batch = BATCH } =
-      this.#options;
-    const receivers = this.#receivers;
-    const progress = this.#progress.fill(0);
-    const [there, here] = connect();
-    const duties: Duty[] = [];
-    for (let end = 0; end <= receivers; end++) {
-      const via = end === 0 ? there : here;
-      const argument: StreamEnd = {
-        via,
-        progress,
-        messageBytes,
-        messages,
-        batch,
-        ahead,
-        receivers,
-        end,
-        spins: receivers === 1,
-        gathers: true,
-        growth: this.growth,
-      };
-      duties.push({
-        name: end === 0 ? sender : receiver,
-        argument,
-        transfer: via instanceof MessagePort ? [via] : [],
-      });
-    }
-    this.#crew.assign(duties, 1);
-  }
+  const duty = (name: string, end: number, via: unknown): Duty => {
+    const { messageBytes, messages, batch = BATCH, ahead } = options;
+    const spins = receivers === 1;
+    const size = { messageBytes, messages, batch, ahead };
+    const argument: StreamEnd = { ...size, via, progress, receivers, end, spins, growth };
+    return { name, argument, transfer: via instanceof MessagePort ? [via] : [] };
+  };
 
-  run(): void {
-    this.#crew.run();
-    for (let end = 1; end <= this.#receivers; end++) {
-      const [count, sum] = this.#progress.subarray(receiverLine(end));
-      checkSum(`${this.name}, messages`, this.count, count!);
-      checkSum(this.name, this.#expected, sum!);
-    }
-  }
+  return {
+    name,
+    count,
+    growth,
+    prepare() {
+      progress.fill(0);
+      const [there, here] = connect();
+      const duties = [duty(sender, 0, there)];
+      for (let end = 1; end <= receivers; end++) duties.push(duty(receiver, end, here));
+      crew.assign(duties, 1);
+    },
+    run() {
+      crew.run();
+      for (let end = 1; end <= receivers; end++) {
+        const [received, sum] = progress.subarray(receiverLine(end));
+        checkSum(`${name}, messages`, count, received!);
+        checkSum(name, expected, sum!);
+      }
+    },
+  };
 }
