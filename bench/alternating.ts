@@ -154,11 +154,11 @@ export function compareHeap(ways: readonly LocalWay[]): string[] {
   ];
   const unused = allocatedBytes(() => {});
   for (const { name, use } of ways) {
-    use(HEAP_STEP);
+    use(HEAP_OPERATIONS / 10);
     const before = Deno.memoryUsage().heapUsed;
-    const allocated = allocatedBytes(use) - unused;
+    use(HEAP_OPERATIONS);
     const growth = Deno.memoryUsage().heapUsed - before;
-    const each = Math.max(0, allocated / HEAP_OPERATIONS).toFixed(1);
+    const each = Math.max(0, (allocatedBytes(use) - unused) / HEAP_OPERATIONS).toFixed(1);
     lines.push(row(name, [growth.toLocaleString("en"), each]));
   }
   return lines;
