@@ -50,7 +50,7 @@ export type Column = readonly [head: string, cell: (cost: Cost, baseline: Cost) 
 export const LEAST: Column = ["least", ({ least }) => least.toFixed(1)];
 export const MEDIAN: Column = ["median", ({ median }) => median.toFixed(1)];
 /** How many times as long as the baseline it takes. */
-export const TO_BASELINE: Column = [
+const TO_BASELINE: Column = [
   "to the first",
   ({ median }, baseline) => (median / baseline.median).toFixed(1),
 ];
@@ -90,13 +90,19 @@ export function declare(groups: readonly Group[], { warmup = 5, n = 10 } = {}): 
   }
 }
 
+/** What {@link compare} prints. */
+export interface Comparison {
+  readonly unit?: string;
+  readonly rounds?: number;
+  readonly columns?: readonly Column[];
+}
+
 /** Alternates between the ways of each group; returns lines to print. */
-export function compare(
-  groups: readonly Group[],
-  unit: string,
-  rounds: number,
-  columns: readonly Column[],
-): string[] {
+export function compare(groups: readonly Group[], {
+  unit = "nanoseconds an operation",
+  rounds = 21,
+  columns = [LEAST, MEDIAN, TO_BASELINE],
+}: Comparison = {}): string[] {
   const lines = [`\n${unit}, ${rounds} alternating rounds`];
   for (const { name, ways, baseline = ways[0], note } of groups) {
     lines.push("", row(name, columns.map(([head]) => head)));
@@ -150,11 +156,11 @@ export function compareHeap(ways: readonly LocalWay[]): string[] {
   ];
   const unused = allocatedBytes(() => {});
   for (const { name, use } of ways) {
-    use(HEAP_STEP);
+    use(HEAP_OPERATIONS / 10);
     const before = Deno.memoryUsage().heapUsed;
-    const allocated = allocatedBytes(use) - unused;
+    use(HEAP_OPERATIONS);
     const growth = Deno.memoryUsage().heapUsed - before;
-    const each = Math.max(0, allocated / HEAP_OPERATIONS).toFixed(1);
+    const each = Math.max(0, (allocatedBytes(use) - unused) / HEAP_OPERATIONS).toFixed(1);
     lines.push(row(name, [growth.toLocaleString("en"), each]));
   }
   return lines;

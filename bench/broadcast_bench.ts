@@ -24,13 +24,11 @@ import { RingBuffer } from "ringbuf.js";
 import { Broadcast } from "../mod.ts";
 import { type Column, compare, declare, type Group, printAtEnd } from "./alternating.ts";
 import { Crew, ports } from "./crew.ts";
-import { BATCH, PORT_AHEAD, Stream, type StreamOptions, type StreamRole } from "./streams.ts";
+import { BATCH, PORT_AHEAD, stream, type StreamOptions, type StreamRole } from "./streams.ts";
 
 const CAPACITY_BYTES = 8 * 1024 * 1024;
 /** How far the sender of a channel may be ahead, which loses messages beyond some hundred. */
 const CHANNEL_AHEAD = BATCH;
-/** Alternating rounds. */
-const ROUNDS = 9;
 
 const crew = new Crew("./stream_worker.ts");
 // Positions from here on are no small integers.
@@ -52,7 +50,7 @@ type Options = Partial<StreamOptions>;
 function groupOf(messageBytes: number, messages: number, native: string): Group {
   const ahead = Math.floor(CAPACITY_BYTES / 2 / (messageBytes + 8));
   const way = (name: string, sender: StreamRole, receiver: StreamRole, options: Options = {}) =>
-    new Stream(crew, name, {
+    stream(crew, name, {
       sender,
       receiver,
       connect: viaRing,
@@ -113,4 +111,4 @@ const columns: Column[] = [
 ];
 
 declare(groups, { warmup: 3, n: 3 });
-printAtEnd(() => compare(groups, "million messages a second", ROUNDS, columns));
+printAtEnd(() => compare(groups, { unit: "million messages a second", rounds: 9, columns }));

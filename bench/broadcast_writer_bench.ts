@@ -20,7 +20,7 @@ import { declare, HEAP_OPERATIONS, printAtEnd, row, type Way } from "./alternati
 import { CHUNK_BATCHES, type ReaderJob, type WriterJob } from "./broadcast_writer_worker.ts";
 import { Crew, sharedNumbers, sharedWords } from "./crew.ts";
 import { median, quantile } from "./statistics.ts";
-import { BATCH, Stream, type StreamRole } from "./streams.ts";
+import { BATCH, stream, type StreamRole } from "./streams.ts";
 
 const CAPACITY_BYTES = 8 * 1024 * 1024;
 const MESSAGES = 1_024_000;
@@ -48,68 +48,50 @@ const READERS: Readers[] = [
 ];
 
 /** A writer with its readers. */
-class FreeWriter implements Way {
-  readonly name: string;
-  readonly count: number;
-  readonly #readers: Readers;
-  readonly #messageBytes: number;
-  readonly #batch: number;
-  readonly #nanoseconds: Float64Array;
-  readonly #counts: Float64Array[];
-  readonly #over = sharedWords(1);
+interface FreeWriter extends Way {
+  /** The nanoseconds a message, of all chunks of all runs. */
+  readonly chunks: number[];
+  /** How many messages the readers got, and how many they lost. */
+  readonly totals: [received: number, lost: number];
+}
 
-  /** The nanoseconds a message, of all chunks. */
-  readonly chunks: number[] = [];
-  /** How many messages the readers got. */
-  received = 0;
-  /** How many messages the readers lost. */
-  lost = 0;
-
-  constructor(readers: Readers, messageBytes: number, batch: number) {
-    this.name = readers.name;
-    this.count = messageBytes > 256 ? MESSAGES / 4 : MESSAGES;
-    this.#readers = readers;
-    this.#messageBytes = messageBytes;
-    this.#batch = batch;
-    this.#nanoseconds = sharedNumbers(Math.floor(this.count / (CHUNK_BATCHES * batch)));
-    this.#counts = Array.from({ length: readers.count }, () => sharedNumbers(2));
-  }
-
-  prepare(): void {
-    this.#over[0] = 0;
-    const job = { ring: ring.handle, over: this.#over };
-    const writer: WriterJob = {
-      ...job,
-      messageBytes: this.#messageBytes,
-      batch: this.#batch,
-      nanoseconds: this.#nanoseconds,
-    };
-    const { spins, gathers } = this.#readers;
-    crew.assign([
-      { name: "writeFreely", argument: writer },
-      ...this.#counts.map((counts) => {
-        const argument: ReaderJob = { ...job, spins, gathers, counts };
-        return { name: "readFreely", argument };
-      }),
-    ], 1);
-  }
-
-  run(): void {
-    crew.run();
-    this.chunks.push(...this.#nanoseconds);
-    for (const [received, lost] of this.#counts) {
-      this.received += received!;
-      this.lost += lost!;
-    }
-  }
+function freeWriter(readers: Readers, messageBytes: number, batch: number): FreeWriter {
+  const { name, spins, gathers } = readers;
+  const count = messageBytes > 256 ? MESSAGES / 4 : MESSAGES;
+  const nanoseconds = sharedNumbers(Math.floor(count / (CHUNK_BATCHES * batch)));
+  const counts = Array.from({ length: readers.count }, () => sharedNumbers(2));
+  const over = sharedWords(1);
+  const job = { ring: ring.handle, over };
+  const writer: WriterJob = { ...job, messageBytes, batch, nanoseconds };
+  const reader = (counts: Float64Array): ReaderJob => ({ ...job, spins, gathers, counts });
+  const chunks: number[] = [];
+  const totals: [number, number] = [0, 0];
+  return {
+    name,
+    count,
+    chunks,
+    totals,
+    prepare() {
+      over[0] = 0;
+      crew.assign([
+        { name: "writeFreely", argument: writer },
+        ...counts.map((own) => ({ name: "readFreely", argument: reader(own) })),
+      ], 1);
+    },
+    run() {
+      crew.run();
+      chunks.push(...nanoseconds);
+      for (const own of counts) own.forEach((count, i) => totals[i]! += count);
+    },
+  };
 }
 
 /** Alternates between the sets of readers; returns lines to print. */
 function compare(messageBytes: number, batch: number): string[] {
-  const ways = READERS.map((readers) => new FreeWriter(readers, messageBytes, batch));
+  const ways = READERS.map((readers) => freeWriter(readers, messageBytes, batch));
   for (let round = 0; round < ROUNDS; round++) {
     for (const way of ways) {
-      way.prepare();
+      way.prepare?.();
       way.run();
     }
   }
@@ -118,7 +100,7 @@ function compare(messageBytes: number, batch: number): string[] {
   return [
     "",
     row(`${messageBytes} B, published ${published}`, ["median", "quartile", "to none", "read"]),
-    ...ways.map(({ name, chunks, received, lost }) => {
+    ...ways.map(({ name, chunks, totals: [received, lost] }) => {
       const quartile = quantile(chunks, 0.25);
       return row(name, [
         `${median(chunks).toFixed(1)} ns`,
@@ -134,25 +116,20 @@ const streams = new Crew("./stream_worker.ts");
 
 /** The growth of the heap over many messages, at both ends; returns a line to print. */
 function growth(sender: StreamRole, receiver: StreamRole): string {
-  const stream = (messages: number) =>
-    new Stream(streams, "heap", {
-      sender,
-      receiver,
-      connect: () => [ring.handle, ring.handle],
-      messageBytes: 64,
-      messages,
-      ahead: CAPACITY_BYTES / 2 / 72,
-    });
-  const [first, second] = [stream(HEAP_OPERATIONS / 10), stream(HEAP_OPERATIONS)];
-  for (const run of [first, second]) { // the first one compiles what both do
-    run.prepare();
-    run.run();
+  const connect = () => [ring.handle, ring.handle] as const;
+  const options = { sender, receiver, connect, messageBytes: 64, ahead: CAPACITY_BYTES / 2 / 72 };
+  let bytes: number[] = [];
+  // The first stream compiles what both ends do.
+  for (const messages of [HEAP_OPERATIONS / 10, HEAP_OPERATIONS]) {
+    const way = stream(streams, "heap", { ...options, messages });
+    way.prepare?.();
+    way.run();
+    bytes = [...way.growth].map((bytes) => bytes / messages);
   }
-  const cells = [...second.growth].map((bytes) => (bytes / HEAP_OPERATIONS).toFixed(2));
-  return row(`${sender}, ${receiver}`, cells.map((bytes) => `${bytes} B each`));
+  return row(`${sender}, ${receiver}`, bytes.map((each) => `${each.toFixed(2)} B each`));
 }
 
-const ways = READERS.map((readers) => new FreeWriter(readers, 64, BATCH));
+const ways = READERS.map((readers) => freeWriter(readers, 64, BATCH));
 
 declare([{ name: "64 B", ways }], { warmup: 2, n: 3 });
 printAtEnd(

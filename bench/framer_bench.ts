@@ -18,29 +18,32 @@ import {
 } from "../mod.ts";
 import {
   compare,
+  compareHeap,
   declare,
-  HEAP_OPERATIONS,
   LEAST,
   type LocalWay,
   MEDIAN,
   NATIVE,
   onThisThread,
   printAtEnd,
-  row,
 } from "./alternating.ts";
-import { checkSum, copyWords, wordsOf } from "./messages.ts";
+import { checkSum, wordsOf } from "./messages.ts";
 
 const FRAMES = 1_000_000;
 const FRAME_BYTES = 16;
 const FRAMES_PER_CHUNK = 512;
-/** Alternating rounds. */
-const ROUNDS = 15;
 const SIZE = { bufferBytes: 16 * 1024, batchCount: 4 };
 /** What the native library takes for a frame, a packet included. */
 const NATIVE_NANOSECONDS = 31;
 
 const message = new Uint8Array(FRAME_BYTES).fill(7);
 const messageWords = new Int32Array(message.buffer);
+
+/** Copies the message word by word: all frames by hand begin at whole words. */
+function copyMessage(words: Int32Array, offset: number): void {
+  const at = offset >> 2;
+  for (let i = 0; i < messageWords.length; i++) words[at + i] = messageWords[i]!;
+}
 
 /** A way whose function returns the sum of the first bytes of so many frames. */
 function way(name: string, sumOf: (frames: number) => number, native?: number): LocalWay {
@@ -56,7 +59,7 @@ function byHand(): LocalWay {
     let sum = 0;
     for (let i = 0; i < frames; i++) {
       if (framer.remainingOnBuffer < FRAME_BYTES) framer.nextBuffer();
-      copyWords(messageWords, words, framer.offset);
+      copyMessage(words, framer.offset);
       framer.commit(FRAME_BYTES);
       framer.cut(0, FRAME_BYTES);
       sum += bytes[framer.frameOffset]!;
@@ -74,7 +77,7 @@ function packets(): LocalWay {
     let sum = 0;
     for (let i = 0; i < frames; i++) {
       if (framer.remainingOnBuffer < FRAME_BYTES) framer.nextBuffer();
-      copyWords(messageWords, words, framer.offset);
+      copyMessage(words, framer.offset);
       framer.commit(FRAME_BYTES);
       const packet = framer.finishFrame();
       sum += bytes[packet.byteOffset]!;
@@ -130,7 +133,7 @@ function copies(): LocalWay {
     let sum = 0;
     for (let i = 0; i < frames; i++) {
       const at = i * FRAME_BYTES & (SIZE.bufferBytes - 1);
-      copyWords(messageWords, words, at);
+      copyMessage(words, at);
       sum += bytes[at]!;
     }
     return sum;
@@ -146,24 +149,11 @@ const ways = [
   copies(),
 ];
 const groups = [{ name: "frames of 16 B", ways }];
-
-/** By how much the heap grows; returns lines to print. */
-function heapGrowths(): string[] {
-  const withoutPackets = ways.filter(({ name }) => name.includes("without"));
-  return [
-    `\ngrowth of the heap over ${HEAP_OPERATIONS.toLocaleString("en")} frames`,
-    ...withoutPackets.map(({ name, use }) => {
-      use(FRAMES);
-      const before = Deno.memoryUsage().heapUsed;
-      use(HEAP_OPERATIONS);
-      const growth = Deno.memoryUsage().heapUsed - before;
-      return row(name, [`${growth.toLocaleString("en")} bytes`]);
-    }),
-  ];
-}
+const columns = [LEAST, MEDIAN, ...NATIVE];
+const withoutPackets = ways.filter(({ name }) => name.includes("without"));
 
 declare(groups);
 printAtEnd(
-  () => compare(groups, "nanoseconds a frame", ROUNDS, [LEAST, MEDIAN, ...NATIVE]),
-  heapGrowths,
+  () => compare(groups, { unit: "nanoseconds a frame", rounds: 15, columns }),
+  () => compareHeap(withoutPackets),
 );

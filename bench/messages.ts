@@ -33,9 +33,3 @@ export function checkSum(name: string, expected: number, received: number): void
 export function wordsOf(bytes: Uint8Array): Int32Array {
   return new Int32Array(bytes.buffer, bytes.byteOffset, bytes.length >> 2);
 }
-
-/** Copies a message to a whole word, word by word: this takes less than half the time of `set`. */
-export function copyWords(message: Int32Array, words: Int32Array, offset: number): void {
-  const at = offset >> 2;
-  for (let i = 0; i < message.length; i++) words[at + i] = message[i]!;
-}

@@ -15,25 +15,18 @@ import {
   compareHeap,
   declare,
   type Group,
-  LEAST,
   type LocalWay,
-  MEDIAN,
   onThisThread,
   printAtEnd,
-  TO_BASELINE,
   type Way,
 } from "./alternating.ts";
 import { Crew, type Duty, ports, sharedWords } from "./crew.ts";
 import { useArrays, useBuffers } from "./pool_worker.ts";
-import { compareRoundTrips, WakeUps } from "./round_trips.ts";
+import { compareRoundTrips, roundTrips } from "./round_trips.ts";
 
 const BUFFER_BYTES = 1033;
 /** Operations of a run. */
 const COUNT = 200_000;
-/** Alternating rounds. */
-const ROUNDS = 21;
-/** Alternating rounds of round trips. */
-const TRIP_ROUNDS = 7;
 
 const SIZE = { bufferBytes: BUFFER_BYTES, batchCount: 16 };
 const pool = BufferPool.create(SIZE);
@@ -144,7 +137,7 @@ const groups: Group[] = [
 const handOver = {
   name: "there and back, each woken, after 0.2 ms of rest",
   ways: [
-    new WakeUps("the only buffer, released and acquired", "pool", () => {
+    roundTrips("the only buffer, released and acquired", "pool", () => {
       using pool = BufferPool.create({
         bufferBytes: BUFFER_BYTES,
         batchCount: 1,
@@ -152,13 +145,13 @@ const handOver = {
       });
       return [pool.handle, undefined];
     }),
-    new WakeUps("an array of 1033 bytes, transferred", "transfer", ports),
+    roundTrips("an array of 1033 bytes, transferred", "transfer", ports),
   ],
 };
 
 declare([...groups, handOver]);
 printAtEnd(
-  () => compare(groups, "nanoseconds an operation", ROUNDS, [LEAST, MEDIAN, TO_BASELINE]),
-  () => compareRoundTrips(handOver.name, handOver.ways, TRIP_ROUNDS),
+  () => compare(groups),
+  () => compareRoundTrips(handOver),
   () => compareHeap([byNumber, byPacket, sentByNumber, sentByWords]),
 );

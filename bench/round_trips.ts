@@ -1,49 +1,93 @@
 /**
- * Round trips between two threads: how they are compared, and those in which one thread wakes the
- * other, which answers.
+ * Round trips between two threads, each of which wakes the other or has it spin.
+ *
+ * Where the first thread is to find the second asleep, it rests before each round trip. The first
+ * thread itself may still be awake when the answer comes; so the share of all waits that ended with
+ * the wake-up of a sleeper is printed.
  *
  * @module
  */
 
-import { row, type Way } from "./alternating.ts";
+import { type Group, row, type Way } from "./alternating.ts";
 import { Crew, type Duty, sharedNumbers, sharedWords } from "./crew.ts";
 import type { Kind, Trip } from "./round_trips_worker.ts";
 import { quantile } from "./statistics.ts";
 
-/** A way for two threads to reach each other, each run of which fills in its samples. */
+/** A way for two threads to reach each other. */
 export interface RoundTrips extends Way {
-  /** The microseconds of each round trip of a run. */
+  /** The microseconds of each round trip of the last run. */
   readonly samples: Float64Array;
-  /** Which share of those that waited in the last run were asleep; undefined if it is not known. */
-  readonly asleep: number | undefined;
+  /** How many sleepers were woken. */
+  readonly woken: Int32Array;
 }
 
-/** Alternates between ways; returns lines to print. */
-export function compareRoundTrips(
+/** Round trips that are compared. */
+export interface RoundTripGroup extends Group {
+  readonly ways: readonly RoundTrips[];
+}
+
+/**
+ * Makes a way.
+ *
+ * @param connect Makes what leads from the first thread to the second, and what leads back.
+ * @param count The round trips of a run.
+ */
+export function roundTrips(
   name: string,
-  ways: readonly RoundTrips[],
-  rounds: number,
+  kind: Kind,
+  connect: () => readonly [unknown, unknown],
+  count = 500,
+): RoundTrips {
+  const samples = sharedNumbers(count);
+  const woken = sharedWords(1);
+  const held = sharedNumbers(1);
+  const duty = (name: string, there: unknown, back: unknown): Duty => {
+    const isPort = back instanceof MessagePort;
+    const trip: Trip = {
+      kind,
+      there: isPort ? undefined : there,
+      back,
+      count,
+      samples,
+      woken,
+      held,
+    };
+    return { name, argument: trip, transfer: isPort ? [back] : [] };
+  };
+  const start = () => {
+    const [there, back] = connect();
+    const duties = [duty("ping", there, back), duty("pong", back, there)];
+    return new Crew("./round_trips_worker.ts").assign(duties);
+  };
+  let crew: Crew | undefined;
+  return { name, count, samples, woken, run: () => (crew ??= start()).run() };
+}
+
+/** Alternates between the ways of a group; returns lines to print. */
+export function compareRoundTrips(
+  { name, ways }: RoundTripGroup,
+  rounds = 7,
 ): string[] {
   const samples = ways.map((): number[] => []);
-  const asleep = ways.map(() => 0);
+  for (const { woken } of ways) woken[0] = 0;
   for (let round = 0; round < rounds; round++) {
     ways.forEach((way, i) => {
-      way.prepare?.();
       way.run();
       samples[i]!.push(...way.samples);
-      asleep[i]! += way.asleep ?? NaN;
     });
   }
   return [
     `\nmicroseconds, ${rounds} x ${ways[0]!.count} round trips`,
     row(name, ["median", "p99", "p99.9", "asleep"]),
-    ...ways.map((way, i) => {
+    ...ways.map(({ name, woken }, i) => {
       const cells = [0.5, 0.99, 0.999].map((share) => quantile(samples[i]!, share).toFixed(2));
-      const share = 100 * asleep[i]! / rounds;
-      return row(way.name, [...cells, Number.isNaN(share) ? "" : `${share.toFixed(0)} %`]);
+      const asleep = 50 * woken[0]! / samples[i]!.length;
+      // Apart from those of round trips, the wake-up of the bench is counted, once a round.
+      return row(name, [...cells, asleep < 1 ? "" : `${asleep.toFixed(0)} %`]);
     }),
   ];
 }
+<<<<<<< HEAD
 
 /** Round trips of a run. */
 const TRIPS = 500;
@@ -98,3 +142,5 @@ export class WakeUps implements RoundTrips {
     return new Crew("./round_trips_worker.ts").assign(duties);
   }
 }
+=======
+>>>>>>> bench

@@ -1,10 +1,13 @@
 /**
- * Two threads that wake each other in one of many ways, for `round_trips.ts`.
+ * Two threads that reach each other in one of many ways, for `round_trips.ts`.
  *
  * @module
  */
 
 import {
+  Broadcast,
+  type BroadcastHandle,
+  type BroadcastReader,
   BufferPool,
   type BufferPoolHandle,
   EventCount,
@@ -15,7 +18,8 @@ import {
   type SemaphoreHandle,
   WaiterQueue,
 } from "../mod.ts";
-import { type Round, sleepFor } from "./crew.ts";
+import { POSITION, SLEEPING } from "../src/broadcast/layout.ts";
+import { type Round, sleepFor, spinFor } from "./crew.ts";
 
 /** How one thread wakes another, and waits until it is woken. */
 interface End {
@@ -23,9 +27,25 @@ interface End {
   wake(): void;
   /** Waits until the other thread has called `wake`. */
   wait(): void | Promise<unknown>;
-  /** Whether the other thread waits to be woken; not given if it need not wait yet. */
-  isAwaited?(): boolean;
+  /**
+   * Returns once the other thread is asleep. Both threads call it before they wake the other, and
+   * the answer's rest is not measured. If it is not given, the first thread sleeps for a while.
+   */
+  rest?(): void;
+  /** Whether no thread rests, as both spin. */
+  readonly spins?: boolean;
 }
+
+/** How long the first thread sleeps by default, so that the second falls asleep. */
+const REST_MS = 0.2;
+/** How long a thread spins at most until the reader of its ring is about to sleep. */
+const IDLE_BEFORE_SLEEP_MS = 1;
+/** From being about to sleep until asleep. */
+const FALLING_ASLEEP_MS = 0.02;
+/** The time after which the other end of a port should be asleep; a port does not tell. */
+const PORT_FALLING_ASLEEP_MS = 0.1;
+/** The bytes of a message. */
+const MESSAGE_BYTES = 8;
 
 /** The ways to do so, each made from what leads to the other thread, and what leads back. */
 const ends = {
@@ -76,15 +96,37 @@ const ends = {
     // The thread that begins has the only buffer.
     let buffer = there === undefined ? -1 : pool.acquire();
     return {
-      wake: () => pool.release(buffer),
+      wake() {
+        while (!queue.isAnyWaiting) Atomics.pause();
+        pool.release(buffer);
+      },
       wait: () => void (buffer = pool.acquire()),
-      isAwaited: () => queue.isAnyWaiting,
     };
   },
-  port: (_: undefined, port: MessagePort): End => {
-    const arrivals = new Arrivals(port);
-    return { wake: () => port.postMessage(null), wait: () => arrivals.next() };
+  ring: (there: BroadcastHandle, back: BroadcastHandle): End => {
+    const words = new Int32Array(there.memory.buffer, there.byteOffset, POSITION + 1);
+    return {
+      ...ringEnd(there, back, (reader) => reader.wait()),
+      rest() {
+        const start = performance.now();
+        while ((Atomics.load(words, POSITION) & SLEEPING) === 0) {
+          if (performance.now() - start > IDLE_BEFORE_SLEEP_MS) return;
+          Atomics.pause();
+        }
+        spinFor(FALLING_ASLEEP_MS);
+      },
+    };
   },
+  ringSpinning: (there: BroadcastHandle, back: BroadcastHandle): End => (
+    { ...ringEnd(there, back, () => Atomics.pause()), spins: true }
+  ),
+  port: (_: undefined, port: MessagePort): End => portEnd(port, null),
+  portBytes: (_: undefined, port: MessagePort): End => (
+    { ...portEnd(port, new Uint8Array(MESSAGE_BYTES)), rest: () => spinFor(PORT_FALLING_ASLEEP_MS) }
+  ),
+  portSpinning: (_: undefined, port: MessagePort): End => (
+    { ...portEnd(port, new Uint8Array(MESSAGE_BYTES)), spins: true }
+  ),
   transfer: (_: undefined, port: MessagePort): End => {
     const arrivals = new Arrivals(port);
     let array = new Uint8Array(1033);
@@ -94,6 +136,29 @@ const ends = {
     };
   },
 };
+
+/** A writer to one ring and a reader of another, which calls `idle` while it has no message. */
+function ringEnd(
+  there: BroadcastHandle,
+  back: BroadcastHandle,
+  idle: (reader: BroadcastReader) => void,
+): End {
+  const writer = Broadcast.attach(there).writer();
+  const reader = Broadcast.attach(back).reader();
+  const payload = new Uint8Array(MESSAGE_BYTES);
+  return {
+    wake: () => writer.append(payload),
+    wait() {
+      while (!reader.poll()) idle(reader);
+      reader.next();
+    },
+  };
+}
+
+function portEnd(port: MessagePort, message: unknown): End {
+  const arrivals = new Arrivals(port);
+  return { wake: () => port.postMessage(message), wait: () => arrivals.next() };
+}
 
 /** The messages that come through a port, one after the other. */
 class Arrivals {
@@ -116,7 +181,7 @@ export interface Signal {
   word: Int32Array;
 }
 
-/** The ways for two threads to wake each other. */
+/** The ways for two threads to reach each other. */
 export type Kind = keyof typeof ends;
 
 /** What each of the threads is told. */
@@ -130,10 +195,9 @@ export interface Trip {
   readonly samples: Float64Array;
   /** How many sleepers were woken. Added to by both threads. */
   readonly woken: Int32Array;
+  /** The milliseconds that the answer's rest took. Written by the thread that answers. */
+  readonly held: Float64Array;
 }
-
-/** For how long the first thread waits before a round trip. */
-const REST_MS = 0.2;
 
 function endOf({ kind, there, back }: Trip): End {
   return ends[kind](there as never, back as never);
@@ -151,29 +215,36 @@ function countWoken(woken: Int32Array): void {
 
 /** Wakes the other thread once that has fallen asleep, and waits for its answer. */
 export function ping(trip: Trip): Round {
+  const { count, samples, woken, held } = trip;
   const end = endOf(trip);
-  countWoken(trip.woken);
+  const { rest = () => sleepFor(REST_MS), spins = false } = end;
+  countWoken(woken);
   return async () => {
-    for (let i = 0; i < trip.count; i++) {
-      do sleepFor(REST_MS); while (end.isAwaited?.() === false);
+    for (let i = 0; i < count; i++) {
+      if (!spins) rest();
       const start = performance.now();
       end.wake();
       const waiting = end.wait();
       if (waiting !== undefined) await waiting;
-      trip.samples[i] = (performance.now() - start) * 1000;
+      samples[i] = (performance.now() - start - held[0]!) * 1000;
     }
   };
 }
 
 /** Answers. */
 export function pong(trip: Trip): Round {
+  const { count, woken, held } = trip;
   const end = endOf(trip);
-  countWoken(trip.woken);
+  countWoken(woken);
   return async () => {
-    for (let i = 0; i < trip.count; i++) {
+    for (let i = 0; i < count; i++) {
       const waiting = end.wait();
       if (waiting !== undefined) await waiting;
-      while (end.isAwaited?.() === false) Atomics.pause();
+      if (end.rest !== undefined) {
+        const received = performance.now();
+        end.rest();
+        held[0] = performance.now() - received;
+      }
       end.wake();
     }
   };

@@ -28,8 +28,6 @@ export interface StreamEnd {
   readonly end: number;
   /** Whether an idle end spins for ever, rather than to block after a while. */
   readonly spins: boolean;
-  /** Whether a receiver lets messages gather for a moment after a small batch. */
-  readonly gathers: boolean;
   /** By how many bytes the heap of each end grew. Each writes its own. */
   readonly growth: Float64Array;
 }
@@ -151,7 +149,7 @@ export function receiving(
         Atomics.store(progress, line, received.count);
         growth.at(received.count);
         const bytes = (received.count - before) * job.messageBytes;
-        if (job.gathers && bytes < SMALL_BATCH_BYTES) gather();
+        if (bytes < SMALL_BATCH_BYTES) gather();
       } else if (spins || ++idle < SPINS) {
         Atomics.pause();
       } else {

@@ -31,12 +31,11 @@ export interface StreamOptions {
   readonly receivers?: number;
 }
 
-/** A stream of messages, each run of which is verified. */
-export class Stream implements Way {
-  readonly name: string;
-  readonly count: number;
+/** A stream of messages as a way. */
+export interface Stream extends Way {
   /** By how many bytes the heap of each end grew in the last run. */
   readonly growth: Float64Array;
+<<<<<<< HEAD
   readonly #crew: Crew;
   readonly #options: StreamOptions;
   readonly #receivers: number;
@@ -97,4 +96,47 @@ export class Stream implements Way {
       checkSum(this.name, this.#expected, sum!);
     }
   }
+=======
+}
+
+/**
+ * Makes a stream, each run of which is verified.
+ *
+ * @param crew Performs the duties of `stream_worker.ts`; streams that take turns can share it.
+ */
+export function stream(crew: Crew, name: string, options: StreamOptions): Stream {
+  const { sender, receiver, connect, messages: count, receivers = 1 } = options;
+  const growth = sharedNumbers(receivers + 1);
+  const progress = sharedWords(progressWords(receivers));
+  const expected = expectedSum(count);
+
+  const duty = (name: string, end: number, via: unknown): Duty => {
+    const { messageBytes, messages, batch = BATCH, ahead } = options;
+    const spins = receivers === 1;
+    const size = { messageBytes, messages, batch, ahead };
+    const argument: StreamEnd = { ...size, via, progress, receivers, end, spins, growth };
+    return { name, argument, transfer: via instanceof MessagePort ? [via] : [] };
+  };
+
+  return {
+    name,
+    count,
+    growth,
+    prepare() {
+      progress.fill(0);
+      const [there, here] = connect();
+      const duties = [duty(sender, 0, there)];
+      for (let end = 1; end <= receivers; end++) duties.push(duty(receiver, end, here));
+      crew.assign(duties, 1);
+    },
+    run() {
+      crew.run();
+      for (let end = 1; end <= receivers; end++) {
+        const [received, sum] = progress.subarray(receiverLine(end));
+        checkSum(`${name}, messages`, count, received!);
+        checkSum(name, expected, sum!);
+      }
+    },
+  };
+>>>>>>> bench
 }

@@ -9,19 +9,9 @@
  */
 
 import { EventCount, Mutex, Parker, RwLock, Semaphore, WaiterQueue } from "../mod.ts";
-import {
-  compare,
-  declare,
-  type Group,
-  LEAST,
-  MEDIAN,
-  onThisThread,
-  printAtEnd,
-  TO_BASELINE,
-  type Way,
-} from "./alternating.ts";
+import { compare, declare, type Group, onThisThread, printAtEnd, type Way } from "./alternating.ts";
 import { Crew, ports, sharedWords } from "./crew.ts";
-import { compareRoundTrips, WakeUps } from "./round_trips.ts";
+import { compareRoundTrips, roundTrips } from "./round_trips.ts";
 import type { Job } from "./sync_worker.ts";
 
 /** Operations of a run on one thread. */
@@ -30,10 +20,6 @@ const COUNT = 100_000;
 const COUNT_OF_TWO = 20_000;
 /** Operations that take microseconds each. */
 const COUNT_OF_SLOW = 500;
-/** Alternating rounds. */
-const ROUNDS = 21;
-/** Alternating rounds of round trips. */
-const TRIP_ROUNDS = 7;
 
 const mutex = Mutex.create();
 const lock = RwLock.create();
@@ -141,20 +127,20 @@ const parkers = () => [Parker.create().handle, Parker.create().handle] as const;
 const wakeUps = {
   name: "there and back, each woken, after 0.2 ms of rest",
   ways: [
-    new WakeUps("Parker", "parker", parkers),
-    new WakeUps("Parker, awaited", "parkerAsync", parkers),
-    new WakeUps("EventCount", "eventCount", () => [signal(), signal()]),
-    new WakeUps("Semaphore", "semaphore", () => [
+    roundTrips("Parker", "parker", parkers),
+    roundTrips("Parker, awaited", "parkerAsync", parkers),
+    roundTrips("EventCount", "eventCount", () => [signal(), signal()]),
+    roundTrips("Semaphore", "semaphore", () => [
       Semaphore.create({ permits: 0 }).handle,
       Semaphore.create({ permits: 0 }).handle,
     ]),
-    new WakeUps("a bare Atomics.wait", "atomics", () => [sharedWords(1), sharedWords(1)]),
-    new WakeUps("postMessage", "port", ports),
+    roundTrips("a bare Atomics.wait", "atomics", () => [sharedWords(1), sharedWords(1)]),
+    roundTrips("postMessage", "port", ports),
   ],
 };
 
 declare([...groups, wakeUps]);
 printAtEnd(
-  () => compare(groups, "nanoseconds an operation", ROUNDS, [LEAST, MEDIAN, TO_BASELINE]),
-  () => compareRoundTrips(wakeUps.name, wakeUps.ways, TRIP_ROUNDS),
+  () => compare(groups),
+  () => compareRoundTrips(wakeUps),
 );

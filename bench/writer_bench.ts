@@ -27,49 +27,39 @@ import {
 } from "./alternating.ts";
 import { Crew, type Duty, ports, sharedWords } from "./crew.ts";
 import { checkSum, expectedSum } from "./messages.ts";
-import { PORT_AHEAD, Stream } from "./streams.ts";
+import { PORT_AHEAD, stream } from "./streams.ts";
 import { type End, HEAP_ROUNDS, type QueueEnd, RESULT } from "./writer_worker.ts";
 
 /** Messages of an iteration; for `postMessage`, a tenth. */
 const MESSAGES = 1_000_000;
-/** Alternating rounds. */
-const ROUNDS = 15;
 const SIZE = { bufferBytes: 16 * 1024, batchCount: 16, buffersPerBatch: 16 };
 
-/** A crew that has the messages of each round summed up, and verifies the sum. */
-abstract class Burst implements Way {
-  readonly name: string;
-  readonly count = MESSAGES;
-  readonly native: number | undefined;
-  protected readonly results = sharedWords(RESULT.words);
-  readonly #sum: number;
-  #crew: Crew | undefined;
-  #rounds = 0;
-
-  constructor(name: string, sum: number, native?: number) {
-    this.name = name;
-    this.#sum = sum;
-    this.native = native;
-  }
-
-  protected abstract duties(): Duty[];
-
-  run(): void {
-    this.#crew ??= new Crew("./writer_worker.ts").assign(this.duties());
-    this.#crew.run();
-    this.#rounds++;
-    checkSum(this.name, this.#sum, this.results[RESULT.sum]!);
-  }
-
+/** A way whose messages are summed up, on threads that write. */
+interface Burst extends Way {
   /** Runs so many messages, and on to a reading of the heap; returns by how much it has grown. */
-  heapGrowth(messages: number): number {
-    for (let i = 0; i < messages; i += this.count) this.run();
-    while (this.#rounds % HEAP_ROUNDS !== 0) this.run();
-    return Atomics.load(this.results, RESULT.heapGrowth);
-  }
+  heapGrowth(messages: number): number;
 }
 
-/** Options of {@link Queue}. */
+/** Makes a burst, of which each run is verified. */
+function burst(name: string, sum: number, duties: (end: End) => Duty[], native?: number): Burst {
+  const results = sharedWords(RESULT.words);
+  let crew: Crew | undefined;
+  let rounds = 0;
+  const run = () => {
+    crew ??= new Crew("./writer_worker.ts").assign(duties({ messages: MESSAGES, results }));
+    crew.run();
+    rounds++;
+    checkSum(name, sum, results[RESULT.sum]!);
+  };
+  const heapGrowth = (messages: number) => {
+    for (let i = 0; i < messages; i += MESSAGES) run();
+    while (rounds % HEAP_ROUNDS !== 0) run();
+    return Atomics.load(results, RESULT.heapGrowth);
+  };
+  return { name, count: MESSAGES, native, run, heapGrowth };
+}
+
+/** Options of {@link queue}. */
 interface QueueOptions {
   /** How many threads write; 0 if the flusher does so itself. */
   readonly writers: number;
@@ -81,100 +71,85 @@ interface QueueOptions {
 }
 
 /** Writers and the flusher. */
-class Queue extends Burst {
-  readonly #options: QueueOptions;
-
-  constructor(name: string, options: QueueOptions) {
-    const writers = Math.max(1, options.writers);
-    const sum = expectedSum(MESSAGES / writers, -1) * writers;
-    super(name, sum | 0, options.native);
-    this.#options = options;
-  }
-
-  protected override duties(): Duty[] {
-    const { writers, each, shared = false, usesSet = false } = this.#options;
+function queue(name: string, options: QueueOptions): Burst {
+  const { writers, each, shared = false, usesSet = false, native } = options;
+  const parts = Math.max(1, writers);
+  const sum = (expectedSum(MESSAGES / parts, -1) * parts) | 0;
+  return burst(name, sum, (end) => {
     const pool = BufferPool.create(SIZE);
     const queue = FlushQueue.create({ pool });
-    const end: QueueEnd = {
+    const argument: QueueEnd = {
+      ...end,
       pool: pool.handle,
       queue: queue.handle,
       shared: shared ? queue.writer({ shared }).handle : undefined,
       each,
       usesSet,
-      messages: MESSAGES,
-      results: this.results,
     };
     pool.returnCached();
-    if (writers === 0) return [{ name: "both", argument: end }];
-    const writer: Duty = { name: "writer", argument: { ...end, messages: MESSAGES / writers } };
-    return [{ name: "flusher", argument: end }, ...new Array<Duty>(writers).fill(writer)];
-  }
+    if (writers === 0) return [{ name: "both", argument }];
+    const writer: Duty = {
+      name: "writer",
+      argument: { ...argument, messages: MESSAGES / writers },
+    };
+    return [{ name: "flusher", argument }, ...new Array<Duty>(writers).fill(writer)];
+  }, native);
 }
 
 /** Copies into an array, on one thread. */
-class Copies extends Burst {
-  constructor() {
-    super("no more than the copy", expectedSum(MESSAGES, -1));
-  }
-
-  protected override duties(): Duty[] {
-    const argument: End = { messages: MESSAGES, results: this.results };
-    return [{ name: "copies", argument }];
-  }
+function copies(): Way {
+  const sum = expectedSum(MESSAGES, -1);
+  return burst("no more than the copy", sum, (argument) => [{ name: "copies", argument }]);
 }
 
-const groups: { name: string; ways: Way[] }[] = [
-  {
-    name: "one thread, 60 B",
-    ways: [
-      new Queue("local, flushed per 1000", { writers: 0, each: 1000, native: 23 }),
-      new Queue("local, per 1000, copied by set", { writers: 0, each: 1000, usesSet: true }),
-      new Queue("local, flushed one by one", { writers: 0, each: 1 }),
-      new Queue("shared, flushed per 1000", { writers: 0, each: 1000, shared: true, native: 30 }),
-      new Queue("shared, flushed one by one", { writers: 0, each: 1, shared: true }),
-      new Copies(),
-    ],
-  },
-  {
-    name: "threads to a thread, 60 B",
-    ways: [
-      new Queue("1 local writer, per 1000", { writers: 1, each: 1000, native: 28 }),
-      new Queue("1 local writer, one by one", { writers: 1, each: 1 }),
-      new Queue("1 shared writer, per 1000", { writers: 1, each: 1000, shared: true, native: 34 }),
-      new Queue("2 local writers, per 1000", { writers: 2, each: 1000 }),
-      new Queue("2 threads share one, per 1000", { writers: 2, each: 1000, shared: true }),
-      new Queue("4 local writers, per 1000", { writers: 4, each: 1000 }),
-      new Queue("4 threads share one, per 1000", { writers: 4, each: 1000, shared: true }),
-      new Stream(new Crew("./stream_worker.ts"), "postMessage", {
-        sender: "post",
-        receiver: "onPort",
-        connect: ports,
-        messageBytes: 60,
-        messages: MESSAGES / 10,
-        ahead: PORT_AHEAD,
-      }),
-    ],
-  },
+/** Posts to another thread. */
+function posts(): Way {
+  return stream(new Crew("./stream_worker.ts"), "postMessage", {
+    sender: "post",
+    receiver: "onPort",
+    connect: ports,
+    messageBytes: 60,
+    messages: MESSAGES / 10,
+    ahead: PORT_AHEAD,
+  });
+}
+
+const alone = [
+  queue("local, flushed per 1000", { writers: 0, each: 1000, native: 23 }),
+  queue("local, per 1000, copied by set", { writers: 0, each: 1000, usesSet: true }),
+  queue("local, flushed one by one", { writers: 0, each: 1 }),
+  queue("shared, flushed per 1000", { writers: 0, each: 1000, shared: true, native: 30 }),
+  queue("shared, flushed one by one", { writers: 0, each: 1, shared: true }),
+];
+const across = [
+  queue("1 local writer, per 1000", { writers: 1, each: 1000, native: 28 }),
+  queue("1 local writer, one by one", { writers: 1, each: 1 }),
+  queue("1 shared writer, per 1000", { writers: 1, each: 1000, shared: true, native: 34 }),
+  queue("2 local writers, per 1000", { writers: 2, each: 1000 }),
+  queue("2 threads share one, per 1000", { writers: 2, each: 1000, shared: true }),
+  queue("4 local writers, per 1000", { writers: 4, each: 1000 }),
+  queue("4 threads share one, per 1000", { writers: 4, each: 1000, shared: true }),
+];
+const groups = [
+  { name: "one thread, 60 B", ways: [...alone, copies()] },
+  { name: "threads to a thread, 60 B", ways: [...across, posts()] },
 ];
 
 /** By how much the heaps of the writing threads grow; returns lines to print. */
 function heapGrowths(): string[] {
-  const queues = groups.flatMap(({ ways }) => ways).filter((way) => way instanceof Queue);
   return [
     `\ngrowth of the heap over ${HEAP_OPERATIONS.toLocaleString("en")} messages`,
-    ...queues.map((queue) => {
-      const growth = queue.heapGrowth(HEAP_OPERATIONS).toLocaleString("en");
-      return row(queue.name, [`${growth} bytes`]);
-    }),
+    ...[...alone, ...across].map(({ name, heapGrowth }) =>
+      row(name, [`${heapGrowth(HEAP_OPERATIONS).toLocaleString("en")} bytes`])
+    ),
   ];
 }
 
-const columns: Column[] = [
-  LEAST,
-  MEDIAN,
-  ["M/s", ({ median }) => (1000 / median).toFixed(1)],
-  ...NATIVE,
-];
+const rate: Column = ["M/s", ({ median }) => (1000 / median).toFixed(1)];
+const columns = [LEAST, MEDIAN, rate, ...NATIVE];
 
 declare(groups, { warmup: 3 });
-printAtEnd(() => compare(groups, "nanoseconds a message", ROUNDS, columns), heapGrowths);
+printAtEnd(
+  () => compare(groups, { unit: "nanoseconds a message", rounds: 15, columns }),
+  heapGrowths,
+);

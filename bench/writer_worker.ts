@@ -14,7 +14,7 @@ import {
   type WriterHandle,
 } from "../mod.ts";
 import { type Round, SPINS } from "./crew.ts";
-import { copyWords, wordsOf } from "./messages.ts";
+import { wordsOf } from "./messages.ts";
 
 /** What every end is told. */
 export interface End {
@@ -58,6 +58,12 @@ const ARRAY_MESSAGES = 256;
 const payload = new Int32Array(MESSAGE_WORDS);
 const payloadBytes = new Uint8Array(payload.buffer);
 
+/** Copies the payload word by word, which takes less than half the time of `set`. */
+function copyPayload(words: Int32Array, offset: number): void {
+  const at = offset >> 2;
+  for (let i = 0; i < MESSAGE_WORDS; i++) words[at + i] = payload[i]!;
+}
+
 /** Sums up the messages of a run. */
 function sumOf(words: Int32Array, offset: number, length: number): number {
   let sum = 0;
@@ -79,7 +85,7 @@ function write(writer: Writer, words: Int32Array, from: number, to: number): voi
   for (let i = from; i < to; i++) {
     payload[0] = i;
     const at = writer.claim(MESSAGE_BYTES);
-    copyWords(payload, words, at);
+    copyPayload(words, at);
     writer.commit(at);
   }
 }
@@ -180,7 +186,7 @@ export function copies({ results, messages }: End): Round {
       const count = Math.min(ARRAY_MESSAGES, messages - i);
       for (let k = 0; k < count; k++) {
         payload[0] = i + k;
-        copyWords(payload, words, k * MESSAGE_BYTES);
+        copyPayload(words, k * MESSAGE_BYTES);
       }
       sum = (sum + sumOf(words, 0, count * MESSAGE_BYTES)) | 0;
     }
