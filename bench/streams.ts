@@ -35,68 +35,6 @@ export interface StreamOptions {
 export interface Stream extends Way {
   /** By how many bytes the heap of each end grew in the last run. */
   readonly growth: Float64Array;
-<<<<<<< HEAD
-  readonly #crew: Crew;
-  readonly #options: StreamOptions;
-  readonly #receivers: number;
-  readonly #progress: Int32Array;
-  readonly #expected: number;
-
-  /**
-   * @param crew Performs the duties of `stream_worker.ts`; streams that take turns can share it.
-   */
-  constructor(crew: Crew, name: string, options: StreamOptions) {
-    const { messages, receivers = 1 } = options;
-    this.name = name;
-    this.count = messages;
-    this.#crew = crew;
-    this.#options = options;
-    this.#receivers = receivers;
-    this.#progress = sharedWords(progressWords(receivers));
-    this.#expected = expectedSum(messages);
-    this.growth = sharedNumbers(receivers + 1);
-  }
-
-  prepare(): void {
-    const { sender, receiver, connect, messageBytes, messages, ahead, batch = BATCH } =
-      this.#options;
-    const receivers = this.#receivers;
-    const progress = this.#progress.fill(0);
-    const [there, here] = connect();
-    const duties: Duty[] = [];
-    for (let end = 0; end <= receivers; end++) {
-      const via = end === 0 ? there : here;
-      const argument: StreamEnd = {
-        via,
-        progress,
-        messageBytes,
-        messages,
-        batch,
-        ahead,
-        receivers,
-        end,
-        spins: receivers === 1,
-        gathers: true,
-        growth: this.growth,
-      };
-      duties.push({
-        name: end === 0 ? sender : receiver,
-        argument,
-        transfer: via instanceof MessagePort ? [via] : [],
-      });
-    }
-    this.#crew.assign(duties, 1);
-  }
-
-  run(): void {
-    this.#crew.run();
-    for (let end = 1; end <= this.#receivers; end++) {
-      const [count, sum] = this.#progress.subarray(receiverLine(end));
-      checkSum(`${this.name}, messages`, this.count, count!);
-      checkSum(this.name, this.#expected, sum!);
-    }
-  }
-=======
 }
 
 /**
@@ -138,5 +76,4 @@ export function stream(crew: Crew, name: string, options: StreamOptions): Stream
       }
     },
   };
->>>>>>> bench
 }

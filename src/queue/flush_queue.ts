@@ -15,8 +15,8 @@
  *                   opens the segment; increased by compareExchange by threads that claim; closed
  *                   by `or` or store
  *     marks[b]      16 messages a word, and STALLED. Cleared plainly by the thread that opens a
- *                   segment in the buffer; set by `or` by threads that end a message (a local writer, which
- *                   knows its marks, stores them), and by the flusher
+ *                   segment in the buffer; set by `or` by threads that end a message (a local
+ *                   writer, which knows its marks, stores them), and by the flusher
  *     messages[b]   offset, length and count: written plainly by the thread that ends the message,
  *                   before its mark
  *     ticket[s]     of the buffer: written by the thread that opens the segment; from then on the

@@ -1,6 +1,6 @@
 /**
- * The switch from one segment of a shared writer to the next: the word `current`, as one thread of the
- * writer sees it. One thread switches at a time; the others sleep until it has.
+ * The switch from one segment of a shared writer to the next: the word `current`, as one thread of
+ * the writer sees it. One thread switches at a time; the others sleep until it has.
  *
  * The protocol is described at the head of `flush_queue.ts`.
  *
@@ -66,7 +66,9 @@ export class SegmentSwitch {
     }
   }
 
-  /** Ends the switch that this thread began, with `sequence` as the latest segment; wakes waiters. */
+  /**
+   * Ends the switch that this thread began, with `sequence` as the latest segment; wakes waiters.
+   */
   end(sequence: number): void {
     assertState(this.#from !== undefined, "this thread to be the one that switches segments");
     this.#from = undefined;
