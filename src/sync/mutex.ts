@@ -54,7 +54,13 @@ import { Door, type Wait } from "../memory/door.ts";
 import type { Memory } from "../memory/memory.ts";
 import { cacheLineKind, FIRST_WORD, Region, type RegionHandle } from "../memory/region.ts";
 import { SleepWord } from "../memory/sleep.ts";
-import type { AsyncWaitOptions, UntimedWaitOptions, WaitOptions } from "../memory/wait_options.ts";
+import {
+  type AsyncWaitOptions,
+  checkAsyncWaitOptions,
+  checkWaitOptions,
+  type UntimedWaitOptions,
+  type WaitOptions,
+} from "../memory/wait_options.ts";
 import { Guard } from "./guard.ts";
 
 /** Opens a {@link Mutex} in another thread. */
@@ -135,12 +141,9 @@ export class Mutex {
     this.#words = region.words;
     this.#sleepers = new SleepWord(region.memory, region.words, STATE);
     const wait: Wait = { attempt: this.#contend };
-    this.#door = new Door(this.#sleepers, {
-      tryEnter: () => this.#tryLock(),
-      beginWait: (isBlocking) => {
-        if (isBlocking) this.#checkNotHeld();
-        return wait;
-      },
+    this.#door = new Door(this.#sleepers, (isBlocking) => {
+      if (isBlocking) this.#checkNotHeld();
+      return wait;
     });
   }
 
@@ -187,7 +190,9 @@ export class Mutex {
   /** As above; with `timeoutMs` it may give up. */
   lock(options?: WaitOptions): Guard | undefined;
   lock(options?: WaitOptions): Guard | undefined {
-    return this.#door.enter(options) ? new Guard(this.#unlock) : undefined;
+    if (options !== undefined) checkWaitOptions(options);
+    const isHeld = this.#tryLock() || this.#door.wait(options);
+    return isHeld ? new Guard(this.#unlock) : undefined;
   }
 
   /**
@@ -212,7 +217,9 @@ export class Mutex {
   /** As above; with `timeoutMs` it may give up. */
   lockAsync(options?: AsyncWaitOptions): Promise<Guard | undefined>;
   async lockAsync(options?: AsyncWaitOptions): Promise<Guard | undefined> {
-    return await this.#door.enterAsync(options) ? new Guard(this.#unlock) : undefined;
+    checkAsyncWaitOptions(options);
+    const isHeld = this.#tryLock() || await this.#door.waitAsync(options);
+    return isHeld ? new Guard(this.#unlock) : undefined;
   }
 
   /**

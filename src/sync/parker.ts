@@ -43,7 +43,12 @@ import { Door, type Wait } from "../memory/door.ts";
 import type { Memory } from "../memory/memory.ts";
 import { cacheLineKind, FIRST_WORD, Region, type RegionHandle } from "../memory/region.ts";
 import { SleepWord } from "../memory/sleep.ts";
-import type { AsyncWaitOptions, WaitOptions } from "../memory/wait_options.ts";
+import {
+  type AsyncWaitOptions,
+  checkAsyncWaitOptions,
+  checkWaitOptions,
+  type WaitOptions,
+} from "../memory/wait_options.ts";
 
 /** Opens a {@link Parker} in another thread. */
 export type ParkerHandle = RegionHandle<"busbar.parker">;
@@ -102,10 +107,7 @@ export class Parker {
     this.#words = region.words;
     this.#sleepers = new SleepWord(region.memory, region.words, WORD);
     const wait: Wait = { attempt: this.#attempt };
-    this.#door = new Door(this.#sleepers, {
-      tryEnter: () => this.tryPark(),
-      beginWait: () => wait,
-    });
+    this.#door = new Door(this.#sleepers, () => wait);
   }
 
   /**
@@ -142,7 +144,8 @@ export class Parker {
    * @throws {RangeError} If `timeoutMs` is negative.
    */
   park(options?: WaitOptions): boolean {
-    return this.#door.enter(options);
+    if (options !== undefined) checkWaitOptions(options);
+    return this.tryPark() || this.#door.wait(options);
   }
 
   /** Takes the permit if there is one, without waiting; says whether it did. */
@@ -160,8 +163,9 @@ export class Parker {
    * @throws {RangeError} If `timeoutMs` is negative.
    * @throws The signal's reason, if it is aborted; a permit that comes later stays.
    */
-  parkAsync(options?: AsyncWaitOptions): Promise<boolean> {
-    return this.#door.enterAsync(options);
+  async parkAsync(options?: AsyncWaitOptions): Promise<boolean> {
+    checkAsyncWaitOptions(options);
+    return this.tryPark() || await this.#door.waitAsync(options);
   }
 
   /** Leaves a permit, if there is none, and wakes the thread that has parked. */

@@ -81,7 +81,13 @@ import { Door, type Wait } from "../memory/door.ts";
 import type { Memory } from "../memory/memory.ts";
 import { cacheLineKind, FIRST_WORD, Region, type RegionHandle } from "../memory/region.ts";
 import { SleepWord } from "../memory/sleep.ts";
-import type { AsyncWaitOptions, UntimedWaitOptions, WaitOptions } from "../memory/wait_options.ts";
+import {
+  type AsyncWaitOptions,
+  checkAsyncWaitOptions,
+  checkWaitOptions,
+  type UntimedWaitOptions,
+  type WaitOptions,
+} from "../memory/wait_options.ts";
 import { Guard } from "./guard.ts";
 
 /** Opens an {@link RwLock} in another thread. */
@@ -163,17 +169,13 @@ export class RwLock {
     this.#words = region.words;
     this.#readers = new SleepWord(region.memory, region.words, READERS_TURN);
     this.#writers = new SleepWord(region.memory, region.words, STATE);
-    this.#readersDoor = new Door(this.#readers, {
-      tryEnter: () => this.#tryReading(),
-      beginWait: (isBlocking) =>
-        this.#waitToRead(isBlocking ? this.#beginToBlock("read") : WRITING),
-    });
-    this.#writersDoor = new Door(this.#writers, {
-      tryEnter: () => this.#tryWriting(),
-      beginWait: (isBlocking) => {
-        if (isBlocking) this.#beginToBlock("write");
-        return this.#waitToWrite();
-      },
+    this.#readersDoor = new Door(
+      this.#readers,
+      (isBlocking) => this.#waitToRead(isBlocking ? this.#beginToBlock("read") : WRITING),
+    );
+    this.#writersDoor = new Door(this.#writers, (isBlocking) => {
+      if (isBlocking) this.#beginToBlock("write");
+      return this.#waitToWrite();
     });
   }
 
@@ -227,7 +229,9 @@ export class RwLock {
   /** As above; with `timeoutMs` it may give up. */
   read(options?: WaitOptions): Guard | undefined;
   read(options?: WaitOptions): Guard | undefined {
-    return this.#readersDoor.enter(options) ? new Guard(this.#leaveReading) : undefined;
+    if (options !== undefined) checkWaitOptions(options);
+    const isInside = this.#tryReading() || this.#readersDoor.wait(options);
+    return isInside ? new Guard(this.#leaveReading) : undefined;
   }
 
   /**
@@ -256,7 +260,9 @@ export class RwLock {
   /** As above; with `timeoutMs` it may give up. */
   readAsync(options?: AsyncWaitOptions): Promise<Guard | undefined>;
   async readAsync(options?: AsyncWaitOptions): Promise<Guard | undefined> {
-    return await this.#readersDoor.enterAsync(options) ? new Guard(this.#leaveReading) : undefined;
+    checkAsyncWaitOptions(options);
+    const isInside = this.#tryReading() || await this.#readersDoor.waitAsync(options);
+    return isInside ? new Guard(this.#leaveReading) : undefined;
   }
 
   /**
@@ -272,7 +278,9 @@ export class RwLock {
   /** As above; with `timeoutMs` it may give up. */
   write(options?: WaitOptions): Guard | undefined;
   write(options?: WaitOptions): Guard | undefined {
-    return this.#writersDoor.enter(options) ? new Guard(this.#leaveWriting) : undefined;
+    if (options !== undefined) checkWaitOptions(options);
+    const isInside = this.#tryWriting() || this.#writersDoor.wait(options);
+    return isInside ? new Guard(this.#leaveWriting) : undefined;
   }
 
   /**
@@ -297,7 +305,9 @@ export class RwLock {
   /** As above; with `timeoutMs` it may give up. */
   writeAsync(options?: AsyncWaitOptions): Promise<Guard | undefined>;
   async writeAsync(options?: AsyncWaitOptions): Promise<Guard | undefined> {
-    return await this.#writersDoor.enterAsync(options) ? new Guard(this.#leaveWriting) : undefined;
+    checkAsyncWaitOptions(options);
+    const isInside = this.#tryWriting() || await this.#writersDoor.waitAsync(options);
+    return isInside ? new Guard(this.#leaveWriting) : undefined;
   }
 
   /**

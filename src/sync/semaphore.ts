@@ -50,7 +50,13 @@ import { Door } from "../memory/door.ts";
 import type { Memory } from "../memory/memory.ts";
 import { cacheLineKind, FIRST_WORD, Region, type RegionHandle } from "../memory/region.ts";
 import { SleepWord } from "../memory/sleep.ts";
-import type { AsyncWaitOptions, UntimedWaitOptions, WaitOptions } from "../memory/wait_options.ts";
+import {
+  type AsyncWaitOptions,
+  checkAsyncWaitOptions,
+  checkWaitOptions,
+  type UntimedWaitOptions,
+  type WaitOptions,
+} from "../memory/wait_options.ts";
 import { Guard } from "./guard.ts";
 
 /** Opens a {@link Semaphore} in another thread. */
@@ -115,8 +121,6 @@ export class Semaphore {
   readonly #region: Region<"busbar.semaphore">;
   readonly #words: Int32Array;
   readonly #sleepers: SleepWord;
-  /** The way to a single permit. */
-  readonly #door: Door;
   readonly #releaseOne = (): void => this.#release(1);
 
   /** @ignore */
@@ -124,7 +128,6 @@ export class Semaphore {
     this.#region = region;
     this.#words = region.words;
     this.#sleepers = new SleepWord(region.memory, region.words, PERMITS);
-    this.#door = this.#doorFor(1);
   }
 
   /**
@@ -181,8 +184,9 @@ export class Semaphore {
   acquire(count?: number, options?: WaitOptions): Guard | undefined;
   acquire(count: number = 1, options?: WaitOptions): Guard | undefined {
     checkCount("acquire", count);
-    const door = count === 1 ? this.#door : this.#doorFor(count);
-    return door.enter(options) ? this.#guard(count) : undefined;
+    if (options !== undefined) checkWaitOptions(options);
+    const isTaken = this.#take(count) || this.#doorFor(count).wait(options);
+    return isTaken ? this.#guard(count) : undefined;
   }
 
   /**
@@ -214,8 +218,9 @@ export class Semaphore {
   acquireAsync(count?: number, options?: AsyncWaitOptions): Promise<Guard | undefined>;
   async acquireAsync(count: number = 1, options?: AsyncWaitOptions): Promise<Guard | undefined> {
     checkCount("acquire", count);
-    const door = count === 1 ? this.#door : this.#doorFor(count);
-    return await door.enterAsync(options) ? this.#guard(count) : undefined;
+    checkAsyncWaitOptions(options);
+    const isTaken = this.#take(count) || await this.#doorFor(count).waitAsync(options);
+    return isTaken ? this.#guard(count) : undefined;
   }
 
   /**
@@ -250,29 +255,31 @@ export class Semaphore {
   }
 
   #doorFor(count: number): Door {
-    return new Door(this.#sleepers, {
-      tryEnter: () => this.#take(count),
-      beginWait: () => {
-        this.#count(count, 1);
-        const attempt = () => {
-          const tooFew = this.#attempt(count);
-          if (tooFew === undefined) this.#count(count, -1);
-          return tooFew;
-        };
-        return { attempt, giveUp: () => this.#count(count, -1) };
-      },
+    return new Door(this.#sleepers, () => {
+      this.#count(count, 1);
+      const attempt = () => {
+        const tooFew = this.#attempt(count);
+        if (tooFew === undefined) this.#count(count, -1);
+        return tooFew;
+      };
+      return { attempt, giveUp: () => this.#count(count, -1) };
     });
   }
 
   #take(count: number): boolean {
-    return this.#attempt(count) === undefined;
+    for (let seen = Atomics.load(this.#words, PERMITS); seen >= count;) {
+      // Pairs with that of a release: we see what was done before it.
+      const found = Atomics.compareExchange(this.#words, PERMITS, seen, seen - count);
+      if (found === seen) return true;
+      seen = found;
+    }
+    return false;
   }
 
   /** Takes permits; if there are too few, returns how many there are. */
   #attempt(count: number): number | undefined {
     for (let seen = Atomics.load(this.#words, PERMITS);;) {
       if (seen < count) return seen;
-      // Pairs with that of a release: we see what was done before it.
       const found = Atomics.compareExchange(this.#words, PERMITS, seen, seen - count);
       if (found === seen) return undefined;
       seen = found;
