@@ -45,7 +45,7 @@ export interface ExploreOptions<State, T extends Threads<State>> {
    * operations; `all` visits every schedule; `pct` and `random` try `executions` random ones.
    */
   readonly strategy?: StrategyName;
-  /** Visit all schedules with at most so many preemptions: switches from a thread that can go on. */
+  /** Visit all schedules with at most so many switches away from a thread that can go on. */
   readonly preemptions?: number;
   /** With `pct` and `random`: the seed of the random schedules. Default 1. */
   readonly seed?: number;
