@@ -1,6 +1,6 @@
 /**
- * Ways to do the same, side by side: first in Deno's own table, then in rounds that alternate between
- * them, so that a slow period of the machine affects all of them.
+ * Ways to do the same, side by side: first in Deno's own table, then in rounds that alternate
+ * between them, so that a slow period of the machine affects all of them.
  *
  * @module
  */
@@ -42,7 +42,9 @@ export interface Cost {
   readonly median: number;
 }
 
-/** A column of a comparison: its head, and its cells, from the cost of a way and of the baseline. */
+/**
+ * A column of a comparison: its head, and its cells, from the cost of a way and of the baseline.
+ */
 export type Column = readonly [head: string, cell: (cost: Cost, baseline: Cost) => string];
 
 export const LEAST: Column = ["least", ({ least }) => least.toFixed(1)];
@@ -134,8 +136,8 @@ export function row(name: string, cells: readonly string[]): string {
 }
 
 /**
- * Prints lines after Deno's table, in one piece: Deno puts the name of a bench before each thing that
- * is printed.
+ * Prints lines after Deno's table, in one piece: Deno puts the name of a bench before each thing
+ * that is printed.
  */
 export function printAtEnd(...parts: readonly (() => string[])[]): void {
   const print = () => console.log(parts.flatMap((part) => part()).join("\n"));

@@ -2,20 +2,20 @@
  * The broadcast ring beside what one would use instead: one sender and one receiver or three, each
  * on a worker.
  *
- * One iteration is a burst: from the wake-up of the workers until the last receiver has every message.
- * All messages are counted and summed up, and a wrong sum fails the bench. A sender keeps less than
- * half a ring ahead of its slowest receiver, so that nothing is lost; over a port or a channel, it
- * keeps to a window. Two ends have a core each, and spin; three receivers sleep once they have found
- * nothing for a while, so that they and a writer make do with two cores. A reader of the ring that
- * found little lets messages gather for a microsecond, so that it does not take cache lines from
- * the writer while that still needs them.
+ * One iteration is a burst: from the wake-up of the workers until the last receiver has every
+ * message. All messages are counted and summed up, and a wrong sum fails the bench. A sender keeps
+ * less than half a ring ahead of its slowest receiver, so that nothing is lost; over a port or a
+ * channel, it keeps to a window. Two ends have a core each, and spin; three receivers sleep once
+ * they have found nothing for a while, so that they and a writer make do with two cores. A reader
+ * of the ring that found little lets messages gather for a microsecond, so that it does not take
+ * cache lines from the writer while that still needs them.
  *
  * Messages are published by 64, or one by one where that is said. `read` goes through batches that
  * the reader took, `bulk` through windows that were copied out raw, `receive` copies each message
  * once more. The *bound* is what the same copies cost by themselves: plain memory and a counter.
  *
- * `bcast` is the library in Rust that does the same; its figures were measured apart from these, on a
- * quiet machine of the kind that README.md names.
+ * `bcast` is the library in Rust that does the same; its figures were measured apart from these, on
+ * a quiet machine of the kind that README.md names.
  *
  * @module
  */

@@ -4,8 +4,8 @@
  *
  * Messages have 8 bytes. Where the ends block, each waits until the other has fallen asleep, before
  * the message and before the answer: so one trip is two wake-ups. The time for which the answer is
- * held back for that is not part of it. The share of ends that were in fact asleep is printed; a port
- * does not tell, so its ends wait for a tenth of a millisecond. The ends need a core each.
+ * held back for that is not part of it. The share of ends that were in fact asleep is printed; a
+ * port does not tell, so its ends wait for a tenth of a millisecond. The ends need a core each.
  *
  * @module
  */

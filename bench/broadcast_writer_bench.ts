@@ -3,14 +3,14 @@
  * messages gather for a microsecond after each batch, one that sleeps when it can, and three of
  * those. Then by how much the heaps of a writer and a reader grow over ten million messages.
  *
- * The writer times itself in chunks of some tenths of a millisecond. With more threads than cores it
- * loses its core every now and then, which is not the ring's doing; so the median chunk counts, and
- * the first quartile. Readers that are too slow are overrun; the share of messages that they got is
- * printed.
+ * The writer times itself in chunks of some tenths of a millisecond. With more threads than cores
+ * it loses its core every now and then, which is not the ring's doing; so the median chunk counts,
+ * and the first quartile. Readers that are too slow are overrun; the share of messages that they
+ * got is printed.
  *
  * A reader that loads the position takes its cache line from the writer, which has to fetch it back
- * to publish. So a reader that looks again at once makes each publication more expensive, and one that
- * lets messages gather does not, whatever the ring may do.
+ * to publish. So a reader that looks again at once makes each publication more expensive, and one
+ * that lets messages gather does not, whatever the ring may do.
  *
  * @module
  */

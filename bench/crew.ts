@@ -1,9 +1,9 @@
 /**
- * Workers that perform duties at the same time, round by round, while this thread blocks: every bench
- * that measures more than one thread runs on them.
+ * Workers that perform duties at the same time, round by round, while this thread blocks: every
+ * bench that measures more than one thread runs on them.
  *
- * A member prepares its duty, and then sleeps until the next round. This thread measures a round from
- * the wake-up of the members until the last one has finished.
+ * A member prepares its duty, and then sleeps until the next round. This thread measures a round
+ * from the wake-up of the members until the last one has finished.
  *
  * @module
  */
@@ -54,8 +54,8 @@ export function ports(): [MessagePort, MessagePort] {
 export class Crew {
   readonly #module: string;
   /**
-   * The workers, by duty and place in the crew: each keeps to one duty, so that its code is compiled
-   * for that, as it would be in a program.
+   * The workers, by duty and place in the crew: each keeps to one duty, so that its code is
+   * compiled for that, as it would be in a program.
    */
   readonly #workers = new Map<string, Worker>();
   #words = sharedWords(CREW.words);

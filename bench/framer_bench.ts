@@ -1,9 +1,9 @@
 /**
- * Framing messages of 16 bytes: into packets and without them, by hand and by a framing, beside what
- * one would do without a pool, a slice for each, and beside no more than the copy.
+ * Framing messages of 16 bytes: into packets and without them, by hand and by a framing, beside
+ * what one would do without a pool, a slice for each, and beside no more than the copy.
  *
- * Nanoseconds a frame are printed beside those of the native library that does the same; then by how
- * much the heap grows over ten million frames.
+ * Nanoseconds a frame are printed beside those of the native library that does the same; then by
+ * how much the heap grows over ten million frames.
  *
  * @module
  */

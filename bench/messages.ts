@@ -1,6 +1,6 @@
 /**
- * What the messages of the benches carry, so that receivers can verify them: numbers, which are summed
- * up.
+ * What the messages of the benches carry, so that receivers can verify them: numbers, which are
+ * summed up.
  *
  * @module
  */

@@ -1,7 +1,7 @@
 /**
- * Messages of one size in plain memory, published by a counter: without positions for readers to find,
- * writers to replace, sleepers, or overruns. It shows what the copies, and the way between two cores,
- * cost by themselves.
+ * Messages of one size in plain memory, published by a counter: without positions for readers to
+ * find, writers to replace, sleepers, or overruns. It shows what the copies, and the way between
+ * two cores, cost by themselves.
  *
  * @module
  */

@@ -2,9 +2,9 @@
  * The buffer pool beside a new array for each message: buffers of 1033 bytes, as in the workload of
  * the system in Rust whose work the pool does.
  *
- * On one thread, on two threads at once, and on threads that wait for each other; by packets, and by
- * the numbers of buffers, for which no object is made. Every buffer is written to and read. Last, how
- * much of the heap that takes.
+ * On one thread, on two threads at once, and on threads that wait for each other; by packets, and
+ * by the numbers of buffers, for which no object is made. Every buffer is written to and read.
+ * Last, how much of the heap that takes.
  *
  * @module
  */

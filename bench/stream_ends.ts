@@ -1,8 +1,8 @@
 /**
  * What the ends of a stream of messages have in common: how they are paced, counted and verified.
  *
- * All ways of transport are treated alike. A sender keeps to a distance from the slowest receiver; each
- * message carries the low 16 bits of its number, and receivers sum those up.
+ * All ways of transport are treated alike. A sender keeps to a distance from the slowest receiver;
+ * each message carries the low 16 bits of its number, and receivers sum those up.
  *
  * @module
  */
@@ -80,7 +80,9 @@ function untilReceived({ progress, receivers, spins }: StreamEnd, count: number)
   }
 }
 
-/** Sums up what is allocated between readings of the heap, except where a collection came between. */
+/**
+ * Sums up what is allocated between readings of the heap, except where a collection came between.
+ */
 class HeapGrowth {
   #used = Deno.memoryUsage().heapUsed;
   #next = HEAP_STEP;

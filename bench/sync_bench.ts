@@ -1,6 +1,6 @@
 /**
- * Locks, semaphores and wake-ups: what they cost one thread without contention, and two threads that
- * contend; and how long it takes until a thread that sleeps has been woken and has answered.
+ * Locks, semaphores and wake-ups: what they cost one thread without contention, and two threads
+ * that contend; and how long it takes until a thread that sleeps has been woken and has answered.
  *
  * They are compared with what one would use instead: the bare operations, a spin lock, the locks of
  * the platform, and messages.

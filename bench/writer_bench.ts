@@ -1,9 +1,10 @@
 /**
- * Writers and their flusher beside `postMessage`, and beside no more than a copy: messages of 60 bytes.
+ * Writers and their flusher beside `postMessage`, and beside no more than a copy: messages of 60
+ * bytes.
  *
  * Each end is on a worker of its own. On one thread: messages are claimed, copied in, committed and
- * published, and the flusher sums them up. From threads to a thread: one or several writers, and the
- * flusher. One iteration is a burst, wake-ups included; a wrong sum fails the bench.
+ * published, and the flusher sums them up. From threads to a thread: one or several writers, and
+ * the flusher. One iteration is a burst, wake-ups included; a wrong sum fails the bench.
  *
  * Nanoseconds a message are printed beside those of the native library that does the same; then by
  * how much the heap of the writing thread grows over ten million messages.

@@ -1,10 +1,10 @@
 /**
- * Copies payloads into the ring. A caller that fills the same array again and again, which is how
- * one sends without allocating, has it copied eight bytes at a time.
+ * Copies payloads into the ring. If a caller fills the same array again and again, which is how one
+ * sends without allocating, it is copied eight bytes at a time.
  *
- * `set` costs some 8 ns whatever it copies; a loop over 64-bit words, which an optimising compiler
- * keeps unboxed, less than that up to some hundred bytes. It needs a view of the source, which is
- * dear to make, so the one of the last array is kept.
+ * `set` costs some 8 ns however short the payload is; a loop over 64-bit words, which an optimizing
+ * compiler keeps unboxed, costs less than that up to some hundred bytes. It needs a view of the
+ * source, which is expensive to create, so that of the last array is kept.
  *
  * @module
  */
@@ -20,9 +20,9 @@ const MAX_LOOP_BYTES = 128;
 export class CopyIn {
   readonly #bytes: Uint8Array;
   readonly #longs: BigInt64Array;
-  /** The array that has a view, if that could be made. */
+  /** The array that {@link CopyIn.#sourceLongs} is a view of, or that none could be made of. */
   #source: Uint8Array | undefined;
-  /** That view. */
+  /** A view of that array. */
   #sourceLongs: BigInt64Array = new BigInt64Array(0);
   /** Payloads of that array up to this length are copied word by word; -1 if there is no view. */
   #loopBytes = -1;
@@ -53,14 +53,14 @@ export class CopyIn {
     }
     checkBytes(payload);
     this.#bytes.set(payload, offset);
-    // A view pays if the array comes again.
+    // A view pays off if the array comes again.
     if (payload === this.#last && payload !== this.#source) this.#view(payload);
     this.#last = payload;
   }
 
   /**
-   * Copies payloads of `length` bytes, which stand one after the other in `payloads` from `from` on,
-   * into frames from `offset` on. All get the header that the first one has already.
+   * Copies payloads of `length` bytes, which lie end to end in `payloads` from `from` on, into frames
+   * from `offset` on. All get the header that the first one has already.
    *
    * @throws {TypeError} If they are not made of bytes.
    */
@@ -95,7 +95,7 @@ export class CopyIn {
     }
   }
 
-  /** A part of the array that has a view: those of the first payload's length are kept. */
+  /** A part of the array that has a view; parts of the first payload's length are kept. */
   #part(payloads: Uint8Array, from: number, length: number): Uint8Array {
     const index = from / length;
     const part = this.#parts[index];
@@ -116,7 +116,7 @@ export class CopyIn {
   }
 }
 
-/** Refuses what only looks like an array of bytes, and would be converted. */
+/** Throws unless this is an array of bytes; any other array would silently be converted. */
 function checkBytes(payload: Uint8Array): void {
   if (payload.BYTES_PER_ELEMENT === 1) return;
   throw new TypeError(

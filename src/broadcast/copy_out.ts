@@ -1,6 +1,6 @@
 /**
- * Copies of the ring into private memory. The writer may be overwriting what is copied, so nothing
- * here relies on what it sees, and nothing of it is used before it is validated.
+ * Copies from the ring into private memory. The writer may be overwriting what is copied, so nothing
+ * here relies on what it reads, and nothing of it is used before it is validated.
  *
  * @module
  */
@@ -13,22 +13,22 @@ import {
   LENGTH_MASK,
   PADDING,
 } from "./frame.ts";
-import { readMark } from "./place.ts";
+import { readMark } from "./marks.ts";
 import type { Ring } from "./ring.ts";
 
-/** Says by its user value whether a message is wanted. */
+/** Decides by its user value whether a message is wanted. */
 export type MessageFilter = (userValue: number) => boolean;
 
 /** A way to copy. */
 export interface CopyOut {
-  /** Copies what begins at the offset `from`, up to `size` bytes, to the beginning of the target. */
+  /** Copies up to `size` bytes from the offset `from` on to the beginning of the target. */
   copy(from: number, size: number): void;
 }
 
-/** Up to this many bytes, words in a loop are faster than making a view and copying by it. */
+/** Up to this many bytes, a loop over words is faster than creating a view and copying by it. */
 const MAX_LOOP_BYTES = 512;
 
-/** Copies everything, into a batch of the reader's own. */
+/** Copies everything, into the reader's batch. */
 export class BatchCopy implements CopyOut {
   readonly #ring: Ring;
   readonly #source: BigInt64Array;
@@ -58,8 +58,8 @@ export class BatchCopy implements CopyOut {
 }
 
 /**
- * Copies everything, into memory of any alignment. It also looks at the mark of the last segment that
- * begins in what it copies, so that who looks for the last whole frame need not go through them all.
+ * Copies everything, into memory of any alignment. It also reads the mark of the last segment that
+ * begins in what it copies, so that finding the last whole frame does not take a walk through all.
  */
 export class BulkCopy implements CopyOut {
   readonly #ring: Ring;
@@ -82,8 +82,8 @@ export class BulkCopy implements CopyOut {
     this.markedBytes = 0;
     const start = ring.segmentStart(from + size - FRAME_ALIGNMENT);
     if (start <= from) return;
-    // Something beyond its start is published, so it is there; and it is overwritten only after the
-    // segment that the copy begins in was entered anew, by which the copy is judged.
+    // Something beyond its start is published, so the mark is there; and it is overwritten only after
+    // the segment that the copy begins in was entered again, by which the copy is judged.
     const { position, sequence } = readMark(ring, start);
     if (position > from + size) return;
     this.markedBytes = position - from;
@@ -92,8 +92,8 @@ export class BulkCopy implements CopyOut {
 }
 
 /**
- * Copies the headers of all frames, and the payloads of those that are wanted, each to where it
- * would be if everything were copied. The others are marked to be passed over.
+ * Copies the headers of all frames, and the payloads of those that are wanted, each to where it would
+ * be if everything were copied. Frames that are not wanted are marked as padding.
  */
 export class FilteredCopy implements CopyOut {
   readonly #ring: Ring;
@@ -123,7 +123,7 @@ export class FilteredCopy implements CopyOut {
       const isWanted = isMessage(header) ? this.#filter(userValue >>> 0) : true;
       headers[at >> 2] = isWanted ? header : header | PADDING;
       headers[(at >> 2) + 1] = userValue;
-      // Padding has no payload, and what goes beyond the window is copied another time.
+      // Padding has no payload, and a frame that ends beyond the window is copied another time.
       if (isWanted && (header & PADDING) === 0 && end <= size) {
         this.#copyPayload(from, at + FRAME_HEADER_BYTES, end);
       }

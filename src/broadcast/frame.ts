@@ -20,7 +20,7 @@ export const FRAME_ALIGNMENT = 8;
 export const FRAME_HEADER_BYTES = 8;
 /** The frame is the last of its message. */
 export const FINAL = 1 << 31;
-/** By how much a header is shifted right, without its sign, to have 1 for a final frame, else 0. */
+/** A header shifted right by this, without its sign, is 1 for a final frame, and 0 for others. */
 export const FINAL_SHIFT = 31;
 /** The frame continues the one before. */
 export const CONTINUATION = 1 << 30;
@@ -34,7 +34,7 @@ export const HEARTBEAT = 1 << 28;
 /** The bits of the payload length in a frame's first word. */
 export const LENGTH_MASK: number = (1 << 28) - 1;
 
-// Not exported, since an exported binding is loaded anew at each use, and this is the hot path.
+// Not exported, as V8 loads an exported binding again at each use, and this is the hot path.
 const FRAME_ROUNDING = FRAME_HEADER_BYTES + FRAME_ALIGNMENT - 1;
 const FRAME_MASK = -FRAME_ALIGNMENT;
 
@@ -53,23 +53,23 @@ export function maxMessageBytes(capacityBytes: number): number {
   return capacityBytes / 4 - FRAME_HEADER_BYTES;
 }
 
-/** What goes with a frame. */
+/** Options of one frame. */
 export interface FrameOptions {
-  /** A number of the user's, from 0 to 2^32 - 1; 0 by default. */
+  /** A number for the receiver, from 0 to 2^32 - 1; 0 by default. */
   userValue?: number;
   /** Whether this frame ends its message; true by default. */
   final?: boolean;
   /** Whether this frame continues the message of the one before; false by default. */
   continuation?: boolean;
   /**
-   * Whether this is no message but a sign of life, which readers pass over unless they ask for it;
-   * false by default. It may stand between the frames of a message.
+   * Whether this is no message but a heartbeat, which readers pass over unless they ask for it; false
+   * by default. It may stand between the frames of a message.
    */
   heartbeat?: boolean;
 }
 
 /**
- * The first word of a frame with these options, but for its length.
+ * The first word of a frame with these options, without its length.
  *
  * @throws {RangeError} If the user value does not fit 32 bits.
  */

@@ -1,13 +1,13 @@
 /**
- * How one iterates over messages as they come.
+ * Iteration over messages as they come.
  *
- * Not a generator: that would make `return()` wait behind a `next()` which waits for a message, for
- * ever if none comes, and would take the second message before the first one was looked at if two
- * are asked for at once.
+ * Not a generator: its `return()` would wait behind a `next()` that waits for a message, perhaps for
+ * ever; and with two calls of `next()` pending it would take the second message before the consumer
+ * has looked at the first.
  *
  *     next()            joins the calls that wait for an answer; each gets a message, in order
- *     return(), throw() end the iteration at once: calls that wait are told so, and no message is
- *                       lost, since none is taken before it is handed over
+ *     return(), throw() end the iteration at once: pending calls are told that it is done, and no
+ *                       message is lost, since none is taken before it is handed over
  *
  * @module
  */
@@ -17,15 +17,15 @@ import { isObserved } from "../memory/observer.ts";
 import { type Deferred, deferred, nextTask, now } from "../memory/platform.ts";
 import { type AsyncWaitOptions, checkAsyncWaitOptions } from "../memory/wait_options.ts";
 
-/** Where messages come from, one after the other. */
+/** A source of messages, one after the other. */
 export interface MessageSource {
-  /** Whether there is another message, also if some must be fetched for it. */
+  /** Fetches messages unless some are left; returns whether there are any. */
   poll(): boolean;
-  /** Goes on to the next message that was fetched; says whether there is one. */
+  /** Goes to the next message that was fetched; returns whether there is one. */
   next(): boolean;
   /** The present message: a view. */
-  message(): Uint8Array;
-  /** Waits until a poll may find something. */
+  message(): Uint8Array<ArrayBuffer>;
+  /** Waits until a poll may find something; returns false if the stream has ended. */
   waitAsync(options: AsyncWaitOptions): Promise<boolean>;
 }
 
@@ -38,25 +38,31 @@ export interface MessagesOptions extends Pick<AsyncWaitOptions, "signal"> {
   borrow?: boolean;
 }
 
-/** How long messages are handed out without a look at what else the thread has to do. */
+/** For how long messages are handed out before other tasks of the thread get a turn. */
 const SLICE_MS = 4;
-/** The clock is looked at once in so many messages, less one. */
-const LOOK_MASK = 15;
+/** The clock is read once in this many messages, less one. */
+const CLOCK_MASK = 15;
 
 const DONE: IteratorReturnResult<undefined> = { done: true, value: undefined };
 
 /**
- * Iterates over messages as they come: waits for the next one where there is none, and ends with the
- * signal's reason once that is aborted. Other tasks of the thread run meanwhile, timers included,
- * however many messages there are.
+ * Iterates over messages as they come.
+ *
+ * - **Waiting.** It waits for the next message if there is none, and ends with the stream.
+ * - **Copies.** Each message is a copy that can be kept, unless `borrow` is set.
+ * - **Ends at once.** `return()`, `throw()`, or an abort end it even while a `next()` is waiting, and
+ *   no message is lost.
+ * - **Fairness.** Other tasks of the thread get their turn, timers included, however many messages
+ *   there are.
  */
-export class MessageIterator implements AsyncGenerator<Uint8Array, undefined, undefined> {
+export class MessageIterator
+  implements AsyncGenerator<Uint8Array<ArrayBuffer>, undefined, undefined> {
   readonly #source: MessageSource;
   readonly #signal: AbortSignal | undefined;
   readonly #borrows: boolean;
-  /** Calls of `next` that have no answer yet. */
-  readonly #asked: Deferred<IteratorResult<Uint8Array, undefined>>[] = [];
-  /** Ends a wait. */
+  /** Calls of `next` that are pending. */
+  readonly #asked: Deferred<IteratorResult<Uint8Array<ArrayBuffer>, undefined>>[] = [];
+  /** Ends the wait that is under way, if any. */
   #waiting: AbortController | undefined;
   #isAnswering = false;
   /** Whether a message was handed over just now, and its consumer has not run. */
@@ -65,28 +71,24 @@ export class MessageIterator implements AsyncGenerator<Uint8Array, undefined, un
     this.#isFresh = false;
   };
   #isDone = false;
-  /** When other tasks last had their turn. */
+  /** When other tasks had their last turn. */
   #sliceBegin = 0;
   /** How many messages were handed over. */
   #count = 0;
 
-  /**
-   * Begins an iteration.
-   *
-   * @throws {TypeError} If `options` is no object, or its `signal` no AbortSignal.
-   */
-  constructor(source: MessageSource, options: MessagesOptions) {
+  /** @ignore Use {@link BroadcastReader.messages}. */
+  constructor(source: MessageSource, options: MessagesOptions = {}) {
     checkOptions("iterate over messages", options);
     const { signal, borrow = false } = options;
-    // That it is aborted is told by the first message that is asked for.
+    // An abort is reported to the first call of next.
     if (signal?.aborted !== true) checkAsyncWaitOptions({ signal });
     this.#source = source;
     this.#signal = signal;
     this.#borrows = borrow;
   }
 
-  /** Asks for the next message; several can be asked for at once. */
-  next(): Promise<IteratorResult<Uint8Array, undefined>> {
+  /** Asks for the next message; several calls can be pending at once. */
+  next(): Promise<IteratorResult<Uint8Array<ArrayBuffer>, undefined>> {
     if (this.#isDone) return Promise.resolve(DONE);
     try {
       if (this.#canAnswerAtOnce() && this.#source.next()) return Promise.resolve(this.#handOver());
@@ -94,23 +96,23 @@ export class MessageIterator implements AsyncGenerator<Uint8Array, undefined, un
       this.#finish();
       return Promise.reject(error);
     }
-    const asked = deferred<IteratorResult<Uint8Array, undefined>>();
+    const asked = deferred<IteratorResult<Uint8Array<ArrayBuffer>, undefined>>();
     this.#asked.push(asked);
     if (!this.#isAnswering) this.#answer();
     return asked.promise;
   }
 
-  /** Ends the iteration at once; a message that was asked for and has not come stays with the source. */
+  /** Ends the iteration at once; messages that were asked for and have not come stay unread. */
   async return(
     value?: PromiseLike<undefined> | undefined,
-  ): Promise<IteratorResult<Uint8Array, undefined>> {
+  ): Promise<IteratorResult<Uint8Array<ArrayBuffer>, undefined>> {
     this.#finish();
     return { done: true, value: await value };
   }
 
   /** As {@link MessageIterator.return}, and rejects with the error. */
   // deno-lint-ignore require-await -- Rejects, as a generator does.
-  async throw(error: unknown): Promise<IteratorResult<Uint8Array, undefined>> {
+  async throw(error: unknown): Promise<IteratorResult<Uint8Array<ArrayBuffer>, undefined>> {
     this.#finish();
     throw error;
   }
@@ -130,14 +132,14 @@ export class MessageIterator implements AsyncGenerator<Uint8Array, undefined, un
     this.#isAnswering = true;
     try {
       while (this.#asked.length > 0) {
-        // The consumer of a message looks at it, and at the source, before that goes on to the next.
+        // The consumer of a message must see it, and the source, before that goes to the next one.
         if (this.#isFresh) await undefined;
-        if (this.#isTimeOver()) await this.#giveWay();
+        if (this.#isTimeOver()) await this.#yield();
         this.#signal?.throwIfAborted();
-        // What was asked for before this thread gave way may have ended meanwhile.
+        // The iteration may have ended while other tasks had their turn.
         if (this.#asked.length === 0) break;
         if (this.#source.next()) this.#asked.shift()!.resolve(this.#handOver());
-        else if (!this.#source.poll()) await this.#wait();
+        else if (!this.#source.poll() && !await this.#wait()) this.#finish();
       }
     } catch (error) {
       this.#asked.shift()?.reject(error);
@@ -153,45 +155,47 @@ export class MessageIterator implements AsyncGenerator<Uint8Array, undefined, un
   }
 
   /** The present message, as an answer. */
-  #handOver(): IteratorResult<Uint8Array, undefined> {
+  #handOver(): IteratorResult<Uint8Array<ArrayBuffer>, undefined> {
     const message = this.#source.message();
     this.#isFresh = true;
-    // Runs before the consumer does, which may then have the next one without a detour.
+    // Runs before the consumer does, which can then have the next message without a detour.
     queueMicrotask(this.#age);
     return { done: false, value: this.#borrows ? message : message.slice() };
   }
 
-  /** Whether other tasks are to have their turn, by a clock that is looked at now and then. */
+  /** Whether other tasks must have a turn, by a clock that is read now and then. */
   #isTimeOver(): boolean {
     // Under a checker there are no other tasks.
-    return (++this.#count & LOOK_MASK) === 0 && !isObserved() &&
+    return (++this.#count & CLOCK_MASK) === 0 && !isObserved() &&
       now() - this.#sliceBegin >= SLICE_MS;
   }
 
-  async #giveWay(): Promise<void> {
+  /** Gives other tasks their turn. */
+  async #yield(): Promise<void> {
     await nextTask();
     this.#sliceBegin = now();
   }
 
-  /** Waits until there may be a message, or the iteration ends. */
-  async #wait(): Promise<void> {
+  /** Waits until there may be a message; returns false if there will be none. */
+  async #wait(): Promise<boolean> {
     const signal = this.#signal;
     const waiting = this.#waiting = new AbortController();
     const onAbort = () => waiting.abort(signal!.reason);
     signal?.addEventListener("abort", onAbort);
     try {
-      await this.#source.waitAsync(waiting);
-      this.#sliceBegin = now();
+      return await this.#source.waitAsync(waiting);
     } catch (error) {
-      // By `return` or `throw`: nobody asks any more.
+      // Ended by `return` or `throw`: no call is pending any more.
       if (!this.#isDone) throw error;
+      return false;
     } finally {
+      this.#sliceBegin = now();
       signal?.removeEventListener("abort", onAbort);
       this.#waiting = undefined;
     }
   }
 
-  /** Answers all that wait for a message that there is none. */
+  /** Ends the iteration: answers all pending calls that it is done. */
   #finish(): void {
     this.#isDone = true;
     for (const asked of this.#asked.splice(0)) asked.resolve(DONE);

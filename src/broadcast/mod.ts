@@ -11,16 +11,12 @@ export {
   type BroadcastSize,
 } from "./broadcast.ts";
 export type { MessageFilter } from "./copy_out.ts";
-export { MessageIterator, type MessagesOptions } from "./message_iterator.ts";
-export { Reassembler, type ReassemblerOptions } from "./fragments.ts";
+export { InsufficientBufferSizeError, OverrunError, ReplacedError } from "./errors.ts";
+export type { FragmentOptions } from "./fragments.ts";
+export type { FrameOptions } from "./frame.ts";
 export { FrameCursor, type FrameCursorOptions } from "./frame_cursor.ts";
-export { InsufficientBufferSizeError } from "./insufficient_buffer_size_error.ts";
-export { OverrunError, type ReaderLosses } from "./overrun.ts";
-export type { ReaderBeginning } from "./place.ts";
-export { BroadcastReader, type ReaderOptions } from "./reader.ts";
-export {
-  BroadcastWriter,
-  type FragmentOptions,
-  type FrameOptions,
-  type WriterOptions,
-} from "./writer.ts";
+export type { ReaderBeginning } from "./marks.ts";
+export { MessageIterator, type MessagesOptions } from "./message_iterator.ts";
+export { BroadcastReader, type ReaderLosses, type ReaderOptions } from "./reader.ts";
+export { Reassembler, type ReassemblerOptions } from "./reassembler.ts";
+export { BroadcastWriter, type WriterOptions } from "./writer.ts";

@@ -8,8 +8,8 @@
 
 import { checkBytes, checkInteger, checkOptions, describe } from "../memory/check.ts";
 import type { AsyncWaitOptions, WaitOptions } from "../memory/wait_options.ts";
-import type { Broadcast } from "./broadcast.ts";
 import { BatchCopy, BulkCopy, type CopyOut, FilteredCopy, type MessageFilter } from "./copy_out.ts";
+import { InsufficientBufferSizeError, OverrunError } from "./errors.ts";
 import {
   FINAL_SHIFT,
   FRAME_ALIGNMENT,
@@ -18,53 +18,67 @@ import {
   LENGTH_MASK,
   PADDING,
 } from "./frame.ts";
-import { checkAlignment, FrameCursor, type FrameCursorOptions } from "./frame_cursor.ts";
-import { InsufficientBufferSizeError } from "./insufficient_buffer_size_error.ts";
-import { LossCount, OverrunError, type ReaderLosses } from "./overrun.ts";
-import { findBeginning, type ReaderBeginning } from "./place.ts";
-import { Ring } from "./ring.ts";
+import { FrameBatch } from "./frame_batch.ts";
+import { checkAlignment, type FrameCursorOptions } from "./frame_cursor.ts";
+import { findBeginning, type ReaderBeginning } from "./marks.ts";
 import { MessageIterator, type MessagesOptions } from "./message_iterator.ts";
-import { LAPPED, NOTHING, Tap } from "./tap.ts";
-import { Arrivals } from "./waiting.ts";
+import type { Ring } from "./ring.ts";
+import { EMPTY, LAPPED, WindowReader } from "./window_reader.ts";
 
 /** Options of {@link Broadcast.reader}. */
 export interface ReaderOptions extends FrameCursorOptions {
   /**
-   * Where to begin: at what is published next (`latest`, by default), at the oldest frame that can
-   * be found (`oldest`), or at a position at which a frame begins.
+   * Where to begin: at the next message that is published (`latest`, by default), at the oldest frame
+   * that can be found (`oldest`), or at a position at which a frame begins.
    */
   from?: ReaderBeginning;
   /** How many bytes to take out of the ring at once; 64 KiB by default, or the whole ring. */
   batchBytes?: number;
   /**
-   * Says by its user value whether a message is wanted; all are by default. The payloads of others
-   * are not even copied. It may be asked of values that were never sent, while the writer overwrites
-   * them; so it must do nothing but answer.
+   * Decides by its user value whether a message is wanted; all are by default. The payloads of others
+   * are not even copied. It may be called with values that were never sent, while the writer
+   * overwrites them; so it must have no effect but its answer.
    */
   filter?: MessageFilter;
   /**
    * What poll does once the writer has overwritten what comes next: throw an {@link OverrunError}
-   * (`throw`, by default), or only keep count of it (`continue`).
+   * (`throw`, by default), or only count it (`continue`).
    */
   onOverrun?: "throw" | "continue";
 }
 
+/** What a reader lost to overruns. */
+export interface ReaderLosses {
+  /** How often it was overrun. */
+  readonly overruns: number;
+  /** The messages whose end it lost. */
+  readonly messages: number;
+  /** The bytes that it lost, headers included. */
+  readonly bytes: number;
+}
+
 const DEFAULT_BATCH_BYTES = 64 * 1024;
+const NO_LOSSES: ReaderLosses = { overruns: 0, messages: 0, bytes: 0 };
 
 /**
- * How often a reader went to another place than that of the next frame: by an overrun, because a
- * writer was replaced, or because it was told to. Frames before and after do not belong together.
+ * How often a reader went elsewhere than to the next frame: after an overrun, because a writer was
+ * replaced, or on request. Frames before and after do not belong together.
  */
 export let jumpsOf: (reader: BroadcastReader) => number;
 
 /**
- * Reads messages from a {@link Broadcast}, at its own pace. Readers know nothing of one another.
+ * Reads messages from a {@link Broadcast}, at its own pace, independently of other readers.
  *
- * A batch is copied out of the ring at once and validated before any of it is looked at. A reader
- * that was too slow is told what it lost, and goes on with something that is still retained.
- *
- * There is no end of stream: a reader waits on when the writer has gone, since another may follow.
- * Let the writer say in a last message that it is one, or send heartbeats, and wait with a timeout.
+ * - **True messages.** A batch is copied out of the ring and validated before any of it is shown, so
+ *   no message is torn, whatever the writer does meanwhile. Payloads are views of private memory.
+ * - **Order.** Messages come in the order in which they were appended.
+ * - **Exact losses.** A reader that was too slow is told how many messages it lost, and continues
+ *   with something that is still retained.
+ * - **No lost wake-up.** A reader that waits is woken by every publication, by a writer that closes,
+ *   and by one that takes over.
+ * - **End of stream.** Once everything is read, the last writer was closed, and no other has begun,
+ *   `isEnded` is true, waits return false at once, and iterations end. A new writer revives the ring.
+ *   A writer that died does not end the stream: use heartbeats, and wait with a timeout.
  *
  * @example Polling, without an allocation per message
  * ```ts
@@ -101,7 +115,7 @@ export let jumpsOf: (reader: BroadcastReader) => number;
  * }
  * ```
  *
- * @example Going on after an overrun
+ * @example Continuing after an overrun
  * ```ts
  * import { Broadcast, OverrunError } from "@busbar/busbar";
  * import { assertEquals } from "@std/assert";
@@ -129,59 +143,102 @@ export let jumpsOf: (reader: BroadcastReader) => number;
  * assertEquals(patient.takeLosses().messages, 0);
  * ```
  */
-export class BroadcastReader extends FrameCursor implements AsyncIterable<Uint8Array> {
+export class BroadcastReader implements AsyncIterable<Uint8Array<ArrayBuffer>> {
   readonly #ring: Ring;
-  readonly #arrivals: Arrivals;
   readonly #filter: MessageFilter | undefined;
   readonly #throwsOverruns: boolean;
   /** Where the batch begins. */
-  readonly #tap: Tap;
+  readonly #window: WindowReader;
+  /** What was taken out of the ring. */
+  readonly #batch: FrameBatch<ArrayBuffer>;
   /** Copies into the batch. */
   #out: CopyOut;
-  readonly #losses = new LossCount();
-  /** How often it went to another place than that of the next frame. */
+  /** All losses. */
+  #losses = NO_LOSSES;
+  /** The losses that {@link BroadcastReader.takeLosses} has returned. */
+  #takenLosses = NO_LOSSES;
+  /** How often the reader went elsewhere than to the next frame, apart from replaced writers. */
   #jumps = 0;
 
   static {
-    jumpsOf = (reader) => reader.#jumps + reader.#tap.gaps;
+    jumpsOf = (reader) => reader.#jumps + reader.#window.gaps;
   }
 
-  /**
-   * Makes a reader of `broadcast`; as {@link Broadcast.reader}.
-   *
-   * @throws {TypeError} If `filter` is no function.
-   * @throws {RangeError} If the position to begin at is not one of a frame that is retained, or
-   * `batchBytes` is no whole number from 8 up to the capacity, or `onOverrun` is something else.
-   */
-  constructor(broadcast: Broadcast, options: ReaderOptions = {}) {
+  /** @ignore Use {@link Broadcast.reader}. */
+  constructor(ring: Ring, options: ReaderOptions = {}) {
     checkOptions("create reader", options);
-    const { capacityBytes } = broadcast;
+    const { capacityBytes } = ring;
     const { from = "latest", batchBytes = Math.min(DEFAULT_BATCH_BYTES, capacityBytes) } = options;
     checkInteger("create reader", "batchBytes", batchBytes, FRAME_ALIGNMENT, capacityBytes);
     checkChoices(options);
-    super(new Uint8Array(batchBytes & -FRAME_ALIGNMENT), options);
-    this.#ring = new Ring(broadcast);
-    this.#arrivals = new Arrivals(this.#ring);
+    this.#ring = ring;
     this.#filter = options.filter;
     this.#throwsOverruns = options.onOverrun !== "continue";
-    this.#tap = new Tap(this.#ring, findBeginning(this.#ring, from));
+    const bytes = new Uint8Array(batchBytes & -FRAME_ALIGNMENT);
+    this.#batch = new FrameBatch(bytes, 0, options.heartbeats === true);
+    this.#window = new WindowReader(ring, findBeginning(ring, from));
     this.#out = this.#copyOut();
-    this.begin(0);
+  }
+
+  /**
+   * The frames of the batch, in private memory. The present payload is `length` bytes from `offset`
+   * on. They are valid until the next poll, which may also replace the array.
+   */
+  get bytes(): Uint8Array<ArrayBuffer> {
+    return this.#batch.bytes;
+  }
+
+  /** Where in {@link BroadcastReader.bytes} the present payload begins; a multiple of 8. */
+  get offset(): number {
+    return this.#batch.offset;
+  }
+
+  /** The bytes of the present payload. */
+  get length(): number {
+    return this.#batch.length;
+  }
+
+  /** The user value of the present frame. */
+  get userValue(): number {
+    return this.#batch.userValue;
+  }
+
+  /** Whether the present frame ends its message. */
+  get isFinal(): boolean {
+    return this.#batch.isFinal;
+  }
+
+  /** Whether the present frame continues the message of the one before. */
+  get isContinuation(): boolean {
+    return this.#batch.isContinuation;
+  }
+
+  /** Whether the present frame is a heartbeat; never, unless heartbeats were asked for. */
+  get isHeartbeat(): boolean {
+    return this.#batch.isHeartbeat;
   }
 
   /** The position of the next frame. */
   get position(): number {
-    return this.#tap.position + this.passedBytes;
+    return this.#window.position + this.#batch.passedBytes;
   }
 
   /** How many messages ended before {@link BroadcastReader.position}, since the ring began. */
   get sequence(): number {
-    return this.#tap.sequence + this.passedMessages;
+    return this.#window.sequence + this.#batch.passedMessages;
   }
 
-  /** How many bytes this reader is behind what is published. */
+  /** How many bytes this reader is behind the published position. */
   get lagBytes(): number {
-    return this.#arrivals.distance(this.position);
+    return this.#ring.published.load() - this.position;
+  }
+
+  /**
+   * Whether everything published was read, the last writer was closed, and no other has begun. False
+   * if there never was a writer, and if the last one died.
+   */
+  get isEnded(): boolean {
+    return this.#ring.published.isEnd(this.position);
   }
 
   /** How often this reader was overrun. */
@@ -199,39 +256,75 @@ export class BroadcastReader extends FrameCursor implements AsyncIterable<Uint8A
     return this.#losses.bytes;
   }
 
-  /** What this reader lost to overruns since this was last called. */
+  /** Returns what this reader lost to overruns since the last call. */
   takeLosses(): ReaderLosses {
-    return this.#losses.take();
+    const losses = this.#losses;
+    const taken = this.#takenLosses;
+    this.#takenLosses = losses;
+    return {
+      overruns: losses.overruns - taken.overruns,
+      messages: losses.messages - taken.messages,
+      bytes: losses.bytes - taken.bytes,
+    };
   }
 
   /**
-   * Takes the next batch out of the ring, unless there is more of the present one;
+   * Takes the next batch out of the ring, unless some of the present one is left;
    * {@link BroadcastReader.next} then goes through it.
    *
-   * Each look takes a cache line from the writer. So a reader that need not have each message at
-   * once, and found only few, does well to let more of them gather for a microsecond.
+   * Each poll takes a cache line from the writer. So a reader that need not have each message at
+   * once, and found only few, should let more of them accumulate for a microsecond.
    *
    * @returns Whether there is a message.
-   * @throws {OverrunError} If the writer overwrote what comes next. The reader has gone on to
+   * @throws {OverrunError} If the writer has overwritten what comes next. The reader has moved on to
    * something that is retained, and the next poll returns that.
    */
   poll(): boolean {
-    if (this.hasNext()) return true;
+    if (this.#batch.hasNext()) return true;
     for (;;) {
-      this.#settle();
-      const taken = this.#tap.take(this.bytes.length, this.#out);
-      if (taken === NOTHING) return false;
+      this.#skipBatch();
+      const taken = this.#window.take(this.#batch.bytes.length, this.#out);
+      if (taken === EMPTY) return false;
       if (taken === LAPPED) this.#recover();
-      else this.#show(taken);
-      if (this.hasNext()) return true;
+      else this.#batch.begin(taken);
+      if (this.#batch.hasNext()) return true;
+      if (taken > 0 && this.#batch.passedBytes === 0) {
+        this.#loadFrame();
+        if (this.#batch.hasNext()) return true;
+      }
     }
   }
 
   /**
-   * Passes over frames as {@link BroadcastReader.next} shows them: messages, or parts of one that
-   * goes in several.
+   * Goes to the next frame of the batch.
    *
-   * @param count How many at most, or `Infinity` for all that are published.
+   * @returns Whether there is one.
+   */
+  next(): boolean {
+    return this.#batch.next();
+  }
+
+  /** The present payload: a view of private memory, valid until the next poll. */
+  message(): Uint8Array<ArrayBuffer> {
+    return this.#batch.message();
+  }
+
+  /**
+   * Copies the present payload to the beginning of `target`.
+   *
+   * @returns How many bytes it has.
+   * @throws {TypeError} If `target` is not made of bytes.
+   * @throws {InsufficientBufferSizeError} If `target` is shorter than that.
+   */
+  receive(target: Uint8Array): number {
+    return this.#batch.receive(target);
+  }
+
+  /**
+   * Passes over frames as {@link BroadcastReader.next} shows them: messages, or parts of a message in
+   * several frames.
+   *
+   * @param count The maximum number of frames, or `Infinity` for all that are published.
    * @returns How many there were.
    * @throws {RangeError} If `count` is neither a whole number nor `Infinity`.
    * @throws As {@link BroadcastReader.poll}; `sequence` then tells how far the reader has come.
@@ -246,24 +339,26 @@ export class BroadcastReader extends FrameCursor implements AsyncIterable<Uint8A
   }
 
   /**
-   * Goes to another place, by default to what is published next. What is left out counts as skipped,
-   * not as lost. What was lost before stays counted as lost, also if the reader goes back to messages
-   * among it that are retained: those are then seen as well.
+   * Goes elsewhere, by default to the next message that is published. What is left out counts as
+   * skipped, not as lost. What was lost before stays counted as lost, even if the reader goes back to
+   * retained messages among it, which are then seen as well.
    *
-   * @throws {RangeError} If that is not where a frame begins that is retained.
+   * @param from As {@link ReaderOptions.from}.
+   * @throws {RangeError} If no retained frame begins there.
    */
-  reset(from: ReaderBeginning = "latest"): void {
-    this.#tap.goTo(findBeginning(this.#ring, from));
-    this.begin(0);
+  reset(from?: ReaderBeginning): void {
+    this.#window.goTo(findBeginning(this.#ring, from ?? "latest"));
+    this.#batch.begin(0);
     this.#jumps++;
   }
 
   /**
-   * Copies the next frames to `target`, as they are: to be looked at with a {@link FrameCursor}, here
-   * or elsewhere. Heartbeats and what a filter would leave out are among them, and so may be padding.
+   * Copies the next frames to `target` as they are, to be gone through with a {@link FrameCursor}, on
+   * this thread or another. They include heartbeats and what a filter would leave out, and there may
+   * be padding.
    *
-   * @param target As many bytes as are wanted at most. Several segments at once are the fastest.
-   * @returns How many bytes the frames take, which are whole; 0 if nothing is published.
+   * @param target Has room for the maximum of bytes to copy. Several segments at once are the fastest.
+   * @returns How many bytes the frames take, all of which are whole; 0 if nothing is published.
    * @throws {TypeError} If `target` is not made of bytes.
    * @throws {RangeError} If `target` does not begin at a multiple of 8 in its buffer.
    * @throws {InsufficientBufferSizeError} If the next frame alone takes more than that.
@@ -272,43 +367,45 @@ export class BroadcastReader extends FrameCursor implements AsyncIterable<Uint8A
   readBulk(target: Uint8Array): number {
     checkBytes("read in bulk", "target", target);
     checkAlignment("read in bulk", target);
-    if (target.length < FRAME_HEADER_BYTES) refuseBulk(target, FRAME_HEADER_BYTES);
+    if (target.length < FRAME_HEADER_BYTES) throw bulkSizeError(target, FRAME_HEADER_BYTES);
     const out = new BulkCopy(this.#ring, target);
     const words = new Int32Array(target.buffer, target.byteOffset, target.length >> 2);
+    const window = this.#window;
     for (;;) {
-      this.#settle();
-      const taken = this.#tap.take(target.length & -FRAME_ALIGNMENT, out);
-      if (taken === NOTHING) return 0;
+      this.#skipBatch();
+      const taken = window.take(target.length & -FRAME_ALIGNMENT, out);
+      if (taken === EMPTY) return 0;
       if (taken === LAPPED) {
         this.#recover();
         continue;
       }
-      let { bytes, messages } = wholeFrames(words, taken, out, this.#tap.sequence);
+      let { bytes, messages } = wholeFrames(words, taken, out, window.sequence);
       if (bytes === 0) {
         const header = words[0]!;
         bytes = frameByteLength(header & LENGTH_MASK);
         messages = header >>> FINAL_SHIFT;
         if ((header & PADDING) !== 0) {
-          this.#tap.advance(bytes, messages);
+          window.advance(bytes, messages);
           continue;
         }
-        if (bytes > target.length) refuseBulk(target, bytes);
-        if (!this.#tap.takeFrame(bytes, out)) continue;
+        if (bytes > target.length) throw bulkSizeError(target, bytes);
+        if (!window.takeFrame(bytes, out)) continue;
       }
-      this.#tap.advance(bytes, messages);
+      window.advance(bytes, messages);
       this.#jumps++;
       return bytes;
     }
   }
 
   /**
-   * Blocks until something is published after {@link BroadcastReader.position}.
+   * Blocks until something is published after {@link BroadcastReader.position}, or the stream ends.
    *
-   * @returns Whether something is: a message, a heartbeat, or what the reader was overrun by.
+   * @returns Whether something is: a message, a heartbeat, or frames by which the reader was overrun.
+   * False if the stream has ended, or the time is over.
    * @throws {RangeError} If `timeoutMs` is negative.
    */
   wait(options?: WaitOptions): boolean {
-    return this.#arrivals.wait(this.position, options);
+    return this.#ring.published.wait(this.position, options);
   }
 
   /**
@@ -318,74 +415,78 @@ export class BroadcastReader extends FrameCursor implements AsyncIterable<Uint8A
    * @throws The signal's reason, if it is aborted.
    */
   waitAsync(options?: AsyncWaitOptions): Promise<boolean> {
-    return this.#arrivals.waitAsync(this.position, options);
+    return this.#ring.published.waitAsync(this.position, options);
   }
 
   /**
-   * Iterates over messages as they come. Each is a copy, unless views are asked for; user value and
-   * flags are those of the reader until the next message is asked for. Several iterations over one
-   * reader share its messages: each gets others.
+   * Iterates over messages as they come, until the stream ends. Each is a copy, unless views are asked
+   * for; user value and flags are those of the reader until the next message is asked for. Several
+   * iterations over one reader share its messages: each message goes to one of them.
    *
-   * An {@link OverrunError} ends the iteration; another one goes on from where the reader then is.
-   * Beside them the iteration ends only by `return()`, as a `break` calls it, or by the signal.
+   * An {@link OverrunError} ends the iteration; another one continues from where the reader then is.
+   * Otherwise it ends with the stream, by `return()`, which a `break` calls, or by the signal.
    *
    * @param options Ends the iteration with the signal's reason once it is aborted.
-   * @throws {TypeError} If `signal` is no AbortSignal.
+   * @throws {TypeError} If `signal` is not an AbortSignal.
    */
-  messages(options: MessagesOptions = {}): MessageIterator {
+  messages(options?: MessagesOptions): MessageIterator {
     return new MessageIterator(this, options);
   }
 
-  /** As {@link BroadcastReader.messages}, for ever. */
+  /** As {@link BroadcastReader.messages}, until the stream ends. */
   [Symbol.asyncIterator](): MessageIterator {
     return this.messages();
   }
 
-  /** Goes past what was gone through of the batch, and drops the rest. */
-  #settle(): void {
-    this.#tap.advance(this.passedBytes, this.passedMessages);
-    this.begin(0);
+  /** Goes past what was passed of the batch, and drops the rest. */
+  #skipBatch(): void {
+    this.#window.advance(this.#batch.passedBytes, this.#batch.passedMessages);
+    this.#batch.begin(0);
   }
 
-  /** Shows what was taken. If the first frame goes beyond it, takes all of that instead. */
-  #show(taken: number): void {
-    const header = this.frameWords[0]!;
+  /** Loads all of the next frame, of which only the beginning was taken, unless it is padding. */
+  #loadFrame(): void {
+    const header = this.#batch.firstHeader;
     const size = frameByteLength(header & LENGTH_MASK);
-    if (size <= taken) {
-      this.begin(taken);
-    } else if ((header & PADDING) !== 0) {
-      this.#tap.advance(size, header >>> FINAL_SHIFT);
+    if ((header & PADDING) !== 0) {
+      this.#window.advance(size, header >>> FINAL_SHIFT);
     } else {
-      if (size > this.bytes.length) this.#grow(size);
-      if (this.#tap.takeFrame(size, this.#out)) this.begin(size);
+      if (size > this.#batch.bytes.length) this.#grow(size);
+      if (this.#window.takeFrame(size, this.#out)) this.#batch.begin(size);
     }
   }
 
-  /** Makes room for a frame of `size` bytes, which is bounded by the largest message. */
+  /** Makes room for a frame of `size` bytes, which is bounded by the longest message. */
   #grow(size: number): void {
-    this.replaceBytes(new Uint8Array(2 ** (32 - Math.clz32(size - 1))));
+    this.#batch.replaceBytes(new Uint8Array(2 ** (32 - Math.clz32(size - 1))));
     this.#out = this.#copyOut();
   }
 
   #copyOut(): CopyOut {
+    const { bytes } = this.#batch;
     return this.#filter === undefined
-      ? new BatchCopy(this.#ring, this.bytes)
-      : new FilteredCopy(this.#ring, this.bytes, this.#filter);
+      ? new BatchCopy(this.#ring, bytes)
+      : new FilteredCopy(this.#ring, bytes, this.#filter);
   }
 
-  /** Finds a place to go on from, takes a batch there, and says or notes what was lost. */
+  /** Finds a position to continue at, takes a batch there, and reports or counts what was lost. */
   #recover(): void {
-    const { position, sequence } = this.#tap;
-    const { place, taken } = this.#tap.recover(this.bytes.length, this.#out);
-    const messages = place.sequence - sequence;
+    const { position, sequence } = this.#window;
+    const { mark, taken } = this.#window.recover(this.#batch.bytes.length, this.#out);
+    const messages = mark.sequence - sequence;
     this.#jumps++;
-    this.#losses.add(messages, place.position - position);
-    if (taken !== NOTHING) this.#show(taken);
-    if (this.#throwsOverruns) throw new OverrunError(position, place.position, messages);
+    this.#losses = {
+      overruns: this.#losses.overruns + 1,
+      messages: this.#losses.messages + messages,
+      bytes: this.#losses.bytes + mark.position - position,
+    };
+    if (taken >= frameByteLength(this.#batch.firstHeader & LENGTH_MASK)) this.#batch.begin(taken);
+    else if (taken !== EMPTY) this.#loadFrame();
+    if (this.#throwsOverruns) throw new OverrunError(position, mark.position, messages);
   }
 }
 
-/** Refuses options that are none of the choices. */
+/** Throws unless options are among their choices. */
 function checkChoices({ filter, onOverrun }: ReaderOptions): void {
   if (filter !== undefined && typeof filter !== "function") {
     throw new TypeError(
@@ -401,8 +502,8 @@ function checkChoices({ filter, onOverrun }: ReaderOptions): void {
 }
 
 /**
- * The frames that are whole in the first `size` bytes: how many bytes, how many messages. Those
- * before a mark need not be gone through.
+ * The frames that are whole in the first `size` bytes: how many bytes, how many messages. Those before
+ * a mark need not be gone through.
  *
  * @param sequence How many messages ended before the first of them.
  */
@@ -424,6 +525,6 @@ function wholeFrames(
   return { bytes, messages };
 }
 
-function refuseBulk(target: Uint8Array, required: number): never {
-  throw new InsufficientBufferSizeError("read in bulk", target.length, required);
+function bulkSizeError(target: Uint8Array, required: number): InsufficientBufferSizeError {
+  return new InsufficientBufferSizeError("read in bulk", target.length, required);
 }

@@ -1,56 +1,73 @@
 /**
  * A ring as one thread sees it: views of its words and its data, and where positions lie in them.
  *
+ * {@link Broadcast} makes one, and hands it to its readers and writers.
+ *
  * @module
  */
 
+import { CACHE_LINE_WORDS } from "../memory/layout.ts";
 import type { Memory } from "../memory/memory.ts";
-import type { Broadcast } from "./broadcast.ts";
-import { dataByteOffset, EPOCH_STEP, segmentLine } from "./layout.ts";
+import type { Region } from "../memory/region.ts";
+import { type BroadcastLayout, EPOCH_STEP, SEGMENT_LINES } from "./layout.ts";
+import { PublishedPosition } from "./published_position.ts";
+
+// Aliases for the hot path, where V8 loads an imported binding again at each use.
+const FIRST_LINE = SEGMENT_LINES;
+const LINE_SHIFT = 31 - Math.clz32(CACHE_LINE_WORDS);
+const STEP = EPOCH_STEP;
+
+/** The region of a ring. */
+export type BroadcastRegion = Region<"busbar.broadcast", BroadcastLayout>;
 
 /** Views of one ring. */
 export class Ring {
   /** The memory that the ring lies in. */
   readonly memory: Memory;
-  /** The words before the metadata, see `layout.ts`. */
-  readonly words: Int32Array;
+  /** The words of the ring, see `layout.ts`. */
+  readonly words: Int32Array<SharedArrayBuffer>;
   /** The data. */
-  readonly bytes: Uint8Array;
+  readonly bytes: Uint8Array<SharedArrayBuffer>;
   /** The data again, for frame headers. */
-  readonly frames: Int32Array;
+  readonly frames: Int32Array<SharedArrayBuffer>;
   /** The data again, for copies of a few words. */
-  readonly longs: BigInt64Array;
+  readonly longs: BigInt64Array<SharedArrayBuffer>;
   /** The bytes of data. */
   readonly capacityBytes: number;
   /** The bytes of a segment. */
   readonly segmentBytes: number;
-  /** The position that the ring began at. */
+  /** The position of the first message. */
   readonly startPosition: number;
+  /** How far frames are published. */
+  readonly published: PublishedPosition;
+  /** An offset shifted right by this is the number of its segment. */
+  readonly #segmentShift: number;
 
   /** Makes the views. */
-  constructor(broadcast: Broadcast) {
-    const { memory, byteOffset, capacityBytes, segments, startPosition } = broadcast;
-    const metadataBytes = broadcast.metadata.length;
-    const shape = { capacityBytes, segments, startPosition, metadataBytes };
-    const dataOffset = byteOffset + dataByteOffset(shape);
+  constructor({ memory, byteOffset, words, layout }: BroadcastRegion) {
+    const { capacityBytes, segmentBytes, startPosition } = layout;
+    const dataOffset = byteOffset + layout.dataByteOffset;
     this.memory = memory;
-    this.words = new Int32Array(memory.buffer, byteOffset, segmentLine(segments));
+    this.words = words;
     this.bytes = new Uint8Array(memory.buffer, dataOffset, capacityBytes);
     this.frames = new Int32Array(memory.buffer, dataOffset, capacityBytes / 4);
     this.longs = new BigInt64Array(memory.buffer, dataOffset, capacityBytes / 8);
     this.capacityBytes = capacityBytes;
-    this.segmentBytes = capacityBytes / segments;
+    this.segmentBytes = segmentBytes;
     this.startPosition = startPosition;
+    this.published = new PublishedPosition(memory, words);
+    this.#segmentShift = 31 - Math.clz32(segmentBytes);
   }
 
   /** The first word of the line of the segment that `position` lies in. */
   line(position: number): number {
-    return segmentLine(Math.floor((position % this.capacityBytes) / this.segmentBytes));
+    const segment = (position & (this.capacityBytes - 1)) >>> this.#segmentShift;
+    return FIRST_LINE + (segment << LINE_SHIFT);
   }
 
-  /** The epoch of that segment, but for the tag, once it is entered in the lap of `position`. */
+  /** The epoch of that segment, without its tag, once it is entered in the lap of `position`. */
   enteredEpoch(position: number): number {
-    return (EPOCH_STEP * (Math.floor(position / this.capacityBytes) + 1)) | 0;
+    return (STEP * (Math.floor(position / this.capacityBytes) + 1)) | 0;
   }
 
   /** Where the segment begins that `position` lies in. */

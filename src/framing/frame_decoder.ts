@@ -17,8 +17,9 @@ const WITHOUT_BUFFER = "without buffer";
 /** Options of a {@link FrameDecoder}. */
 export interface FrameDecoderOptions {
   /**
-   * The reaction to a stream that cannot be framed: `stop` (default) throws, now and each time after;
-   * `resynchronise` continues after the frame whose length is wrong, or after the next delimiter.
+   * The reaction to a stream that cannot be framed: `stop` (default) throws, now and each time
+   * after; `resynchronise` continues after the frame whose length is wrong, or after the next
+   * delimiter.
    */
   malformed?: "stop" | "resynchronise";
   /** Is called with each error after which `resynchronise` continues. */
@@ -32,8 +33,8 @@ export interface FrameDecoderOptions {
  * then {@link FrameDecoder.next} goes through the frames that are complete.
  *
  * - **Chunks do not matter.** The frames depend on the bytes of the stream alone.
- * - **Zero copy.** A frame that fits the rest of a buffer is never moved; another is carried over to the
- *   next buffer. A frame that does not fit a whole buffer is malformed.
+ * - **Zero copy.** A frame that fits the rest of a buffer is never moved; another is carried over
+ *   to the next buffer. A frame that does not fit a whole buffer is malformed.
  * - **No allocation per frame,** unless a packet is made of it.
  * - **Giving up is free.** If the wait for a buffer is given up, no byte of the stream is lost.
  * - **Any number per pool.** A decoder that waits holds no buffer.
@@ -76,6 +77,7 @@ export class FrameDecoder implements Disposable {
   /** The reason why no frame can be found: the stream is malformed, or there is no buffer. */
   #obstacle: FramingError | typeof WITHOUT_BUFFER | undefined;
 
+  /** @ignore */
   private constructor(pool: BufferSource, framing: Framing, options: FrameDecoderOptions) {
     this.#framer = Framer.create(pool, { yields: true });
     this.#bytes = pool.bytes;
@@ -89,7 +91,8 @@ export class FrameDecoder implements Disposable {
    *
    * @param pool This thread's part in the pool that the buffers come from.
    * @param framing The boundaries of frames, such as `lengthPrefixed()`.
-   * @throws {TypeError} If `pool` is not a pool, `framing` not a framing, or `options` not an object.
+   * @throws {TypeError} If `pool` is not a pool, `framing` not a framing, or `options` not an
+   * object.
    * @throws {RangeError} If no frame fits a buffer, or an option is out of range.
    * @throws {ClosedError} If this thread has left the pool.
    */
@@ -127,14 +130,16 @@ export class FrameDecoder implements Disposable {
     return this.#bytes;
   }
 
-  /** The offset in {@link FrameDecoder.bytes} at which the next byte of the stream is to be written. */
+  /**
+   * The offset in {@link FrameDecoder.bytes} at which the next byte of the stream is to be written.
+   */
   get offset(): number {
     return this.#framer.offset;
   }
 
   /**
-   * How many bytes can be written. 0 if the next buffer is needed. That may be before this one is full,
-   * if the unfinished frame is known not to fit.
+   * How many bytes can be written. 0 if the next buffer is needed. That may be before this one is
+   * full, if the unfinished frame is known not to fit.
    */
   get remaining(): number {
     const { remainingOnBuffer } = this.#framer;
@@ -167,8 +172,8 @@ export class FrameDecoder implements Disposable {
   }
 
   /**
-   * The {@link FrameDecoder.remaining} bytes that can be written: a view of shared memory, valid until
-   * the commit.
+   * The {@link FrameDecoder.remaining} bytes that can be written: a view of shared memory, valid
+   * until the commit.
    */
   write(): Uint8Array<SharedArrayBuffer> {
     const { offset } = this;
@@ -257,12 +262,12 @@ export class FrameDecoder implements Disposable {
   }
 
   /**
-   * Goes on to another buffer, blocking until one is free. While it waits it holds no buffer, so a pool
-   * may have fewer buffers than decoders; the present frame must not be used any more, except as a
-   * packet.
+   * Goes on to another buffer, blocking until one is free. While it waits it holds no buffer, so a
+   * pool may have fewer buffers than decoders; the present frame must not be used any more, except
+   * as a packet.
    *
-   * @returns Whether it has a new buffer: false if the time is over. Then no byte of the stream is lost,
-   * and it can be tried again.
+   * @returns Whether it has a new buffer: false if the time is over. Then no byte of the stream is
+   * lost, and it can be tried again.
    * @throws As {@link Framer.nextBuffer}.
    */
   nextBuffer(options?: WaitOptions): boolean {
@@ -286,7 +291,8 @@ export class FrameDecoder implements Disposable {
   }
 
   /**
-   * As {@link FrameDecoder.nextBuffer}, without blocking. Nothing must be written until it resolves.
+   * As {@link FrameDecoder.nextBuffer}, without blocking. Nothing must be written until it
+   * resolves.
    *
    * @throws As {@link FrameDecoder.nextBuffer}; and the signal's reason, if it is aborted.
    */

@@ -1,8 +1,8 @@
 /**
  * Framing as stages of a pipeline of streams.
  *
- * The decoding stage is pulled: it does nothing until a packet is requested, then takes bytes of the
- * chunk that is being written until it has one.
+ * The decoding stage is pulled: it does nothing until a packet is requested, then takes bytes of
+ * the chunk that is being written until it has one.
  *
  *     write(chunk)   is pending until the whole chunk is copied into buffers of the pool; then the
  *                    producer may reuse its memory
@@ -33,12 +33,12 @@ interface Chunk {
 /**
  * Turns a stream of bytes into a stream of packets, for `pipeThrough`.
  *
- * - **On demand.** It makes one packet for each that is requested, and takes no bytes without a request,
- *   so no packet is lost when the reader cancels.
+ * - **On demand.** It makes one packet for each that is requested, and takes no bytes without a
+ *   request, so no packet is lost when the reader cancels.
  * - **Chunks are copied.** The producer may reuse a chunk when its write has settled.
  * - **Backpressure.** While the pool has no buffer the stage waits for one, and holds none itself.
- * - **Errors reach both sides.** If one side ends with an error, or is cancelled or aborted, so does the
- *   other, at once.
+ * - **Errors reach both sides.** If one side ends with an error, or is cancelled or aborted, so
+ *   does the other, at once.
  *
  * @example Usage
  * ```ts
@@ -213,8 +213,8 @@ export class FrameDecoderStream implements TransformStream<Uint8Array, Packet> {
 }
 
 /**
- * Turns a stream of messages into a stream of frames, for `pipeThrough`. Each frame is an array of its
- * own, which may be kept.
+ * Turns a stream of messages into a stream of frames, for `pipeThrough`. Each frame is an array of
+ * its own, which may be kept.
  *
  * @example Usage
  * ```ts

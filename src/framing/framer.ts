@@ -8,11 +8,11 @@
  * Several frames share a buffer. The framer has one reference to its buffer, and each packet one of
  * its own, so the buffer is free when the framer has gone on and the last packet was released.
  *
- * A framer that goes on acquires another buffer before it releases its own, since the unfinished frame
- * is copied from one to the other. If no buffer is free, and there is no packet of its own buffer, it
- * uses that again. If it *yields*, it keeps the unfinished frame in private memory while it waits, and
- * releases its buffer; so any number of framers can share a pool of one buffer, even if packets are
- * kept for a while.
+ * A framer that goes on acquires another buffer before it releases its own, since the unfinished
+ * frame is copied from one to the other. If no buffer is free, and there is no packet of its own
+ * buffer, it uses that again. If it *yields*, it keeps the unfinished frame in private memory while
+ * it waits, and releases its buffer; so any number of framers can share a pool of one buffer, even
+ * if packets are kept for a while.
  *
  * @module
  */
@@ -31,9 +31,9 @@ import type { Packet } from "../pool/packet.ts";
 /** Options of a {@link Framer}. */
 export interface FramerOptions {
   /**
-   * Whether to release the buffer while waiting for the next one, and the last frame with it, unless
-   * there is a packet of it; false by default. Otherwise a pool needs one more buffer than it has
-   * framers, if packets are kept while a framer waits.
+   * Whether to release the buffer while waiting for the next one, and the last frame with it,
+   * unless there is a packet of it; false by default. Otherwise a pool needs one more buffer than
+   * it has framers, if packets are kept while a framer waits.
    */
   yields?: boolean;
 }
@@ -41,13 +41,13 @@ export interface FramerOptions {
 /**
  * A staging area for a stream of bytes, from which frames are cut as packets.
  *
- * Bytes are written to the rest of a buffer and committed; {@link Framer.finishFrame} makes a packet
- * of them. When a buffer is full, {@link Framer.nextBuffer} goes on to another, and carries the
- * unfinished frame over. The caller decides where frames begin and end; {@link FrameDecoder} does so
- * for some framings.
+ * Bytes are written to the rest of a buffer and committed; {@link Framer.finishFrame} makes a
+ * packet of them. When a buffer is full, {@link Framer.nextBuffer} goes on to another, and carries
+ * the unfinished frame over. The caller decides where frames begin and end; {@link FrameDecoder}
+ * does so for some framings.
  *
- * - **Zero copy.** A frame is a stretch of the buffer that the bytes were written to. Only an unfinished
- *   frame is copied, when the buffer is full.
+ * - **Zero copy.** A frame is a stretch of the buffer that the bytes were written to. Only an
+ *   unfinished frame is copied, when the buffer is full.
  * - **No allocation per frame,** unless a packet is made of it.
  * - **Packets outlive the framer.** A buffer returns to the pool with the last packet of it.
  * - **Giving up is free.** If the wait for a buffer is given up, no byte of the stream is lost.
@@ -102,6 +102,7 @@ export class Framer implements Disposable {
   #spilled: Uint8Array<ArrayBuffer> | undefined;
   #isClosed = false;
 
+  /** @ignore */
   private constructor(pool: BufferSource, yields: boolean) {
     this.#pool = pool;
     this.#bytes = pool.bytes;
@@ -146,7 +147,9 @@ export class Framer implements Disposable {
     return this.#spilled === undefined ? this.#end - this.#start : this.#spilled.length;
   }
 
-  /** Whether it has released its buffer and has no other: no frame can be cut, and no byte is lost. */
+  /**
+   * Whether it has released its buffer and has no other: no frame can be cut, and no byte is lost.
+   */
   get hasYielded(): boolean {
     return this.#spilled !== undefined;
   }
@@ -166,7 +169,9 @@ export class Framer implements Disposable {
     return this.#frameLength;
   }
 
-  /** The rest of the buffer, to be written: a view of shared memory, valid until the next commit. */
+  /**
+   * The rest of the buffer, to be written: a view of shared memory, valid until the next commit.
+   */
   write(): Uint8Array<SharedArrayBuffer> {
     return this.#bytes.subarray(this.#end, this.#limit);
   }
@@ -216,8 +221,8 @@ export class Framer implements Disposable {
   }
 
   /**
-   * The last frame as a packet, which keeps its buffer from being reused. Call it before the framer goes
-   * on to the next buffer.
+   * The last frame as a packet, which keeps its buffer from being reused. Call it before the framer
+   * goes on to the next buffer.
    *
    * @throws {Error} If there is no frame, or it lies in an earlier buffer.
    */
@@ -247,11 +252,12 @@ export class Framer implements Disposable {
   }
 
   /**
-   * Goes on to another buffer, blocking until one is free, and carries the unfinished frame over. If
-   * none is free, and there is no packet of its own buffer, it uses that again.
+   * Goes on to another buffer, blocking until one is free, and carries the unfinished frame over.
+   * If none is free, and there is no packet of its own buffer, it uses that again.
    *
    * @returns Whether it has a new buffer: false if the time is over.
-   * @throws {TypeError} If the platform forbids this thread to block, or `options` is not an object.
+   * @throws {TypeError} If the platform forbids this thread to block, or `options` is not an
+   * object.
    * @throws {RangeError} If the unfinished frame fills a whole buffer, or `timeoutMs` is negative.
    * @throws {ClosedError} If the framer is closed, or its thread has left the pool.
    */

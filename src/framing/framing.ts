@@ -1,9 +1,10 @@
 /**
- * A framing: the boundaries of messages in a stream of bytes, and how a message is written with them.
+ * A framing: the boundaries of messages in a stream of bytes, and how a message is written with
+ * them.
  *
- * A framing makes *scanners*. A scanner looks at contiguous bytes from the beginning of a frame on, as
- * many as have arrived, and returns whether the frame is complete. It is called again with the same
- * bytes and more, so the chunks of the stream make no difference.
+ * A framing makes *scanners*. A scanner looks at contiguous bytes from the beginning of a frame on,
+ * as many as have arrived, and returns whether the frame is complete. It is called again with the
+ * same bytes and more, so the chunks of the stream make no difference.
  *
  * @module
  */
@@ -13,7 +14,8 @@ import { checkBytes, checkInteger } from "../memory/check.ts";
 /**
  * The result of a scan.
  *
- * - `incomplete`: the frame is not complete; `frameLength` is the least number of bytes it can have.
+ * - `incomplete`: the frame is not complete; `frameLength` is the least number of bytes it can
+ *   have.
  * - `frame`: the frame is complete.
  * - `malformed`: no frame can begin here; `reason` says why.
  * - `skip`: after `resynchronise`: `frameLength` bytes belong to no frame.
@@ -33,8 +35,8 @@ export interface FrameScanner {
   /**
    * Looks at the bytes from `start`, where a frame begins, to `end`.
    *
-   * After `frame` and `skip` the next call begins `frameLength` bytes further on, otherwise at the same
-   * byte, which may have been moved.
+   * After `frame` and `skip` the next call begins `frameLength` bytes further on, otherwise at the
+   * same byte, which may have been moved.
    */
   scan(bytes: Uint8Array, start: number, end: number): ScanResult;
   /** After `malformed`: skips bytes that cannot be framed from here on. */

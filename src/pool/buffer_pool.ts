@@ -1,62 +1,68 @@
 /**
- * A buffer pool: memory for messages, taken once and used over and over by any number of threads.
+ * A buffer pool: shared buffers of one size, allocated once and recycled by any number of threads.
  *
- * What the threads share is drawn in `layout.ts`, and each part of it has a file: `batches.ts`,
- * `holds.ts`, `tickets.ts`, `threads.ts`, `waiting_threads.ts`. What one thread keeps to itself is
- * told in `thread_buffers.ts`, and how it waits in `waiting.ts`. Here is what threads have to do
- * with one another.
+ * The shared words are drawn in `layout.ts`, and each part of them has a file: `batches.ts`,
+ * `holds.ts`, `tickets.ts`, `threads.ts`. The private state of a thread is described in
+ * `thread_buffers.ts`, and how it waits in `waiting.ts`. Here is the protocol between threads.
  *
- * A buffer is *free*, or it is *taken*, and its hold says who has it: threads, which are its
- * *holders*, or *tickets* on their way to a thread. The taken bit decides: the hold of a free buffer
- * means nothing.
+ * A buffer is *free* or *taken*. The hold of a taken buffer names all that have it: threads, which
+ * are its *holders*, or *tickets* on their way to a thread. The taken bit decides: the hold of a
+ * free buffer means nothing.
  *
  *     word     its value, and who changes it
- *     batch    which of its buffers are taken, and the *taker*, who alone may take; 0 if nobody.
- *              Read-modify-written only
- *     hold     stored by the taker while the buffer is free; afterwards by who has the buffer
- *     ticket   its owner's while idle, then its receiver's: see `tickets.ts`
- *     waiting  which threads wait, a bit each: read-modify-written by them
- *     state    whether somebody is this thread: see `threads.ts`
+ *     batch    which of its buffers are taken, and the *taker*, the one thread that may take some
+ *              now; by read-modify-write only
+ *     hold     stored by the taker while the buffer is free; afterwards changed by its holders, and
+ *              by the thread that adopts or reclaims it
+ *     ticket   its owner's while idle, then its adopter's: see `tickets.ts`
+ *     waiting  which threads wait, a bit each; by read-modify-write
+ *     state    whether a thread is attached under a number: see `threads.ts`
  *
- * **Taking** is by the batch: a thread becomes the taker by compareExchange, writes itself as the
- * holder of each free buffer, and with one exclusive-or sets their taken bits and takes its name away.
- * Other takers pass a batch over that has one.
+ * **Taking** is by the batch. A thread becomes the taker by compareExchange, writes itself as the
+ * holder of each free buffer, and with one exclusive-or sets their taken bits and clears the taker.
+ * Other threads that look for buffers pass over a batch that has a taker.
  *
- * **Giving back** is one `and`, which clears the taken bits of any buffers of a batch that only this
+ * **Giving back** is one `and`, which clears the taken bits of buffers of one batch that only this
  * thread has.
  *
- * **Sending.** A buffer that only the sender has is *sealed*: its hold becomes a ticket, unique
- * among 2^26, and a receiver that knows it becomes the holder by compareExchange. If the sender keeps
- * the buffer, or others have it, one of its tickets is counted in the hold instead.
+ * **Detaching.** A buffer that only the sender has is *sealed*: its hold becomes a ticket, unique
+ * among 2^26, and a thread that knows the ticket becomes the holder by compareExchange. If the
+ * sender keeps the buffer, or other threads have it, one of the sender's tickets is counted in the
+ * hold instead.
  *
- * **Letting go.** A thread that drops its last reference and is the only holder, without flights,
- * has the buffer to itself. Else it takes itself out of the holders by compareExchange. If two do
- * so at once, one of them fails, looks again, and finds that it is the only one.
+ * **Dropping the last reference.** If a thread that drops its last reference is the only holder,
+ * and there are no flights, then only it has the buffer. Otherwise it removes itself from the
+ * holders by compareExchange. If two threads do so at once, one of them fails, looks again, and
+ * finds that it is the only holder.
  *
- * **Waiting.** A thread registers in the queue of waiters, and *then* looks at all batches. Whoever
- * gives back, or stops being a taker, looks *then* whether anybody is registered. So either the waiter
- * finds a buffer, or is found; and is handed one, first come, first served.
+ * **Waiting.** A thread registers in the queue of waiters, and *then* looks at all batches. A
+ * thread that gives back, or stops being a taker, looks *afterwards* whether a thread is
+ * registered. So either the waiter finds a buffer, or the other thread finds the waiter and hands
+ * it one, first come, first served.
  *
- * What a thread releases it keeps in private, unless a plain look tells it that somebody waits. So a
- * waiter is served at the latest when a thread that keeps a buffer acquires, releases, waits,
- * flushes or leaves; a thread that does not use the pool for a while flushes.
+ * A thread keeps the buffers that it releases, unless a plain load tells it that a thread waits. So
+ * a waiter is served at the latest when a thread that keeps a buffer acquires, releases, waits,
+ * returns its cached buffers, or leaves. A thread that does not use the pool for a while calls
+ * `returnCached`.
  *
- * **Happens before.** Batches are only read-modify-written, so what was done with a buffer before
- * it was given back happens before what is done with it after it was taken. What a sender did
- * happens before what the receiver does, and what all holders did before what the one does who lets
- * go last.
+ * **Happens before.** Batches are only changed by read-modify-write, so everything done with a
+ * buffer before it was given back happens before everything done with it after it was taken.
+ * Everything that a sender did happens before everything that the adopter does, and everything that
+ * any holder did happens before everything done by the thread that drops the last reference.
  *
- * **Too late.** Who comes with a ticket that was received before, or with the number of an offered
- * buffer that was taken back, finds another hold, and is refused; whoever has the buffer by then.
- * Numbers of tickets come again after 2^26 whole buffers of one sender, those of shared ones after 2^16
- * flights of one ticket.
+ * **Stale tickets.** A ticket that was already adopted, or the number of an offer that was
+ * withdrawn, no longer matches the hold and is rejected, regardless of which thread has the buffer
+ * by then.
  *
- * **Reclaiming.** Each step from one owner to the next is one atomic operation on one word, and the
- * word then names the new one; so there is no instruction at which a thread can die and take a
- * buffer with it. A taker that dies has not taken yet. Who reclaims a dead thread becomes the taker
- * of each batch in turn, and takes it out of the holds; it waits for living takers, some
- * nanoseconds, and for nobody else. What is offered to waiters is taken back, too, since it may have
- * been offered by the dead thread to nobody; the waiters are served again.
+ * **Reclaiming.** Each step from one owner to the next is one atomic operation on one word, which
+ * then names the new owner. So there is no instruction at which a thread can die and take a buffer
+ * with it; a taker that dies has not taken yet. The reclaimer of a dead thread becomes the taker of
+ * each batch in turn, and removes the dead thread from the holds. It waits for takers that live,
+ * some nanoseconds, and for no other thread. Offered buffers are withdrawn, since the dead thread
+ * may have offered them and not told a waiter; waiting threads are then served again.
+ *
+ * **Limits.** At most 20 threads, and 24 buffers in a batch. The numbers of tickets repeat after
+ * 2^26 whole buffers of one sender, or 2^16 flights of one ticket for shared buffers.
  *
  * Proven by: tests/pool/buffer_pool_model_test.ts and, for threads that die at each instruction,
  * tests/pool/buffer_pool_reclaim_model_test.ts, which say what was explored.
@@ -76,17 +82,8 @@ import {
 } from "../memory/wait_options.ts";
 import { WaiterQueue } from "../sync/waiter_queue.ts";
 import type { BufferSource } from "./buffer_source.ts";
-import { type BufferPoolLayout, KIND } from "./layout.ts";
+import { type BufferPoolLayout, KIND, layoutOf } from "./layout.ts";
 import { describeLeaks, type Leak, Leaks } from "./leaks.ts";
-import {
-  type AttachOptions,
-  type BufferPoolHandle,
-  type BufferPoolOptions,
-  type BufferPoolSize,
-  type BufferPoolUsage,
-  layoutOf,
-  type ReclaimOptions,
-} from "./options.ts";
 import {
   adoptPacket,
   adoptParts,
@@ -99,13 +96,33 @@ import {
 import { openSharedState, type SharedState } from "./shared_state.ts";
 import { NUMBER, ThreadBuffers } from "./thread_buffers.ts";
 import { becomeReclaimer, becomeThread, keptOf, leave } from "./threads.ts";
+import type {
+  AttachOptions,
+  BufferPoolHandle,
+  BufferPoolOptions,
+  BufferPoolSize,
+  BufferPoolUsage,
+  ReclaimOptions,
+} from "./types.ts";
 import { PoolWaiting } from "./waiting.ts";
 
 /**
- * A buffer pool: memory for messages, taken once and used over and over by any number of threads.
+ * A buffer pool: shared buffers of one size, allocated once and recycled by any number of threads.
  *
- * This object is one thread's part in the pool, and must stay in that thread. Buffers are known by
- * their numbers, which costs no allocation; {@link Packet} is more convenient.
+ * This object is one thread's part in the pool, and must stay in that thread. A buffer is known by
+ * its number, which costs no allocation; a {@link Packet} is more convenient, and safer.
+ *
+ * - **Exclusive.** A buffer that was acquired is free again only after every reference to it, of
+ *   any thread, was released.
+ * - **Cached.** Most acquisitions and releases change no shared word: each thread keeps up to two
+ *   batches of free buffers. {@link BufferPool.returnCached} returns them.
+ * - **FIFO order.** The thread that has waited longest gets the next buffer.
+ * - **No lost wake-up.** No thread waits beside a free buffer; one that another thread keeps cached
+ *   is handed over when that thread next uses the pool.
+ * - **Visibility.** Everything done with a buffer before it was released or detached, plain writes
+ *   too, is visible to the thread that acquires or adopts it.
+ * - **Adopted once.** A ticket is valid for one thread and one time; a stale one is an error.
+ * - **Repairable.** {@link BufferPool.reclaim} takes back what a dead thread had, wherever it died.
  *
  * @example Usage
  * ```ts
@@ -143,7 +160,7 @@ export class BufferPool implements BufferSource, Disposable {
   readonly byteOffset: number;
   /** The bytes of a buffer. */
   readonly bufferBytes: number;
-  /** The number of batches. */
+  /** The number of batches. Threads take free buffers by the batch. */
   readonly batchCount: number;
   /** The buffers of a batch. */
   readonly buffersPerBatch: number;
@@ -151,7 +168,7 @@ export class BufferPool implements BufferSource, Disposable {
   readonly threads: number;
   /** How many buffers there are. */
   readonly bufferCount: number;
-  /** A random number by which the pool is known among others. */
+  /** A random number that tells this pool from others. */
   readonly identity: number;
   /** The number of this thread among those attached, from 0. */
   readonly thread: number;
@@ -165,9 +182,14 @@ export class BufferPool implements BufferSource, Disposable {
   readonly #source: PacketSource;
   /** The bytes from one buffer to the next. */
   readonly #stride: number;
-  /** Where buffers and packets were taken, in a debug mode. */
+  /** Where buffers and packets were taken, in debug mode. */
   readonly #leaks: Leaks | undefined;
 
+  /**
+   * Made by {@link BufferPool.create} and {@link BufferPool.attach}.
+   *
+   * @ignore
+   */
   private constructor(
     region: Region<"busbar.buffer_pool", BufferPoolLayout>,
     queue: WaiterQueue,
@@ -235,16 +257,16 @@ export class BufferPool implements BufferSource, Disposable {
    *
    * @throws {TypeError} If it is not a handle of a pool of this version.
    * @throws {RangeError} If there is no thread of that number.
-   * @throws {Error} If that thread is attached, or all thread slots are in use.
+   * @throws {Error} If a thread is attached under that number, or all thread slots are in use.
    */
   static attach(handle: BufferPoolHandle, options?: AttachOptions): BufferPool {
     if (options !== undefined) checkOptions("attach to the buffer pool", options);
     const region = Region.attach(KIND, handle);
     const queue = WaiterQueue.attach(handle.waiters);
-    const place = region.byteOffset + alignUp(region.layout.byteLength, CACHE_LINE_BYTES);
-    if (queue.byteOffset !== place || queue.memory.buffer !== region.memory.buffer) {
+    const expected = region.byteOffset + alignUp(region.layout.byteLength, CACHE_LINE_BYTES);
+    if (queue.byteOffset !== expected || queue.memory.buffer !== region.memory.buffer) {
       throw new TypeError(
-        `Cannot attach as 'waiters' must lie in the memory of the pool at ${place}: received others at ${queue.byteOffset}`,
+        `Cannot attach as 'waiters' must lie in the memory of the pool at ${expected}: received others at ${queue.byteOffset}`,
       );
     }
     return new BufferPool(region, queue, options?.thread);
@@ -255,14 +277,14 @@ export class BufferPool implements BufferSource, Disposable {
     return { ...this.#region.handle, waiters: this.#shared.queue.handle };
   }
 
-  /** Whether this thread has left the pool: then it can neither have buffers nor make packets. */
+  /** Whether this thread has left the pool: then it has no buffers, and cannot acquire any. */
   get hasLeft(): boolean {
     return this.#buffers.isClosed;
   }
 
   /**
-   * Whether this thread has the only reference to a buffer, so that nobody sees what it does with
-   * the bytes.
+   * Whether this thread has the only reference to a buffer, by number, so that no other thread or
+   * packet shows its bytes.
    *
    * @param buffer The number of a buffer.
    */
@@ -280,10 +302,12 @@ export class BufferPool implements BufferSource, Disposable {
   }
 
   /**
-   * Takes a free buffer, blocking while there is none. The thread that waits longest comes first.
+   * Takes a free buffer, blocking while there is none. The thread that has waited longest comes
+   * first.
    *
    * @returns Its number; -1 if the time is over.
-   * @throws {TypeError} If the platform forbids this thread to block, or `options` is not an object.
+   * @throws {TypeError} If the platform forbids this thread to block, or `options` is not an
+   * object.
    * @throws {RangeError} If `timeoutMs` is negative.
    * @throws {ClosedError} If this thread has left the pool.
    */
@@ -296,7 +320,7 @@ export class BufferPool implements BufferSource, Disposable {
   /**
    * Takes a free buffer, without waiting.
    *
-   * @returns Its number; -1 if there is none that this thread can have at once.
+   * @returns Its number; -1 if none is free, or other threads keep or wait for those that are.
    * @throws {ClosedError} If this thread has left the pool.
    */
   tryAcquire(): number {
@@ -306,8 +330,8 @@ export class BufferPool implements BufferSource, Disposable {
   }
 
   /**
-   * Takes a free buffer, waiting without blocking while there is none. The thread that waits longest
-   * comes first. The process stays alive meanwhile.
+   * Takes a free buffer, waiting without blocking while there is none. The thread that has waited
+   * longest comes first. The process stays alive meanwhile.
    *
    * @returns Its number; -1 if the time is over.
    * @throws {TypeError} If `options` is not an object, or its `signal` not an AbortSignal.
@@ -325,22 +349,25 @@ export class BufferPool implements BufferSource, Disposable {
    * Adds a reference to a buffer: it is free after one more {@link BufferPool.release}.
    *
    * @param buffer The number of a buffer that is in use in this thread.
-   * @throws {RangeError} If it is referred to 1023 times.
-   * @throws {Error} If it is not in use here, or this thread has left the pool.
+   * @throws {RangeError} If this thread has 1023 references to it.
+   * @throws {ClosedError} If this thread has left the pool.
+   * @throws {Error} If no number of the buffer is in use here.
    */
   retain(buffer: number): void {
     this.#buffers.retain(buffer, NUMBER);
   }
 
   /**
-   * Drops a reference to a buffer. Without any left it is free, and its bytes must not be touched.
+   * Drops a reference to a buffer. After the last one it is free, and its bytes must not be
+   * touched.
    *
    * A number is as unsafe as a pointer: once the buffer is released and acquired again, the old
-   * number names the new owner's buffer, so releasing it a second time takes that away, unnoticed.
-   * A {@link Packet} knows that it was released.
+   * number names the new owner's buffer, so a second release takes that buffer away, unnoticed. A
+   * {@link Packet} knows that it was released.
    *
    * @param buffer The number of a buffer that is in use in this thread.
-   * @throws {Error} If no number of it is in use here, or this thread has left the pool.
+   * @throws {ClosedError} If this thread has left the pool.
+   * @throws {Error} If no number of the buffer is in use here.
    */
   release(buffer: number): void {
     this.#buffers.release(buffer, NUMBER);
@@ -351,11 +378,11 @@ export class BufferPool implements BufferSource, Disposable {
    * Gives a reference to a buffer away, for another thread to adopt it.
    *
    * @param buffer The number of a buffer that is in use in this thread.
-   * @returns The ticket: a 32-bit whole number, to be sent there with the number of the buffer.
+   * @returns The ticket: a 32-bit whole number, to be sent with the number of the buffer.
    * @throws {TicketsExhaustedError} If the buffer is shared, and all tickets of this thread are in
    * flight.
    * @throws {ClosedError} If this thread has left the pool.
-   * @throws {Error} If the buffer is not in use here.
+   * @throws {Error} If no number of the buffer is in use here.
    */
   detachBuffer(buffer: number): number {
     const ticket = this.#buffers.detach(buffer, NUMBER);
@@ -364,12 +391,12 @@ export class BufferPool implements BufferSource, Disposable {
   }
 
   /**
-   * Takes over a reference that another thread has detached.
+   * Adopts a reference that another thread has detached.
    *
    * @param buffer The number of the buffer.
-   * @param ticket What {@link BufferPool.detachBuffer} has returned there.
-   * @throws {StaleTicketError} If that ticket is not in flight: it was adopted before, never detached,
-   * or reclaimed.
+   * @param ticket The result of {@link BufferPool.detachBuffer} there.
+   * @throws {StaleTicketError} If the ticket is not in flight: it was adopted before, never
+   * detached, or reclaimed.
    * @throws {ClosedError} If this thread has left the pool.
    */
   adoptBuffer(buffer: number, ticket: number): void {
@@ -380,7 +407,7 @@ export class BufferPool implements BufferSource, Disposable {
   /**
    * As {@link BufferPool.adoptBuffer}, for a ticket that another thread may have adopted.
    *
-   * @returns Whether the ticket was in flight, and the reference is this thread's now.
+   * @returns Whether this thread has adopted it; false if the ticket is not in flight.
    * @throws {ClosedError} If this thread has left the pool.
    */
   tryAdoptBuffer(buffer: number, ticket: number): boolean {
@@ -390,33 +417,37 @@ export class BufferPool implements BufferSource, Disposable {
   }
 
   /**
-   * Makes a packet of a stretch of a buffer, which takes over one reference to it. Use
-   * {@link BufferPool.sharePacket} to make several, or {@link Packet.clone} or {@link Packet.split}
-   * afterwards.
+   * Makes a packet of a range of bytes of a buffer. The packet takes over one reference by number.
+   * To make several of one buffer, use {@link BufferPool.sharePacket}, or {@link Packet.clone} or
+   * {@link Packet.split} afterwards.
    *
    * @param buffer The number of a buffer that is in use in this thread.
-   * @param offset Where in the buffer the packet begins; at its start by default.
+   * @param offset Where in the buffer the packet begins; 0 by default.
    * @param length The bytes of the packet; up to the end of the buffer by default.
-   * @throws {RangeError} If that does not lie within the buffer.
-   * @throws {Error} If the buffer is not in use here, or this thread has left the pool.
+   * @throws {RangeError} If the range does not lie within the buffer.
+   * @throws {ClosedError} If this thread has left the pool.
+   * @throws {Error} If no number of the buffer is in use here.
    */
   packet(buffer: number, offset?: number, length?: number): Packet {
     const start = offset ?? 0;
     const count = length ?? this.bufferBytes - start;
-    this.#checkStretch(start, count);
+    this.#checkRange(start, count);
     this.#buffers.wrap(buffer);
     if (this.#leaks !== undefined) this.#unwatch(buffer);
     return makePacket(this.#source, buffer, start, count);
   }
 
   /**
-   * As {@link BufferPool.packet}, but the packet has a reference of its own, and the one by number
+   * As {@link BufferPool.packet}, but the packet gets a reference of its own, and the one by number
    * remains.
    *
-   * @throws As {@link BufferPool.packet}.
+   * @throws {RangeError} If the range does not lie within the buffer, or this thread has too many
+   * packets of it.
+   * @throws {ClosedError} If this thread has left the pool.
+   * @throws {Error} If no number of the buffer is in use here.
    */
   sharePacket(buffer: number, offset: number, length: number): Packet {
-    this.#checkStretch(offset, length);
+    this.#checkRange(offset, length);
     this.#buffers.addPacket(buffer);
     return makePacket(this.#source, buffer, offset, length);
   }
@@ -424,10 +455,10 @@ export class BufferPool implements BufferSource, Disposable {
   /**
    * Adopts a packet that another thread has detached.
    *
-   * @param detached What {@link Packet.detach} has returned there.
-   * @throws {TypeError} If it is not that, or of another pool.
-   * @throws {StaleTicketError} If it is not in flight: it was adopted before, never detached, or
-   * reclaimed.
+   * @param detached The result of {@link Packet.detach} there.
+   * @throws {TypeError} If it is not a detached packet, or is one of another pool.
+   * @throws {StaleTicketError} If its ticket is not in flight: it was adopted before, never
+   * detached, or reclaimed.
    * @throws {ClosedError} If this thread has left the pool.
    */
   adopt(detached: DetachedPacket): Packet {
@@ -435,13 +466,14 @@ export class BufferPool implements BufferSource, Disposable {
   }
 
   /**
-   * As {@link BufferPool.adopt}, from the words that {@link Packet.detachInto} has written there.
+   * As {@link BufferPool.adopt}, from four words that {@link Packet.detachInto} has written.
    *
    * @param words The array that holds them.
    * @param index The index of the first of them.
    * @throws {TypeError} If `words` is not an Int32Array, or the words are not those of a packet.
-   * @throws {RangeError} If it does not have four words there.
-   * @throws As {@link BufferPool.adopt}; a StaleTicketError also for words of another pool.
+   * @throws {RangeError} If there are no four words at `index`.
+   * @throws {StaleTicketError} As {@link BufferPool.adopt}, and for words of another pool.
+   * @throws {ClosedError} If this thread has left the pool.
    */
   adoptFrom(words: Int32Array, index: number): Packet {
     checkWords("adopt", words, index);
@@ -456,26 +488,28 @@ export class BufferPool implements BufferSource, Disposable {
   }
 
   /**
-   * Returns the free buffers that this thread keeps cached to the pool, and to threads that wait. Call
-   * it when the thread will not use the pool for a while.
+   * Returns the free buffers that this thread keeps cached, to threads that wait and to the pool.
+   * Call it when this thread will not use the pool for a while.
    */
   returnCached(): void {
     this.#buffers.returnCached();
   }
 
   /**
-   * Reclaims what a dead thread had, one that was ended by `terminate` for example, and did not close
-   * its part. Call it only if the thread is dead, and executes nothing more: in Deno a worker that
-   * computes or blocks continues after `terminate`, and would continue with buffers that were taken
-   * from it. `src/when_a_worker_dies.md` says when a worker is dead, and what else to do.
+   * Reclaims the buffers of a dead thread, such as one that was ended by `terminate`, which has not
+   * closed its part. Call it only if the thread is dead, and executes nothing more: in Deno a
+   * worker that computes or blocks continues after `terminate`, and would continue to use buffers
+   * that were taken from it. `src/when_a_worker_dies.md` says when a worker is dead, and what else
+   * to do.
    *
-   * Buffers that other threads have, too, remain with them.
+   * Buffers that other threads have too remain with them.
    *
    * @param thread The {@link BufferPool.thread} of the dead thread.
    * @returns How many buffers became free.
    * @throws {TypeError} If `options` is not an object.
    * @throws {RangeError} If there is no such thread.
-   * @throws {Error} If that thread is not attached, or another one reclaims it, or it is this one.
+   * @throws {Error} If that thread is not attached, another thread is reclaiming it, or it is this
+   * one.
    */
   reclaim(thread: number, options?: ReclaimOptions): number {
     if (options !== undefined) checkOptions("reclaim", options);
@@ -486,10 +520,10 @@ export class BufferPool implements BufferSource, Disposable {
     const { words, waiting, queue } = this.#shared;
     becomeReclaimer(words, thread, this.thread);
     waiting.remove(thread);
-    // If it has waited: a value that it had received is offered, and reclaimed as such.
+    // If it has waited. A buffer that it had received is still offered, and is withdrawn below.
     if (queue.isJoined(thread)) queue.reclaim(thread);
     const count = this.#buffers.reclaim(thread, options?.detached ?? false);
-    // It may have handed a buffer to a waiter, and not woken it.
+    // The dead thread may have handed a buffer to a waiter, and not woken it.
     queue.reclaimWakeups();
     leave(words, thread, this.threads);
     return count;
@@ -507,7 +541,7 @@ export class BufferPool implements BufferSource, Disposable {
     return {
       free,
       kept,
-      // What is on its way from one to the other may have been seen twice.
+      // A buffer may have been counted twice while it moved from one thread to another.
       inUse: Math.max(0, this.bufferCount - free - kept.reduce((sum, count) => sum + count)),
       waiting: threads.filter((thread) => (bits & 1 << thread) !== 0),
       waitingHere: this.#waiting.count,
@@ -515,7 +549,7 @@ export class BufferPool implements BufferSource, Disposable {
   }
 
   /**
-   * What this thread has taken and not released, and where, longest first.
+   * The references that this thread has not released, and where they were taken, oldest first.
    *
    * @throws {Error} If the pool was not created with `debug`.
    */
@@ -527,11 +561,11 @@ export class BufferPool implements BufferSource, Disposable {
   }
 
   /**
-   * Leaves the pool, to which all buffers of this thread return, also those in use. Closing again does
+   * Leaves the pool. All buffers of this thread return to it, also those in use. Closing again does
    * nothing.
    *
-   * @throws {Error} If the pool was created with `debug` and buffers or packets are not released;
-   * this thread has left the pool nevertheless. The error says where they were taken.
+   * @throws {Error} If the pool was created with `debug`, and buffers or packets were not released.
+   * This thread has left the pool nevertheless. The error says where they were taken.
    */
   close(): void {
     if (this.#buffers.isClosed) return;
@@ -553,21 +587,21 @@ export class BufferPool implements BufferSource, Disposable {
     this.close();
   }
 
-  /** Throws unless the stretch lies within a buffer. */
-  #checkStretch(offset: number, length: number): void {
+  /** Throws unless the range lies within a buffer. */
+  #checkRange(offset: number, length: number): void {
     const isWhole = offset >>> 0 === offset && length >>> 0 === length;
     if (isWhole && offset + length <= this.bufferBytes) return;
     checkInteger("make packet", "offset", offset, 0, this.bufferBytes);
     checkInteger("make packet", "length", length, 0, this.bufferBytes - offset);
   }
 
-  /** Notes that a buffer was acquired or adopted. */
+  /** Records that a buffer was acquired or adopted. */
   #watch(buffer: number): number {
     if (this.#leaks !== undefined && buffer >= 0) this.#leaks.addNumber(buffer);
     return buffer;
   }
 
-  /** Notes that a reference by number was dropped. */
+  /** Records that a reference by number was dropped. */
   #unwatch(buffer: number): void {
     if (!this.#buffers.hasNumber(buffer)) this.#leaks?.removeNumber(buffer);
   }

@@ -1,5 +1,6 @@
 /**
- * The part of a buffer pool that writers, flushers and framers use, so that they work over any pool.
+ * The part of a buffer pool that writers, flushers and framers use, so that they work over any
+ * pool.
  *
  * @module
  */
@@ -13,8 +14,8 @@ import type { Packet } from "./packet.ts";
 export const NO_BUFFER: number = -1;
 
 /**
- * One thread's part in a pool of equal buffers, each with a number. A {@link BufferPool} is one; its
- * documentation says what each member does.
+ * One thread's part in a pool of equal buffers, each with a number. A {@link BufferPool} is one;
+ * its documentation says what each member does.
  */
 export interface BufferSource {
   /** The bytes of a buffer. */

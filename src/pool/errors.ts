@@ -18,7 +18,7 @@ export class StaleTicketError extends Error {
    */
   constructor(buffer: number) {
     super(
-      `Cannot adopt buffer ${buffer} as this ticket is not in flight: it was adopted before, never detached, or reclaimed, or belongs to another pool`,
+      `Cannot adopt buffer ${buffer} as this ticket is not in flight: it was adopted before, never detached, reclaimed, or is of another pool`,
     );
     this.buffer = buffer;
   }

@@ -1,21 +1,22 @@
 /**
- * The layout of a buffer pool in memory: its words and its size. What they mean to one another is
- * told at the head of `buffer_pool.ts`.
+ * The layout of a buffer pool in memory: its words and its size. The protocol is described at the
+ * head of `buffer_pool.ts`.
  *
  * Region (32-bit words; each line of the drawing begins a cache line):
  *
- *     word  0 | magic | version | buffer size | batches | batch size | threads | tickets | debug | identity |
- *             |  written once, before the region is handed to anybody                                       |
+ *     word  0 | magic | version | buffer bytes | batches | buffers per batch | threads |
+ *             | tickets | debug | identity |
+ *             |  all written once, before the region is handed to another thread
  *     word 16 | waiting |                  which threads wait, a bit each
  *     word 32 | state | kept |             thread 0
  *     word 48 | state | kept |             thread 1
  *       ...
- *             | batch 0 | batch 1 | ...    which buffers are taken, and who is taking
- *             | hold 0 | hold 1 | ...      who has a taken buffer
+ *             | batch 0 | batch 1 | ...    which buffers are taken, and which thread is the taker
+ *             | hold 0 | hold 1 | ...      which threads or tickets have a taken buffer
  *             | state | buffer | ...       tickets of thread 0, then of thread 1 ...
  *             | data: the buffers, each aligned to 8 bytes ...
  *
- * A batch, whose buffer number `i` is buffer `batch * batch size + i` of the pool:
+ * A batch, whose buffer number `i` is buffer `batch * buffers per batch + i` of the pool:
  *
  *      31    29 28        24 23                                         0
  *     | 0      | taker      | taken: a bit for each buffer of the batch |
@@ -24,20 +25,23 @@
  *
  *      31  30                            T  T - 1                             0
  *     | 0 | flights: how many tickets       | holders: a bit for each thread   |
- *     | 1 | sender: a thread (5 bits) | number of the ticket (26 bits)         |
- *     | 1 ... all bits are 1: offered to who waits                             |
+ *     | 1 | sealer: a thread (5 bits) | number of the ticket (26 bits)         |
+ *     | 1 ... all bits are 1: offered to a waiting thread                      |
  *
  * The state of a ticket:
  *
  *      31                              8 7                   3 2              0
- *     | number: how often it was used   | receiver: a thread  | phase          |
+ *     | number: how often it was used   | adopter: a thread   | phase          |
  *
  * @module
  */
 
-import { checkInteger } from "../memory/check.ts";
+import { checkInteger, checkOptions } from "../memory/check.ts";
 import { alignUp, CACHE_LINE_WORDS } from "../memory/layout.ts";
+import { isObserved } from "../memory/observer.ts";
+import { randomIdentity } from "../memory/platform.ts";
 import { FIRST_WORD, type Label, type Layout, type RegionKind } from "../memory/region.ts";
+import type { BufferPoolOptions, BufferPoolSize } from "./types.ts";
 
 const BUFFER_BYTES = FIRST_WORD;
 const BATCH_COUNT = FIRST_WORD + 1;
@@ -48,77 +52,86 @@ const DEBUG = FIRST_WORD + 5;
 const IDENTITY = FIRST_WORD + 6;
 
 /**
- * Which threads wait for a buffer: bit `t` is set by thread `t` before it registers as a waiter, and
- * taken away by it afterwards, both by read-modify-write.
+ * Which threads wait for a buffer: bit `t` is set by thread `t` before it registers as a waiter,
+ * and cleared by it afterwards, or by the thread that reclaims it; all by read-modify-write.
  */
 export const WAITING: number = CACHE_LINE_WORDS;
 
 const THREAD_LINES = 2 * CACHE_LINE_WORDS;
 /**
  * In a thread's line: {@link FREE}, {@link LIVE} or {@link DYING}, with a generation, which goes up
- * each time the line becomes free. compareExchange by who becomes the thread and by who reclaims
- * it, stored by it when it leaves and by its reclaimer in the end.
+ * each time the line becomes free. Changed by compareExchange when a thread attaches and when
+ * another begins to reclaim it; stored by the thread when it leaves, or by its reclaimer at the
+ * end.
  */
 export const STATE = 0;
-/** In a thread's line: how many free buffers it keeps. Stored by it when it deals with the pool. */
+/**
+ * In a thread's line: how many free buffers it keeps. Stored by it when it takes or returns some.
+ */
 export const KEPT = 1;
 
-/** A thread's state: nobody is this thread. */
+/** A thread's state: no thread is attached under this number. */
 export const FREE = 0;
-/** A thread's state: somebody is. */
+/** A thread's state: a thread is attached under this number. */
 export const LIVE = 1;
-/** A thread's state: somebody was, and another thread is reclaiming what it had. */
+/** A thread's state: the thread has died, and another is reclaiming what it had. */
 export const DYING = 2;
 /** The bits of a thread's state that tell those three apart. */
 export const STATE_MASK = 3;
-/** Where in a dying thread's state the number of its reclaimer stands. */
+/** Where in a dying thread's state the number of its reclaimer begins. */
 export const RECLAIMER_SHIFT = 2;
-/** Where in a thread's state its generation stands. */
+/** Where in a thread's state its generation begins. */
 export const GENERATION_SHIFT = 8;
 
-/** The most threads: each has a bit in a hold, beside the flights. */
+/** How many threads there can be: each has a bit in a hold, beside the flights. */
 export const MAX_THREADS = 20;
-/** The most buffers of a batch: each has a bit in the batch's word, below its taker. */
+/** How many buffers a batch can have: each has a bit in the batch's word, below its taker. */
 export const MAX_BUFFERS_PER_BATCH = 24;
-/** Where in a batch's word its taker stands: the number of a thread + 1, or 0. */
+/** Where in a batch's word its taker begins: the number of a thread + 1, or 0 for none. */
 export const TAKER_SHIFT = 24;
-/** The bits of a batch's word that its taker stands in. */
+/** The bits of a batch's word that name its taker. */
 export const TAKER_MASK: number = 31 << TAKER_SHIFT;
 
-/** A hold: the buffer was handed over with all references to it, to whoever has the ticket. */
+/** A hold: the buffer was detached as a whole, and the rest of the word is the ticket. */
 export const SEALED: number = 1 << 31;
-/** A hold: the buffer is offered to who waits. */
+/** A hold: the buffer is offered to a waiting thread. */
 export const OFFERED = -1;
-/** Where in a sealed hold its sender stands. */
-export const SENDER_SHIFT = 26;
+/** Where in a sealed hold the number of the thread that sealed it begins. */
+export const SEALER_SHIFT = 26;
 
 /** A ticket's phase: it is not in use. */
 export const IDLE = 0;
-/** A ticket's phase: its owner is about to send, and counted in the hold if not a holder. */
-export const SENDING = 1;
+/**
+ * A ticket's phase: its owner is detaching; it is counted in the hold if the owner is no holder.
+ */
+export const DETACHING = 1;
 /** A ticket's phase: it is in flight, and counted in the hold. */
 export const FLYING = 2;
-/** A ticket's phase: its receiver has it; it is counted in the hold. */
+/** A ticket's phase: its adopter has it; it is counted in the hold. */
 export const LANDING = 3;
-/** A ticket's phase: its receiver has it; it is counted in the hold if that is not a holder. */
+/** A ticket's phase: its adopter has it; it is counted in the hold if the adopter is no holder. */
 export const LANDED = 4;
 /** The bits of a ticket's state that hold its phase. */
 export const PHASE_MASK = 7;
-/** Where in a ticket's state its receiver stands. */
-export const RECEIVER_SHIFT = 3;
-/** Where in a ticket's state its number stands. */
+/** Where in a ticket's state the number of its adopter begins. */
+export const ADOPTER_SHIFT = 3;
+/** Where in a ticket's state its number begins. */
 export const NUMBER_SHIFT = 8;
 /** The words of a ticket: its state, and the buffer. */
 export const TICKET_WORDS = 2;
 
-/** The most tickets of a thread. */
+/** How many tickets a thread can have. */
 const MAX_TICKETS = 1024;
 const MAX_BUFFER_BYTES = 2 ** 30;
 const MAX_BUFFERS = 2 ** 24;
 const BUFFER_ALIGNMENT = 8;
 
+const DEFAULT_BUFFERS_PER_BATCH = 16;
+const DEFAULT_THREADS = 8;
+const DEFAULT_TICKETS = 256;
+
 /** The size and the settings of one pool. */
-export interface PoolShape {
+interface PoolShape {
   /** The bytes of a buffer. */
   readonly bufferBytes: number;
   /** The number of batches. */
@@ -129,14 +142,14 @@ export interface PoolShape {
   readonly threads: number;
   /** How many tickets each thread has. */
   readonly tickets: number;
-  /** Whether to record where packets were taken. */
+  /** Whether to record where buffers and packets were taken. */
   readonly debug: boolean;
   /** The number that tells this pool from others. */
   readonly identity: number;
 }
 
-/** The most tickets that each of so many threads can have: all fit the flights of a hold. */
-export function maxTickets(threads: number): number {
+/** How many tickets each of so many threads can have: all of them fit the flights of a hold. */
+function maxTickets(threads: number): number {
   return Math.min(MAX_TICKETS, Math.floor((2 ** (31 - threads) - 1) / threads));
 }
 
@@ -145,7 +158,7 @@ export function threadLine(thread: number): number {
   return THREAD_LINES + thread * CACHE_LINE_WORDS;
 }
 
-/** Where the words of one pool lie. */
+/** Where the words of one pool lie, and the numbers that its header holds. */
 export class BufferPoolLayout implements Layout, PoolShape {
   readonly bufferBytes: number;
   readonly batchCount: number;
@@ -189,7 +202,9 @@ export class BufferPoolLayout implements Layout, PoolShape {
       this.bufferCount * this.stride;
   }
 
-  /** Writes the header of a pool all of whose buffers are free; no other thread has the memory yet. */
+  /**
+   * Writes the header of a pool all of whose buffers are free; no other thread has the memory yet.
+   */
   initialize(words: Int32Array): void {
     words[BUFFER_BYTES] = this.bufferBytes;
     words[BATCH_COUNT] = this.batchCount;
@@ -219,12 +234,32 @@ export class BufferPoolLayout implements Layout, PoolShape {
   }
 }
 
+/** The layout of a new pool. */
+export function layoutOf(
+  options: BufferPoolSize & Pick<BufferPoolOptions, "debug">,
+): BufferPoolLayout {
+  checkOptions("create buffer pool", options);
+  const {
+    bufferBytes,
+    batchCount,
+    buffersPerBatch = DEFAULT_BUFFERS_PER_BATCH,
+    threads = DEFAULT_THREADS,
+    debug = false,
+  } = options;
+  const tickets = options.tickets ?? Math.min(DEFAULT_TICKETS, maxTickets(threads));
+  // Under a checker nothing may depend on chance.
+  const identity = isObserved() ? 0 : randomIdentity();
+  const shape = { bufferBytes, batchCount, buffersPerBatch, threads, tickets, debug, identity };
+  checkShape(shape);
+  return new BufferPoolLayout(shape);
+}
+
 /**
  * Throws unless there can be a pool of this shape.
  *
  * @throws {RangeError} If one of its numbers is out of range.
  */
-export function checkShape(shape: PoolShape): void {
+function checkShape(shape: PoolShape): void {
   const { bufferBytes, batchCount, buffersPerBatch, threads, tickets } = shape;
   const action = "create buffer pool";
   checkInteger(action, "bufferBytes", bufferBytes, 1, MAX_BUFFER_BYTES);

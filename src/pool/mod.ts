@@ -15,5 +15,5 @@ export type {
   BufferPoolSize,
   BufferPoolUsage,
   ReclaimOptions,
-} from "./options.ts";
+} from "./types.ts";
 export { type DetachedPacket, Packet, PACKET_WORDS } from "./packet.ts";

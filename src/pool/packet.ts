@@ -159,8 +159,8 @@ export class Packet implements Disposable {
   }
 
   /**
-   * A view of the packet in the buffer, a new one at each call. It must not be used after the packet
-   * was released, or written to while others have a packet of the same bytes.
+   * A view of the packet in the buffer, a new one at each call. It must not be used after the
+   * packet was released, or written to while others have a packet of the same bytes.
    *
    * @throws {ClosedError} If the packet is gone: released, detached or split.
    */
@@ -230,7 +230,8 @@ export class Packet implements Disposable {
   /**
    * Gives the packet away, for another thread to adopt it. This one is gone then.
    *
-   * @returns What to send there, for example by `postMessage`, and to pass to {@link BufferPool.adopt}.
+   * @returns What to send there, for example by `postMessage`, and to pass to
+   * {@link BufferPool.adopt}.
    * @throws {TicketsExhaustedError} If the buffer is shared, and all tickets of this thread are in
    * flight: see `tickets` of {@link BufferPool.create}.
    * @throws {ClosedError} If the packet is gone: released, detached or split.
@@ -265,7 +266,8 @@ export class Packet implements Disposable {
   }
 
   /**
-   * Drops the reference to the buffer. With the last one, on any thread, the buffer returns to the pool.
+   * Drops the reference to the buffer. With the last one, on any thread, the buffer returns to the
+   * pool.
    *
    * @throws {ClosedError} If the packet is gone: released, detached or split.
    */

@@ -1,14 +1,24 @@
 /**
- * How one thread waits for buffers: in the waiter queue of the pool, whose values are the numbers of
- * buffers, and whose store holds the free ones.
+ * How one thread waits for buffers: in the waiter queue of the pool. The values of the queue are
+ * the numbers of buffers, and the store is the free buffers of the pool.
  *
  * A buffer on its way to a waiter is *offered*: its hold says so, and the thread that receives its
- * number accepts it by compareExchange. That fails only if the buffer was reclaimed meanwhile, with a
- * dead thread; then the waiter continues to wait, behind the others.
+ * number accepts it by compareExchange. That fails only if the buffer was withdrawn meanwhile, when
+ * a dead thread was reclaimed; then the waiter continues to wait, behind the others.
  *
- * The store is weaker than the contract of stores in `value_store.ts`: threads begin their scans of the
- * batches at different places, so a take may overlook a buffer. The pool makes up for that, as a thread
- * that has a buffer serves waiters *in a loop*, until there is neither a waiter nor a free buffer.
+ * **The store is weaker than the contract of `value_store.ts`.** A take may find nothing although
+ * at each instant some buffer was free: threads begin their scans at different batches, take all of
+ * a batch at once, and pass over a batch that has a taker. So the argument of `waiter_queue.ts`
+ * that no thread sleeps beside a value does not hold here, and the pool does more than the queue
+ * asks for: after a thread has given buffers back, or has stopped being a taker, it serves waiters
+ * *in a loop*, until no thread waits or a scan with atomic loads finds nothing.
+ *
+ * Assume that a waiter sleeps beside a free buffer when all of these loops have ended. The waiter
+ * registered before it looked at the batch of that buffer, so the buffer was given back, or left by
+ * a taker, after that look. The thread that did so then looked for waiters, found one, and scanned
+ * all batches. Of all threads for which this holds consider the one that gave back, or stopped
+ * being a taker, last. Its loop ended with a scan that began after that, and during which no buffer
+ * came in and no batch had a taker; so the scan found the buffer, and the loop did not end.
  *
  * @module
  */
@@ -16,12 +26,16 @@
 import { type AsyncWaitOptions, Deadline, type WaitOptions } from "../memory/wait_options.ts";
 import type { ThreadWaiters } from "../sync/thread_waiters.ts";
 import type { ValueStore } from "../sync/value_store.ts";
+import type { WaiterQueue } from "../sync/waiter_queue.ts";
 import type { SharedState } from "./shared_state.ts";
 import type { ThreadBuffers } from "./thread_buffers.ts";
+import type { WaitingThreads } from "./threads.ts";
 
 /** One thread's waits for buffers. */
 export class PoolWaiting {
-  readonly #shared: SharedState;
+  readonly #thread: number;
+  readonly #waiting: WaitingThreads;
+  readonly #queue: WaiterQueue;
   readonly #buffers: ThreadBuffers;
   /** This thread's part in the waiter queue, once it has waited. */
   #waiters: ThreadWaiters | undefined;
@@ -30,8 +44,10 @@ export class PoolWaiting {
   #isClosed = false;
 
   /** Waits for buffers on behalf of the thread that `buffers` belongs to. */
-  constructor(shared: SharedState, buffers: ThreadBuffers) {
-    this.#shared = shared;
+  constructor({ thread, waiting, queue }: SharedState, buffers: ThreadBuffers) {
+    this.#thread = thread;
+    this.#waiting = waiting;
+    this.#queue = queue;
     this.#buffers = buffers;
   }
 
@@ -72,21 +88,21 @@ export class PoolWaiting {
     }
   }
 
-  /** Ends all waits of this thread with an error. */
+  /** Ends all waits of this thread with a {@link ClosedError}. */
   close(): void {
     this.#isClosed = true;
     this.#waiters?.close();
-    if (this.#count > 0) this.#shared.waiting.leave();
+    if (this.#count > 0) this.#waiting.leave();
   }
 
   /** Announces that this thread waits, so that others do not keep the buffers that they release. */
   #begin(): void {
-    if (this.#count++ === 0) this.#shared.waiting.join();
+    if (this.#count++ === 0) this.#waiting.join();
   }
 
-  /** Withdraws that; once this was closed, the bit may belong to another thread. */
+  /** Withdraws that; once this is closed, the bit may belong to another thread. */
   #end(): void {
-    if (--this.#count === 0 && !this.#isClosed) this.#shared.waiting.leave();
+    if (--this.#count === 0 && !this.#isClosed) this.#waiting.leave();
   }
 
   #join(): ThreadWaiters {
@@ -96,6 +112,6 @@ export class PoolWaiting {
       put: (buffer) => this.#buffers.putOffered(buffer),
     };
     // In the slot of this thread's number, so that a thread that reclaims it knows the slot.
-    return this.#waiters = this.#shared.queue.join(store, { slot: this.#shared.thread });
+    return this.#waiters = this.#queue.join(store, { slot: this.#thread });
   }
 }

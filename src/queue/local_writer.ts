@@ -1,15 +1,16 @@
 /**
- * The writer that one thread has to itself. It joins messages that lie end to end into *runs*, and marks
- * whole runs when it publishes; so a message costs no atomic operation, and no slot in the table.
+ * The writer that one thread has to itself. It joins messages that lie end to end into *runs*, and
+ * marks whole runs when it publishes; so a message costs no atomic operation, and no slot in the
+ * table.
  *
  * The present segment:
  *
  *     | ended, in the table ... | run: ended, not yet in the table | latest | free ...
  *                               runStart                                    next       limit
  *
- * *Latest* is the reservation that was claimed last, if it is open and lies at the end. A run goes to
- * the table when it is published, and when something else needs the room behind it: a second open
- * reservation, or a message with a buffer of its own.
+ * *Latest* is the reservation that was claimed last, if it is open and lies at the end. A run goes
+ * to the table when it is published, and when something else needs the room behind it: a second
+ * open reservation, or a message with a buffer of its own.
  *
  * The protocol is described at the head of `flush_queue.ts`.
  *
@@ -53,7 +54,9 @@ import {
   type WriterHandle,
 } from "./writer.ts";
 
-/** The most slots that one claim may need: its own, that of the latest reservation, and of the run. */
+/**
+ * The most slots that one claim may need: its own, that of the latest reservation, and of the run.
+ */
 const MAX_SLOTS_PER_CLAIM = 3;
 
 /** The writer that one thread has to itself. */

@@ -1,6 +1,6 @@
 /**
- * What a writer of a flush queue writes for the flusher: the words of its segments, and the entries and
- * marks of its messages.
+ * What a writer of a flush queue writes for the flusher: the words of its segments, and the entries
+ * and marks of its messages.
  *
  * The words are drawn in `layout.ts`; the protocol is described at the head of `flush_queue.ts`.
  *

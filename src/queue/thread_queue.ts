@@ -1,6 +1,6 @@
 /**
- * One thread's view of a flush queue: the shared words, and the thread's writers that have something
- * to publish.
+ * One thread's view of a flush queue: the shared words, and the thread's writers that have
+ * something to publish.
  *
  * The protocol is described at the head of `flush_queue.ts`.
  *
@@ -76,7 +76,8 @@ export class ThreadQueue {
   /** As {@link ThreadQueue.announce}, and wakes the flusher in any case. */
   announceAndWake(bits: number): void {
     Atomics.or(this.words, FLUSHED, bits);
-    // Also if other bits were set: the thread that set those may have died before it woke the flusher.
+    // Also if other bits were set: the thread that set those may have died before it woke the
+    // flusher.
     this.memory.notify(this.words, FLUSHED);
   }
 }

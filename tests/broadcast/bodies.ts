@@ -10,7 +10,7 @@ import {
   type BroadcastReader,
   OverrunError,
   type ReaderOptions,
-} from "../../mod.ts";
+} from "@busbar/busbar/broadcast";
 import { CHECKED_MIN_BYTES, fillChecked, readChecked } from "./messages.ts";
 
 /** What each body is told. */

@@ -17,7 +17,7 @@ import {
   InsufficientBufferSizeError,
   OverrunError,
   type ReaderOptions,
-} from "../../mod.ts";
+} from "@busbar/busbar/broadcast";
 import { numbered } from "./messages.ts";
 
 interface Frame {
@@ -341,7 +341,7 @@ const anyStep: fc.Arbitrary<Step> = fc.oneof(
     weight: 1,
     arbitrary: fc.nat(3).map((which): Step => ({ readers, model }) => {
       const { reader } = readers[which]!;
-      assertEquals(reader.wait(0), reader.position < model.published);
+      assertEquals(reader.wait({ timeoutMs: 0 }), reader.position < model.published);
     }),
   },
   {
@@ -350,7 +350,7 @@ const anyStep: fc.Arbitrary<Step> = fc.oneof(
       ([which, isLate]): Step => ({ readers, model }) => {
         // At times after it waited, which must leave no trace.
         const { reader } = readers[which]!;
-        if (isLate) reader.wait(0);
+        if (isLate) reader.wait({ timeoutMs: 0 });
         reader.reset();
         assertEquals([reader.position, reader.lagBytes], [model.published, 0]);
       },

@@ -1,5 +1,6 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
-import { Broadcast, type BroadcastHandle, type BroadcastOptions, Memory } from "../../mod.ts";
+import { Broadcast, type BroadcastHandle, type BroadcastOptions } from "@busbar/busbar/broadcast";
+import { Memory } from "@busbar/busbar/memory";
 import { numbered, take } from "./messages.ts";
 
 Deno.test("a broadcast ring carries messages to a ring attached by its handle", () => {
@@ -79,7 +80,7 @@ Deno.test("a ring attaches to nothing but a handle of a ring of this version", (
   refused(handle.memory, `received kind "busbar.memory"`);
   refused(
     { ...handle, version: 7 },
-    "version 1 of 'busbar.broadcast' was expected: received version 7",
+    "version 4 of 'busbar.broadcast' was expected: received version 7",
   );
   refused({ ...handle, memory: handle }, "a handle of kind 'busbar.memory' was expected");
   for (const byteOffset of [-64, 8, 2 ** 20, NaN]) {
@@ -98,7 +99,7 @@ Deno.test("a ring attaches to no memory but that of a ring", () => {
     words[word] = kept;
   };
   refused(0, 0, "with magic 0x62637374 was expected: found 0x0");
-  refused(1, 9, "with layout version 0x1 was expected: found 0x9");
+  refused(1, 9, "with layout version 0x4 was expected: found 0x9");
   refused(2, 1000, "no ring has 1000 bytes in 8 segments from 0, and 0 bytes of metadata");
   refused(2, 2048, "'busbar.broadcast' of 2752 bytes does not fit: found 1728 bytes");
   refused(3, 1024, "no ring has 1024 bytes in 1024 segments");
@@ -117,7 +118,7 @@ Deno.test("a ring has one writer at a time, wherever it is attached", () => {
   assertThrows(
     () => attached.writer(),
     Error,
-    "Cannot become the writer of the broadcast as it has one: dispose of that one, or take over",
+    "Cannot become the writer of the broadcast as it has one: close that one, or take over",
   );
   first[Symbol.dispose]();
   using second = attached.writer();

@@ -3,7 +3,12 @@
  */
 
 import { assertEquals, assertGreaterOrEqual, assertRejects } from "@std/assert";
-import { Broadcast, type BroadcastReader, OverrunError, type ReaderOptions } from "../../mod.ts";
+import {
+  Broadcast,
+  type BroadcastReader,
+  OverrunError,
+  type ReaderOptions,
+} from "@busbar/busbar/broadcast";
 import { workerTest } from "../permission.ts";
 import { runOnWorker } from "../workers.ts";
 import { AGREED, check, checkedMessages, checkFrom, type Hunt } from "./bodies.ts";

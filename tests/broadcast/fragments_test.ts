@@ -8,7 +8,7 @@ import {
   type ReaderOptions,
   Reassembler,
   type ReassemblerOptions,
-} from "../../mod.ts";
+} from "@busbar/busbar/broadcast";
 import { numbered } from "./messages.ts";
 
 function ends(capacityBytes: number, options: ReaderOptions & ReassemblerOptions = {}) {
@@ -162,7 +162,7 @@ Deno.test("a message in fragments that is too long is refused, and the next one 
 
 Deno.test("whole messages are waited for, and iterated over", async () => {
   const { writer, messages } = ends(1024);
-  assertEquals(messages.wait(0), false);
+  assertEquals(messages.wait({ timeoutMs: 0 }), false);
   const seen: number[] = [];
   const controller = new AbortController();
   const iterate = async () => {

@@ -1,7 +1,7 @@
 /** Iterating over messages: ends that come at once, several messages asked for at once, other tasks. */
 
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
-import { Broadcast, OverrunError, Reassembler, type WriterOptions } from "@busbar/busbar";
+import { Broadcast, OverrunError, Reassembler, type WriterOptions } from "@busbar/busbar/broadcast";
 
 function make(capacityBytes = 1024, options?: WriterOptions) {
   const broadcast = Broadcast.create({ capacityBytes });

@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { BroadcastReader } from "../../mod.ts";
+import type { BroadcastReader } from "@busbar/busbar/broadcast";
 
 /** A message of `length` bytes, each of which depends on `number`. */
 export function numbered(number: number, length: number): Uint8Array {

@@ -21,10 +21,10 @@ import {
   type BroadcastWriter,
   OverrunError,
   type ReaderOptions,
-} from "@busbar/busbar";
+} from "@busbar/busbar/broadcast";
 import { tampered } from "../tamper.ts";
 import {
-  dataByteOffset,
+  BroadcastLayout,
   EPOCH_STEP,
   FIRST,
   POSITION,
@@ -68,8 +68,9 @@ export function write(count: number, each = 1, first = 1) {
 /** The data of a ring. */
 export function dataOf(handle: BroadcastHandle): Uint8Array {
   const { memory, byteOffset, segments, capacityBytes } = Broadcast.attach(handle);
-  const shape = { capacityBytes, segments, startPosition: 0, metadataBytes: 0 };
-  return new Uint8Array(memory.buffer, byteOffset + dataByteOffset(shape), capacityBytes);
+  const size = { capacityBytes, segments, startPosition: 0, metadataBytes: 0 };
+  const { dataByteOffset } = BroadcastLayout.of(size);
+  return new Uint8Array(memory.buffer, byteOffset + dataByteOffset, capacityBytes);
 }
 
 /** What a reader saw: the numbers of messages, and -1 where it was overrun. */

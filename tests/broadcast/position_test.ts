@@ -1,5 +1,11 @@
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
-import { Broadcast, type BroadcastReader, OverrunError, Reassembler } from "../../mod.ts";
+import {
+  Broadcast,
+  type BroadcastReader,
+  OverrunError,
+  Reassembler,
+} from "@busbar/busbar/broadcast";
+import { Memory } from "@busbar/busbar/memory";
 import {
   EPOCH,
   EPOCH_STEP,
@@ -8,7 +14,7 @@ import {
   POSITION_HIGH_UNIT,
   segmentLine,
 } from "../../src/broadcast/layout.ts";
-import { loadPosition, raiseHigh } from "../../src/broadcast/position.ts";
+import { PublishedPosition } from "../../src/broadcast/published_position.ts";
 import { numbered, take } from "./messages.ts";
 
 /** Starts that lie one lap before something wraps. */
@@ -57,12 +63,19 @@ for (const [name, startPosition] of Object.entries(starts)) {
   });
 }
 
+/** A position in memory of its own. */
+function makePosition() {
+  const memory = Memory.create({ byteLength: 4 * (POSITION + 1) });
+  const words = new Int32Array(memory.buffer);
+  return { words, position: new PublishedPosition(memory, words) };
+}
+
 Deno.test("the position is whole while the writer is between its two words", () => {
-  const words = new Int32Array(POSITION + 1);
+  const { words, position } = makePosition();
   const look = (high: number, low: number) => {
     words[POSITION_HIGH] = high;
     words[POSITION] = low;
-    return loadPosition(words);
+    return position.load();
   };
   const unit = 2 ** 31;
   assertEquals(look(0, 8), 8);
@@ -75,11 +88,11 @@ Deno.test("the position is whole while the writer is between its two words", () 
 });
 
 Deno.test("the position is not set back by a writer that is late", () => {
-  const words = new Int32Array(new SharedArrayBuffer(4 * (POSITION + 1)));
+  const { words, position } = makePosition();
   words[POSITION_HIGH] = 5;
-  raiseHigh(words, 4 * POSITION_HIGH_UNIT);
+  position.raiseHigh(4 * POSITION_HIGH_UNIT);
   assertEquals(words[POSITION_HIGH], 5);
-  raiseHigh(words, 6 * POSITION_HIGH_UNIT);
+  position.raiseHigh(6 * POSITION_HIGH_UNIT);
   assertEquals(words[POSITION_HIGH], 6);
 });
 
@@ -91,11 +104,11 @@ Deno.test("a reader that is a multiple of 2^32 bytes behind does not fall asleep
   const words = new Int32Array(broadcast.memory.buffer);
   words[POSITION_HIGH] = 2;
   for (let i = 0; i < broadcast.segments; i++) words[segmentLine(i) + EPOCH] = EPOCH_STEP << 24;
-  assertEquals(waiting.wait(0), true);
+  assertEquals(waiting.wait({ timeoutMs: 0 }), true);
   assertThrows(() => waiting.poll(), OverrunError);
   // One that is reset instead has forgotten that.
   const other = broadcast.reader({ from: 0 });
-  assertEquals(other.wait(0), true);
+  assertEquals(other.wait({ timeoutMs: 0 }), true);
   other.reset();
   assertEquals([other.poll(), other.lagBytes, other.overruns], [false, 0, 0]);
   const error = assertThrows(() => reader.poll(), OverrunError);

@@ -6,7 +6,7 @@ import {
   InsufficientBufferSizeError,
   OverrunError,
   type ReaderOptions,
-} from "../../mod.ts";
+} from "@busbar/busbar/broadcast";
 import { numbered, take } from "./messages.ts";
 
 function ring(capacityBytes: number, options?: ReaderOptions) {
@@ -175,7 +175,7 @@ Deno.test("a reader that was lapped is told what it lost, and goes on with what 
   const error = assertThrows(
     () => reader.poll(),
     OverrunError,
-    "The reader was overrun at position 16: it lost 93 messages in 1488 bytes and goes on at 1504",
+    "The reader was overrun at position 16: it lost 93 messages in 1488 bytes and continues at 1504",
   );
   assertEquals([error.position, error.resumedAt], [16, 1504]);
   assertEquals([error.lostBytes, error.lostMessages], [1488, 93]);
@@ -237,10 +237,10 @@ Deno.test("heartbeats wake readers, and are passed over unless they are asked fo
   const { broadcast, writer, reader } = ring(256);
   const curious = broadcast.reader({ heartbeats: true });
   writer.heartbeat();
-  assertEquals(reader.wait(0), true);
+  assertEquals(reader.wait({ timeoutMs: 0 }), true);
   assertEquals(reader.poll(), false);
   assertEquals([reader.position, reader.sequence, reader.lagBytes], [8, 0, 0]);
-  assertEquals(reader.wait(0), false);
+  assertEquals(reader.wait({ timeoutMs: 0 }), false);
 
   writer.append(numbered(1, 5), { heartbeat: true, userValue: 7 });
   writer.append(numbered(2, 6));
@@ -417,33 +417,33 @@ Deno.test("a reader that waits with a batch in hand goes on after it", () => {
   assert(reader.poll());
   // The first one is overwritten, and the reader has it; the second is not.
   for (let i = 2; i <= 5; i++) writer.send(numbered(i, 8));
-  assertEquals(reader.wait(0), true);
+  assertEquals(reader.wait({ timeoutMs: 0 }), true);
   assertEquals(take(reader), [1, 2, 3, 4, 5].map((i) => numbered(i, 8)));
 });
 
 Deno.test("a reader that waited, and then is reset, has lost nothing", () => {
   const { writer, reader } = ring(64);
   for (let i = 1; i <= 6; i++) writer.send(numbered(i, 8));
-  assertEquals(reader.wait(0), true);
+  assertEquals(reader.wait({ timeoutMs: 0 }), true);
   reader.reset();
   assertEquals([reader.poll(), reader.lagBytes, reader.lostMessages], [false, 0, 0]);
 });
 
 Deno.test("a reader waits only while there is nothing", () => {
   const { broadcast, writer, reader } = ring(256);
-  assertEquals(reader.wait(0), false);
-  assertEquals(reader.wait(2), false);
+  assertEquals(reader.wait({ timeoutMs: 0 }), false);
+  assertEquals(reader.wait({ timeoutMs: 2 }), false);
   writer.append(numbered(1, 8));
-  assertEquals(reader.wait(0), false);
+  assertEquals(reader.wait({ timeoutMs: 0 }), false);
   writer.publish();
   assertEquals(reader.wait(), true);
-  assertEquals(broadcast.reader().wait(0), false);
+  assertEquals(broadcast.reader().wait({ timeoutMs: 0 }), false);
   assertEquals(take(reader), [numbered(1, 8)]);
   for (const timeoutMs of [-1, NaN]) {
     assertThrows(
-      () => reader.wait(timeoutMs),
+      () => reader.wait({ timeoutMs }),
       RangeError,
-      `Cannot wait as 'timeoutMs' must not be negative: received ${timeoutMs}`,
+      `Cannot wait as 'timeoutMs' must be a number not below 0: received ${timeoutMs}`,
     );
   }
 });
@@ -575,7 +575,7 @@ Deno.test("a reader waits on when the writer has gone, and the ring tells whethe
   writer[Symbol.dispose]();
   assertEquals(Broadcast.attach(broadcast.handle).hasWriter, false);
   assertEquals(take(reader), [numbered(1, 8)]);
-  assertEquals(reader.wait(1), false);
+  assertEquals(reader.wait({ timeoutMs: 1 }), false);
   broadcast.writer().send(numbered(2, 8));
   assertEquals(take(reader), [numbered(2, 8)]);
 });

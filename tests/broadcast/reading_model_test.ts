@@ -4,7 +4,7 @@
  */
 
 import { assert, assertEquals } from "@std/assert";
-import { Broadcast, FrameCursor, Reassembler } from "@busbar/busbar";
+import { Broadcast, FrameCursor, Reassembler } from "@busbar/busbar/broadcast";
 import { fails, passes } from "../verdicts.ts";
 import {
   FRAME,

@@ -4,7 +4,7 @@
  */
 
 import { assert, assertEquals } from "@std/assert";
-import { Broadcast } from "@busbar/busbar";
+import { Broadcast } from "@busbar/busbar/broadcast";
 import { tampered } from "../tamper.ts";
 import { POSITION } from "../../src/broadcast/layout.ts";
 import { fails, passes } from "../verdicts.ts";

@@ -4,7 +4,7 @@
  */
 
 import { assert, assertEquals, assertRejects } from "@std/assert";
-import { Broadcast } from "@busbar/busbar";
+import { Broadcast } from "@busbar/busbar/broadcast";
 import { ExplorationError, explore } from "@busbar/busbar/model";
 import { EPOCH_STEP, POSITION, segmentLine, WRITER } from "../../src/broadcast/layout.ts";
 import { fails, passes } from "../verdicts.ts";

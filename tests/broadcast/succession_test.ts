@@ -6,7 +6,8 @@
  */
 
 import { assert, assertEquals, assertThrows } from "@std/assert";
-import { Broadcast, type BroadcastReader, type BroadcastWriter } from "../../mod.ts";
+import { Broadcast, type BroadcastReader, type BroadcastWriter } from "@busbar/busbar/broadcast";
+import { ClosedError } from "@busbar/busbar/memory";
 import { tampered } from "../tamper.ts";
 import { numbered, take } from "./messages.ts";
 
@@ -34,7 +35,7 @@ function isOverBefore(operations: number, body: () => void, meanwhile: () => voi
       }
       return (proper[name] as (...args: unknown[]) => unknown).apply(proper, args);
     };
-    const names = ["load", "store", "add", "compareExchange", "notify"] as const;
+    const names = ["load", "store", "add", "and", "compareExchange", "notify"] as const;
     return Object.fromEntries(names.map((name) => [name, operation(name)]));
   });
   interrupted(undefined as never);
@@ -167,7 +168,7 @@ Deno.test("a writer that was replaced is told when it publishes, or comes to ano
     const writer = broadcast.writer({ takeOver: true });
     assertThrows(() => call(old), Error, replaced);
     old[Symbol.dispose]();
-    assertThrows(() => old.append(numbered(1, 8)), Error, "was disposed of");
+    assertThrows(() => old.append(numbered(1, 8)), ClosedError, "the writer is closed");
     // The new one is not disturbed, and still has the ring.
     writer.send(numbered(2, 8));
     assertEquals(take(reader), [numbered(1, 8), numbered(2, 8)]);
@@ -238,7 +239,7 @@ for (const isAwaited of [false, true]) {
       old.send(numbered(1, 8));
       assertEquals(take(reader).length, 1);
       // Leaves the mark of a sleeper.
-      if (isAwaited) reader.wait(0);
+      if (isAwaited) reader.wait({ timeoutMs: 0 });
       let another: BroadcastWriter | undefined;
       let stayed = false;
       const isOver = isOverBefore(operations, () => {

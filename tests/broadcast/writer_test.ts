@@ -1,5 +1,6 @@
 import { assertEquals, assertThrows } from "@std/assert";
-import { Broadcast, type BroadcastWriter } from "../../mod.ts";
+import { Broadcast, type BroadcastWriter } from "@busbar/busbar/broadcast";
+import { ClosedError } from "@busbar/busbar/memory";
 import { numbered, take } from "./messages.ts";
 
 /** A ring of 64 bytes in 8 segments, whose longest message has 8 bytes, and both its ends. */
@@ -170,7 +171,7 @@ Deno.test("a writer publishes what is committed when disposed of, and then does 
     (w) => w.publish(),
   ];
   for (const call of calls) {
-    assertThrows(() => call(writer), Error, "as the writer was disposed of");
+    assertThrows(() => call(writer), ClosedError, "as the writer is closed");
   }
 
   using next = broadcast.writer();

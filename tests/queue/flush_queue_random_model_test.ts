@@ -1,6 +1,6 @@
 /**
- * Random programs of writers, alone or sharing one, under random schedules, while a flusher receives:
- * every message arrives once, whole, in its writer's order, and all buffers come back.
+ * Random programs of writers, alone or sharing one, under random schedules, while a flusher
+ * receives: every message arrives once, whole, in its writer's order, and all buffers come back.
  *
  * More of them: `deno test tests/queue/flush_queue_random_model_test.ts -- 500`.
  *
@@ -145,7 +145,7 @@ Deno.test("random programs of writers under random schedules lose, tear and reor
             writers: programs.length + 1,
             messagesPerBuffer: messages,
           });
-          using shared = queue.writer({ isShared: true });
+          using shared = queue.writer({ shared: true });
           return {
             pool: pool.handle,
             queue: queue.handle,

@@ -8,7 +8,7 @@
  * @module
  */
 
-import { type BufferPool, Memory, type MemoryHandle } from "@busbar/busbar";
+import { type BufferPool, Memory, type MemoryHandle, type WaitOptions } from "@busbar/busbar";
 import { SleepWord } from "../../src/memory/sleep.ts";
 
 /** Opens a plain pool in another thread. */
@@ -96,9 +96,9 @@ export class PlainPool {
     return -1;
   }
 
-  acquire(timeoutMs: number = Infinity): number {
+  acquire(options?: WaitOptions): number {
     let buffer = -1;
-    this.#free.sleepUntil(() => (buffer = this.tryAcquire()) < 0 ? 0 : undefined, timeoutMs);
+    this.#free.sleepUntil(() => (buffer = this.tryAcquire()) < 0 ? 0 : undefined, options);
     return buffer;
   }
 
@@ -108,7 +108,7 @@ export class PlainPool {
     if ((before & 1 << buffer) !== 0) throw new Error(`Buffer ${buffer} was released twice`);
   }
 
-  flush(): void {}
+  returnCached(): void {}
 
   /** The ticket is odd, and no other of the buffer is the same. */
   detachBuffer(buffer: number): number {

@@ -1,0 +1,194 @@
+/**
+ * Frames in private memory, and the one way to go through them. A {@link FrameCursor} is one in
+ * public; a reader has one that it fills again and again.
+ *
+ * @module
+ */
+
+import { checkBytes } from "../memory/check.ts";
+import { InsufficientBufferSizeError } from "./errors.ts";
+import {
+  CONTINUATION,
+  FINAL,
+  FINAL_SHIFT,
+  FRAME_HEADER_BYTES,
+  frameByteLength,
+  HEARTBEAT,
+  LENGTH_MASK,
+  PADDING,
+} from "./frame.ts";
+
+// Aliases for the hot path, where V8 loads an imported binding again at each use.
+const LENGTH = LENGTH_MASK;
+const HEADER_BYTES = FRAME_HEADER_BYTES;
+const SHIFT_TO_FINAL = FINAL_SHIFT;
+const frameBytes = frameByteLength;
+
+/** Goes through frames, front to back. */
+export class FrameBatch<Buffer extends ArrayBufferLike> {
+  #bytes: Uint8Array<Buffer>;
+  /** The same memory as words. */
+  #words: Int32Array<Buffer>;
+  /** Where the next frame begins. */
+  #cursor = 0;
+  /** Where the whole frames end. */
+  #end: number;
+  /** How many messages ended before the cursor. */
+  #ended = 0;
+  /** Where the present payload begins. */
+  #offset = FRAME_HEADER_BYTES;
+  /** The bytes of the present payload. */
+  #length = 0;
+  /** The flags of frames to pass over. */
+  readonly #hidden: number;
+
+  /**
+   * Begins at the first of the frames in `bytes`.
+   *
+   * @param end Where the frames end.
+   * @param showsHeartbeats Whether to stop at heartbeats.
+   */
+  constructor(bytes: Uint8Array<Buffer>, end: number, showsHeartbeats: boolean) {
+    this.#bytes = bytes;
+    this.#words = wordsOf(bytes);
+    this.#end = end;
+    this.#hidden = showsHeartbeats ? PADDING : PADDING | HEARTBEAT;
+  }
+
+  /** The memory of the frames. */
+  get bytes(): Uint8Array<Buffer> {
+    return this.#bytes;
+  }
+
+  /** Where in {@link FrameBatch.bytes} the present payload begins. */
+  get offset(): number {
+    return this.#offset;
+  }
+
+  /** The bytes of the present payload. */
+  get length(): number {
+    return this.#length;
+  }
+
+  /** The user value of the present frame. */
+  get userValue(): number {
+    return this.#words[(this.#offset - 4) >> 2]! >>> 0;
+  }
+
+  /** Whether the present frame ends its message. */
+  get isFinal(): boolean {
+    return (this.#header & FINAL) !== 0;
+  }
+
+  /** Whether the present frame continues the message of the one before. */
+  get isContinuation(): boolean {
+    return (this.#header & CONTINUATION) !== 0;
+  }
+
+  /** Whether the present frame is a heartbeat. */
+  get isHeartbeat(): boolean {
+    return (this.#header & HEARTBEAT) !== 0;
+  }
+
+  /** How many bytes were gone through. */
+  get passedBytes(): number {
+    return this.#cursor;
+  }
+
+  /** How many messages ended in them. */
+  get passedMessages(): number {
+    return this.#ended;
+  }
+
+  /** The first word of the first frame. */
+  get firstHeader(): number {
+    return this.#words[0]!;
+  }
+
+  /** Begins again, with the frames in the first `end` bytes. */
+  begin(end: number): void {
+    this.#cursor = 0;
+    this.#ended = 0;
+    this.#end = end;
+  }
+
+  /** Replaces the memory; there are no frames in it yet. */
+  replaceBytes(bytes: Uint8Array<Buffer>): void {
+    this.#bytes = bytes;
+    this.#words = wordsOf(bytes);
+    this.begin(0);
+  }
+
+  /** Whether there is another frame that is whole and not hidden; passes over hidden ones. */
+  hasNext(): boolean {
+    return this.#seek() !== 0;
+  }
+
+  /** Goes to the next frame that is whole and not hidden; returns whether there is one. */
+  next(): boolean {
+    const end = this.#seek();
+    if (end === 0) return false;
+    const cursor = this.#cursor;
+    const header = this.#words[cursor >> 2]!;
+    this.#offset = cursor + HEADER_BYTES;
+    this.#length = header & LENGTH;
+    this.#cursor = end;
+    this.#ended += header >>> SHIFT_TO_FINAL;
+    return true;
+  }
+
+  /** The present payload: a view. */
+  message(): Uint8Array<Buffer> {
+    return this.#bytes.subarray(this.#offset, this.#offset + this.#length);
+  }
+
+  /**
+   * Copies the present payload to the beginning of `target`; returns how many bytes it has.
+   *
+   * @throws As {@link checkTarget}.
+   */
+  receive(target: Uint8Array): number {
+    checkTarget(target, this.#length);
+    target.set(this.message());
+    return this.#length;
+  }
+
+  /** Passes over hidden frames; returns where the next whole frame ends, or 0 if there is none. */
+  #seek(): number {
+    for (;;) {
+      const cursor = this.#cursor;
+      if (cursor >= this.#end) return 0;
+      const header = this.#words[cursor >> 2]!;
+      const end = cursor + frameBytes(header & LENGTH);
+      if (end > this.#end) {
+        // The rest is the beginning of a frame that the next poll takes whole.
+        this.#end = cursor;
+        return 0;
+      }
+      if ((header & this.#hidden) === 0) return end;
+      this.#cursor = end;
+      this.#ended += header >>> SHIFT_TO_FINAL;
+    }
+  }
+
+  get #header(): number {
+    return this.#words[(this.#offset - FRAME_HEADER_BYTES) >> 2]!;
+  }
+}
+
+/**
+ * Throws unless a message of `required` bytes fits `target`.
+ *
+ * @throws {TypeError} If `target` is not made of bytes.
+ * @throws {InsufficientBufferSizeError} If it is too short.
+ */
+export function checkTarget(target: Uint8Array, required: number): void {
+  checkBytes("receive the message", "target", target);
+  if (target.length >= required) return;
+  throw new InsufficientBufferSizeError("receive the message", target.length, required);
+}
+
+function wordsOf<Buffer extends ArrayBufferLike>(bytes: Uint8Array<Buffer>): Int32Array<Buffer> {
+  const { buffer, byteOffset, length } = bytes;
+  return new Int32Array(buffer, byteOffset, length >> 2);
+}
