@@ -1,74 +1,133 @@
 /**
- * Ways to do the same, side by side: first in Deno's own table, then in rounds that alternate between
- * them, so that a slow spell of the machine meets all of them.
+ * Ways to do the same, side by side: first in Deno's own table, then in rounds that alternate
+ * between them, so that a slow period of the machine affects all of them.
  *
  * @module
  */
 
+import { median } from "./statistics.ts";
+
 /** One way to do something. */
 export interface Way {
   readonly name: string;
-  /** How often a run does it. */
+  /** How many operations a run performs. */
   readonly count: number;
-  /** Does it so often; blocks until that is done, wherever it is done. */
+  /** The nanoseconds that an operation of the native library takes, if that does the same. */
+  readonly native?: number | undefined;
+  /** Prepares a run, outside of the measured time. */
+  prepare?(): void;
+  /** Performs the operations; blocks until they are done, on whichever thread. */
   run(): void;
 }
 
-/** Ways that are compared with the first of them. */
+/** A way that runs on this thread, with any number of operations. */
+export interface LocalWay extends Way {
+  use(count: number): void;
+}
+
+/** Ways that are compared with one of them. */
 export interface Group {
   readonly name: string;
   readonly ways: readonly Way[];
-  /** What is known of other systems, to be printed below. */
+  /** What the others are compared with; the first of the ways by default. */
+  readonly baseline?: Way;
+  /** The figures of other systems, to be printed below. */
   readonly note?: string;
 }
 
-/** Alternating rounds. */
-const ROUNDS = 21;
+/** The nanoseconds of an operation, over all rounds. */
+export interface Cost {
+  readonly way: Way;
+  readonly least: number;
+  readonly median: number;
+}
+
+/**
+ * A column of a comparison: its head, and its cells, from the cost of a way and of the baseline.
+ */
+export type Column = readonly [head: string, cell: (cost: Cost, baseline: Cost) => string];
+
+export const LEAST: Column = ["least", ({ least }) => least.toFixed(1)];
+export const MEDIAN: Column = ["median", ({ median }) => median.toFixed(1)];
+/** How many times as long as the baseline it takes. */
+const TO_BASELINE: Column = [
+  "to the first",
+  ({ median }, baseline) => (median / baseline.median).toFixed(1),
+];
+/** The columns of a comparison with a native library. */
+export const NATIVE: readonly Column[] = [
+  ["native", ({ way: { native } }) => native?.toFixed(0) ?? ""],
+  ["ratio", ({ median, way: { native } }) => native ? (median / native).toFixed(2) : ""],
+];
+
 /** For how many operations the growth of the heap is measured. */
-const HEAP_OPERATIONS = 10_000_000;
-/** How many operations of those run between two looks at the heap. */
+export const HEAP_OPERATIONS = 10_000_000;
+/** How many of those operations run between two readings of the heap. */
 const HEAP_STEP = 10_000;
 
-/** Puts all ways into Deno's table. */
-export function declare(groups: readonly Group[]): void {
-  for (const { name: group, ways } of groups) {
-    for (const [i, way] of ways.entries()) {
-      Deno.bench(`${way.name}, ${way.count.toLocaleString("en")} times`, {
-        group,
-        baseline: i === 0,
-        warmup: 5,
-        n: 10,
-      }, () => way.run());
+/** Makes a way of something that this thread does so many times. */
+export function onThisThread(
+  name: string,
+  count: number,
+  use: (count: number) => void,
+  native?: number,
+): LocalWay {
+  return { name, count, native, use, run: () => use(count) };
+}
+
+/** Puts all ways into Deno's table; an iteration is a run. */
+export function declare(groups: readonly Group[], { warmup = 5, n = 10 } = {}): void {
+  for (const { name: group, ways, baseline = ways[0] } of groups) {
+    for (const way of ways) {
+      const name = `${way.name}, ${way.count.toLocaleString("en")} times`;
+      Deno.bench(name, { group, baseline: way === baseline, warmup, n }, (bench) => {
+        way.prepare?.();
+        bench.start();
+        way.run();
+        bench.end();
+      });
     }
   }
 }
 
-/** Alternates between the ways of each group; returns lines that say what one operation of each costs. */
-export function compare(groups: readonly Group[]): string[] {
-  const lines = [
-    `\nnanoseconds an operation, ${ROUNDS} alternating rounds`,
-    row("", ["least", "median", "to the first"]),
-  ];
-  for (const { name, ways, note } of groups) {
-    lines.push(`\n${name}`);
-    const costs = ways.map((): number[] => []);
-    for (let round = 0; round < ROUNDS; round++) {
-      ways.forEach((way, i) => costs[i]!.push(costOf(way)));
+/** What {@link compare} prints. */
+export interface Comparison {
+  readonly unit?: string;
+  readonly rounds?: number;
+  readonly columns?: readonly Column[];
+}
+
+/** Alternates between the ways of each group; returns lines to print. */
+export function compare(groups: readonly Group[], {
+  unit = "nanoseconds an operation",
+  rounds = 21,
+  columns = [LEAST, MEDIAN, TO_BASELINE],
+}: Comparison = {}): string[] {
+  const lines = [`\n${unit}, ${rounds} alternating rounds`];
+  for (const { name, ways, baseline = ways[0], note } of groups) {
+    lines.push("", row(name, columns.map(([head]) => head)));
+    const samples = ways.map((): number[] => []);
+    for (let round = 0; round < rounds; round++) {
+      ways.forEach((way, i) => samples[i]!.push(measure(way)));
     }
-    const first = quantile(costs[0]!, 0.5);
-    ways.forEach((way, i) => {
-      const middle = quantile(costs[i]!, 0.5);
-      const cells = [Math.min(...costs[i]!), middle, middle / first];
-      lines.push(row(way.name, cells.map((cell) => cell.toFixed(1))));
-    });
+    const costs = ways.map((way, i): Cost => (
+      { way, least: Math.min(...samples[i]!), median: median(samples[i]!) }
+    ));
+    const base = costs.find(({ way }) => way === baseline)!;
+    for (const cost of costs) {
+      lines.push(row(cost.way.name, columns.map(([_, cell]) => cell(cost, base))));
+    }
     if (note !== undefined) lines.push(`  ${note}`);
   }
   return lines;
 }
 
-/** Prints lines at once, since Deno puts the name of a bench before each thing that is printed. */
-export function print(...parts: readonly string[][]): void {
-  console.log(parts.flat().join("\n"));
+/** The nanoseconds that one operation of a run took. */
+function measure(way: Way): number {
+  way.prepare?.();
+  const start = performance.now();
+  way.run();
+  return (performance.now() - start) / way.count * 1e6;
 }
 
 /** A line of a table. */
@@ -76,55 +135,46 @@ export function row(name: string, cells: readonly string[]): string {
   return `  ${name.padEnd(42)}${cells.map((cell) => cell.padStart(14)).join("")}`;
 }
 
-/** The nanoseconds that one operation of a run took. */
-function costOf(way: Way): number {
-  const start = performance.now();
-  way.run();
-  return (performance.now() - start) / way.count * 1e6;
+/**
+ * Prints lines after Deno's table, in one piece: Deno puts the name of a bench before each thing
+ * that is printed.
+ */
+export function printAtEnd(...parts: readonly (() => string[])[]): void {
+  const print = () => console.log(parts.flatMap((part) => part()).join("\n"));
+  globalThis.addEventListener("unload", print);
 }
 
 /**
  * By how much the heap grows over many operations, and how many bytes each of them takes until they
  * are collected; returns lines to print.
  */
-export function compareHeap(ways: readonly (Omit<Way, "run"> & HeapUser)[]): string[] {
+export function compareHeap(ways: readonly LocalWay[]): string[] {
   const times = HEAP_OPERATIONS.toLocaleString("en");
   const lines = [
     `\nbytes of the heap over ${times} operations`,
     row("", ["growth", "for each"]),
   ];
-  const idle = takenBytes({ use: () => {} });
-  for (const way of ways) {
-    way.use(HEAP_STEP);
+  const unused = allocatedBytes(() => {});
+  for (const { name, use } of ways) {
+    use(HEAP_OPERATIONS / 10);
     const before = Deno.memoryUsage().heapUsed;
-    const taken = takenBytes(way) - idle;
+    use(HEAP_OPERATIONS);
     const growth = Deno.memoryUsage().heapUsed - before;
-    const each = Math.max(0, taken / HEAP_OPERATIONS).toFixed(1);
-    lines.push(row(way.name, [growth.toLocaleString("en"), each]));
+    const each = Math.max(0, (allocatedBytes(use) - unused) / HEAP_OPERATIONS).toFixed(1);
+    lines.push(row(name, [growth.toLocaleString("en"), each]));
   }
   return lines;
 }
 
-/** What can be done any number of times. */
-export interface HeapUser {
-  use(count: number): void;
-}
-
-/** How many bytes were taken, as far as nothing was collected between two looks. */
-function takenBytes(user: HeapUser): number {
+/** How many bytes are allocated, except where a collection came between two readings. */
+function allocatedBytes(use: (count: number) => void): number {
   let sum = 0;
   let before = Deno.memoryUsage().heapUsed;
   for (let i = 0; i < HEAP_OPERATIONS; i += HEAP_STEP) {
-    user.use(HEAP_STEP);
+    use(HEAP_STEP);
     const after = Deno.memoryUsage().heapUsed;
     if (after > before) sum += after - before;
     before = after;
   }
   return sum;
-}
-
-/** The value below which a share of the samples lies. */
-export function quantile(samples: readonly number[], share: number): number {
-  const sorted = samples.toSorted((a, b) => a - b);
-  return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))]!;
 }

@@ -3,147 +3,143 @@
  * messages gather for a microsecond after each batch, one that sleeps when it can, and three of
  * those. Then by how much the heaps of a writer and a reader grow over ten million messages.
  *
- * The writer times itself in chunks of some tenths of a millisecond. With more threads than cores it
- * loses its core every now and then, which is not the ring's doing; so the median chunk counts, and
- * the quickest quarter. Readers that are too slow are overrun, and say what they got.
+ * The writer times itself in chunks of some tenths of a millisecond. With more threads than cores
+ * it loses its core every now and then, which is not the ring's doing; so the median chunk counts,
+ * and the first quartile. Readers that are too slow are overrun; the share of messages that they
+ * got is printed.
  *
- * Who looks at the position takes its cache line from the writer, which has to fetch it back to
- * publish. So a reader that looks again at once makes each publication dearer, and one that lets
- * messages gather does not, whatever the ring may do.
+ * A reader that loads the position takes its cache line from the writer, which has to fetch it back
+ * to publish. So a reader that looks again at once makes each publication more expensive, and one
+ * that lets messages gather does not, whatever the ring may do.
  *
  * @module
  */
 
 import { Broadcast } from "../mod.ts";
-import { type Burst, median, quantile, Team } from "./broadcast_team.ts";
-import type { Job, WriterCost } from "./broadcast_worker.ts";
+import { declare, HEAP_OPERATIONS, printAtEnd, row, type Way } from "./alternating.ts";
+import { CHUNK_BATCHES, type ReaderJob, type WriterJob } from "./broadcast_writer_worker.ts";
+import { Crew, sharedNumbers, sharedWords } from "./crew.ts";
+import { median, quantile } from "./statistics.ts";
+import { BATCH, stream, type StreamRole } from "./streams.ts";
 
 const CAPACITY_BYTES = 8 * 1024 * 1024;
 const MESSAGES = 1_024_000;
-/** For how many messages the growth of the heap is measured. */
-const HEAP_MESSAGES = 10_000_000;
 /** Alternating rounds. */
 const ROUNDS = 7;
 
-/** One set of readers. */
+const crew = new Crew("./broadcast_writer_worker.ts");
+// Positions from here on are no small integers.
+const ring = Broadcast.create({ capacityBytes: CAPACITY_BYTES, startPosition: 2 ** 40 });
+
+/** How many readers there are, and how they read. */
 interface Readers {
-  name: string;
-  count: number;
-  spins: boolean;
-  gathers?: boolean;
+  readonly name: string;
+  readonly count: number;
+  readonly spins: boolean;
+  readonly gathers: boolean;
 }
 
 const READERS: Readers[] = [
-  { name: "no reader", count: 0, spins: false },
-  { name: "one reader that spins", count: 1, spins: true },
+  { name: "no reader", count: 0, spins: false, gathers: false },
+  { name: "one reader that spins", count: 1, spins: true, gathers: false },
   { name: "one reader that gathers", count: 1, spins: true, gathers: true },
   { name: "one reader that blocks", count: 1, spins: false, gathers: true },
   { name: "three readers that block", count: 3, spins: false, gathers: true },
 ];
 
-/** What readers report. */
-interface Read {
-  messages: number;
-  lost: number;
+/** A writer with its readers. */
+interface FreeWriter extends Way {
+  /** The nanoseconds a message, of all chunks of all runs. */
+  readonly chunks: number[];
+  /** How many messages the readers got, and how many they lost. */
+  readonly totals: [received: number, lost: number];
 }
 
-const team = new Team();
-// Where positions no longer fit small integers.
-const ring = Broadcast.create({ capacityBytes: CAPACITY_BYTES, startPosition: 2 ** 40 });
-
-async function write(readers: Readers, messageBytes: number, batch: number): Promise<unknown[]> {
-  const burst: Burst = {
-    via: ring.handle,
-    messageBytes,
-    messages: messageBytes > 256 ? MESSAGES / 4 : MESSAGES,
-    batch,
-    ahead: Infinity,
-    receivers: readers.count,
-    spins: readers.spins,
-    gathers: readers.gathers ?? false,
+function freeWriter(readers: Readers, messageBytes: number, batch: number): FreeWriter {
+  const { name, spins, gathers } = readers;
+  const count = messageBytes > 256 ? MESSAGES / 4 : MESSAGES;
+  const nanoseconds = sharedNumbers(Math.floor(count / (CHUNK_BATCHES * batch)));
+  const counts = Array.from({ length: readers.count }, () => sharedNumbers(2));
+  const over = sharedWords(1);
+  const job = { ring: ring.handle, over };
+  const writer: WriterJob = { ...job, messageBytes, batch, nanoseconds };
+  const reader = (counts: Float64Array): ReaderJob => ({ ...job, spins, gathers, counts });
+  const chunks: number[] = [];
+  const totals: [number, number] = [0, 0];
+  return {
+    name,
+    count,
+    chunks,
+    totals,
+    prepare() {
+      over[0] = 0;
+      crew.assign([
+        { name: "writeFreely", argument: writer },
+        ...counts.map((own) => ({ name: "readFreely", argument: reader(own) })),
+      ], 1);
+    },
+    run() {
+      crew.run();
+      chunks.push(...nanoseconds);
+      for (const own of counts) own.forEach((count, i) => totals[i]! += count);
+    },
   };
-  const roles: Job["role"][] = ["writeFreely"];
-  for (let i = 0; i < readers.count; i++) roles.push("readFreely");
-  return (await team.run(burst, roles)).results;
 }
 
-const lines: string[] = [];
-
-/** Alternates between the sets of readers. */
-async function compare(messageBytes: number, batch: number): Promise<void> {
-  const samples = READERS.map((): unknown[][] => []);
+/** Alternates between the sets of readers; returns lines to print. */
+function compare(messageBytes: number, batch: number): string[] {
+  const ways = READERS.map((readers) => freeWriter(readers, messageBytes, batch));
   for (let round = 0; round < ROUNDS; round++) {
-    for (const [i, readers] of READERS.entries()) {
-      samples[i]!.push(await write(readers, messageBytes, batch));
+    for (const way of ways) {
+      way.prepare?.();
+      way.run();
     }
   }
+  const alone = quantile(ways[0]!.chunks, 0.25);
   const published = batch === 1 ? "one by one" : `per ${batch}`;
-  lines.push(
+  return [
     "",
-    row(`${messageBytes} B, published ${published}`, "median", "quarter", "read"),
-  );
-  let alone = 0;
-  READERS.forEach(({ name }, i) => {
-    const costs = samples[i]!.map(([writer]) => writer as WriterCost);
-    const reads = samples[i]!.flatMap(([_, ...readers]) => readers as Read[]);
-    const chunks = costs.flatMap(({ nanoseconds }) => nanoseconds);
-    const quarter = quantile(chunks, 0.25);
-    if (i === 0) alone = quarter;
-    const got = reads.reduce((sum, { messages }) => sum + messages, 0);
-    const lost = reads.reduce((sum, { lost }) => sum + lost, 0);
-    lines.push(row(
-      name,
-      `${median(chunks).toFixed(1)} ns`,
-      `${quarter.toFixed(1)} ns (${(100 * quarter / alone - 100).toFixed(0)} %)`,
-      reads.length === 0 ? "" : `${(100 * got / (got + lost)).toFixed(0)} %`,
-    ));
-  });
+    row(`${messageBytes} B, published ${published}`, ["median", "quartile", "to none", "read"]),
+    ...ways.map(({ name, chunks, totals: [received, lost] }) => {
+      const quartile = quantile(chunks, 0.25);
+      return row(name, [
+        `${median(chunks).toFixed(1)} ns`,
+        `${quartile.toFixed(1)} ns`,
+        `${(100 * quartile / alone - 100).toFixed(0)} %`,
+        received + lost === 0 ? "" : `${(100 * received / (received + lost)).toFixed(0)} %`,
+      ]);
+    }),
+  ];
 }
 
-/** The heap's growth over many messages, at both ends. */
-async function growth(sender: Job["role"], receiver: Job["role"]): Promise<string> {
-  const burst: Burst = {
-    via: ring.handle,
-    messageBytes: 64,
-    messages: HEAP_MESSAGES,
-    batch: 64,
-    ahead: CAPACITY_BYTES / 2 / 72,
-    receivers: 1,
-    spins: true,
-  };
-  // The first burst compiles what both do.
-  await team.run({ ...burst, messages: HEAP_MESSAGES / 10 }, [sender, receiver]);
-  const { results } = await team.run(burst, [sender, receiver]);
-  const cells = results.map((bytes) => `${((bytes as number) / HEAP_MESSAGES).toFixed(2)} B each`);
-  return row(`${sender}, ${receiver}`, ...cells);
-}
+const streams = new Crew("./stream_worker.ts");
 
-function row(name: string, ...cells: string[]): string {
-  return `  ${name.padEnd(28)}${cells.map((cell) => cell.padStart(16)).join("")}`;
-}
-
-for (const [i, readers] of READERS.entries()) {
-  const name = `${readers.name}, ${MESSAGES} messages of 64 B`;
-  Deno.bench(name, { baseline: i === 0, n: 3, warmup: 2 }, async () => {
-    await write(readers, 64, 64);
-  });
-}
-
-Deno.bench("all of these, alternating", { group: "medians", n: 1, warmup: 0 }, async () => {
-  if (lines.length > 0) return;
-  lines.push(`\nthe writer's cost of a message, ${ROUNDS} alternating rounds`);
-  for (const batch of [64, 1]) {
-    for (const messageBytes of [8, 64, 256, 1024]) await compare(messageBytes, batch);
+/** The growth of the heap over many messages, at both ends; returns a line to print. */
+function growth(sender: StreamRole, receiver: StreamRole): string {
+  const connect = () => [ring.handle, ring.handle] as const;
+  const options = { sender, receiver, connect, messageBytes: 64, ahead: CAPACITY_BYTES / 2 / 72 };
+  let bytes: number[] = [];
+  // The first stream compiles what both ends do.
+  for (const messages of [HEAP_OPERATIONS / 10, HEAP_OPERATIONS]) {
+    const way = stream(streams, "heap", { ...options, messages });
+    way.prepare?.();
+    way.run();
+    bytes = [...way.growth].map((bytes) => bytes / messages);
   }
-  lines.push(
-    `\ngrowth of the heap over ${HEAP_MESSAGES.toLocaleString("en")} messages of 64 B, by 64`,
-    row("", "writer", "reader"),
-    await growth("append", "read"),
-    await growth("claim", "bulk"),
-    await growth("appendEqual", "receive"),
-  );
-  team.dismiss();
-});
+  return row(`${sender}, ${receiver}`, bytes.map((each) => `${each.toFixed(2)} B each`));
+}
 
-// Deno puts the name of a bench before each line that it prints.
-globalThis.addEventListener("unload", () => console.log(lines.join("\n")));
+const ways = READERS.map((readers) => freeWriter(readers, 64, BATCH));
+
+declare([{ name: "64 B", ways }], { warmup: 2, n: 3 });
+printAtEnd(
+  () => [`\nthe writer's cost of a message, ${ROUNDS} alternating rounds`],
+  () => [BATCH, 1].flatMap((batch) => [8, 64, 256, 1024].flatMap((bytes) => compare(bytes, batch))),
+  () => [
+    `\ngrowth of the heap over ${HEAP_OPERATIONS.toLocaleString("en")} messages of 64 B, by 64`,
+    row("", ["writer", "reader"]),
+    growth("append", "read"),
+    growth("claim", "bulk"),
+    growth("appendEqual", "receive"),
+  ],
+);

@@ -1,33 +1,42 @@
 /**
- * A member of a crew: it does its duty once in each round.
+ * A member of a crew: it prepares the duty that it is assigned, and performs it once in each round.
  *
  * @module
  */
 
-import { CREW } from "./crew.ts";
+import { CREW, type Round } from "./crew.ts";
 
-/** What a member is told. */
-export interface Member {
+/** A duty, and the words by which the crew meets. */
+export interface Order {
   module: string;
   name: string;
   argument: unknown;
-  /** The words by which the crew meets. */
+  rounds: number;
   words: Int32Array;
 }
 
-type Prepare = (argument: unknown) => () => void | Promise<void>;
+type Prepare = (argument: unknown) => Round | Promise<Round>;
 
-async function serve({ module, name, argument, words }: Member): Promise<never> {
-  const { [name]: prepare } = await import(module) as Record<string, Prepare>;
-  const duty = prepare!(argument);
-  for (let round = 1;; round++) {
-    Atomics.add(words, CREW.done, 1);
-    Atomics.notify(words, CREW.done);
-    while (Atomics.load(words, CREW.round) < round) Atomics.wait(words, CREW.round, round - 1);
-    await duty();
+async function serve({ module, name, argument, rounds, words }: Order): Promise<void> {
+  try {
+    const { [name]: prepare } = await import(module) as Record<string, Prepare>;
+    const perform = await prepare!(argument);
+    tellDone(words);
+    for (let round = 0; round < rounds; round++) {
+      while (Atomics.load(words, CREW.round) === round) Atomics.wait(words, CREW.round, round);
+      await perform();
+      tellDone(words);
+    }
+  } catch (error) {
+    console.error(error);
+    Atomics.store(words, CREW.failed, 1);
+    tellDone(words);
   }
 }
 
-addEventListener("message", (event) => {
-  serve((event as MessageEvent<Member>).data);
-}, { once: true });
+function tellDone(words: Int32Array): void {
+  Atomics.add(words, CREW.done, 1);
+  Atomics.notify(words, CREW.done);
+}
+
+addEventListener("message", (event) => void serve((event as MessageEvent<Order>).data));

@@ -1,8 +1,8 @@
 /**
- * What the explorer costs: executions a second without reduction, with it, and on a queue.
+ * The speed of the explorer: executions per second without reduction, with it, and on a queue.
  *
- * `deno bench -P bench/model_bench.ts`; the summary at the end gives rates, and the heap stays flat
- * in the number of executions.
+ * `deno bench -P bench/model_bench.ts`; the summary at the end gives rates. The heap must not grow
+ * with the number of executions.
  *
  * @module
  */
@@ -19,7 +19,7 @@ const rounds = (count: number) => (words: Int32Array) => {
   }
 };
 
-/** Two producers and a consumer of a bounded queue with a ticket for each place. */
+/** Two producers and a consumer of a bounded queue; each producer draws a place. */
 const produce = (value: number) => (words: Int32Array) => {
   const place = Atomics.add(words, 0, 1);
   words[4 + place] = value;

@@ -2,8 +2,8 @@
  * The buffer pool beside a new array for each message: buffers of 1033 bytes, as in the workload of
  * the system in Rust whose work the pool does.
  *
- * On one thread, on two threads at once, and on threads that wait for one another; the packets, and
- * the same by the numbers of buffers, for which no object is made. Every buffer is written to and read.
+ * On one thread, on two threads at once, and on threads that wait for each other; by packets, and
+ * by the numbers of buffers, for which no object is made. Every buffer is written to and read.
  * Last, how much of the heap that takes.
  *
  * @module
@@ -15,13 +15,14 @@ import {
   compareHeap,
   declare,
   type Group,
-  type HeapUser,
-  print,
+  type LocalWay,
+  onThisThread,
+  printAtEnd,
   type Way,
 } from "./alternating.ts";
-import { Crew, type Duty } from "./crew.ts";
-import { RoundTripGroup, RoundTrips } from "./round_trips.ts";
+import { Crew, type Duty, ports, sharedWords } from "./crew.ts";
 import { useArrays, useBuffers } from "./pool_worker.ts";
+import { compareRoundTrips, roundTrips } from "./round_trips.ts";
 
 const BUFFER_BYTES = 1033;
 /** Operations of a run. */
@@ -33,29 +34,24 @@ const other = BufferPool.attach(pool.handle);
 const { bytes } = pool;
 const words = new Int32Array(PACKET_WORDS);
 
-/** Something that is done on this thread. */
-function here(name: string, use: (count: number) => void): Way & HeapUser {
-  return { name, count: COUNT, use, run: () => use(COUNT) };
+function here(name: string, use: (count: number) => void): LocalWay {
+  return onThisThread(name, COUNT, use);
 }
 
-/** Something that so many workers do at once; the cost is that of one operation of one of them. */
-function onWorkers(name: string, duties: () => Duty[]): Way {
+/** Two workers with the same duty at once; the cost is that of an operation of one of them. */
+function twoThreads(name: string, duty: () => Duty): Way {
   let crew: Crew | undefined;
-  const module = import.meta.resolve("./pool_worker.ts");
-  return { name, count: COUNT, run: () => (crew ??= new Crew(module, duties())).run() };
+  const start = () => {
+    const both = duty();
+    return new Crew("./pool_worker.ts").assign([both, both]);
+  };
+  return { name, count: COUNT, run: () => (crew ??= start()).run() };
 }
 
-/** Two threads that use buffers of one pool, each so many at a time. */
-function twoThreads(name: string, held: number): Way {
-  return onWorkers(name, () => {
-    const argument = {
-      pool: BufferPool.create(SIZE).handle,
-      count: COUNT,
-      held,
-      meeting: new Int32Array(new SharedArrayBuffer(4)),
-    };
-    return [{ name: "buffers", argument }, { name: "buffers", argument }];
-  });
+/** The duty of a thread that shares a pool with another, and uses so many buffers at a time. */
+function buffers(held: number): Duty {
+  const pool = BufferPool.create(SIZE).handle;
+  return { name: "buffers", argument: { pool, count: COUNT, held, meeting: sharedWords(1) } };
 }
 
 const byNumber = here("acquire, release", (count) => {
@@ -105,7 +101,7 @@ const groups: Group[] = [
     note: "in Rust: acquire and release 12.7, malloc and free 23",
   },
   {
-    name: "so many are taken, then all are given back",
+    name: "many are acquired, then all are released",
     ways: [
       here("16 buffers", (count) => useBuffers(pool, count, 16)),
       here("200 buffers: refills and spills", (count) => useBuffers(pool, count, 200)),
@@ -128,36 +124,34 @@ const groups: Group[] = [
   {
     name: "two threads at once",
     ways: [
-      twoThreads("1 buffer at a time", 1),
-      twoThreads("50 buffers at a time: refills and spills", 50),
-      onWorkers("1 array at a time", () => {
+      twoThreads("1 buffer at a time", () => buffers(1)),
+      twoThreads("50 buffers at a time: refills and spills", () => buffers(50)),
+      twoThreads("1 array at a time", () => {
         const argument = { byteLength: BUFFER_BYTES, count: COUNT, held: 1 };
-        return [{ name: "arrays", argument }, { name: "arrays", argument }];
+        return { name: "arrays", argument };
       }),
     ],
   },
 ];
 
-const handOver = new RoundTripGroup("there and back, each woken, after 0.2 ms of rest", [
-  new RoundTrips("the only buffer, released and acquired", "pool", () => {
-    using pool = BufferPool.create({
-      bufferBytes: BUFFER_BYTES,
-      batchCount: 1,
-      buffersPerBatch: 1,
-    });
-    return [pool.handle, undefined];
-  }),
-  new RoundTrips("an array of 1033 bytes, transferred", "transfer", ports),
-]);
-
-function ports(): [MessagePort, MessagePort] {
-  const { port1, port2 } = new MessageChannel();
-  return [port1, port2];
-}
+const handOver = {
+  name: "there and back, each woken, after 0.2 ms of rest",
+  ways: [
+    roundTrips("the only buffer, released and acquired", "pool", () => {
+      using pool = BufferPool.create({
+        bufferBytes: BUFFER_BYTES,
+        batchCount: 1,
+        buffersPerBatch: 1,
+      });
+      return [pool.handle, undefined];
+    }),
+    roundTrips("an array of 1033 bytes, transferred", "transfer", ports),
+  ],
+};
 
 declare([...groups, handOver]);
-
-globalThis.addEventListener("unload", () => {
-  const users = [byNumber, byPacket, sentByNumber, sentByWords];
-  print(compare(groups), handOver.compare(), compareHeap(users));
-});
+printAtEnd(
+  () => compare(groups),
+  () => compareRoundTrips(handOver),
+  () => compareHeap([byNumber, byPacket, sentByNumber, sentByWords]),
+);

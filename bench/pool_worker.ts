@@ -1,24 +1,22 @@
 /**
- * What the threads of `pool_bench.ts` do.
+ * The threads of `pool_bench.ts`.
  *
  * @module
  */
 
 import { BufferPool, type BufferPoolHandle } from "../mod.ts";
-import { meetingAt } from "./crew.ts";
+import { meetingAt, type Round } from "./crew.ts";
+import { checkSum } from "./messages.ts";
 
-/** What each is told. */
+/** What a thread is told. */
 export interface Job {
-  pool: BufferPoolHandle;
-  /** How many buffers to use. */
-  count: number;
+  /** How many buffers, or arrays, to use. */
+  readonly count: number;
   /** How many of them at a time. */
-  held: number;
-  /** Where the threads meet before they begin. */
-  meeting: Int32Array;
+  readonly held: number;
 }
 
-/** Uses so many buffers of a pool, some at a time. */
+/** Uses so many buffers of a pool, `held` of them at a time. */
 export function useBuffers(pool: BufferPool, count: number, held: number): void {
   const { bytes } = pool;
   const buffers = new Int32Array(held);
@@ -32,10 +30,10 @@ export function useBuffers(pool: BufferPool, count: number, held: number): void 
       pool.release(buffers[i]!);
     }
   }
-  verify(sum, count, held);
+  checkSum("buffers", count * (held - 1) / 2, sum);
 }
 
-/** The same with arrays that are made anew each time. */
+/** The same with arrays that are created each time. */
 export function useArrays(byteLength: number, count: number, held: number): void {
   const arrays = new Array<Uint8Array>(held);
   let sum = 0;
@@ -47,27 +45,22 @@ export function useArrays(byteLength: number, count: number, held: number): void
       sum += array[0]!;
     }
   }
-  verify(sum, count, held);
-}
-
-/** Each of those that are held at a time has another number, up to 255. */
-function verify(sum: number, count: number, held: number): void {
-  const expected = count * (held - 1) / 2;
-  if (sum !== expected) throw new Error(`Expected the sum ${expected}: received ${sum}`);
+  checkSum("arrays", count * (held - 1) / 2, sum);
 }
 
 /** A thread that uses buffers of a pool. */
-export function buffers({ pool, count, held, meeting }: Job): () => void {
-  const attached = BufferPool.attach(pool);
-  const meet = meetingAt(meeting, 2);
+export function buffers(job: Job & { pool: BufferPoolHandle; meeting: Int32Array }): Round {
+  const { count, held } = job;
+  const pool = BufferPool.attach(job.pool);
+  const meet = meetingAt(job.meeting, 2);
   return () => {
     meet();
-    useBuffers(attached, count, held);
-    attached.returnCached(); // else the other one might wait for what is kept here
+    useBuffers(pool, count, held);
+    pool.returnCached(); // else the other thread might wait for the buffers that this one caches
   };
 }
 
-/** A thread that makes arrays. */
-export function arrays({ count, held, byteLength }: Job & { byteLength: number }): () => void {
+/** A thread that creates arrays. */
+export function arrays({ count, held, byteLength }: Job & { byteLength: number }): Round {
   return () => useArrays(byteLength, count, held);
 }

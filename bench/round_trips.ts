@@ -1,106 +1,89 @@
 /**
- * Round trips between two threads that sleep: one wakes the other, which answers.
+ * Round trips between two threads, each of which wakes the other or has it spin.
  *
- * The first waits a little before each, so that the other has fallen asleep. The first one itself
- * has not always, when the answer comes; so it is said how many of both were asleep.
+ * Where the first thread is to find the second asleep, it rests before each round trip. The first
+ * thread itself may still be awake when the answer comes; so the share of all waits that ended with
+ * the wake-up of a sleeper is printed.
  *
  * @module
  */
 
-import { type Group, quantile, row, type Way } from "./alternating.ts";
-import { Crew, type Duty } from "./crew.ts";
-import type { Kind } from "./round_trips_worker.ts";
+import { type Group, row, type Way } from "./alternating.ts";
+import { Crew, type Duty, sharedNumbers, sharedWords } from "./crew.ts";
+import type { Kind, Trip } from "./round_trips_worker.ts";
+import { quantile } from "./statistics.ts";
 
-/** Round trips of a run. */
-const TRIPS = 500;
-/** Alternating runs. */
-const ROUNDS = 7;
-
-const module = import.meta.resolve("./round_trips_worker.ts");
-const words = (count: number) => new Int32Array(new SharedArrayBuffer(4 * count));
-
-/** Two threads that wake each other. */
-export class RoundTrips implements Way {
-  readonly #samples = new Float64Array(new SharedArrayBuffer(8 * TRIPS));
-  readonly #woken = words(1);
-  #crew: Crew | undefined;
-  readonly count = TRIPS;
-  readonly microseconds: number[] = [];
-
-  readonly name: string;
-  readonly kind: Kind;
-  readonly make: () => [unknown, unknown];
-
-  constructor(name: string, kind: Kind, make: () => [unknown, unknown]) {
-    this.name = name;
-    this.kind = kind;
-    this.make = make;
-  }
-
-  run(): void {
-    this.#crew ??= this.#start();
-    this.#crew.run();
-    this.microseconds.push(...this.#samples);
-  }
-
-  /** How many of those that waited were asleep, of all; of a port it is not known. */
-  get share(): number {
-    return this.#woken[0]! / 2 / this.microseconds.length;
-  }
-
-  /** Whether messages go through ports. */
-  get isByPort(): boolean {
-    return this.kind === "port" || this.kind === "transfer";
-  }
-
-  /** Forgets what was measured. */
-  clear(): void {
-    this.microseconds.length = 0;
-    this.#woken[0] = 0;
-  }
-
-  #start(): Crew {
-    const [there, back] = this.make();
-    const isPort = this.isByPort;
-    const trip = {
-      kind: this.kind,
-      count: TRIPS,
-      samples: this.#samples,
-      woken: this.#woken,
-      idle: words(1),
-    };
-    const duty = (name: string, there: unknown, back: unknown): Duty => ({
-      name,
-      argument: { ...trip, there: isPort ? undefined : there, back },
-      transfer: isPort ? [back as MessagePort] : [],
-    });
-    return new Crew(module, [duty("ping", there, back), duty("pong", back, there)]);
-  }
+/** A way for two threads to reach each other. */
+export interface RoundTrips extends Way {
+  /** The microseconds of each round trip of the last run. */
+  readonly samples: Float64Array;
+  /** How many sleepers were woken. */
+  readonly woken: Int32Array;
 }
 
 /** Round trips that are compared. */
-export class RoundTripGroup implements Group {
-  readonly name: string;
+export interface RoundTripGroup extends Group {
   readonly ways: readonly RoundTrips[];
+}
 
-  constructor(name: string, ways: readonly RoundTrips[]) {
-    this.name = name;
-    this.ways = ways;
-  }
+/**
+ * Makes a way.
+ *
+ * @param connect Makes what leads from the first thread to the second, and what leads back.
+ * @param count The round trips of a run.
+ */
+export function roundTrips(
+  name: string,
+  kind: Kind,
+  connect: () => readonly [unknown, unknown],
+  count = 500,
+): RoundTrips {
+  const samples = sharedNumbers(count);
+  const woken = sharedWords(1);
+  const held = sharedNumbers(1);
+  const duty = (name: string, there: unknown, back: unknown): Duty => {
+    const isPort = back instanceof MessagePort;
+    const trip: Trip = {
+      kind,
+      there: isPort ? undefined : there,
+      back,
+      count,
+      samples,
+      woken,
+      held,
+    };
+    return { name, argument: trip, transfer: isPort ? [back] : [] };
+  };
+  const start = () => {
+    const [there, back] = connect();
+    const duties = [duty("ping", there, back), duty("pong", back, there)];
+    return new Crew("./round_trips_worker.ts").assign(duties);
+  };
+  let crew: Crew | undefined;
+  return { name, count, samples, woken, run: () => (crew ??= start()).run() };
+}
 
-  /** Alternates between them; returns lines to print. */
-  compare(): string[] {
-    for (const trips of this.ways) trips.clear();
-    for (let round = 0; round < ROUNDS; round++) {
-      for (const trips of this.ways) trips.run();
-    }
-    return [
-      `\nmicroseconds, ${ROUNDS} x ${TRIPS} round trips`,
-      row(this.name, ["median", "p99", "asleep"]),
-      ...this.ways.map(({ name, isByPort, microseconds, share }) => {
-        const cells = [0.5, 0.99].map((part) => quantile(microseconds, part).toFixed(1));
-        return row(name, [...cells, isByPort ? "" : `${(100 * share).toFixed(0)} %`]);
-      }),
-    ];
+/** Alternates between the ways of a group; returns lines to print. */
+export function compareRoundTrips(
+  { name, ways }: RoundTripGroup,
+  rounds = 7,
+): string[] {
+  const samples = ways.map((): number[] => []);
+  for (const { woken } of ways) woken[0] = 0;
+  for (let round = 0; round < rounds; round++) {
+    ways.forEach((way, i) => {
+      way.run();
+      samples[i]!.push(...way.samples);
+    });
   }
+  return [
+    `\nmicroseconds, ${rounds} x ${ways[0]!.count} round trips`,
+    row(name, ["median", "p99", "p99.9", "asleep"]),
+    ...ways.map(({ name, woken }, i) => {
+      const cells = [0.5, 0.99, 0.999].map((share) => quantile(samples[i]!, share).toFixed(2));
+      const asleep = 50 * woken[0]! / samples[i]!.length;
+      // Apart from those of round trips, the wake-up of the bench is counted, once a round.
+      return row(name, [...cells, asleep < 1 ? "" : `${asleep.toFixed(0)} %`]);
+    }),
+  ];
 }

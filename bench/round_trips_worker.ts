@@ -1,10 +1,13 @@
 /**
- * Two threads that wake each other in one of many ways, for `round_trips.ts`.
+ * Two threads that reach each other in one of many ways, for `round_trips.ts`.
  *
  * @module
  */
 
 import {
+  Broadcast,
+  type BroadcastHandle,
+  type BroadcastReader,
   BufferPool,
   type BufferPoolHandle,
   EventCount,
@@ -15,18 +18,36 @@ import {
   type SemaphoreHandle,
   WaiterQueue,
 } from "../mod.ts";
+import { POSITION, SLEEPING } from "../src/broadcast/layout.ts";
+import { type Round, sleepFor, spinFor } from "./crew.ts";
 
 /** How one thread wakes another, and waits until it is woken. */
 interface End {
-  /** Wakes the other one. */
+  /** Wakes the other thread. */
   wake(): void;
-  /** Waits until the other one has. */
+  /** Waits until the other thread has called `wake`. */
   wait(): void | Promise<unknown>;
-  /** Whether the other one is there to be woken; if not given, it need not be. */
-  isAwaited?(): boolean;
+  /**
+   * Returns once the other thread is asleep. Both threads call it before they wake the other, and
+   * the answer's rest is not measured. If it is not given, the first thread sleeps for a while.
+   */
+  rest?(): void;
+  /** Whether no thread rests, as both spin. */
+  readonly spins?: boolean;
 }
 
-/** The ways to do so, each given what leads to the other thread, and what leads back. */
+/** How long the first thread sleeps by default, so that the second falls asleep. */
+const REST_MS = 0.2;
+/** How long a thread spins at most until the reader of its ring is about to sleep. */
+const IDLE_BEFORE_SLEEP_MS = 1;
+/** From being about to sleep until asleep. */
+const FALLING_ASLEEP_MS = 0.02;
+/** The time after which the other end of a port should be asleep; a port does not tell. */
+const PORT_FALLING_ASLEEP_MS = 0.1;
+/** The bytes of a message. */
+const MESSAGE_BYTES = 8;
+
+/** The ways to do so, each made from what leads to the other thread, and what leads back. */
 const ends = {
   parker: (there: ParkerHandle, back: ParkerHandle): End => {
     const [other, own] = [Parker.attach(there), Parker.attach(back)];
@@ -42,15 +63,15 @@ const ends = {
   },
   eventCount: (there: Signal, back: Signal): End => {
     const [other, own] = [EventCount.attach(there.count), EventCount.attach(back.count)];
-    let awaited = 0;
-    const hasCome = () => Atomics.load(back.word, 0) === awaited;
+    let expected = 0;
+    const hasCome = () => Atomics.load(back.word, 0) === expected;
     return {
       wake() {
         Atomics.add(there.word, 0, 1);
         other.notify();
       },
       wait() {
-        awaited++;
+        expected++;
         own.until(hasCome);
       },
     };
@@ -72,18 +93,40 @@ const ends = {
     const handle = (there ?? back)!;
     const pool = BufferPool.attach(handle);
     const queue = WaiterQueue.attach(handle.waiters);
-    // The one that begins has the only buffer.
+    // The thread that begins has the only buffer.
     let buffer = there === undefined ? -1 : pool.acquire();
     return {
-      wake: () => pool.release(buffer),
+      wake() {
+        while (!queue.isAnyWaiting) Atomics.pause();
+        pool.release(buffer);
+      },
       wait: () => void (buffer = pool.acquire()),
-      isAwaited: () => queue.isAnyWaiting,
     };
   },
-  port: (_: undefined, port: MessagePort): End => {
-    const arrivals = new Arrivals(port);
-    return { wake: () => port.postMessage(null), wait: () => arrivals.next() };
+  ring: (there: BroadcastHandle, back: BroadcastHandle): End => {
+    const words = new Int32Array(there.memory.buffer, there.byteOffset, POSITION + 1);
+    return {
+      ...ringEnd(there, back, (reader) => reader.wait()),
+      rest() {
+        const start = performance.now();
+        while ((Atomics.load(words, POSITION) & SLEEPING) === 0) {
+          if (performance.now() - start > IDLE_BEFORE_SLEEP_MS) return;
+          Atomics.pause();
+        }
+        spinFor(FALLING_ASLEEP_MS);
+      },
+    };
   },
+  ringSpinning: (there: BroadcastHandle, back: BroadcastHandle): End => (
+    { ...ringEnd(there, back, () => Atomics.pause()), spins: true }
+  ),
+  port: (_: undefined, port: MessagePort): End => portEnd(port, null),
+  portBytes: (_: undefined, port: MessagePort): End => (
+    { ...portEnd(port, new Uint8Array(MESSAGE_BYTES)), rest: () => spinFor(PORT_FALLING_ASLEEP_MS) }
+  ),
+  portSpinning: (_: undefined, port: MessagePort): End => (
+    { ...portEnd(port, new Uint8Array(MESSAGE_BYTES)), spins: true }
+  ),
   transfer: (_: undefined, port: MessagePort): End => {
     const arrivals = new Arrivals(port);
     let array = new Uint8Array(1033);
@@ -94,7 +137,30 @@ const ends = {
   },
 };
 
-/** What comes through a port, one after the other. */
+/** A writer to one ring and a reader of another, which calls `idle` while it has no message. */
+function ringEnd(
+  there: BroadcastHandle,
+  back: BroadcastHandle,
+  idle: (reader: BroadcastReader) => void,
+): End {
+  const writer = Broadcast.attach(there).writer();
+  const reader = Broadcast.attach(back).reader();
+  const payload = new Uint8Array(MESSAGE_BYTES);
+  return {
+    wake: () => writer.append(payload),
+    wait() {
+      while (!reader.poll()) idle(reader);
+      reader.next();
+    },
+  };
+}
+
+function portEnd(port: MessagePort, message: unknown): End {
+  const arrivals = new Arrivals(port);
+  return { wake: () => port.postMessage(message), wait: () => arrivals.next() };
+}
+
+/** The messages that come through a port, one after the other. */
 class Arrivals {
   #arrival = Promise.withResolvers<unknown>();
 
@@ -109,35 +175,38 @@ class Arrivals {
   }
 }
 
-/** A word whose changes are told by an event count. */
+/** A word, and an event count that is notified of its changes. */
 export interface Signal {
   count: EventCountHandle;
   word: Int32Array;
 }
 
-/** The ways for two threads to wake each other. */
+/** The ways for two threads to reach each other. */
 export type Kind = keyof typeof ends;
 
-/** What a thread is told that wakes another, or is woken by it. */
+/** What each of the threads is told. */
 export interface Trip {
-  kind: Kind;
-  there: unknown;
-  back: unknown;
-  /** How many round trips. */
-  count: number;
-  /** The microseconds of each, to be filled in. */
-  samples: Float64Array;
-  /** How many sleepers were woken. */
-  woken: Int32Array;
-  /** Never changes: to sleep on. */
-  idle: Int32Array;
+  readonly kind: Kind;
+  readonly there: unknown;
+  readonly back: unknown;
+  /** How many round trips a round has. */
+  readonly count: number;
+  /** The microseconds of each round trip. Written by the thread that begins. */
+  readonly samples: Float64Array;
+  /** How many sleepers were woken. Added to by both threads. */
+  readonly woken: Int32Array;
+  /** The milliseconds that the answer's rest took. Written by the thread that answers. */
+  readonly held: Float64Array;
 }
 
 function endOf({ kind, there, back }: Trip): End {
   return ends[kind](there as never, back as never);
 }
 
-/** From here on counts the sleepers that this thread wakes. */
+/**
+ * Counts the sleepers that this thread wakes from here on. It slows all atomic operations down, by half
+ * a microsecond a round trip; so it is left out where both threads spin.
+ */
 function countWoken(woken: Int32Array): void {
   const notify = Atomics.notify;
   Atomics.notify = ((view: Int32Array, index: number, count?: number) => {
@@ -147,31 +216,38 @@ function countWoken(woken: Int32Array): void {
   }) as typeof notify;
 }
 
-/** Wakes the other thread when that has fallen asleep, and waits for its answer. */
-export function ping(trip: Trip): () => Promise<void> {
+/** Wakes the other thread once that has fallen asleep, and waits for its answer. */
+export function ping(trip: Trip): Round {
+  const { count, samples, woken, held } = trip;
   const end = endOf(trip);
-  countWoken(trip.woken);
+  const { rest = () => sleepFor(REST_MS), spins = false } = end;
+  if (!spins) countWoken(woken);
   return async () => {
-    for (let i = 0; i < trip.count; i++) {
-      do Atomics.wait(trip.idle, 0, 0, 0.2); while (end.isAwaited?.() === false);
+    for (let i = 0; i < count; i++) {
+      if (!spins) rest();
       const start = performance.now();
       end.wake();
       const waiting = end.wait();
       if (waiting !== undefined) await waiting;
-      trip.samples[i] = (performance.now() - start) * 1000;
+      samples[i] = (performance.now() - start - held[0]!) * 1000;
     }
   };
 }
 
 /** Answers. */
-export function pong(trip: Trip): () => Promise<void> {
+export function pong(trip: Trip): Round {
+  const { count, woken, held } = trip;
   const end = endOf(trip);
-  countWoken(trip.woken);
+  if (end.spins !== true) countWoken(woken);
   return async () => {
-    for (let i = 0; i < trip.count; i++) {
+    for (let i = 0; i < count; i++) {
       const waiting = end.wait();
       if (waiting !== undefined) await waiting;
-      while (end.isAwaited?.() === false) Atomics.pause();
+      if (end.rest !== undefined) {
+        const received = performance.now();
+        end.rest();
+        held[0] = performance.now() - received;
+      }
       end.wake();
     }
   };

@@ -1,58 +1,56 @@
 /**
- * Locks, semaphores and wake-ups: what they cost one thread that meets nobody, two threads that
- * contend, and how long it takes until a thread that sleeps has been woken and has answered.
+ * Locks, semaphores and wake-ups: what they cost one thread without contention, and two threads
+ * that contend; and how long it takes until a thread that sleeps has been woken and has answered.
  *
- * Beside them stands what one would use instead: the bare operations, a lock that spins, the locks of the
- * platform, a chain of promises, and messages.
+ * They are compared with what one would use instead: the bare operations, a spin lock, the locks of
+ * the platform, and messages.
  *
  * @module
  */
 
 import { EventCount, Mutex, Parker, RwLock, Semaphore, WaiterQueue } from "../mod.ts";
-import { compare, declare, type Group, print, type Way } from "./alternating.ts";
-import { Crew, type Duty } from "./crew.ts";
-import { RoundTripGroup, RoundTrips } from "./round_trips.ts";
+import { compare, declare, type Group, onThisThread, printAtEnd, type Way } from "./alternating.ts";
+import { Crew, ports, sharedWords } from "./crew.ts";
+import { compareRoundTrips, roundTrips } from "./round_trips.ts";
+import type { Job } from "./sync_worker.ts";
 
 /** Operations of a run on one thread. */
 const COUNT = 100_000;
-/** The same of each of two threads. */
-const EACH = 20_000;
-/** The same of what takes microseconds. */
-const FEW = 500;
-
-const module = import.meta.resolve("./sync_worker.ts");
-const words = (count: number) => new Int32Array(new SharedArrayBuffer(4 * count));
+/** Operations of each of two threads. */
+const COUNT_OF_TWO = 20_000;
+/** Operations that take microseconds each. */
+const COUNT_OF_SLOW = 500;
 
 const mutex = Mutex.create();
 const lock = RwLock.create();
 const semaphore = Semaphore.create({ permits: 1 });
 const count = EventCount.create();
 const parker = Parker.create();
-const bare = words(1);
-const store = words(1);
+const bare = sharedWords(1);
+const store = sharedWords(1);
 const waiters = WaiterQueue.create().join({
   take: () => Atomics.exchange(store, 0, 0) - 1,
   put: (value) => void Atomics.store(store, 0, value + 1),
 });
 
-/** Something that is done on this thread. */
+/** A way that calls a function on this thread, over and over. */
 function here(name: string, operate: () => void): Way {
-  const run = () => {
-    for (let i = 0; i < COUNT; i++) operate();
-  };
-  return { name, count: COUNT, run };
+  return onThisThread(name, COUNT, (count) => {
+    for (let i = 0; i < count; i++) operate();
+  });
 }
 
-/** Two threads that do something as often at once; the cost is that of one of one of them. */
+/** Two threads that contend; the cost is that of an operation of one of them. */
 function contended(
   name: string,
   duties: readonly [string, string],
   argument: object,
-  count = EACH,
+  count = COUNT_OF_TWO,
 ): Way {
   let crew: Crew | undefined;
-  const job = { ...argument, count, word: words(1), meeting: words(1) };
-  const start = () => new Crew(module, duties.map((name): Duty => ({ name, argument: job })));
+  const job: Job = { ...argument, count, word: sharedWords(1), meeting: sharedWords(1) };
+  const start = () =>
+    new Crew("./sync_worker.ts").assign(duties.map((name) => ({ name, argument: job })));
   const writers = duties.filter((name) => name !== "reader").length;
   return {
     name,
@@ -115,32 +113,34 @@ const groups: Group[] = [
       contended("RwLock, a writer and a reader", ["writer", "reader"], {
         handle: RwLock.create().handle,
       }),
-      contended("a lock that spins", ["spinning", "spinning"], { lock: words(1) }),
-      contended("navigator.locks", ["platform", "platform"], { name: crypto.randomUUID() }, FEW),
+      contended("a lock that spins", ["spinning", "spinning"], { lock: sharedWords(1) }),
+      contended("navigator.locks", ["platform", "platform"], {
+        name: crypto.randomUUID(),
+      }, COUNT_OF_SLOW),
     ],
   },
 ];
 
-const signal = () => ({ count: EventCount.create().handle, word: words(1) });
-const parkers = (): [unknown, unknown] => [Parker.create().handle, Parker.create().handle];
+const signal = () => ({ count: EventCount.create().handle, word: sharedWords(1) });
+const parkers = () => [Parker.create().handle, Parker.create().handle] as const;
 
-const trips = [
-  new RoundTrips("Parker", "parker", parkers),
-  new RoundTrips("Parker, awaited", "parkerAsync", parkers),
-  new RoundTrips("EventCount", "eventCount", () => [signal(), signal()]),
-  new RoundTrips("Semaphore", "semaphore", () => [
-    Semaphore.create({ permits: 0 }).handle,
-    Semaphore.create({ permits: 0 }).handle,
-  ]),
-  new RoundTrips("a bare Atomics.wait", "atomics", () => [words(1), words(1)]),
-  new RoundTrips("postMessage", "port", () => {
-    const { port1, port2 } = new MessageChannel();
-    return [port1, port2];
-  }),
-];
+const wakeUps = {
+  name: "there and back, each woken, after 0.2 ms of rest",
+  ways: [
+    roundTrips("Parker", "parker", parkers),
+    roundTrips("Parker, awaited", "parkerAsync", parkers),
+    roundTrips("EventCount", "eventCount", () => [signal(), signal()]),
+    roundTrips("Semaphore", "semaphore", () => [
+      Semaphore.create({ permits: 0 }).handle,
+      Semaphore.create({ permits: 0 }).handle,
+    ]),
+    roundTrips("a bare Atomics.wait", "atomics", () => [sharedWords(1), sharedWords(1)]),
+    roundTrips("postMessage", "port", ports),
+  ],
+};
 
-const roundTrips = new RoundTripGroup("there and back, each woken, after 0.2 ms of rest", trips);
-
-declare([...groups, roundTrips]);
-
-globalThis.addEventListener("unload", () => print(compare(groups), roundTrips.compare()));
+declare([...groups, wakeUps]);
+printAtEnd(
+  () => compare(groups),
+  () => compareRoundTrips(wakeUps),
+);

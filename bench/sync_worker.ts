@@ -1,5 +1,5 @@
 /**
- * What the threads of `sync_bench.ts` do.
+ * The threads of `sync_bench.ts`.
  *
  * @module
  */
@@ -12,101 +12,102 @@ import {
   Semaphore,
   type SemaphoreHandle,
 } from "../mod.ts";
-import { meetingAt } from "./crew.ts";
+import { meetingAt, type Round } from "./crew.ts";
 
-/** What a thread is told that does something under a lock. */
+/** What each thread is told. */
 export interface Job {
-  /** How often. */
-  count: number;
+  /** How many operations a round has. */
+  readonly count: number;
   /** A word that is incremented plainly under the lock. */
-  word: Int32Array;
+  readonly word: Int32Array;
   /** Where the threads of a round meet before they begin. */
-  meeting: Int32Array;
+  readonly meeting: Int32Array;
 }
 
 /** Increments under a mutex. */
-export function mutex(job: Job & { handle: MutexHandle }): () => void {
+export function mutex(job: Job & { handle: MutexHandle }): Round {
   const mutex = Mutex.attach(job.handle);
-  const meet = meetingAt(job.meeting, 2);
-  return () => {
-    meet();
-    for (let i = 0; i < job.count; i++) {
+  const { count, word } = job;
+  return meeting(job, () => {
+    for (let i = 0; i < count; i++) {
       const guard = mutex.lock();
-      job.word[0]! += 1;
+      word[0]! += 1;
       guard.release();
     }
-  };
+  });
 }
 
-/** Increments under a lock that spins. */
-export function spinning(job: Job & { lock: Int32Array }): () => void {
-  const meet = meetingAt(job.meeting, 2);
-  const { lock } = job;
-  return () => {
-    meet();
-    for (let i = 0; i < job.count; i++) {
+/** Increments under a spin lock. */
+export function spinning({ lock, ...job }: Job & { lock: Int32Array }): Round {
+  const { count, word } = job;
+  return meeting(job, () => {
+    for (let i = 0; i < count; i++) {
       while (Atomics.compareExchange(lock, 0, 0, 1) !== 0) Atomics.pause();
-      job.word[0]! += 1;
+      word[0]! += 1;
       Atomics.store(lock, 0, 0);
     }
-  };
+  });
 }
 
-/** The locks of the platform, which the types do not know. */
+/** The locks of the platform, which the types do not declare. */
 const { locks } = navigator as unknown as {
   locks: { request(name: string, callback: () => void): Promise<void> };
 };
 
 /** Increments under a lock of the platform. */
-export function platform(job: Job & { name: string }): () => Promise<void> {
+export function platform({ name, count, word }: Job & { name: string }): Round {
   return async () => {
-    for (let i = 0; i < job.count; i++) {
-      await locks.request(job.name, () => void (job.word[0]! += 1));
-    }
+    for (let i = 0; i < count; i++) await locks.request(name, () => void (word[0]! += 1));
   };
 }
 
 /** Increments while it has the only permit. */
-export function semaphore(job: Job & { handle: SemaphoreHandle }): () => void {
+export function semaphore(job: Job & { handle: SemaphoreHandle }): Round {
   const semaphore = Semaphore.attach(job.handle);
-  const meet = meetingAt(job.meeting, 2);
-  return () => {
-    meet();
-    for (let i = 0; i < job.count; i++) {
+  const { count, word } = job;
+  return meeting(job, () => {
+    for (let i = 0; i < count; i++) {
       semaphore.acquire();
-      job.word[0]! += 1;
+      word[0]! += 1;
       semaphore.release();
     }
-  };
+  });
 }
 
 /** Increments as the writer. */
-export function writer(job: Job & { handle: RwLockHandle }): () => void {
+export function writer(job: Job & { handle: RwLockHandle }): Round {
   const lock = RwLock.attach(job.handle);
-  const meet = meetingAt(job.meeting, 2);
-  return () => {
-    meet();
-    for (let i = 0; i < job.count; i++) {
+  const { count, word } = job;
+  return meeting(job, () => {
+    for (let i = 0; i < count; i++) {
       const guard = lock.write();
-      job.word[0]! += 1;
+      word[0]! += 1;
       guard.release();
     }
-  };
+  });
 }
 
-/** Looks as a reader. */
-export function reader(job: Job & { handle: RwLockHandle }): () => void {
+/** Loads the word as a reader. */
+export function reader(job: Job & { handle: RwLockHandle }): Round {
   const lock = RwLock.attach(job.handle);
-  const meet = meetingAt(job.meeting, 2);
-  return () => {
-    meet();
+  const { count, word } = job;
+  return meeting(job, () => {
     let last = 0;
-    for (let i = 0; i < job.count; i++) {
+    for (let i = 0; i < count; i++) {
       const guard = lock.read();
-      const seen = job.word[0]!;
+      const seen = word[0]!;
       guard.release();
       if (seen < last) throw new Error(`Found ${seen} after ${last}`);
       last = seen;
     }
+  });
+}
+
+/** A round in which two threads begin at the same time. */
+function meeting(job: Job, work: () => void): Round {
+  const meet = meetingAt(job.meeting, 2);
+  return () => {
+    meet();
+    work();
   };
 }

@@ -1,46 +1,48 @@
 /**
- * The front door: explores a model, and turns a failing schedule into an error that shows it.
+ * The entry point: explores a model, and turns a failing schedule into an error that shows it.
  *
  * @module
  */
 
-import { Dependence } from "./dependence.ts";
-import { OptimalDpor } from "./dpor.ts";
-import { Enumeration } from "./enumerate.ts";
 import type { Failure } from "./failure.ts";
-import { formatHtml } from "./html.ts";
-import { now } from "./native.ts";
 import type { ExploreOptions, Report, Threads } from "./options.ts";
 import { environment, writeTextFile } from "./platform.ts";
-import { Pct, RandomWalk } from "./random.ts";
-import { Replay } from "./replay.ts";
-import { type AnyOptions, type Failed, Search } from "./search.ts";
-import type { Strategy } from "./strategy.ts";
-import { formatTable, type Step } from "./table.ts";
+import type { FailedExecution } from "./report/failed_execution.ts";
+import { formatHtml } from "./report/html.ts";
+import type { Step } from "./report/steps.ts";
+import { formatTable } from "./report/table.ts";
+import { Dependence } from "./search/dependence.ts";
+import { OptimalDpor } from "./search/dpor.ts";
+import { Enumeration } from "./search/enumeration.ts";
+import { Pct, RandomWalk } from "./search/random.ts";
+import { Replay } from "./search/replay.ts";
+import { type AnyOptions, Search } from "./search/search.ts";
+import type { Strategy } from "./search/strategy.ts";
 
 /** A schedule in which the model fails. */
 export class ExplorationError extends Error {
   /** Always `ExplorationError`. */
   override readonly name = "ExplorationError";
-  /** What is wrong. */
+  /** How it fails. */
   readonly failure: Failure;
   /** The schedule, for `replay`. */
   readonly replay: string;
   /** The steps of that schedule. */
   readonly steps: readonly Step[];
-  /** What the search had done by then. */
+  /** The state of the search when it failed. */
   readonly report: Report;
 
   readonly #threads: readonly string[];
 
-  /** Used by {@linkcode explore}. */
+  /** @ignore Used by {@linkcode explore}. */
   constructor(
-    { failure, replay, steps }: Pick<ExplorationError, "failure" | "replay" | "steps">,
-    threads: readonly string[],
+    { failure, replay, steps, threads }: Pick<ExplorationError, "failure" | "replay" | "steps"> & {
+      readonly threads: readonly string[];
+    },
     report: Report,
   ) {
     super(
-      formatFailure(failure, replay, steps, threads, report),
+      formatFailure({ failure, replay, steps, threads }, report),
       failure.cause === undefined ? {} : { cause: failure.cause },
     );
     this.failure = failure;
@@ -50,17 +52,14 @@ export class ExplorationError extends Error {
     this.#threads = threads;
   }
 
-  /** The same as one self-contained HTML page, with a space-time diagram. */
+  /** The failure as one self-contained HTML page, with a space-time diagram. */
   toHtml(): string {
     return formatHtml(this.failure, this.replay, this.steps, this.#threads);
   }
 }
 
 function formatFailure(
-  failure: Failure,
-  replay: string,
-  steps: readonly Step[],
-  threads: readonly string[],
+  { failure, replay, steps, threads }: FailedExecution,
   report: Report,
 ): string {
   const parts = [`${failure.kind}: ${failure.message}`];
@@ -88,7 +87,7 @@ function count(number: number, one: string, many = `${one}s`): string {
  * Runs the threads of a model under every schedule that matters.
  *
  * The bodies are ordinary code: they use `Atomics`, typed arrays and `SharedArrayBuffer` by their
- * global names, and are neither changed nor informed.
+ * global names, unmodified and unaware of the explorer.
  *
  * @example Two unguarded increments lose an update
  * ```ts
@@ -110,7 +109,7 @@ function count(number: number, one: string, many = `${one}s`): string {
  * ```
  *
  * @param options The model and the bounds.
- * @returns What was visited.
+ * @returns How many executions were visited, and whether that is all of them.
  * @throws {ExplorationError} If a schedule fails; its message shows the schedule.
  * @throws {IncompleteError} If a limit stopped the search and `allowIncomplete` is not set.
  */
@@ -133,7 +132,7 @@ export async function explore<State, T extends Threads<State>>(
     return report;
   }
   const failed = await simplify(model, search.failed) ?? search.failed;
-  const error = new ExplorationError(failed, search.names, report);
+  const error = new ExplorationError(failed, report);
   if (options.html !== undefined) writePage(options.html, error);
   throw error;
 }
@@ -142,15 +141,15 @@ export async function explore<State, T extends Threads<State>>(
 export class IncompleteError extends Error {
   /** Always `IncompleteError`. */
   override readonly name = "IncompleteError";
-  /** What the search had done by then. */
+  /** The state of the search when it stopped. */
   readonly report: Report;
 
-  /** Used by {@linkcode explore}. */
+  /** @ignore Used by {@linkcode explore}. */
   constructor(report: Report) {
     super(
       `The search is incomplete: ${report.reason} (${report.executions} executions, ` +
         `${report.transitions} transitions). Raise the limit, make the model smaller, or accept ` +
-        "it with `allowIncomplete: true`.",
+        "an incomplete search with `allowIncomplete: true`.",
     );
     this.report = report;
   }
@@ -175,35 +174,42 @@ function strategyOf(options: AnyOptions): Strategy {
   }
 }
 
+/** How many transitions may be spent to simplify a failing schedule; some tenths of a second. */
+const MAX_SIMPLIFY_TRANSITIONS = 300_000;
+
 /**
- * The same failure with as few preemptions as possible, and then in as few steps, if such are found
- * quickly.
+ * Searches for a failure of the same kind with as few preemptions as possible, and then in as few
+ * steps, until {@linkcode MAX_SIMPLIFY_TRANSITIONS} are spent. Their number, not a time limit, ends
+ * it, so that the printed schedule is the same on every machine.
  */
-async function simplify(options: AnyOptions, failed: Failed): Promise<Failed | undefined> {
+async function simplify(
+  options: AnyOptions,
+  failed: FailedExecution,
+): Promise<FailedExecution | undefined> {
   if (options.replay !== undefined || options.strategy === "all") return undefined;
-  const deadline = now() + SIMPLIFY_MS;
-  let best: Failed | undefined;
-  const again = async (bound: number, cutoff: number) => {
-    const search = new Search({ ...options, timeLimitMs: Math.max(1, deadline - now()) });
-    search.cutoff = cutoff;
-    await search.run(new Enumeration(bound));
+  let left = MAX_SIMPLIFY_TRANSITIONS;
+  const search = async (preemptions: number, maxExecutionSteps: number) => {
+    const search = new Search({ ...options, maxTransitions: left, timeLimitMs: Infinity });
+    search.maxExecutionSteps = maxExecutionSteps;
+    const { transitions } = await search.run(new Enumeration(preemptions));
+    left -= transitions;
     return search.failed?.failure.kind === failed.failure.kind ? search.failed : undefined;
   };
   const switches = failed.steps.filter((step) => step.isSwitch).length;
-  for (let bound = 0; bound < switches && now() < deadline; bound++) {
-    best = await again(bound, Infinity);
-    for (let shorter = best; shorter !== undefined && now() < deadline;) {
+  for (let preemptions = 0; preemptions < switches && left > 0; preemptions++) {
+    let best = await search(preemptions, Infinity);
+    if (best === undefined) continue;
+    while (left > 0) {
+      const shorter = await search(preemptions, best.steps.length - 1);
+      if (shorter === undefined) break;
       best = shorter;
-      shorter = await again(bound, best.steps.length - 1);
     }
-    if (best !== undefined) break;
+    return best;
   }
-  return best;
+  return undefined;
 }
 
-const SIMPLIFY_MS = 500;
-
-/** Writes the page; that it cannot be written must not hide what failed. */
+/** Writes the page; an error in writing is added to the failure, and must not hide it. */
 function writePage(path: string | URL, error: ExplorationError): void {
   try {
     writeTextFile(path, error.toHtml());

@@ -1,10 +1,10 @@
 /**
- * What can be wrong with an execution.
+ * How an execution can fail.
  *
  * @module
  */
 
-/** How an execution failed. */
+/** The classes of failures. */
 export type FailureKind =
   | "assertion"
   | "exception"
@@ -18,26 +18,26 @@ export type FailureKind =
   | "nondeterminism"
   | "misuse";
 
-/** One of the accesses that a failure is about. */
+/** One of the two accesses of a race. */
 export interface AccessReport {
   /** Name of the thread. */
   readonly thread: string;
-  /** What it did, for instance `plain write of 4 bytes at ring.data+8`. */
+  /** The access, for instance `plain write of 4 bytes at ring.data+8`. */
   readonly access: string;
-  /** The step of the schedule that it is part of, from 1; 0 if its thread had made none yet. */
+  /** The step that contains it, from 1; 0 if it is before its thread's first step. */
   readonly step: number;
-  /** The source lines that led there, innermost first. */
+  /** The source lines that led to it, innermost first. */
   readonly lines: readonly string[];
 }
 
-/** Why an execution failed. */
+/** A failure of an execution. */
 export interface Failure {
   /** The class of failure. */
   readonly kind: FailureKind;
   /** One or more sentences. */
   readonly message: string;
-  /** The accesses concerned, where there are any. */
+  /** The accesses, if the failure is a race. */
   readonly accesses?: readonly AccessReport[];
-  /** What the code under test threw. */
+  /** The error that the code of the test threw. */
   readonly cause?: unknown;
 }

@@ -1,9 +1,10 @@
 /**
- * Linearizability: each call must seem to happen at one instant between its begin and its return.
+ * Linearizability: each call must appear to take effect at one instant between its begin and its
+ * return.
  *
- * The history of recorded calls is searched for an order that respects which call returned before
- * which began, and in which a sequential specification gives the same results. States that were
- * reached with the same calls done are not visited twice.
+ * A search over the history of recorded calls looks for an order in which a call that returned
+ * before another began comes first, and in which a sequential specification gives the same results.
+ * No state is visited twice with the same calls done.
  *
  * Source: Wing and Gong, "Testing and Verifying Concurrent Objects", JPDC 17, 1993, with the cache
  * of Lowe, "Testing for Linearizability", CCPE 29(4), 2017.
@@ -11,15 +12,16 @@
  * @module
  */
 
-import { CALL, type Entry, RETURN } from "./entry.ts";
-import { runningCalls } from "./intercept.ts";
+import { runningCalls } from "./interception/intercept.ts";
+import type { EntryOf, Operation } from "./machine/entry.ts";
+import { CALL, RETURN } from "./machine/kinds.ts";
 
-/** What an object does when calls come one at a time. */
+/** The sequential behaviour of an object: the effect of each call if no other overlaps it. */
 export interface Specification<S = unknown> {
-  /** The state before the first call. It is never changed in place. */
+  /** The state before the first call. It is never modified. */
   readonly initial: S;
   /**
-   * One call on a state.
+   * Applies one call to a state.
    *
    * @returns The next state and the call's result. States and results are compared as JSON.
    */
@@ -32,48 +34,49 @@ export interface RecordedCall {
   readonly thread: string;
   /** Name of the operation. */
   readonly name: string;
-  /** What it was given. */
+  /** The arguments of the call. */
   readonly args: readonly unknown[];
-  /** What it returned. */
+  /** Its result. */
   readonly result: unknown;
-  /** When it began and returned, counted in steps of the schedule. */
+  /** The step of the schedule in which it began. */
   readonly begin: number;
-  /** See `begin`. */
+  /** The step of the schedule in which it returned. */
   readonly end: number;
 }
 
 /**
- * Makes a call, and notes when it begins and what it returns; for use in a thread whose
- * exploration has a `linearizable` specification.
+ * Makes a call, and records when it begins, when it returns and its result; for use in a thread
+ * whose exploration has a `linearizable` specification.
  *
- * @param name The operation, as the specification calls it.
- * @param args What it is given.
+ * @param name The name of the operation in the specification.
+ * @param args Its arguments in the specification.
  * @param call Makes the call.
- * @returns What the call returns.
+ * @returns The result of the call.
+ * @throws {Error} If no simulated thread is running.
  */
 export function record<T>(name: string, args: readonly unknown[], call: () => T): T {
-  runningCalls("record a call").record(CALL, name, args);
+  runningCalls("record a call").beginCall(name, args);
   const result = call();
-  runningCalls("record a call").record(RETURN, name, result);
+  runningCalls("record a call").endCall(name, result);
   return result;
 }
 
 /** The calls of an execution in the order of their returns. */
 export function historyOf(
-  trace: readonly Entry[],
+  trace: readonly Operation[],
   threads: readonly ({ readonly name: string } | undefined)[],
 ): RecordedCall[] {
-  const open = new Map<number, { entry: Entry; begin: number }>();
+  const open = new Map<number, { call: EntryOf<typeof CALL>; begin: number }>();
   const history: RecordedCall[] = [];
   trace.forEach((entry, step) => {
-    if (entry.kind === CALL) open.set(entry.thread, { entry, begin: step });
+    if (entry.kind === CALL) open.set(entry.thread, { call: entry, begin: step });
     if (entry.kind !== RETURN) return;
-    const { entry: call, begin } = open.get(entry.thread)!;
+    const { call, begin } = open.get(entry.thread)!;
     history.push({
       thread: threads[entry.thread]!.name,
-      name: call.view as string,
-      args: call.a as readonly unknown[],
-      result: entry.a,
+      name: call.detail.name,
+      args: call.detail.args,
+      result: entry.detail.result,
       begin,
       end: step,
     });
@@ -81,11 +84,19 @@ export function historyOf(
   return history;
 }
 
-/** Whether some order of the calls explains the history. */
+/** The done calls of a history are the bits of a number. */
+const MAX_CALLS = 30;
+
+/** Whether there is an order of the calls that the specification allows. */
 export function isLinearizable<S>(
   history: readonly RecordedCall[],
   { initial, apply }: Specification<S>,
 ): boolean {
+  if (history.length > MAX_CALLS) {
+    throw new RangeError(
+      `Cannot check the history as it has ${history.length} calls: at most ${MAX_CALLS} are possible`,
+    );
+  }
   const seen = new Set<string>();
   const all = 2 ** history.length - 1;
   const search = (done: number, state: S): boolean => {
@@ -105,13 +116,10 @@ export function isLinearizable<S>(
         search(done | (1 << i), next);
     });
   };
-  if (history.length > 30) {
-    throw new RangeError(`Cannot check a history of ${history.length} calls: at most 30`);
-  }
   return search(0, initial);
 }
 
-/** The history as a drawing: one line a call, its span against the steps of the schedule. */
+/** The history as a drawing: one line a call, with its span over the steps of the schedule. */
 export function formatHistory(history: readonly RecordedCall[]): string {
   const times = [...new Set(history.flatMap((call) => [call.begin, call.end]))].sort((a, b) =>
     a - b

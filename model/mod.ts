@@ -1,6 +1,7 @@
 /**
- * A model checker for code that shares memory: runs unmodified code against `Atomics` through every
- * thread schedule that matters, and shows the one that fails.
+ * A model checker for code that shares memory: it runs unmodified code that uses `Atomics` under
+ * every thread schedule that matters (stateless model checking with dynamic partial-order
+ * reduction), detects data races, deadlocks and lost wake-ups, and shows a failing schedule.
  *
  * @module
  */
@@ -8,7 +9,7 @@
 export { ExplorationError, explore, IncompleteError } from "./explore.ts";
 export type { ExploreOptions, Report, Results, StrategyName, Threads } from "./options.ts";
 export type { AccessReport, Failure, FailureKind } from "./failure.ts";
-export type { Step } from "./table.ts";
+export type { Step } from "./report/steps.ts";
 export { record, type Specification } from "./linearizability.ts";
 export {
   type ArbitraryOf,
@@ -17,4 +18,4 @@ export {
   programs,
   threadsOf,
 } from "./programs.ts";
-export { label, shareBuffer, spawn, type Task } from "./model.ts";
+export { label, shareBuffer, spawn, type Task } from "./tasks.ts";

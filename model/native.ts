@@ -1,12 +1,12 @@
 /**
  * The platform's own objects, captured before the explorer replaces any of them.
  *
- * Everything in `model/` that must not be intercepted goes through these.
+ * Code of the explorer that must not be intercepted uses these.
  *
  * @module
  */
 
-/** Any typed array whose elements are integers, numbers or bigints. */
+/** Any typed array. */
 export type AnyTypedArray =
   | Int8Array
   | Uint8Array
@@ -20,7 +20,7 @@ export type AnyTypedArray =
   | BigInt64Array
   | BigUint64Array;
 
-/** A constructor of one of those. */
+/** The constructor of a typed array. */
 export interface TypedArrayConstructor {
   readonly name: string;
   readonly BYTES_PER_ELEMENT: number;
@@ -44,24 +44,24 @@ const names = [
   ...("Float16Array" in globalThis ? ["Float16Array"] : []),
 ] as const;
 
-/** The typed-array constructors, in the order in which they are swapped. */
+/** The typed-array constructors that the platform has. */
 export const typedArrays: readonly TypedArrayConstructor[] = names.map((name) =>
   (globalThis as unknown as Record<string, TypedArrayConstructor>)[name]!
 );
 
-/** `%TypedArray%.prototype`, where the methods of all typed arrays live. */
+/** `%TypedArray%.prototype`, which has the methods of all typed arrays. */
 export const typedArrayPrototype: Record<PropertyKey, unknown> = Object.getPrototypeOf(
   Int8Array.prototype,
 );
 
 /** The real `Atomics`. */
 export const nativeAtomics: typeof Atomics = Atomics;
-/** The real `SharedArrayBuffer`; where there is none nothing is explored. */
+/** The real `SharedArrayBuffer`; without one, nothing can be explored. */
 export const NativeSharedArrayBuffer: SharedArrayBufferConstructor = globalThis.SharedArrayBuffer ??
   class NoSharedArrayBuffer {};
 /** The real `DataView`. */
 export const NativeDataView: DataViewConstructor = DataView;
 /** The real `Uint8Array`. */
 export const Bytes: Uint8ArrayConstructor = Uint8Array;
-/** The real `performance.now`; a worklet has none. */
+/** The real `performance.now`, or `Date.now` in a worklet, which has no `performance`. */
 export const now: () => number = globalThis.performance?.now.bind(performance) ?? Date.now;

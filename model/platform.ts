@@ -1,19 +1,22 @@
 /**
- * What the explorer needs of the platform, and where that differs: Deno, Node, Bun, pages, workers and
- * worklets. Nothing is looked up before it is called, so importing the explorer works everywhere.
+ * Functions of the platform that differ between Deno, Node, Bun, pages, workers and worklets.
+ *
+ * Nothing is called when the module is imported, so the explorer can be imported everywhere.
  *
  * @module
  */
 
-/** What may be there of Deno. */
+/** The used part of `Deno`. */
 interface DenoLike {
-  readonly permissions: { querySync(what: { name: "env"; variable: string }): { state: string } };
+  readonly permissions: {
+    querySync(descriptor: { name: "env"; variable: string }): { state: string };
+  };
   readonly env: { get(name: string): string | undefined };
   readonly stderr: { isTerminal(): boolean; writeSync(bytes: Uint8Array): number };
   writeTextFileSync(path: string | URL, text: string): void;
 }
 
-/** What may be there of Node, or of what is like it. */
+/** The used part of `process` in Node and Bun. */
 interface ProcessLike {
   readonly env: Record<string, string | undefined>;
   readonly stderr?: { readonly isTTY?: boolean; write(text: string): unknown };
@@ -32,7 +35,7 @@ interface Platform {
 
 const { Deno: deno, process: node } = globalThis as Platform;
 
-/** A variable of the environment; undefined where there is none, or it may not be read. */
+/** A variable of the environment; undefined if it is not set, or must not be read. */
 export function environment(name: string): string | undefined {
   if (deno !== undefined) {
     const { state } = deno.permissions.querySync({ name: "env", variable: name });
@@ -44,17 +47,17 @@ export function environment(name: string): string | undefined {
 /**
  * Writes a file.
  *
- * @throws {Error} If that is not possible here.
+ * @throws {Error} If the platform has no files, or the file cannot be written.
  */
 export function writeTextFile(path: string | URL, text: string): void {
   if (deno !== undefined) return deno.writeTextFileSync(path, text);
-  // Not by an import, which bundlers would follow into a page.
+  // Not an import, which bundlers would resolve for pages, too.
   const files = node?.getBuiltinModule?.("node:fs");
-  if (files === undefined) throw new Error("there are no files here; toHtml() of the error has it");
+  if (files === undefined) throw new Error("this platform has no files; use toHtml() of the error");
   files.writeFileSync(path, text);
 }
 
-/** Writes to the terminal behind standard error; undefined if that is none. */
+/** A function that writes to standard error; undefined if that is not a terminal. */
 export function terminal(): ((text: string) => void) | undefined {
   if (deno !== undefined) {
     const { stderr } = deno;
@@ -66,7 +69,7 @@ export function terminal(): ((text: string) => void) | undefined {
   return stderr?.isTTY === true ? (text) => void stderr.write(text) : undefined;
 }
 
-/** The reason of rejections that are nobody's business. */
+/** The reason of the rejections to ignore. */
 let ignoredReason: unknown;
 let isIgnoring = false;
 
@@ -76,14 +79,14 @@ function onRejectionEvent(event: PromiseRejectionEvent): void {
 
 function onRejection(reason: unknown): void {
   if (reason === ignoredReason) return;
-  // That somebody listens keeps the platform from failing by itself.
+  // With this listener the platform does not fail by itself, so other reasons are rethrown.
   if (node!.listenerCount("unhandledRejection") > 1) return;
   queueMicrotask(() => {
     throw reason;
   });
 }
 
-/** Lets promises be rejected with `reason` though nobody handles that, until it is told to stop. */
+/** Ignores unhandled rejections with this reason, until {@linkcode stopIgnoringRejections}. */
 export function ignoreRejections(reason: unknown): void {
   ignoredReason = reason;
   isIgnoring = true;
@@ -95,13 +98,13 @@ export function ignoreRejections(reason: unknown): void {
   }
 }
 
-/** Ends what {@linkcode ignoreRejections} began. */
+/** Stops {@linkcode ignoreRejections}. */
 export function stopIgnoringRejections(): void {
   isIgnoring = false;
   if (deno !== undefined || node?.on === undefined) {
     globalThis.removeEventListener?.("unhandledrejection", onRejectionEvent);
   } else {
-    // Node tells of a rejection only once all microtasks have run.
+    // Node reports a rejection only after all microtasks have run.
     setImmediate(() => {
       if (!isIgnoring) node.off("unhandledRejection", onRejection);
     });

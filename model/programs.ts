@@ -1,10 +1,10 @@
 // deno-lint-ignore-file no-explicit-any -- fast-check's types are not imported
 /**
- * Random small programs for fast-check: lists of calls, one a thread.
+ * Random small programs for fast-check: a list of calls for each thread.
  *
- * A property over them says "for all small programs, for all schedules". A counterexample shrinks
- * in the program, by fast-check; the schedule of what is left is then the one with the fewest
- * preemptions that fails, and the shortest of those that are found.
+ * A property over them says "for all small programs, for all schedules". fast-check shrinks the
+ * program of a counterexample; the explorer then reports a failing schedule with few preemptions
+ * and few steps.
  *
  * @module
  */
@@ -12,8 +12,8 @@
 import type { Threads } from "./options.ts";
 
 /**
- * A fast-check arbitrary of `T`s, as far as its type matters: fast-check is not imported, so that
- * whoever does not use it does not need it.
+ * The used part of a fast-check arbitrary of `T`s. fast-check is not imported, so that it is not
+ * needed where programs are not used.
  */
 export interface ArbitraryOf<T> {
   /** See fast-check. */
@@ -30,17 +30,17 @@ export interface ArbitraryOf<T> {
   chain(chainer: (value: T) => any): any;
 }
 
-/** The part of fast-check that is used. */
+/** The used part of fast-check. */
 export interface FastCheck {
   /** See fast-check. */
   array(arbitrary: any, constraints: { minLength?: number; maxLength?: number }): any;
 }
 
-/** What programs are made of. */
+/** The calls of random programs, and bounds of their number. */
 export interface ProgramOptions<C> {
   /** The fast-check arbitrary of one call. */
   readonly call: ArbitraryOf<C>;
-  /** The most threads; there are at least 2. Default 3. */
+  /** The most threads of a program, which has at least 2. Default 3. */
   readonly threads?: number;
   /** The most calls of one thread. Default 3. */
   readonly calls?: number;
@@ -75,7 +75,7 @@ export interface ProgramOptions<C> {
  * ```
  *
  * @param fc The fast-check module.
- * @param options What programs are made of.
+ * @param options The calls, and the bounds of a program.
  * @returns An arbitrary of programs: an array of threads, each an array of calls.
  */
 export function programs<C>(fc: FastCheck, options: ProgramOptions<C>): ArbitraryOf<C[][]> {
@@ -85,11 +85,11 @@ export function programs<C>(fc: FastCheck, options: ProgramOptions<C>): Arbitrar
 }
 
 /**
- * The threads of a program.
+ * The threads of a program, for `explore`.
  *
- * @param program A list of calls a thread.
- * @param perform Makes one call; what it returns becomes part of the thread's result.
- * @returns Threads named `a`, `b` and so on; each returns the list of its calls' results.
+ * @param program A list of calls for each thread.
+ * @param perform Makes one call, and returns its result.
+ * @returns Threads named `a`, `b` and so on, each of which returns the results of its calls.
  */
 export function threadsOf<State, C, R>(
   program: readonly (readonly C[])[],

@@ -1,4 +1,6 @@
-/** The programs of the README are those in `examples`, which `tests/node` and `tests/browser` run. */
+/**
+ * The programs of the README are those in `examples`, which `tests/node` and `tests/browser` run.
+ */
 
 import { assert } from "@std/assert";
 import { workerTest } from "./permission.ts";

@@ -1,6 +1,6 @@
 /**
- * What users of other locks, semaphores, streams and iterators reported, done to ours. The name of each
- * test says where it was reported.
+ * What users of other locks, semaphores, streams and iterators reported, done to ours. The name of
+ * each test says where it was reported.
  */
 
 import { assert, assertEquals, assertRejects } from "@std/assert";

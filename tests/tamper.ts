@@ -54,7 +54,8 @@ export interface Life {
 }
 
 /**
- * A body that dies before its operation number `life`, and does nothing more, not even in `finally`.
+ * A body that dies before its operation number `life`, and does nothing more, not even in
+ * `finally`.
  *
  * @param body What the thread does; it can note numbers.
  */

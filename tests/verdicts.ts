@@ -19,8 +19,8 @@ import {
 const showsFigures = Deno.args.includes("--figures");
 
 /**
- * Fails unless every schedule was visited, more than one, and none fails. A model that says how many
- * preemptions to look at is visited within that bound.
+ * Fails unless every schedule was visited, more than one, and none fails. A model that says how
+ * many preemptions to look at is visited within that bound.
  */
 export async function passes<State, T extends Threads<State>>(
   model: ExploreOptions<State, T>,

@@ -6,15 +6,16 @@
 
 import { assert, assertEquals } from "@std/assert";
 import {
+  type AsyncWaitOptions,
   Broadcast,
   BufferPool,
-  createWriter,
   EventCount,
   FlushQueue,
   FrameDecoder,
   Framer,
   lengthPrefixed,
   Mutex,
+  PacketWriter,
   Parker,
   Reassembler,
   RwLock,
@@ -24,17 +25,25 @@ import {
   type Writer,
 } from "@busbar/busbar";
 
+/** One thing that can be waited for, in its three forms. */
+export interface Call {
+  /** Blocks. */
+  readonly block: (options?: WaitOptions) => unknown;
+  /** Never waits, where there is such a form. */
+  readonly attempt?: () => unknown;
+  /** Awaits. */
+  readonly awaits: (options?: AsyncWaitOptions) => Promise<unknown>;
+  /** The result of a wait whose time is over, and of an attempt that fails. */
+  readonly empty: undefined | -1 | false | 0;
+}
+
 /** A thing that a thread would have to wait for. */
 export interface Scene {
-  /** The calls that block for ever. */
-  readonly blocking: Record<string, () => unknown>;
-  /** The calls that block for a time. */
-  readonly timed: Record<string, (timeoutMs?: number) => unknown>;
-  /** The calls that await, by the time and the signal that they take. */
-  readonly awaiting: Record<string, (options: WaitOptions) => Promise<unknown>>;
-  /** Makes what is waited for come true. */
+  /** The calls that wait for it, by name. */
+  readonly calls: Record<string, Call>;
+  /** Provides what is waited for. */
   readonly provide: () => void;
-  /** Checks that everything is as if nobody had waited, before that comes true. */
+  /** Checks that everything is as if no thread had waited, before that is provided. */
   readonly checkUnchanged: () => void;
 }
 
@@ -42,8 +51,8 @@ const bytes = new Uint8Array(8);
 /** A key of an event count that was notified since. */
 const NOTIFIED = 0;
 
-function isDefault(options: WaitOptions | null): boolean {
-  return options !== null && Object.keys(options).length === 0;
+function isDefault(options: WaitOptions | null | undefined): boolean {
+  return options !== null && Object.keys(options ?? {}).length === 0;
 }
 
 function emptyPool() {
@@ -55,34 +64,51 @@ function writing(make: (pool: BufferPool) => Writer): Scene {
   const { pool, busy } = emptyPool();
   const writer = make(pool);
   return {
-    blocking: {
-      reserve: () => writer.claim(8),
-      send: () => writer.append(bytes),
-      message: () => writer.claimMessage(8),
-    },
-    timed: {
-      reserve: (timeoutMs) => writer.claim(8, timeoutMs),
-      send: (timeoutMs) => writer.append(bytes, timeoutMs),
-    },
-    awaiting: {
-      claimAsync: (options) => writer.claimAsync(8, options),
-      sendAsync: (options) => writer.appendAsync(bytes, options),
-      claimMessageAsync: (options) => writer.claimMessageAsync(8, options),
+    calls: {
+      claim: {
+        block: (options) => writer.claim(8, options),
+        attempt: () => writer.tryClaim(8),
+        awaits: (options) => writer.claimAsync(8, options),
+        empty: -1,
+      },
+      append: {
+        block: (options) => writer.append(bytes, options),
+        attempt: () => writer.tryAppend(bytes),
+        awaits: (options) => writer.appendAsync(bytes, options),
+        empty: false,
+      },
+      send: {
+        block: (options) => writer.send(bytes, options),
+        attempt: () => writer.trySend(bytes),
+        awaits: (options) => writer.sendAsync(bytes, options),
+        empty: false,
+      },
+      claimMessage: {
+        block: (options) => writer.claimMessage(8, options),
+        attempt: () => writer.tryClaimMessage(8),
+        awaits: (options) => writer.claimMessageAsync(8, options),
+        empty: undefined,
+      },
     },
     provide: () => pool.release(busy),
     checkUnchanged: () => assertEquals([writer.openCount, writer.tryClaim(8)], [0, -1]),
   };
 }
 
-/** The scenes, each made anew. */
+/** The scenes, each made on demand. */
 export const scenes: Record<string, () => Scene> = {
   Mutex() {
     const mutex = Mutex.create();
     const guard = Mutex.attach(mutex.handle).lock();
     return {
-      blocking: { lock: () => mutex.lock() },
-      timed: { tryLock: (timeoutMs) => mutex.lock({ timeoutMs: timeoutMs }) },
-      awaiting: { tryLockAsync: (options) => mutex.lockAsync(options) },
+      calls: {
+        lock: {
+          block: (options) => mutex.lock(options),
+          attempt: () => mutex.tryLock(),
+          awaits: (options) => mutex.lockAsync(options),
+          empty: undefined,
+        },
+      },
       provide: () => guard.release(),
       checkUnchanged: () => assertEquals(mutex.tryLock(), undefined),
     };
@@ -91,9 +117,14 @@ export const scenes: Record<string, () => Scene> = {
     const lock = RwLock.create();
     const guard = RwLock.attach(lock.handle).write();
     return {
-      blocking: { read: () => lock.read() },
-      timed: { tryRead: (timeoutMs) => lock.read({ timeoutMs: timeoutMs }) },
-      awaiting: { tryReadAsync: (options) => lock.readAsync(options) },
+      calls: {
+        read: {
+          block: (options) => lock.read(options),
+          attempt: () => lock.tryRead(),
+          awaits: (options) => lock.readAsync(options),
+          empty: undefined,
+        },
+      },
       provide: () => guard.release(),
       checkUnchanged: () => assertEquals([lock.readers, lock.isWriting], [0, true]),
     };
@@ -103,9 +134,14 @@ export const scenes: Record<string, () => Scene> = {
     const third = RwLock.attach(lock.handle);
     const guard = RwLock.attach(lock.handle).read();
     return {
-      blocking: { write: () => lock.write() },
-      timed: { tryWrite: (timeoutMs) => lock.write({ timeoutMs: timeoutMs }) },
-      awaiting: { tryWriteAsync: (options) => lock.writeAsync(options) },
+      calls: {
+        write: {
+          block: (options) => lock.write(options),
+          attempt: () => lock.tryWrite(),
+          awaits: (options) => lock.writeAsync(options),
+          empty: undefined,
+        },
+      },
       provide: () => guard.release(),
       // No mark of a writer keeps readers out.
       checkUnchanged: () => third.tryRead()!.release(),
@@ -114,9 +150,14 @@ export const scenes: Record<string, () => Scene> = {
   Semaphore() {
     const semaphore = Semaphore.create({ permits: 1 });
     return {
-      blocking: { acquire: () => semaphore.acquire(2) },
-      timed: { tryAcquire: (timeoutMs) => semaphore.acquire(2, { timeoutMs: timeoutMs }) },
-      awaiting: { tryAcquireAsync: (options) => semaphore.acquireAsync(2, options) },
+      calls: {
+        acquire: {
+          block: (options) => semaphore.acquire(2, options),
+          attempt: () => semaphore.tryAcquire(2),
+          awaits: (options) => semaphore.acquireAsync(2, options),
+          empty: undefined,
+        },
+      },
       provide: () => semaphore.release(),
       checkUnchanged: () => assertEquals([semaphore.permits, semaphore.waiters], [1, 0]),
     };
@@ -124,9 +165,14 @@ export const scenes: Record<string, () => Scene> = {
   Parker() {
     const parker = Parker.create();
     return {
-      blocking: { park: () => parker.park() },
-      timed: { park: (timeoutMs) => parker.park({ timeoutMs: timeoutMs }) },
-      awaiting: { parkAsync: (options) => parker.parkAsync(options) },
+      calls: {
+        park: {
+          block: (options) => parker.park(options),
+          attempt: () => parker.tryPark(),
+          awaits: (options) => parker.parkAsync(options),
+          empty: false,
+        },
+      },
       provide: () => parker.unpark(),
       checkUnchanged: () => assertEquals(parker.park({ timeoutMs: 0 }), false),
     };
@@ -136,24 +182,24 @@ export const scenes: Record<string, () => Scene> = {
     const word = new Int32Array(new SharedArrayBuffer(4));
     const holds = () => Atomics.load(word, 0) === 1;
     return {
-      blocking: {
-        until: () => count.until(holds),
-        wait: () => count.wait(count.prepare()),
-      },
-      timed: {
-        until: (timeoutMs) => count.until(holds, timeoutMs),
-        wait: (timeoutMs) => count.wait(count.prepare(), timeoutMs),
-      },
-      awaiting: {
-        untilAsync: (options) => count.untilAsync(holds, options),
-        waitAsync: (options) =>
-          count.waitAsync(holds() && isDefault(options) ? NOTIFIED : count.prepare(), options),
+      calls: {
+        until: {
+          block: (options) => count.until(holds, options),
+          awaits: (options) => count.untilAsync(holds, options),
+          empty: false,
+        },
+        wait: {
+          block: (options) => count.wait(count.prepare(), options),
+          awaits: (options) =>
+            count.waitAsync(holds() && isDefault(options) ? NOTIFIED : count.prepare(), options),
+          empty: false,
+        },
       },
       provide() {
         Atomics.store(word, 0, 1);
         count.notify();
       },
-      checkUnchanged: () => assertEquals(count.until(holds, 0), false),
+      checkUnchanged: () => assertEquals(count.until(holds, { timeoutMs: 0 }), false),
     };
   },
   WaiterQueue() {
@@ -162,9 +208,14 @@ export const scenes: Record<string, () => Scene> = {
     const store = { take: () => free.pop(), put: (value: number) => void free.push(value) };
     const [waiters, others] = [queue.join(store), queue.join(store)];
     return {
-      blocking: { take: () => waiters.take() },
-      timed: { tryTake: (timeoutMs) => waiters.take({ timeoutMs: timeoutMs }) },
-      awaiting: { tryTakeAsync: (options) => waiters.takeAsync(options) },
+      calls: {
+        take: {
+          block: (options) => waiters.take(options),
+          attempt: () => waiters.tryTake(),
+          awaits: (options) => waiters.takeAsync(options),
+          empty: undefined,
+        },
+      },
       provide: () => others.release(3),
       checkUnchanged: () => assertEquals([queue.waiting, waiters.waiting], [0, 0]),
     };
@@ -172,67 +223,82 @@ export const scenes: Record<string, () => Scene> = {
   BufferPool() {
     const { pool, busy } = emptyPool();
     return {
-      blocking: { acquire: () => pool.acquire() },
-      timed: { acquire: (timeoutMs) => pool.acquire(timeoutMs) },
-      awaiting: { acquireAsync: (options) => pool.acquireAsync(options) },
+      calls: {
+        acquire: {
+          block: (options) => pool.acquire(options),
+          attempt: () => pool.tryAcquire(),
+          awaits: (options) => pool.acquireAsync(options),
+          empty: -1,
+        },
+      },
       provide: () => pool.release(busy),
       checkUnchanged: () => assertEquals([pool.usage().waiting, pool.usage().inUse], [[], 1]),
     };
   },
   "a local writer": () => writing((pool) => FlushQueue.create({ pool }).writer()),
-  "a shared writer": () =>
-    writing((pool) => FlushQueue.create({ pool }).writer({ isShared: true })),
-  "a writer without a queue": () => writing(createWriter),
+  "a shared writer": () => writing((pool) => FlushQueue.create({ pool }).writer({ shared: true })),
+  "a writer without a queue": () => writing((pool) => PacketWriter.create(pool)),
   WriteFlusher() {
     const pool = BufferPool.create({ bufferBytes: 8, batchCount: 2 });
     const queue = FlushQueue.create({ pool });
     const [writer, flusher] = [queue.writer(), queue.flusher()];
     const visit = () => {};
     return {
-      blocking: { wait: () => flusher.wait(), flush: () => flusher.drain(visit) },
-      timed: {
-        wait: (timeoutMs) => flusher.wait(timeoutMs),
-        flush: (timeoutMs) => flusher.drain(visit, timeoutMs),
+      calls: {
+        wait: {
+          block: (options) => flusher.wait(options),
+          attempt: () => flusher.poll(),
+          awaits: (options) => flusher.waitAsync(options),
+          empty: false,
+        },
+        drain: {
+          block: (options) => flusher.drain(visit, options),
+          attempt: () => flusher.tryDrain(visit),
+          awaits: (options) => flusher.drainAsync(visit, options),
+          empty: 0,
+        },
       },
-      awaiting: {
-        waitAsync: (options) => flusher.waitAsync(options),
-        drainAsync: (options) => flusher.drainAsync(visit, options),
-      },
-      provide() {
-        writer.append(bytes);
-        writer.publish();
-      },
+      provide: () => void writer.send(bytes),
       checkUnchanged: () => assertEquals(flusher.poll(), false),
     };
   },
   Framer() {
     const { pool, busy } = emptyPool();
-    const framer = new Framer(pool);
+    const framer = Framer.create(pool);
     return {
-      blocking: { nextBuffer: () => framer.nextBuffer() },
-      timed: { nextBuffer: (timeoutMs) => framer.nextBuffer(timeoutMs) },
-      awaiting: { nextBufferAsync: (options) => framer.nextBufferAsync(options) },
+      calls: {
+        nextBuffer: {
+          block: (options) => framer.nextBuffer(options),
+          attempt: () => framer.tryNextBuffer(),
+          awaits: (options) => framer.nextBufferAsync(options),
+          empty: false,
+        },
+      },
       provide: () => pool.release(busy),
       checkUnchanged: () => assertEquals(framer.tryNextBuffer(), false),
     };
   },
   FrameDecoder() {
     const pool = BufferPool.create({ bufferBytes: 8, batchCount: 1, buffersPerBatch: 1 });
-    const decoder = new FrameDecoder(pool, lengthPrefixed({ prefixBytes: 1 }));
+    const decoder = FrameDecoder.create(pool, lengthPrefixed({ prefixBytes: 1 }));
     decoder.nextBuffer();
     decoder.stage(new Uint8Array([2, 1, 1, 5, 9, 9, 9, 9]));
     assert(decoder.next());
     const packet = decoder.packet();
     return {
-      blocking: { nextBuffer: () => decoder.nextBuffer() },
-      timed: { nextBuffer: (timeoutMs) => decoder.nextBuffer(timeoutMs) },
-      awaiting: {
-        async nextBufferAsync(options) {
-          if (!await decoder.nextBufferAsync(options)) return;
-          // What had come of the frame before is not lost.
-          decoder.stage(new Uint8Array([9]));
-          assert(decoder.next());
-          assertEquals(decoder.frameLength, 5);
+      calls: {
+        nextBuffer: {
+          block: (options) => decoder.nextBuffer(options),
+          attempt: () => decoder.tryNextBuffer(),
+          async awaits(options) {
+            if (!await decoder.nextBufferAsync(options)) return false;
+            // The part of the next frame that had arrived is not lost.
+            decoder.stage(new Uint8Array([9]));
+            assert(decoder.next());
+            assertEquals(decoder.frameLength, 5);
+            return true;
+          },
+          empty: false,
         },
       },
       provide: () => packet.release(),
@@ -243,9 +309,13 @@ export const scenes: Record<string, () => Scene> = {
     const ring = Broadcast.create({ capacityBytes: 64 });
     const reader = ring.reader();
     return {
-      blocking: { wait: () => reader.wait() },
-      timed: { wait: (timeoutMs) => reader.wait(timeoutMs) },
-      awaiting: { waitAsync: (options) => reader.waitAsync(options) },
+      calls: {
+        wait: {
+          block: (options) => reader.wait(options),
+          awaits: (options) => reader.waitAsync(options),
+          empty: false,
+        },
+      },
       provide: () => ring.writer().send(bytes),
       checkUnchanged: () => assertEquals(reader.poll(), false),
     };
@@ -254,9 +324,13 @@ export const scenes: Record<string, () => Scene> = {
     const ring = Broadcast.create({ capacityBytes: 64 });
     const messages = new Reassembler(ring.reader());
     return {
-      blocking: { wait: () => messages.wait() },
-      timed: { wait: (timeoutMs) => messages.wait(timeoutMs) },
-      awaiting: { waitAsync: (options) => messages.waitAsync(options) },
+      calls: {
+        wait: {
+          block: (options) => messages.wait(options),
+          awaits: (options) => messages.waitAsync(options),
+          empty: false,
+        },
+      },
       provide: () => ring.writer().send(bytes),
       checkUnchanged: () => assertEquals(messages.poll(), false),
     };

@@ -1,6 +1,6 @@
 import { Broadcast } from "@busbar/busbar";
 
-declare const self: Worker; // the other end of what the main thread calls a Worker
+declare const self: Worker; // this worker's global scope: the other end of the main thread's Worker
 
 self.onmessage = ({ data }) => {
   const reader = Broadcast.attach(data).reader();
@@ -8,7 +8,7 @@ self.onmessage = ({ data }) => {
 
   for (let name = ""; name !== "end";) {
     reader.wait(); // blocks until something is published
-    while (reader.poll()) { // takes a batch; an OverrunError says what was lost if it came too late
+    while (reader.poll()) { // takes a batch; throws an OverrunError if the reader was too slow
       while (reader.next()) {
         name = new TextDecoder().decode(reader.message());
         console.log(`received ${name}`);

@@ -1,5 +1,5 @@
 /**
- * The command: shows Busbar at work.
+ * The command line: shows Busbar at work.
  *
  * ```sh
  * deno run --allow-read jsr:@busbar/busbar/cli demo [FILE]
@@ -10,22 +10,16 @@
  * @module
  */
 
-import { CommandError, type Terminal } from "./command.ts";
-import { DEMO_PURPOSE, demoCommand } from "./demo/demo.ts";
-import { printable } from "./format.ts";
-import { systemTerminal } from "./system_terminal.ts";
+import { runDemo } from "./demo/demo.ts";
+import { CommandError, type Output, printable } from "./output.ts";
 
-export { CommandError, type Terminal } from "./command.ts";
+export type { Output };
 
-/** What a command does and how it is run: given its arguments, it ends with an exit code. */
-interface Command {
-  readonly purpose: string;
-  readonly run: (args: string[], terminal: Terminal) => Promise<number>;
-}
+const HELP = `Usage: deno run --allow-read jsr:@busbar/busbar/cli COMMAND [OPTION]...
 
-const COMMANDS = new Map<string, Command>([
-  ["demo", { purpose: DEMO_PURPOSE, run: demoCommand }],
-]);
+  demo    streams a file over one ring to three workers
+
+COMMAND --help tells more.`;
 
 /**
  * Runs the command that the first argument names.
@@ -39,52 +33,28 @@ const COMMANDS = new Map<string, Command>([
  * ```
  *
  * @param args The arguments, the command's name first.
- * @param terminal Where to write; standard output and standard error by default.
- * @returns The exit code: 0 if all went well, otherwise 1, with the reason written as an error.
+ * @param output Where to write; the console by default.
+ * @returns The exit code: 0 on success, otherwise 1, with the reason written as an error.
  */
-export async function runCommand(
-  args: string[],
-  terminal: Terminal = systemTerminal(),
-): Promise<number> {
+export async function runCommand(args: string[], output: Output = console): Promise<number> {
   const [name, ...rest] = args;
   try {
-    if (name === undefined || name === "--help" || name === "-h" || name === "help") {
-      terminal.print(helpText());
-      return name === undefined ? 1 : 0;
-    }
-    const command = COMMANDS.get(name);
-    if (command === undefined) {
+    if (name === "demo") return await runDemo(rest, output);
+    if (name !== undefined && !["--help", "-h", "help"].includes(name)) {
       throw new CommandError(
-        `Cannot run '${printable(name)}' as it is not a command: expected ${
-          [...COMMANDS.keys()].join(", ")
-        }`,
+        `Cannot run '${printable(name)}' as it is not a command: expected demo`,
       );
     }
-    return await command.run(rest, terminal);
+    output.log(HELP);
+    return name === undefined ? 1 : 0;
   } catch (error) {
-    terminal.printError(describeError(error));
+    // Any other error is a defect, and is shown with its stack.
+    output.error(error instanceof CommandError ? error.message : error);
     return 1;
   }
 }
 
-/** What was foreseen is told in a sentence; anything else is a defect, and its stack helps. */
-function describeError(error: unknown): string {
-  if (error instanceof CommandError) return error.message;
-  return error instanceof Error ? error.stack ?? error.message : String(error);
-}
-
-function helpText(): string {
-  const lines = [...COMMANDS].map(([name, { purpose }]) => `  ${name.padEnd(8)}${purpose}`);
-  return [
-    "Usage: deno run --allow-read jsr:@busbar/busbar/cli COMMAND [OPTION]...",
-    "",
-    ...lines,
-    "",
-    "COMMAND --help tells more.",
-  ].join("\n");
-}
-
 if (import.meta.main) {
-  // An exit, so that nothing left running could keep the process alive.
+  // Exits explicitly, so that no worker can keep the process alive.
   Deno.exit(await runCommand(Deno.args));
 }

@@ -1,37 +1,43 @@
 /**
- * Cuts a stream of bytes into frames, by a framing, in buffers of a pool.
+ * The decoder of frames: cuts a stream of bytes by a framing, in buffers of a pool.
  *
  * @module
  */
 
 import { checkBytes, checkInteger, checkOptions, describe } from "../memory/check.ts";
-import type { WaitOptions } from "../memory/wait_options.ts";
-import type { BufferPool } from "../pool/buffer_pool.ts";
-import { checkPool } from "../pool/options.ts";
+import type { AsyncWaitOptions, WaitOptions } from "../memory/wait_options.ts";
+import { type BufferSource, checkPool } from "../pool/buffer_source.ts";
 import type { Packet } from "../pool/packet.ts";
 import { Framer } from "./framer.ts";
 import { type FrameScanner, type Framing, FramingError } from "./framing.ts";
 
-/** In place of an error: there is no buffer to look for frames in. */
-const NO_BUFFER = "no buffer";
+/** In place of an error: there is no buffer to search for frames. */
+const WITHOUT_BUFFER = "without buffer";
 
 /** Options of a {@link FrameDecoder}. */
 export interface FrameDecoderOptions {
   /**
-   * What to do when the stream cannot be framed: `stop` (default) throws, now and each time after;
-   * `resynchronise` goes on after the frame whose length is wrong, or after the next delimiter.
+   * The reaction to a stream that cannot be framed: `stop` (default) throws, now and each time
+   * after; `resynchronise` continues after the frame whose length is wrong, or after the next
+   * delimiter.
    */
   malformed?: "stop" | "resynchronise";
-  /** Is told of each error that `resynchronise` goes on from. */
+  /** Is called with each error after which `resynchronise` continues. */
   onMalformed?: (error: FramingError) => void;
 }
 
 /**
- * Cuts a stream of bytes into frames. How the stream is chunked makes no difference.
+ * Cuts a stream of bytes into frames.
  *
  * Bytes are read straight into {@link FrameDecoder.write}, or copied by {@link FrameDecoder.stage};
- * then {@link FrameDecoder.next} goes through the frames that are whole. A frame that does not fit
- * what is left of a buffer is carried over to the next; one that does not fit a buffer is malformed.
+ * then {@link FrameDecoder.next} goes through the frames that are complete.
+ *
+ * - **Chunks do not matter.** The frames depend on the bytes of the stream alone.
+ * - **Zero copy.** A frame that fits the rest of a buffer is never moved; another is carried over
+ *   to the next buffer. A frame that does not fit a whole buffer is malformed.
+ * - **No allocation per frame,** unless a packet is made of it.
+ * - **Giving up is free.** If the wait for a buffer is given up, no byte of the stream is lost.
+ * - **Any number per pool.** A decoder that waits holds no buffer.
  *
  * @example Usage
  * ```ts
@@ -39,7 +45,7 @@ export interface FrameDecoderOptions {
  * import { assertEquals } from "@std/assert";
  *
  * using pool = BufferPool.create({ bufferBytes: 1024, batchCount: 2 });
- * using decoder = new FrameDecoder(pool, lengthPrefixed({ prefixBytes: 1 }));
+ * using decoder = FrameDecoder.create(pool, lengthPrefixed({ prefixBytes: 1 }));
  * const seen: number[][] = [];
  * for (const chunk of [[1, 7, 3, 8], [9, 10, 0]]) {
  *   for (let from = 0; from < chunk.length;) {
@@ -57,31 +63,47 @@ export interface FrameDecoderOptions {
  */
 export class FrameDecoder implements Disposable {
   readonly #framer: Framer;
-  readonly #bytes: Uint8Array;
+  readonly #bytes: Uint8Array<SharedArrayBuffer>;
   readonly #scanner: FrameScanner;
   readonly #onMalformed: ((error: FramingError) => void) | undefined;
   readonly #resynchronises: boolean;
-  /** How many bytes the unfinished frame takes at least. */
+  /** How many bytes the unfinished frame has at least. */
   #needed = 0;
-  /** How many bytes that are yet to come belong to no frame. */
+  /** How many further bytes of the stream belong to no frame. */
   #toSkip = 0;
-  /** How many bytes of the stream come before what is unfinished. */
+  /** The position of the unfinished frame in the stream. */
   #streamOffset = 0;
   #skippedBytes = 0;
-  /** Why no frame can be looked for: the stream is malformed, or there is no buffer. */
-  #obstacle: FramingError | typeof NO_BUFFER | undefined;
+  /** The reason why no frame can be found: the stream is malformed, or there is no buffer. */
+  #obstacle: FramingError | typeof WITHOUT_BUFFER | undefined;
+
+  /** @ignore */
+  private constructor(pool: BufferSource, framing: Framing, options: FrameDecoderOptions) {
+    this.#framer = Framer.create(pool, { yields: true });
+    this.#bytes = pool.bytes;
+    this.#scanner = framing.scanner(pool.bufferBytes);
+    this.#resynchronises = options.malformed === "resynchronise";
+    this.#onMalformed = options.onMalformed;
+  }
 
   /**
-   * Begins a stream.
+   * Makes a decoder at the beginning of a stream, without a buffer.
    *
-   * @throws {TypeError} If `pool` or `framing` is none.
+   * @param pool This thread's part in the pool that the buffers come from.
+   * @param framing The boundaries of frames, such as `lengthPrefixed()`.
+   * @throws {TypeError} If `pool` is not a pool, `framing` not a framing, or `options` not an
+   * object.
    * @throws {RangeError} If no frame fits a buffer, or an option is out of range.
-   * @throws {Error} If this thread has left the pool.
+   * @throws {ClosedError} If this thread has left the pool.
    */
-  constructor(pool: BufferPool, framing: Framing, options: FrameDecoderOptions = {}) {
+  static create(
+    pool: BufferSource,
+    framing: Framing,
+    options: FrameDecoderOptions = {},
+  ): FrameDecoder {
     checkPool("create frame decoder", pool);
     checkOptions("create frame decoder", options);
-    const { malformed = "stop", onMalformed } = options;
+    const { malformed = "stop" } = options;
     if (malformed !== "stop" && malformed !== "resynchronise") {
       throw new RangeError(
         `Cannot create frame decoder as 'malformed' must be "stop" or "resynchronise": received ${
@@ -100,67 +122,68 @@ export class FrameDecoder implements Disposable {
       pool.bufferBytes,
       framing.overheadBytes,
     );
-    this.#framer = new Framer(pool, { yields: true });
-    this.#bytes = pool.bytes;
-    this.#scanner = framing.scanner(pool.bufferBytes);
-    this.#resynchronises = malformed === "resynchronise";
-    this.#onMalformed = onMalformed;
+    return new FrameDecoder(pool, framing, options);
   }
 
   /** The bytes of the pool. */
-  get bytes(): Uint8Array {
+  get bytes(): Uint8Array<SharedArrayBuffer> {
     return this.#bytes;
   }
 
-  /** Where in {@link FrameDecoder.bytes} the next byte of the stream is to be written. */
+  /**
+   * The offset in {@link FrameDecoder.bytes} at which the next byte of the stream is to be written.
+   */
   get offset(): number {
     return this.#framer.offset;
   }
 
   /**
-   * How many bytes can be written. 0 if the next buffer is needed, which may be before this one is
-   * full: the unfinished frame is known not to fit.
+   * How many bytes can be written. 0 if the next buffer is needed. That may be before this one is
+   * full, if the unfinished frame is known not to fit.
    */
   get remaining(): number {
     const { remainingOnBuffer } = this.#framer;
     return this.#needed - this.#framer.unfinishedLength > remainingOnBuffer ? 0 : remainingOnBuffer;
   }
 
-  /** Where in {@link FrameDecoder.bytes} the present frame's payload begins. */
+  /** The offset of the payload of the present frame in {@link FrameDecoder.bytes}. */
   get frameOffset(): number {
     return this.#framer.frameOffset;
   }
 
-  /** How many bytes it has. */
+  /** The bytes of the payload of the present frame. */
   get frameLength(): number {
     return this.#framer.frameLength;
   }
 
-  /** The buffer that it lies in. */
+  /** The buffer of the present frame. */
   get frameBuffer(): number {
     return this.#framer.frameBuffer;
   }
 
-  /** How many bytes of the stream come before what is neither framed nor skipped. */
+  /** The position in the stream of the first byte that is neither framed nor skipped. */
   get streamOffset(): number {
     return this.#streamOffset;
   }
 
-  /** How many bytes of the stream were skipped in order to resynchronise. */
+  /** How many bytes of the stream were skipped to resynchronise. */
   get skippedBytes(): number {
     return this.#skippedBytes;
   }
 
-  /** What can be written: a view of shared memory, of {@link FrameDecoder.remaining} bytes, valid until the commit. */
-  write(): Uint8Array {
+  /**
+   * The {@link FrameDecoder.remaining} bytes that can be written: a view of shared memory, valid
+   * until the commit.
+   */
+  write(): Uint8Array<SharedArrayBuffer> {
     const { offset } = this;
     return this.#bytes.subarray(offset, offset + this.remaining);
   }
 
   /**
-   * Says that so many bytes of the stream were written.
+   * Commits so many bytes of the stream that were written.
    *
-   * @throws {RangeError} If that is not a whole number up to what could be written.
+   * @throws {RangeError} If that is not a whole number up to {@link FrameDecoder.remaining}.
    */
   commit(length: number): void {
     this.#framer.commit(length);
@@ -171,24 +194,25 @@ export class FrameDecoder implements Disposable {
    * Copies bytes of the stream, as many as can be written.
    *
    * @param chunk The bytes.
-   * @param from Where in the chunk to begin; 0 by default.
-   * @returns Up to where in the chunk they were taken.
-   * @throws {TypeError} If `chunk` is not made of bytes.
+   * @param from The offset in the chunk to begin at; 0 by default.
+   * @returns The offset in the chunk of the first byte that was not copied.
+   * @throws {TypeError} If `chunk` is not a Uint8Array.
    * @throws {RangeError} If `from` is not a whole number up to the length of the chunk.
    */
-  stage(chunk: Uint8Array, from: number = 0): number {
+  stage(chunk: Uint8Array, from?: number): number {
+    const begin = from ?? 0;
     if (chunk?.BYTES_PER_ELEMENT !== 1) checkBytes("stage a chunk", "chunk", chunk);
-    checkInteger("stage a chunk", "from", from, 0, chunk.length);
-    const length = Math.min(chunk.length - from, this.remaining);
-    if (length <= 0) return from;
+    checkInteger("stage a chunk", "from", begin, 0, chunk.length);
+    const length = Math.min(chunk.length - begin, this.remaining);
+    if (length <= 0) return begin;
     const isWhole = length === chunk.length;
-    this.#bytes.set(isWhole ? chunk : chunk.subarray(from, from + length), this.offset);
+    this.#bytes.set(isWhole ? chunk : chunk.subarray(begin, begin + length), this.offset);
     this.commit(length);
-    return from + length;
+    return begin + length;
   }
 
   /**
-   * Goes on to the next whole frame.
+   * Goes on to the next complete frame.
    *
    * @returns Whether there is one; if not, more of the stream is needed.
    * @throws {FramingError} If the stream cannot be framed, unless it resynchronises.
@@ -224,9 +248,9 @@ export class FrameDecoder implements Disposable {
   }
 
   /**
-   * Says that the stream has ended.
+   * Notes that the stream has ended.
    *
-   * @throws {FramingError} If that is within a frame, unless it resynchronises.
+   * @throws {FramingError} If it ends within a frame, unless it resynchronises.
    */
   end(): void {
     if (this.#obstacle !== undefined) this.#checkObstacle();
@@ -238,62 +262,70 @@ export class FrameDecoder implements Disposable {
   }
 
   /**
-   * Goes on to another buffer, if one is free.
+   * Goes on to another buffer, blocking until one is free. While it waits it holds no buffer, so a
+   * pool may have fewer buffers than decoders; the present frame must not be used any more, except
+   * as a packet.
    *
-   * @returns Whether it did.
+   * @returns Whether it has a new buffer: false if the time is over. Then no byte of the stream is
+   * lost, and it can be tried again.
+   * @throws As {@link Framer.nextBuffer}.
    */
-  tryNextBuffer(): boolean {
-    return this.#framer.tryNextBuffer() && this.#goOn();
-  }
-
-  /**
-   * As {@link FrameDecoder.tryNextBuffer}; blocks until a buffer is free. While it waits it holds no
-   * buffer, so a pool may have fewer buffers than decoders; the present frame must not be used any
-   * more, unless as a packet.
-   *
-   * @param timeoutMs Gives up after this many milliseconds; never by default.
-   * @returns Whether it went on. If not, nothing of the stream is lost, and it can be tried again.
-   * @throws {RangeError} If `timeoutMs` is negative.
-   */
-  nextBuffer(timeoutMs?: number): boolean {
+  nextBuffer(options?: WaitOptions): boolean {
     try {
-      return this.#framer.nextBuffer(timeoutMs);
+      return this.#framer.nextBuffer(options);
     } finally {
-      this.#goOn();
+      this.#noteBuffer();
     }
   }
 
   /**
-   * As {@link FrameDecoder.nextBuffer}, without blocking. Nothing is to be written until it resolves.
+   * As {@link FrameDecoder.nextBuffer}, without waiting.
+   *
+   * @returns Whether it has a new buffer: false if none is free.
+   * @throws As {@link Framer.tryNextBuffer}.
+   */
+  tryNextBuffer(): boolean {
+    const hasNext = this.#framer.tryNextBuffer();
+    if (hasNext) this.#noteBuffer();
+    return hasNext;
+  }
+
+  /**
+   * As {@link FrameDecoder.nextBuffer}, without blocking. Nothing must be written until it
+   * resolves.
    *
    * @throws As {@link FrameDecoder.nextBuffer}; and the signal's reason, if it is aborted.
    */
-  async nextBufferAsync(options?: WaitOptions): Promise<boolean> {
+  async nextBufferAsync(options?: AsyncWaitOptions): Promise<boolean> {
     try {
       const waiting = this.#framer.nextBufferAsync(options);
-      this.#goOn();
+      this.#noteBuffer();
       return await waiting;
     } finally {
-      this.#goOn();
+      this.#noteBuffer();
     }
   }
 
-  /** Gives the buffer back. Doing it again does nothing. */
+  /** Releases the buffer. Closing again does nothing. */
+  close(): void {
+    this.#framer.close();
+  }
+
+  /** As {@link FrameDecoder.close}. */
   [Symbol.dispose](): void {
-    this.#framer[Symbol.dispose]();
+    this.close();
   }
 
   /** Notes whether there is a buffer now. */
-  #goOn(): true {
-    if (this.#obstacle === undefined || this.#obstacle === NO_BUFFER) {
-      this.#obstacle = this.#framer.hasYielded ? NO_BUFFER : undefined;
+  #noteBuffer(): void {
+    if (this.#obstacle === undefined || this.#obstacle === WITHOUT_BUFFER) {
+      this.#obstacle = this.#framer.hasYielded ? WITHOUT_BUFFER : undefined;
     }
-    return true;
   }
 
-  /** Throws if the stream is malformed; without a buffer there is merely no frame. */
+  /** Throws if the stream is malformed; if only a buffer is missing, there is no frame. */
   #checkObstacle(): false {
-    if (this.#obstacle !== NO_BUFFER) throw this.#obstacle;
+    if (this.#obstacle !== WITHOUT_BUFFER) throw this.#obstacle;
     return false;
   }
 
@@ -308,7 +340,7 @@ export class FrameDecoder implements Disposable {
     this.#onMalformed?.(error);
   }
 
-  /** Leaves out `length` bytes more, as far as they have come. */
+  /** Skips `length` further bytes, as far as they have arrived. */
   #skip(length: number): void {
     this.#toSkip += length;
     const now = Math.min(this.#toSkip, this.#framer.unfinishedLength);

@@ -1,22 +1,22 @@
 /**
  * Framing as stages of a pipeline of streams.
  *
- * The decoding stage is pulled: it does nothing until a packet is asked for, then takes bytes of the
- * chunk that is being written until it has one.
+ * The decoding stage is pulled: it does nothing until a packet is requested, then takes bytes of
+ * the chunk that is being written until it has one.
  *
- *     write(chunk)   is pending until all of the chunk is copied into buffers of the pool, after which
- *                    its memory is the producer's again
- *     close()        is pending until the last packet was taken, since what comes after it may be
- *                    malformed, and the producer must hear of that
+ *     write(chunk)   is pending until the whole chunk is copied into buffers of the pool; then the
+ *                    producer may reuse its memory
+ *     close()        is pending until the last packet was taken, since the bytes after it may be
+ *                    malformed, and the producer must learn of that
  *     abort, cancel, an error of either side, or of the pool
- *                    end both sides at once, also while a buffer is waited for; the first one counts
+ *                    end both sides at once, also during a wait for a buffer; the first one counts
  *
  * @module
  */
 
 import { describe } from "../memory/check.ts";
 import { type Deferred, deferred } from "../memory/platform.ts";
-import type { BufferPool } from "../pool/buffer_pool.ts";
+import type { BufferSource } from "../pool/buffer_source.ts";
 import type { Packet } from "../pool/packet.ts";
 import { FrameDecoder, type FrameDecoderOptions } from "./frame_decoder.ts";
 import type { Framing } from "./framing.ts";
@@ -24,19 +24,21 @@ import type { Framing } from "./framing.ts";
 /** A chunk that is being written. */
 interface Chunk {
   readonly bytes: Uint8Array;
-  /** How much of it was copied. */
+  /** How many of its bytes were copied. */
   from: number;
   /** Settles the write. */
   readonly written: Deferred<void>;
 }
 
 /**
- * Turns a stream of bytes into one of packets, for `pipeThrough`.
+ * Turns a stream of bytes into a stream of packets, for `pipeThrough`.
  *
- * It makes one packet for each that is asked for, and takes no more bytes while nobody asks, so none
- * is lost when the reader cancels. A chunk is the producer's again when its write has settled. While
- * the pool has no buffer the stage waits for one, and holds none itself. When either side ends with
- * an error, or is cancelled or aborted, the other one hears of it at once.
+ * - **On demand.** It makes one packet for each that is requested, and takes no bytes without a
+ *   request, so no packet is lost when the reader cancels.
+ * - **Chunks are copied.** The producer may reuse a chunk when its write has settled.
+ * - **Backpressure.** While the pool has no buffer the stage waits for one, and holds none itself.
+ * - **Errors reach both sides.** If one side ends with an error, or is cancelled or aborted, so
+ *   does the other, at once.
  *
  * @example Usage
  * ```ts
@@ -55,9 +57,9 @@ interface Chunk {
  * ```
  */
 export class FrameDecoderStream implements TransformStream<Uint8Array, Packet> {
-  /** The packets, each to be disposed of by its reader. */
+  /** The packets; the reader must release each. */
   readonly readable: ReadableStream<Packet>;
-  /** The bytes. */
+  /** The bytes of the stream. */
   readonly writable: WritableStream<Uint8Array>;
   readonly #decoder: FrameDecoder;
   /** Ends a wait for a buffer. */
@@ -65,7 +67,7 @@ export class FrameDecoderStream implements TransformStream<Uint8Array, Packet> {
   #packets!: ReadableStreamDefaultController<Packet>;
   #bytes!: WritableStreamDefaultController;
   #chunk: Chunk | undefined;
-  /** Settles the close, once that was asked for. */
+  /** Settles the close, once that was requested. */
   #closing: Deferred<void> | undefined;
   /** Wakes the pull that waits for a chunk, or for the close. */
   #arrival: Deferred<void> | undefined;
@@ -75,15 +77,15 @@ export class FrameDecoderStream implements TransformStream<Uint8Array, Packet> {
   /**
    * Makes the stage.
    *
-   * @throws As the constructor of {@link FrameDecoder}.
+   * @throws As {@link FrameDecoder.create}.
    */
-  constructor(pool: BufferPool, framing: Framing, options?: FrameDecoderOptions) {
-    this.#decoder = new FrameDecoder(pool, framing, options);
+  constructor(pool: BufferSource, framing: Framing, options?: FrameDecoderOptions) {
+    this.#decoder = FrameDecoder.create(pool, framing, options);
     this.writable = new WritableStream<Uint8Array>({
       start: (controller) => {
         this.#bytes = controller;
         // At once, where the sink's own `abort` waits for the write that is under way. The stream
-        // makes itself fail: were that done here, it would take the abort for one that came late.
+        // fails by itself: if it failed here, it would take the abort for one that came too late.
         const { signal } = controller;
         signal?.addEventListener("abort", () => this.#end(signal.reason), { once: true });
       },
@@ -102,7 +104,7 @@ export class FrameDecoderStream implements TransformStream<Uint8Array, Packet> {
     return this.#ended.signal.aborted;
   }
 
-  /** Takes a chunk; resolves once all of it is copied. */
+  /** Takes a chunk; resolves once it is copied. */
   #write(chunk: Uint8Array): Promise<void> | undefined {
     if (chunk?.BYTES_PER_ELEMENT !== 1) {
       const error = new TypeError(
@@ -120,7 +122,7 @@ export class FrameDecoderStream implements TransformStream<Uint8Array, Packet> {
     return written.promise;
   }
 
-  /** Resolves once all packets were taken. */
+  /** Closes the stream; resolves once all packets were taken. */
   #close(): Promise<void> {
     const closing = this.#closing = deferred();
     if (this.#arrival !== undefined) this.#arrival.resolve();
@@ -149,9 +151,9 @@ export class FrameDecoderStream implements TransformStream<Uint8Array, Packet> {
     }
   }
 
-  /** Hands the present frame over, unless whoever asked for it has gone. */
+  /** Delivers the present frame, unless the reader that requested it is gone. */
   #deliver(): void {
-    // In the queue of a stream that nobody reads a packet would be lost when that is cancelled.
+    // A packet in the queue of a stream without a reader would be lost if that is cancelled.
     if (!this.readable.locked) return;
     this.#packets.enqueue(this.#decoder.packet());
     this.#hasFrame = false;
@@ -168,7 +170,7 @@ export class FrameDecoderStream implements TransformStream<Uint8Array, Packet> {
     chunk.written.resolve();
   }
 
-  /** Ends the stream, unless there is another frame; nobody asks for one just now. */
+  /** Ends the stream, unless there is another frame; none is requested at present. */
   #finishUnlessFrame(): void {
     try {
       this.#hasFrame = this.#decoder.next();
@@ -179,14 +181,14 @@ export class FrameDecoderStream implements TransformStream<Uint8Array, Packet> {
   }
 
   /**
-   * Ends the stream where the producer has.
+   * Ends the stream where the producer has ended it.
    *
    * @throws {FramingError} If that is within a frame.
    */
   #finish(): void {
     this.#decoder.end();
     this.#ended.abort();
-    this.#decoder[Symbol.dispose]();
+    this.#decoder.close();
     this.#packets.close();
     this.#closing!.resolve();
   }
@@ -198,11 +200,11 @@ export class FrameDecoderStream implements TransformStream<Uint8Array, Packet> {
     this.#end(reason);
   }
 
-  /** Ends the readable side, and what the writable one waits for, unless they have ended. */
+  /** Ends the readable side, and the pending calls of the writable one, unless they have ended. */
   #end(reason: unknown): void {
     if (this.#hasEnded) return;
     this.#ended.abort(reason);
-    this.#decoder[Symbol.dispose]();
+    this.#decoder.close();
     this.#packets.error(reason);
     this.#chunk?.written.reject(reason);
     this.#closing?.reject(reason);
@@ -211,7 +213,8 @@ export class FrameDecoderStream implements TransformStream<Uint8Array, Packet> {
 }
 
 /**
- * Turns a stream of messages into one of frames, for `pipeThrough`.
+ * Turns a stream of messages into a stream of frames, for `pipeThrough`. Each frame is an array of
+ * its own, which may be kept.
  *
  * @example Usage
  * ```ts

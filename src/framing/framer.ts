@@ -1,47 +1,56 @@
 /**
- * A staging area for a stream of bytes: it is written into buffers of a pool, and frames are cut out
- * of it where they lie.
+ * A staging area for a stream of bytes, which is written into buffers of a pool and cut into frames
+ * where it lies.
  *
  *     buffer | frames ... | unfinished frame | writable |
  *                         start              end        limit
  *
  * Several frames share a buffer. The framer has one reference to its buffer, and each packet one of
- * its own, so the buffer is free when the framer has gone on and the last packet was disposed of.
+ * its own, so the buffer is free when the framer has gone on and the last packet was released.
  *
- * A framer that goes on takes another buffer before it gives its own back, since what is unfinished
- * is copied from one to the other. If there is none, and nobody else has a packet of its own buffer,
- * it uses that again. If it *yields*, it keeps what is unfinished in private memory while it waits,
- * and gives its buffer up; so any number of framers share a pool of one buffer, whatever packets
- * their users keep for a while.
+ * A framer that goes on acquires another buffer before it releases its own, since the unfinished
+ * frame is copied from one to the other. If no buffer is free, and there is no packet of its own
+ * buffer, it uses that again. If it *yields*, it keeps the unfinished frame in private memory while
+ * it waits, and releases its buffer; so any number of framers can share a pool of one buffer, even
+ * if packets are kept for a while.
  *
  * @module
  */
 
 import { checkInteger, checkOptions } from "../memory/check.ts";
-import { checkTimeout, checkWaitOptions, type WaitOptions } from "../memory/wait_options.ts";
-import type { BufferPool } from "../pool/buffer_pool.ts";
-import { checkPool } from "../pool/options.ts";
+import { ClosedError } from "../memory/errors.ts";
+import {
+  type AsyncWaitOptions,
+  checkAsyncWaitOptions,
+  checkWaitOptions,
+  type WaitOptions,
+} from "../memory/wait_options.ts";
+import { type BufferSource, checkPool, NO_BUFFER } from "../pool/buffer_source.ts";
 import type { Packet } from "../pool/packet.ts";
-
-const NO_BUFFER = -1;
 
 /** Options of a {@link Framer}. */
 export interface FramerOptions {
   /**
-   * Whether to give the buffer up while waiting for the next one, and the last frame with it, unless
-   * there is a packet of it; false by default. Without it a pool needs a buffer more than it has
-   * framers, should packets be kept while a framer waits.
+   * Whether to release the buffer while waiting for the next one, and the last frame with it,
+   * unless there is a packet of it; false by default. Otherwise a pool needs one more buffer than
+   * it has framers, if packets are kept while a framer waits.
    */
   yields?: boolean;
 }
 
 /**
- * A staging area for a stream of bytes, out of which frames are cut as packets.
+ * A staging area for a stream of bytes, from which frames are cut as packets.
  *
- * Bytes are written to the rest of a buffer and committed; {@link Framer.finishFrame} makes a packet
- * of them. When a buffer is full {@link Framer.nextBuffer} goes on to another, and carries what is
- * unfinished over. Where frames begin and end is the caller's business; {@link FrameDecoder} knows
- * some framings.
+ * Bytes are written to the rest of a buffer and committed; {@link Framer.finishFrame} makes a
+ * packet of them. When a buffer is full, {@link Framer.nextBuffer} goes on to another, and carries
+ * the unfinished frame over. The caller decides where frames begin and end; {@link FrameDecoder}
+ * does so for some framings.
+ *
+ * - **Zero copy.** A frame is a stretch of the buffer that the bytes were written to. Only an
+ *   unfinished frame is copied, when the buffer is full.
+ * - **No allocation per frame,** unless a packet is made of it.
+ * - **Packets outlive the framer.** A buffer returns to the pool with the last packet of it.
+ * - **Giving up is free.** If the wait for a buffer is given up, no byte of the stream is lost.
  *
  * @example Usage
  * ```ts
@@ -49,7 +58,7 @@ export interface FramerOptions {
  * import { assertEquals } from "@std/assert";
  *
  * using pool = BufferPool.create({ bufferBytes: 1024, batchCount: 2 });
- * using framer = new Framer(pool);
+ * using framer = Framer.create(pool);
  * framer.nextBuffer();
  *
  * const bytes = new TextEncoder().encode("hello");
@@ -64,7 +73,7 @@ export interface FramerOptions {
  * import { BufferPool, Framer } from "@busbar/busbar";
  *
  * using pool = BufferPool.create({ bufferBytes: 1024, batchCount: 2 });
- * using framer = new Framer(pool);
+ * using framer = Framer.create(pool);
  * let sum = 0;
  * for (let i = 0; i < 1000; i++) {
  *   if (framer.remainingOnBuffer < 16) framer.nextBuffer();
@@ -76,43 +85,49 @@ export interface FramerOptions {
  * ```
  */
 export class Framer implements Disposable {
-  readonly #pool: BufferPool;
-  readonly #bytes: Uint8Array;
+  readonly #pool: BufferSource;
+  readonly #bytes: Uint8Array<SharedArrayBuffer>;
   #buffer = NO_BUFFER;
-  /** Where the unfinished frame begins. */
+  /** The offset of the unfinished frame. */
   #start = 0;
-  /** Where it ends as yet. */
+  /** The end of the committed bytes. */
   #end = 0;
-  /** Where the buffer ends. */
+  /** The end of the buffer. */
   #limit = 0;
   #frameBuffer = NO_BUFFER;
   #frameOffset = 0;
   #frameLength = 0;
   readonly #yields: boolean;
-  /** What is unfinished, while there is no buffer for it. */
-  #spilled: Uint8Array | undefined;
-  #isDisposed = false;
+  /** The unfinished frame, while there is no buffer for it. */
+  #spilled: Uint8Array<ArrayBuffer> | undefined;
+  #isClosed = false;
 
-  /**
-   * Begins without a buffer.
-   *
-   * @throws {TypeError} If `pool` is none.
-   * @throws {Error} If this thread has left the pool.
-   */
-  constructor(pool: BufferPool, options: FramerOptions = {}) {
-    checkPool("create framer", pool);
-    checkOptions("create framer", options);
+  /** @ignore */
+  private constructor(pool: BufferSource, yields: boolean) {
     this.#pool = pool;
     this.#bytes = pool.bytes;
-    this.#yields = options.yields ?? false;
+    this.#yields = yields;
+  }
+
+  /**
+   * Makes a framer without a buffer: {@link Framer.nextBuffer} gets the first.
+   *
+   * @param pool This thread's part in the pool that the buffers come from.
+   * @throws {TypeError} If `pool` is not a pool, or `options` not an object.
+   * @throws {ClosedError} If this thread has left the pool.
+   */
+  static create(pool: BufferSource, options?: FramerOptions): Framer {
+    checkPool("create framer", pool);
+    if (options !== undefined) checkOptions("create framer", options);
+    return new Framer(pool, options?.yields ?? false);
   }
 
   /** The bytes of the pool. */
-  get bytes(): Uint8Array {
+  get bytes(): Uint8Array<SharedArrayBuffer> {
     return this.#bytes;
   }
 
-  /** Where in {@link Framer.bytes} the next byte is to be written. */
+  /** The offset in {@link Framer.bytes} at which the next byte is to be written. */
   get offset(): number {
     return this.#end;
   }
@@ -122,17 +137,19 @@ export class Framer implements Disposable {
     return this.#limit - this.#end;
   }
 
-  /** Where in {@link Framer.bytes} the unfinished frame begins. */
+  /** The offset of the unfinished frame in {@link Framer.bytes}. */
   get unfinishedOffset(): number {
     return this.#start;
   }
 
-  /** How many bytes are committed that belong to no frame yet. */
+  /** How many committed bytes belong to no frame yet. */
   get unfinishedLength(): number {
     return this.#spilled === undefined ? this.#end - this.#start : this.#spilled.length;
   }
 
-  /** Whether it has given its buffer up and has no other: nothing can be cut, and nothing is lost. */
+  /**
+   * Whether it has released its buffer and has no other: no frame can be cut, and no byte is lost.
+   */
   get hasYielded(): boolean {
     return this.#spilled !== undefined;
   }
@@ -142,23 +159,25 @@ export class Framer implements Disposable {
     return this.#frameBuffer;
   }
 
-  /** Where in {@link Framer.bytes} the last frame begins. */
+  /** The offset of the last frame in {@link Framer.bytes}. */
   get frameOffset(): number {
     return this.#frameOffset;
   }
 
-  /** How many bytes the last frame has. */
+  /** The bytes of the last frame. */
   get frameLength(): number {
     return this.#frameLength;
   }
 
-  /** What can be written of the buffer: a view of shared memory, valid until the next commit. */
-  write(): Uint8Array {
+  /**
+   * The rest of the buffer, to be written: a view of shared memory, valid until the next commit.
+   */
+  write(): Uint8Array<SharedArrayBuffer> {
     return this.#bytes.subarray(this.#end, this.#limit);
   }
 
   /**
-   * Says that so many bytes were written.
+   * Commits so many bytes that were written.
    *
    * @throws {RangeError} If that is not a whole number up to {@link Framer.remainingOnBuffer}.
    */
@@ -170,18 +189,19 @@ export class Framer implements Disposable {
   }
 
   /**
-   * Makes a frame of committed bytes; what comes after it begins the next.
+   * Cuts a frame from the committed bytes; those that follow it begin the next.
    *
-   * @param skip How many bytes to leave out before the frame.
+   * @param skip How many bytes to skip before the frame.
    * @param length How many bytes the frame has.
-   * @param skipAfter How many bytes to leave out after it; 0 by default.
+   * @param skipAfter How many bytes to skip after it; 0 by default.
    * @throws {RangeError} If these are not whole numbers, or more than is unfinished.
+   * @throws {Error} If the framer has no buffer.
    */
-  cut(skip: number, length: number, skipAfter: number = 0): void {
-    const end = this.#start + skip + length + skipAfter;
-    const areWhole = skip >>> 0 === skip && length >>> 0 === length &&
-      skipAfter >>> 0 === skipAfter;
-    if (!areWhole || end > this.#end) this.#refuseCut(skip, length, skipAfter);
+  cut(skip: number, length: number, skipAfter?: number): void {
+    const rest = skipAfter ?? 0;
+    const end = this.#start + skip + length + rest;
+    const areWhole = skip >>> 0 === skip && length >>> 0 === length && rest >>> 0 === rest;
+    if (!areWhole || end > this.#end) throw this.#cutError(skip, length, rest);
     this.#frameBuffer = this.#buffer;
     this.#frameOffset = this.#start + skip;
     this.#frameLength = length;
@@ -189,22 +209,22 @@ export class Framer implements Disposable {
   }
 
   /**
-   * Makes a packet of committed bytes; what comes after it begins the next frame.
+   * Makes a packet of committed bytes; those that follow it begin the next frame.
    *
-   * @param length How many bytes the frame has; all that are unfinished by default.
+   * @param length How many bytes the frame has; all unfinished ones by default.
    * @throws {RangeError} If that is more than is unfinished.
    * @throws {Error} If the framer has no buffer.
    */
-  finishFrame(length: number = this.unfinishedLength): Packet {
-    this.cut(0, length);
+  finishFrame(length?: number): Packet {
+    this.cut(0, length ?? this.unfinishedLength);
     return this.packet();
   }
 
   /**
-   * The last frame as a packet, which keeps its buffer from being reused. Not to be called once the
-   * framer has gone on to the next buffer.
+   * The last frame as a packet, which keeps its buffer from being reused. Call it before the framer
+   * goes on to the next buffer.
    *
-   * @throws {Error} If there is no frame, or it lies in a buffer before.
+   * @throws {Error} If there is no frame, or it lies in an earlier buffer.
    */
   packet(): Packet {
     const buffer = this.#frameBuffer;
@@ -219,24 +239,41 @@ export class Framer implements Disposable {
   }
 
   /**
-   * Leaves committed bytes out: they belong to no frame.
+   * Discards committed bytes: they belong to no frame.
    *
-   * @param length How many; all that are unfinished by default.
+   * @param length How many; all unfinished ones by default.
    * @throws {RangeError} If that is more than is unfinished.
    */
-  discard(length: number = this.unfinishedLength): void {
-    checkInteger("discard", "length", length, 0, this.unfinishedLength);
-    if (this.#spilled === undefined) this.#start += length;
-    else this.#spilled = this.#spilled.subarray(length);
+  discard(length?: number): void {
+    const count = length ?? this.unfinishedLength;
+    checkInteger("discard", "length", count, 0, this.unfinishedLength);
+    if (this.#spilled === undefined) this.#start += count;
+    else this.#spilled = this.#spilled.subarray(count);
   }
 
   /**
-   * Goes on to another buffer, if one is free, and carries over what is unfinished. If none is, and
-   * there is no packet of its own buffer, it uses that again.
+   * Goes on to another buffer, blocking until one is free, and carries the unfinished frame over.
+   * If none is free, and there is no packet of its own buffer, it uses that again.
    *
-   * @returns Whether it did.
+   * @returns Whether it has a new buffer: false if the time is over.
+   * @throws {TypeError} If the platform forbids this thread to block, or `options` is not an
+   * object.
+   * @throws {RangeError} If the unfinished frame fills a whole buffer, or `timeoutMs` is negative.
+   * @throws {ClosedError} If the framer is closed, or its thread has left the pool.
+   */
+  nextBuffer(options?: WaitOptions): boolean {
+    if (options !== undefined) checkWaitOptions(options);
+    if (this.tryNextBuffer()) return true;
+    if (this.#yields) this.#yieldBuffer();
+    return this.#goOn(this.#pool.acquire(options));
+  }
+
+  /**
+   * As {@link Framer.nextBuffer}, without waiting.
+   *
+   * @returns Whether it has a new buffer: false if none is free.
    * @throws {RangeError} If the unfinished frame fills a whole buffer.
-   * @throws {Error} If the framer was disposed of, or its thread has left the pool.
+   * @throws {ClosedError} If the framer is closed, or its thread has left the pool.
    */
   tryNextBuffer(): boolean {
     this.#checkCarry();
@@ -244,49 +281,38 @@ export class Framer implements Disposable {
   }
 
   /**
-   * As {@link Framer.tryNextBuffer}; blocks until a buffer is free.
+   * As {@link Framer.nextBuffer}, without blocking. Nothing must be written until it resolves.
    *
-   * @param timeoutMs Gives up after this many milliseconds; never by default.
-   * @throws {RangeError} As {@link Framer.tryNextBuffer}, or if `timeoutMs` is negative.
+   * @throws As {@link Framer.nextBuffer}; and the signal's reason, if it is aborted.
    */
-  nextBuffer(timeoutMs: number = Infinity): boolean {
-    if (timeoutMs !== Infinity) checkTimeout(timeoutMs);
-    if (this.tryNextBuffer()) return true;
-    if (this.#yields) this.#yieldBuffer();
-    return this.#goOn(this.#pool.acquire(timeoutMs));
-  }
-
-  /**
-   * As {@link Framer.nextBuffer}, without blocking. Nothing is to be written until it resolves.
-   *
-   * @throws As {@link Framer.tryNextBuffer}; and the signal's reason, if it is aborted.
-   */
-  async nextBufferAsync(options: WaitOptions = {}): Promise<boolean> {
-    checkWaitOptions(options);
+  async nextBufferAsync(options?: AsyncWaitOptions): Promise<boolean> {
+    checkAsyncWaitOptions(options);
     if (this.tryNextBuffer()) return true;
     if (this.#yields) this.#yieldBuffer();
     const buffer = await this.#pool.acquireAsync(options);
-    if (!this.#isDisposed) return this.#goOn(buffer);
+    if (!this.#isClosed) return this.#goOn(buffer);
     if (buffer >= 0) this.#pool.release(buffer);
     return false;
   }
 
-  /** Gives the buffer back, and what is unfinished up. Doing it again does nothing. */
-  [Symbol.dispose](): void {
-    this.#isDisposed = true;
-    this.#leaveBuffer();
+  /** Releases the buffer, and drops the unfinished frame. Closing again does nothing. */
+  close(): void {
+    this.#isClosed = true;
+    this.#releaseBuffer();
     this.#spilled = undefined;
   }
 
-  #refuseCut(skip: number, length: number, skipAfter: number): never {
-    if (this.hasYielded) {
-      throw new Error(
-        "Cannot cut a frame as the framer has no buffer: go on to the next one first",
+  /** As {@link Framer.close}. */
+  [Symbol.dispose](): void {
+    this.close();
+  }
+
+  #cutError(skip: number, length: number, skipAfter: number): Error {
+    return this.hasYielded
+      ? new Error("Cannot cut a frame as the framer has no buffer: go on to the next one first")
+      : new RangeError(
+        `Cannot cut ${skip} + ${length} + ${skipAfter} bytes as ${this.unfinishedLength} are unfinished`,
       );
-    }
-    throw new RangeError(
-      `Cannot cut ${skip} + ${length} + ${skipAfter} bytes as ${this.unfinishedLength} are unfinished`,
-    );
   }
 
   #goOn(buffer: number): boolean {
@@ -295,7 +321,7 @@ export class Framer implements Disposable {
     const begin = this.#pool.offsetOf(buffer);
     if (this.#spilled !== undefined) this.#bytes.set(this.#spilled, begin);
     else if (carried > 0) this.#bytes.copyWithin(begin, this.#start, this.#end);
-    if (buffer !== this.#buffer) this.#leaveBuffer();
+    if (buffer !== this.#buffer) this.#releaseBuffer();
     this.#buffer = buffer;
     this.#frameBuffer = NO_BUFFER;
     this.#spilled = undefined;
@@ -305,28 +331,28 @@ export class Framer implements Disposable {
     return true;
   }
 
-  /** Begins the present buffer anew, if nobody else sees it. */
+  /** Starts the present buffer again, if there is no packet of it. */
   #useAgain(): boolean {
     return this.#buffer !== NO_BUFFER && this.#pool.isUnique(this.#buffer) &&
       this.#goOn(this.#buffer);
   }
 
-  /** Keeps what is unfinished in private, and lets others have the buffer. */
+  /** Moves the unfinished frame to private memory, and releases the buffer. */
   #yieldBuffer(): void {
     this.#spilled ??= this.#bytes.slice(this.#start, this.#end);
-    this.#leaveBuffer();
+    this.#releaseBuffer();
   }
 
-  /** Gives the buffer back, if there is one; a thread that leaves the pool gives all of its back. */
-  #leaveBuffer(): void {
+  /** Releases the buffer, if there is one; a thread that leaves the pool releases all of them. */
+  #releaseBuffer(): void {
     if (this.#buffer !== NO_BUFFER && !this.#pool.hasLeft) this.#pool.release(this.#buffer);
     this.#buffer = this.#frameBuffer = NO_BUFFER;
     this.#start = this.#end = this.#limit = 0;
   }
 
   #checkCarry(): void {
-    if (this.#isDisposed) {
-      throw new Error("Cannot go on to the next buffer as the framer was disposed of");
+    if (this.#isClosed) {
+      throw new ClosedError("Cannot go on to the next buffer as the framer is closed");
     }
     if (this.unfinishedLength > 0 && this.unfinishedLength === this.#pool.bufferBytes) {
       throw new RangeError(

@@ -1,9 +1,10 @@
 /**
- * A framing: how messages are told apart in a stream of bytes, and how one is written so.
+ * A framing: the boundaries of messages in a stream of bytes, and how a message is written with
+ * them.
  *
- * A framing makes *scanners*. A scanner looks at bytes that lie in one piece from the beginning of a
- * frame on, as many of them as have come, and says whether the frame is whole. It is asked again
- * with the same bytes and more, so how the stream was cut into chunks makes no difference.
+ * A framing makes *scanners*. A scanner looks at contiguous bytes from the beginning of a frame on,
+ * as many as have arrived, and returns whether the frame is complete. It is called again with the
+ * same bytes and more, so the chunks of the stream make no difference.
  *
  * @module
  */
@@ -11,78 +12,79 @@
 import { checkBytes, checkInteger } from "../memory/check.ts";
 
 /**
- * What a scanner says.
+ * The result of a scan.
  *
- * - `incomplete`: the frame is not whole; `frameLength` says how many bytes it takes at least.
- * - `frame`: the frame is whole.
+ * - `incomplete`: the frame is not complete; `frameLength` is the least number of bytes it can
+ *   have.
+ * - `frame`: the frame is complete.
  * - `malformed`: no frame can begin here; `reason` says why.
  * - `skip`: after `resynchronise`: `frameLength` bytes belong to no frame.
  */
 export type ScanResult = "incomplete" | "frame" | "malformed" | "skip";
 
-/** Looks for the frames of one stream, one after the other. */
+/** Finds the frames of one stream, one after the other. */
 export interface FrameScanner {
-  /** The bytes of the frame, or of as much of it as is known. */
+  /** The bytes of the frame, as far as they are known. */
   readonly frameLength: number;
-  /** Where in the frame the payload begins. */
+  /** The offset of the payload in the frame. */
   readonly payloadOffset: number;
   /** The bytes of the payload. */
   readonly payloadLength: number;
-  /** After `malformed`: what is wrong, as the rest of a sentence. */
+  /** After `malformed`: the fault, as the rest of a sentence. */
   readonly reason: string;
   /**
    * Looks at the bytes from `start`, where a frame begins, to `end`.
    *
-   * After `frame` and `skip` the next call begins `frameLength` bytes further on, else at
-   * the same byte, wherever it has been moved to.
+   * After `frame` and `skip` the next call begins `frameLength` bytes further on, otherwise at the
+   * same byte, which may have been moved.
    */
   scan(bytes: Uint8Array, start: number, end: number): ScanResult;
-  /** After `malformed`: from here on skips what cannot be framed. */
+  /** After `malformed`: skips bytes that cannot be framed from here on. */
   resynchronise(): void;
 }
 
 /**
- * How messages are told apart in a stream of bytes: made by {@link lengthPrefixed} and
+ * The boundaries of messages in a stream of bytes: made by {@link lengthPrefixed} and
  * {@link delimited}.
  */
 export interface Framing {
   /** The bytes of the longest message. */
   readonly maxLength: number;
-  /** The bytes that a frame has beside its message. */
+  /** The bytes that a frame has in addition to its message. */
   readonly overheadBytes: number;
   /**
    * Writes `payload` as a frame into `target`, from `offset` on: `payload.length +
    * overheadBytes` bytes.
    *
-   * @returns Where the frame ends.
-   * @throws {TypeError} If `payload` or `target` is not made of bytes.
+   * @returns The offset of the end of the frame.
+   * @throws {TypeError} If `payload` or `target` is not a Uint8Array.
    * @throws {RangeError} If the payload cannot be framed, or the frame does not fit.
    */
   encodeInto(payload: Uint8Array, target: Uint8Array, offset: number): number;
   /**
-   * Writes `payload` as a frame of its own.
+   * Writes `payload` as a frame, into a new array.
    *
    * @throws {RangeError} If the payload cannot be framed.
    */
   encode(payload: Uint8Array): Uint8Array<ArrayBuffer>;
   /**
-   * Looks for the frames of one stream.
+   * Makes a scanner for one stream.
    *
-   * @param largestFrame How many bytes a frame can have where they are looked for.
+   * @param maxFrameBytes The most bytes that a frame can have in the memory that is scanned.
    */
-  scanner(largestFrame: number): FrameScanner;
+  scanner(maxFrameBytes: number): FrameScanner;
 }
 
 /** The bytes of a stream are not frames of the expected kind. */
 export class FramingError extends Error {
-  /** How many bytes of the stream come before the frame that is wrong. */
+  /** The position of the malformed frame in the stream, in bytes. */
   readonly streamOffset: number;
 
   /**
    * Makes the error.
    *
-   * @param streamOffset Where in the stream the frame begins, in bytes.
-   * @param reason What is wrong with it, as the rest of a sentence.
+   * @param streamOffset The position of the frame in the stream, in bytes.
+   * @param reason The fault, as the rest of a sentence.
    */
   constructor(streamOffset: number, reason: string) {
     super(`Cannot frame the stream at byte ${streamOffset} as ${reason}`);
@@ -91,7 +93,7 @@ export class FramingError extends Error {
   }
 }
 
-/** Writes a payload as a frame of its own. */
+/** Writes a payload as a frame, into a new array. */
 export function encodeFrame(framing: Framing, payload: Uint8Array): Uint8Array<ArrayBuffer> {
   checkBytes("frame a message", "payload", payload);
   const frame = new Uint8Array(payload.length + framing.overheadBytes);
@@ -99,7 +101,7 @@ export function encodeFrame(framing: Framing, payload: Uint8Array): Uint8Array<A
   return frame;
 }
 
-/** Refuses a payload that is too long, or whose frame does not fit the target. */
+/** Throws unless the payload can be framed and its frame fits the target. */
 export function checkRoom(
   framing: Framing,
   payload: Uint8Array,

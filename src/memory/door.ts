@@ -1,63 +1,52 @@
 /**
- * A door: the three ways into anything that a thread may have to wait for, all of them over one
- * {@link SleepWord}.
+ * A door: the two ways to wait for entering anything, blocking or not, over one {@link SleepWord}.
+ *
+ * A primitive tries to enter first, and comes to its door only if that fails. So each of its three
+ * forms is one line:
+ *
+ *     enter(options)       check the options; try, or wait at the door
+ *     tryEnter()           try
+ *     enterAsync(options)  check the options; try, or wait at the door without blocking
  *
  * @module
  */
 
 import type { Attempt, SleepWord } from "./sleep.ts";
-import {
-  type AsyncWaitOptions,
-  checkAsyncWaitOptions,
-  checkWaitOptions,
-  type WaitOptions,
-} from "./wait_options.ts";
+import type { AsyncWaitOptions, WaitOptions } from "./wait_options.ts";
 
 /** One wait at a door, as {@link SleepWord.sleepUntil} takes it. */
 export interface Wait {
-  /** Tries to enter; if it cannot, leaves a mark and says at which value to sleep. */
+  /** Tries to enter; if it cannot, leaves a mark and returns the value to sleep at. */
   readonly attempt: Attempt;
   /** Removes the marks of the attempts, if the wait ends without success. */
   readonly giveUp?: () => void;
 }
 
-/** What the door of one primitive consists of. */
-export interface DoorSteps {
-  /** Enters if that needs no waiting. Leaves no mark otherwise. */
-  tryEnter(): boolean;
-  /**
-   * Begins a wait.
-   *
-   * @param isBlocking Whether the thread is going to block.
-   * @throws If it would wait for itself.
-   */
-  beginWait(isBlocking: boolean): Wait;
-}
-
-/** The three ways in. Options are checked before anything happens. */
+/** The two ways to wait. */
 export class Door {
   readonly #sleepers: SleepWord;
-  readonly #steps: DoorSteps;
+  readonly #beginWait: (isBlocking: boolean) => Wait;
 
-  /** A door whose waiters sleep on this word. */
-  constructor(sleepers: SleepWord, steps: DoorSteps) {
+  /**
+   * A door whose waiters sleep on this word.
+   *
+   * @param beginWait Begins a wait, of a thread that is going to block or of a task. Throws if it
+   * would wait for itself.
+   */
+  constructor(sleepers: SleepWord, beginWait: (isBlocking: boolean) => Wait) {
     this.#sleepers = sleepers;
-    this.#steps = steps;
+    this.#beginWait = beginWait;
   }
 
-  /** Enters, blocking while that is impossible; says whether it has, or the time is over. */
-  enter(options: WaitOptions | undefined): boolean {
-    if (options !== undefined) checkWaitOptions(options);
-    if (this.#steps.tryEnter()) return true;
-    const { attempt, giveUp } = this.#steps.beginWait(true);
+  /** Blocks until it can enter; false if the time is over. */
+  wait(options: WaitOptions | undefined): boolean {
+    const { attempt, giveUp } = this.#beginWait(true);
     return this.#sleepers.sleepUntil(attempt, options, giveUp);
   }
 
-  /** As {@link Door.enter}, without blocking. */
-  async enterAsync(options: AsyncWaitOptions | undefined): Promise<boolean> {
-    checkAsyncWaitOptions(options);
-    if (this.#steps.tryEnter()) return true;
-    const { attempt, giveUp } = this.#steps.beginWait(false);
-    return await this.#sleepers.sleepUntilAsync(attempt, options, giveUp);
+  /** As {@link Door.wait}, without blocking. */
+  waitAsync(options: AsyncWaitOptions | undefined): Promise<boolean> {
+    const { attempt, giveUp } = this.#beginWait(false);
+    return this.#sleepers.sleepUntilAsync(attempt, options, giveUp);
   }
 }

@@ -12,8 +12,8 @@ export class ClosedError extends Error {
 }
 
 /**
- * The part that this thread had was reclaimed by another thread, which took this one for dead. Nothing
- * that it had may be used any more.
+ * The part that this thread had was reclaimed by another thread, which took this one for dead.
+ * Nothing that it had may be used any more.
  */
 export class ReclaimedError extends Error {
   /** The name of this class. */

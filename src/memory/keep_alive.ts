@@ -1,5 +1,5 @@
 /**
- * What keeps a process alive while it awaits shared memory: an asynchronous wait alone does not.
+ * Keeps the process alive while it awaits shared memory, which an asynchronous wait alone does not.
  *
  * @module
  */
@@ -7,26 +7,26 @@
 import { isObserved } from "./observer.ts";
 
 /** The longest delay of a timer, in milliseconds. */
-const LONGEST_TIMER_MS = 2 ** 31 - 1;
+const MAX_TIMER_MS = 2 ** 31 - 1;
 
-/** How many have yet to let go. */
+/** How many callers keep the process alive. */
 let holds = 0;
-/** Does nothing, very rarely, but is there. */
+/** A no-op interval: it only keeps the event loop alive. */
 let timer: ReturnType<typeof setInterval> | undefined;
 
 /**
  * Keeps the process alive until the result is called, which must happen once.
  *
- * Nothing is done where there is neither a process nor a timer: under a checker, or in a worklet.
+ * It does nothing where there is neither a process nor a timer: under a checker, or in a worklet.
  */
 export function keepAlive(): () => void {
-  if (isObserved() || globalThis.setInterval === undefined) return letGoOfNothing;
-  if (holds++ === 0) timer = setInterval(() => {}, LONGEST_TIMER_MS);
-  return letGo;
+  if (isObserved() || globalThis.setInterval === undefined) return noop;
+  if (holds++ === 0) timer = setInterval(() => {}, MAX_TIMER_MS);
+  return release;
 }
 
-function letGo(): void {
+function release(): void {
   if (--holds === 0) clearInterval(timer);
 }
 
-function letGoOfNothing(): void {}
+function noop(): void {}

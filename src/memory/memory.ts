@@ -1,8 +1,8 @@
 /**
  * A block of shared bytes, and the ways to sleep on a word of it.
  *
- * Whoever creates a memory lays things out in it, on one thread, before it is handed to others.
- * What other threads do with the bytes is the business of the things laid out there.
+ * The thread that creates a memory lays out things in it, before it hands it to other threads. How
+ * threads share the bytes afterwards is defined by the things laid out there.
  *
  * @module
  */
@@ -41,19 +41,20 @@ export interface MemoryOptions {
 export class Memory {
   /** The bytes. */
   readonly #buffer: SharedArrayBuffer;
-  /** Where free bytes begin; undefined where another thread lays the memory out. */
+  /** The offset of the first free byte; undefined if another thread lays out the memory. */
   #free: number | undefined;
 
+  /** @ignore */
   private constructor(buffer: SharedArrayBuffer, free: number | undefined) {
     this.#buffer = buffer;
     this.#free = free;
   }
 
   /**
-   * Takes a new block of shared memory, all zero.
+   * Allocates a new block of shared memory, all zero.
    *
-   * @throws {TypeError} If `options` is no object.
-   * @throws {RangeError} If `byteLength` is not a whole number of bytes, or more than can be had.
+   * @throws {TypeError} If `options` is not an object.
+   * @throws {RangeError} If `byteLength` is not a whole number of bytes, or more than is available.
    * @throws {Error} If the platform has no shared memory: a page must be cross-origin isolated.
    */
   static create(options: MemoryOptions): Memory {
@@ -76,7 +77,7 @@ export class Memory {
    */
   static attach(handle: MemoryHandle): Memory {
     checkHandle(handle, KIND);
-    // The class is not asked with `instanceof`, which fails across realms.
+    // By its name, since `instanceof` fails across realms.
     if (Object.prototype.toString.call(handle.buffer) !== "[object SharedArrayBuffer]") {
       throw new TypeError(
         `Cannot attach as 'buffer' must be a SharedArrayBuffer: received ${
@@ -103,10 +104,10 @@ export class Memory {
   }
 
   /**
-   * Takes the next free bytes. They are never given back: a layout is made once.
+   * Allocates the next free bytes, for good: a layout is made once.
    *
    * @param byteLength How many bytes.
-   * @param alignment A power of two that the offset is a multiple of; a cache line by default.
+   * @param alignment A power of two; the offset is a multiple of it. A cache line by default.
    * @returns The offset of the first byte.
    * @throws {RangeError} If that many bytes are not free.
    * @throws {Error} If this memory was attached: only the thread that created it lays it out.
@@ -115,7 +116,7 @@ export class Memory {
     checkInteger("allocate", "byteLength", byteLength, 0);
     checkPowerOfTwo("allocate", "alignment", alignment, 1, 2 ** 30);
     if (this.#free === undefined) {
-      throw new Error("Cannot allocate as the memory is laid out where it was created");
+      throw new Error("Cannot allocate as only the thread that created the memory may");
     }
     const start = alignUp(this.#free, alignment);
     const available = Math.max(0, this.byteLength - start);
@@ -129,10 +130,11 @@ export class Memory {
   }
 
   /**
-   * Blocks while `view[index]` holds `value`, until notified or the timeout has passed.
+   * Blocks while `view[index]` holds `value`, until it is notified or the time is over.
    *
-   * @param timeoutMs In milliseconds; for ever by default.
-   * @throws {TypeError} If the platform forbids this thread to block, as the main thread of a page.
+   * @param timeoutMs In milliseconds; Infinity by default.
+   * @throws {TypeError} If the platform forbids this thread to block, such as the main thread of a
+   * page.
    */
   wait(
     view: Int32Array,
@@ -174,7 +176,7 @@ export class Memory {
   }
 
   /**
-   * Wakes who waits on `view[index]`.
+   * Wakes threads and tasks that wait on `view[index]`.
    *
    * @param count How many at most; all by default.
    * @returns How many were woken.
@@ -185,8 +187,9 @@ export class Memory {
 }
 
 /**
- * Reads a word plainly, as a hint: the value may be old, and under the memory model it may be a value
- * that the word never had. So nothing may follow from it but whether an atomic look is worthwhile.
+ * Reads a word plainly, as a hint: the value may be old, and under the memory model it may be a
+ * value that the word never had. So nothing may follow from it but whether an atomic look is
+ * worthwhile.
  */
 export function racyLoad(words: Int32Array, index: number): number {
   beginSpeculation();

@@ -1,18 +1,17 @@
 /**
- * What a checker may be told about the use of shared memory, without an import in either
- * direction.
+ * Notifications of a checker about the use of shared memory, without an import in either direction.
  *
- * A global slot holds the current {@link Observer}, if there is one. Whoever comes first, this
- * module or a checker, creates the slot. Without an observer each call is one comparison.
+ * A global slot holds the current {@link Observer}, if there is one. This module or a checker
+ * creates the slot, whichever is loaded first. Without an observer each call is one comparison.
  *
  * A *speculative span* is a stretch in which plain reads may race with a writer. The span is closed
- * with the verdict: `kept` says that every value read in it was validated and is used, otherwise
- * all of them were thrown away. A race within a span matters only if the span was kept.
+ * with the verdict: `kept` means that every value read in it was validated and is used, otherwise
+ * all of them were discarded. A race within a span matters only if the span was kept.
  *
  * @module
  */
 
-/** Something that watches how shared memory is used, such as an interleaving explorer. */
+/** A checker that observes the use of shared memory, such as an interleaving explorer. */
 export interface Observer {
   /** The calling thread begins to read memory that another may be overwriting. */
   beginSpeculation(): void;
@@ -22,7 +21,7 @@ export interface Observer {
   label(buffer: ArrayBufferLike, byteOffset: number, byteLength: number, name: string): void;
 }
 
-/** Where the observer stands; shared by all that know the symbol. */
+/** Holds the observer; shared by all code that knows the symbol. */
 interface ObserverSlot {
   current: Observer | undefined;
 }
@@ -31,7 +30,9 @@ const slot = ((globalThis as unknown as Record<symbol, ObserverSlot | undefined>
   Symbol.for("busbar.observer")
 ] ??= { current: undefined });
 
-/** Says whether a checker watches: then there is neither an event loop nor a process to care for. */
+/**
+ * Whether a checker observes. Then there is neither an event loop nor a process to keep alive.
+ */
 export function isObserved(): boolean {
   return slot.current !== undefined;
 }

@@ -1,5 +1,5 @@
 /**
- * What platforms differ in, and what is used where one lacks it: Node 20 has no
+ * Differences between platforms, and replacements where one lacks a function: Node 20 has no
  * `Promise.withResolvers`, an AudioWorklet neither a clock of high resolution nor timers.
  *
  * Nothing here is looked up before it is called, so importing any module works everywhere.
@@ -7,7 +7,7 @@
  * @module
  */
 
-/** A promise, and what settles it. */
+/** A promise, and the functions that settle it. */
 export interface Deferred<Value> {
   /** The promise. */
   readonly promise: Promise<Value>;
@@ -17,7 +17,7 @@ export interface Deferred<Value> {
   readonly reject: (reason: unknown) => void;
 }
 
-/** Makes a promise to be settled from outside. */
+/** Makes a promise that is settled from outside. */
 export function deferred<Value = void>(): Deferred<Value> {
   let resolve!: (value: Value) => void;
   let reject!: (reason: unknown) => void;
@@ -28,20 +28,20 @@ export function deferred<Value = void>(): Deferred<Value> {
   return { promise, resolve, reject };
 }
 
-/** The time in milliseconds, by the best clock there is. */
+/** The time in milliseconds, by the best clock of the platform. */
 export function now(): number {
   return globalThis.performance === undefined ? Date.now() : performance.now();
 }
 
-/** What may be missing from `globalThis`, or from its type. */
+/** Functions that may be missing from `globalThis`, or from its type. */
 interface Globals {
   readonly setImmediate?: (task: () => void) => unknown;
   readonly setTimeout?: (task: () => void, delayMs: number) => unknown;
 }
 
 /**
- * Lets the event loop run other tasks: timers, messages, input. Resolves at once where a thread has
- * no means to schedule one.
+ * Lets the event loop run other tasks: timers, messages, input. Resolves at once on a thread that
+ * cannot schedule one.
  */
 export function nextTask(): Promise<void> {
   const { setImmediate, setTimeout } = globalThis as Globals;
@@ -53,7 +53,7 @@ export function nextTask(): Promise<void> {
   });
 }
 
-/** Runs a task by a message, which browsers do not delay as they do timers. */
+/** Runs a task by a message, which browsers do not delay, unlike timers. */
 function postToSelf(task: () => void): void {
   const { port1, port2 } = new MessageChannel();
   port1.onmessage = () => {

@@ -26,7 +26,10 @@ export interface RegionHandle<Kind extends string = string> extends Handle {
   readonly byteOffset: number;
 }
 
-/** The name of a word for reports, its index in the region, and how many words have it; 1 if left out. */
+/**
+ * The name of a word for reports, its index in the region, and how many words have it; 1 if left
+ * out.
+ */
 export type Label = readonly [name: string, index: number, words?: number];
 
 /** What is where in one region. */
@@ -84,6 +87,7 @@ export class Region<Kind extends string, Shape extends Layout = Layout> {
   readonly layout: Shape;
   readonly #kind: Kind;
 
+  /** @ignore */
   private constructor(kind: Kind, memory: Memory, byteOffset: number, layout: Shape) {
     this.#kind = kind;
     this.memory = memory;
@@ -130,8 +134,8 @@ export class Region<Kind extends string, Shape extends Layout = Layout> {
   /**
    * Opens a region that another thread created.
    *
-   * @throws {TypeError} If it is not a handle of this kind and version, or no such region lies where
-   * it says.
+   * @throws {TypeError} If it is not a handle of this kind and version, or no such region lies
+   * where it says.
    */
   static attach<Kind extends string, Shape extends Layout>(
     { kind, magic, minBytes, read }: RegionKind<Kind, Shape>,

@@ -1,16 +1,16 @@
 /**
- * Which buffers are taken: the batches of a pool, as one thread sees them. Each method is one step of
- * the protocol that is described at the head of `buffer_pool.ts`.
+ * Which buffers are taken: the batches of a pool, as one thread sees them. Each method is one step
+ * of the protocol that is described at the head of `buffer_pool.ts`.
  *
  * @module
  */
 
+import { assertState } from "../memory/check.ts";
 import { racyLoad } from "../memory/memory.ts";
 import type { Holds } from "./holds.ts";
 import {
+  type BufferPoolLayout,
   DYING,
-  placesOf,
-  type Shape,
   STATE,
   STATE_MASK,
   TAKER_MASK,
@@ -18,9 +18,10 @@ import {
   threadLine,
 } from "./layout.ts";
 
-const NOBODY = -1;
-/** How often to look whether a batch's taker is done; some 30 ms. */
-const MOST_LOOKS = 1_000_000;
+/** In place of a taker: none. */
+const NO_TAKER = -1;
+/** How often a reclaimer looks whether the taker of a batch is done; some 30 ms. */
+const MAX_SPINS = 1_000_000;
 
 /** The batches of a pool, as one thread sees them. */
 export class Batches {
@@ -32,7 +33,7 @@ export class Batches {
   readonly #holds: Holds;
   /** The word of batch 0. */
   readonly #start: number;
-  /** The taken bits of a batch of which all buffers are. */
+  /** The taken bits of a batch of which all buffers are taken. */
   readonly #all: number;
   /** This thread as taker. */
   readonly #taker: number;
@@ -45,16 +46,16 @@ export class Batches {
    * @param words All words of the region.
    * @param holds The holds, as the same thread sees them.
    */
-  constructor(words: Int32Array, shape: Shape, holds: Holds) {
-    this.count = shape.batchCount;
-    this.size = shape.buffersPerBatch;
+  constructor(words: Int32Array, layout: BufferPoolLayout, holds: Holds) {
+    this.count = layout.batchCount;
+    this.size = layout.buffersPerBatch;
     this.#words = words;
     this.#holds = holds;
-    this.#start = placesOf(shape).batches;
-    this.#all = (1 << shape.buffersPerBatch) - 1;
+    this.#start = layout.batchWords;
+    this.#all = (1 << layout.buffersPerBatch) - 1;
     this.#taker = (holds.thread + 1) << TAKER_SHIFT;
-    // Threads begin apart, so as to meet seldom.
-    this.#next = Math.floor(shape.batchCount * holds.thread / shape.threads);
+    // Threads start at different batches to reduce contention.
+    this.#next = Math.floor(layout.batchCount * holds.thread / layout.threads);
   }
 
   /** The batch of a buffer. */
@@ -68,20 +69,31 @@ export class Batches {
   }
 
   /**
-   * Takes all buffers that are free in some batch: this thread is their holder.
+   * Takes all free buffers of some batch: this thread is their holder. It looks for one with plain
+   * loads, so it may overlook buffers that another thread has just given back.
    *
-   * @param into Where to write their numbers.
+   * @param into Where to write the numbers of the buffers.
    * @param at Where in it to begin.
-   * @param isLookSure Whether to look with atomic loads, so that nothing is overlooked that was
-   * given back before, even if nothing else tells that it was.
-   * @returns How many there are; 0 if no batch has any.
+   * @returns How many there are; 0 if no batch seems to have any.
    */
-  take(into: Int32Array, at: number, isLookSure: boolean): number {
+  take(into: Int32Array, at: number): number {
     for (let i = 0; i < this.count; i++) {
-      const batch = this.#next;
-      this.#next = batch + 1 === this.count ? 0 : batch + 1;
-      const index = this.#start + batch;
-      const word = isLookSure ? Atomics.load(this.#words, index) : racyLoad(this.#words, index);
+      const batch = this.#advance();
+      const word = racyLoad(this.#words, this.#start + batch);
+      const count = this.#takeFrom(batch, word, into, at);
+      if (count > 0) return count;
+    }
+    return 0;
+  }
+
+  /**
+   * As {@link Batches.take}, but looks with atomic loads: it overlooks no buffer that was given
+   * back before the call, unless the batch has a taker just now.
+   */
+  takeAtomically(into: Int32Array, at: number): number {
+    for (let i = 0; i < this.count; i++) {
+      const batch = this.#advance();
+      const word = Atomics.load(this.#words, this.#start + batch);
       const count = this.#takeFrom(batch, word, into, at);
       if (count > 0) return count;
     }
@@ -90,7 +102,7 @@ export class Batches {
 
   /** Makes buffers of a batch free, all of which only this thread has. */
   giveBack(batch: number, takenBits: number): void {
-    // Publishes what we did with them to who takes them next.
+    // Publishes what we did with them to the thread that takes them next.
     Atomics.and(this.#words, this.#start + batch, ~takenBits);
   }
 
@@ -99,7 +111,7 @@ export class Batches {
     this.giveBack(this.batchOf(buffer), this.takenBit(buffer));
   }
 
-  /** How many buffers are free, as far as one can look at them one after the other. */
+  /** How many buffers are free; an estimate, as the batches are read one after the other. */
   countFree(): number {
     let free = this.count * this.size;
     for (let batch = 0; batch < this.count; batch++) {
@@ -111,54 +123,63 @@ export class Batches {
   /**
    * Takes back what a dead thread has of a batch, and what is offered in it.
    *
-   * @param reclaimsSent Whether to take back, too, what the dead thread has handed over and nobody
-   * has received.
+   * @param reclaimsDetached Whether to take back also the buffers that the dead thread has sealed
+   * and no thread has adopted.
    * @returns How many buffers became free.
-   * @throws {Error} If another thread is about to take, and does not get done with it.
+   * @throws {Error} If another thread remains the taker of the batch.
    */
-  reclaim(batch: number, dead: number, reclaimsSent: boolean): number {
+  reclaim(batch: number, dead: number, reclaimsDetached: boolean): number {
     let freed = 0;
     const index = this.#start + batch;
     const first = batch * this.size;
-    for (let bits = this.#bar(batch, dead); bits !== 0; bits &= bits - 1) {
+    for (let bits = this.#becomeTaker(batch, dead); bits !== 0; bits &= bits - 1) {
       const bit = bits & -bits;
       const buffer = first + 31 - Math.clz32(bit);
-      if (this.#holds.reclaim(buffer, dead, reclaimsSent)) freed |= bit;
+      if (this.#holds.reclaim(buffer, dead, reclaimsDetached)) freed |= bit;
     }
-    // Publishes what we know of them to who takes them next; and we are no longer the taker.
-    Atomics.and(this.#words, index, ~(freed | TAKER_MASK));
+    // Publishes what we know of these buffers to the thread that takes them next; and we are no
+    // longer the taker.
+    const before = Atomics.and(this.#words, index, ~(freed | TAKER_MASK));
+    assertState((before & freed) === freed, `the reclaimed buffers of batch ${batch} to be taken`);
     return countBits(freed);
   }
 
   /**
-   * Becomes the taker of a batch, so that its free buffers stay as they are and nobody writes their
-   * holds.
+   * Becomes the taker of a batch, so that its free buffers remain free, and no other thread writes
+   * their holds.
    *
-   * @returns Which of them are taken.
+   * @returns Which of its buffers are taken.
    */
-  #bar(batch: number, dead: number): number {
+  #becomeTaker(batch: number, dead: number): number {
     const index = this.#start + batch;
-    for (let looks = 0; looks < MOST_LOOKS; looks++) {
+    for (let spins = 0; spins < MAX_SPINS; spins++) {
       const word = Atomics.load(this.#words, index);
       const taker = takerOf(word);
-      if (taker !== NOBODY && taker !== this.#holds.thread && !this.#isDying(taker)) {
+      if (taker !== NO_TAKER && taker !== this.#holds.thread && !this.#isDying(taker)) {
         Atomics.pause?.();
         continue;
       }
       const barred = (word & ~TAKER_MASK) | this.#taker;
-      // What a dead thread was about to take it has not taken.
+      // Replaces a dead taker: it has not set the taken bits, so it has taken nothing.
       if (Atomics.compareExchange(this.#words, index, word, barred) === word) {
         return word & this.#all;
       }
     }
     const taker = takerOf(Atomics.load(this.#words, index));
     throw new Error(
-      `Cannot reclaim thread ${dead} as thread ${taker} does not get done with a batch: if that has died, too, reclaim it first`,
+      `Cannot reclaim thread ${dead} as thread ${taker} still holds a batch: if it is dead too, reclaim it first`,
     );
   }
 
   #isDying(thread: number): boolean {
     return (Atomics.load(this.#words, threadLine(thread) + STATE) & STATE_MASK) === DYING;
+  }
+
+  /** The batch at which to look; the next look is at the one after it. */
+  #advance(): number {
+    const batch = this.#next;
+    this.#next = batch + 1 === this.count ? 0 : batch + 1;
+    return batch;
   }
 
   /** Takes what is free of one batch, whose word was seen to be `word`. */
@@ -167,7 +188,8 @@ export class Batches {
     const all = this.#all;
     for (;;) {
       if ((word & TAKER_MASK) !== 0 || (word & all) === all) return 0;
-      // From here on nobody else takes. Pairs with whoever gave back: what they did is done.
+      // From here on no other thread takes. Pairs with giveBack: we see what was done with the
+      // buffers before.
       const found = Atomics.compareExchange(this.#words, index, word, word | this.#taker);
       if (found === word) break;
       word = found;
@@ -180,13 +202,15 @@ export class Batches {
       this.#holds.own(buffer);
       into[end++] = buffer;
     }
-    // Publishes the holds, with the taken bits. Those were 0, and the taker was us.
-    Atomics.xor(this.#words, index, free | this.#taker);
+    // Publishes the holds together with the taken bits, which were 0, and clears the taker, which
+    // we were.
+    const before = Atomics.xor(this.#words, index, free | this.#taker);
+    assertState((before & (TAKER_MASK | free)) === this.#taker, "one taker of a batch at a time");
     return end - at;
   }
 }
 
-/** The taker of a batch with this word, or {@link NOBODY}. */
+/** The taker of a batch with this word, or {@link NO_TAKER}. */
 function takerOf(word: number): number {
   return ((word & TAKER_MASK) >>> TAKER_SHIFT) - 1;
 }

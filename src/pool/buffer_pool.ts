@@ -1,62 +1,68 @@
 /**
- * A buffer pool: memory for messages, taken once and used over and over by any number of threads.
+ * A buffer pool: shared buffers of one size, allocated once and recycled by any number of threads.
  *
- * What the threads share is drawn in `layout.ts`, and each part of it has a file: `batches.ts`,
- * `holds.ts`, `tickets.ts`, `threads.ts`, `waiting_threads.ts`. What one thread keeps to itself is
- * told in `thread_buffers.ts`, and how it waits in `waiting.ts`. Here is what threads have to do
- * with one another.
+ * The shared words are drawn in `layout.ts`, and each part of them has a file: `batches.ts`,
+ * `holds.ts`, `tickets.ts`, `threads.ts`. The private state of a thread is described in
+ * `thread_buffers.ts`, and how it waits in `waiting.ts`. Here is the protocol between threads.
  *
- * A buffer is *free*, or it is *taken*, and its hold says who has it: threads, which are its
- * *holders*, or *tickets* on their way to a thread. The taken bit decides: the hold of a free buffer
- * means nothing.
+ * A buffer is *free* or *taken*. The hold of a taken buffer names all that have it: threads, which
+ * are its *holders*, or *tickets* on their way to a thread. The taken bit decides: the hold of a
+ * free buffer means nothing.
  *
  *     word     its value, and who changes it
- *     batch    which of its buffers are taken, and the *taker*, who alone may take; 0 if nobody.
- *              Read-modify-written only
- *     hold     stored by the taker while the buffer is free; afterwards by who has the buffer
- *     ticket   its owner's while idle, then its receiver's: see `tickets.ts`
- *     waiting  which threads wait, a bit each: read-modify-written by them
- *     state    whether somebody is this thread: see `threads.ts`
+ *     batch    which of its buffers are taken, and the *taker*, the one thread that may take some
+ *              now; by read-modify-write only
+ *     hold     stored by the taker while the buffer is free; afterwards changed by its holders, and
+ *              by the thread that adopts or reclaims it
+ *     ticket   its owner's while idle, then its adopter's: see `tickets.ts`
+ *     waiting  which threads wait, a bit each; by read-modify-write
+ *     state    whether a thread is attached under a number: see `threads.ts`
  *
- * **Taking** is by the batch: a thread becomes the taker by compareExchange, writes itself as the
- * holder of each free buffer, and with one exclusive-or sets their taken bits and takes its name away.
- * Other takers pass a batch over that has one.
+ * **Taking** is by the batch. A thread becomes the taker by compareExchange, writes itself as the
+ * holder of each free buffer, and with one exclusive-or sets their taken bits and clears the taker.
+ * Other threads that look for buffers pass over a batch that has a taker.
  *
- * **Giving back** is one `and`, which clears the taken bits of any buffers of a batch that only this
+ * **Giving back** is one `and`, which clears the taken bits of buffers of one batch that only this
  * thread has.
  *
- * **Sending.** A buffer that only the sender has is *sealed*: its hold becomes a ticket, unique
- * among 2^26, and a receiver that knows it becomes the holder by compareExchange. If the sender keeps
- * the buffer, or others have it, one of its tickets is counted in the hold instead.
+ * **Detaching.** A buffer that only the sender has is *sealed*: its hold becomes a ticket, unique
+ * among 2^26, and a thread that knows the ticket becomes the holder by compareExchange. If the
+ * sender keeps the buffer, or other threads have it, one of the sender's tickets is counted in the
+ * hold instead.
  *
- * **Letting go.** A thread that drops its last reference and is the only holder, without flights,
- * has the buffer to itself. Else it takes itself out of the holders by compareExchange. If two do
- * so at once, one of them fails, looks again, and finds that it is the only one.
+ * **Dropping the last reference.** If a thread that drops its last reference is the only holder,
+ * and there are no flights, then only it has the buffer. Otherwise it removes itself from the
+ * holders by compareExchange. If two threads do so at once, one of them fails, looks again, and
+ * finds that it is the only holder.
  *
- * **Waiting.** A thread registers in the queue of waiters, and *then* looks at all batches. Whoever
- * gives back, or stops being a taker, looks *then* whether anybody is registered. So either the waiter
- * finds a buffer, or is found; and is handed one, first come, first served.
+ * **Waiting.** A thread registers in the queue of waiters, and *then* looks at all batches. A
+ * thread that gives back, or stops being a taker, looks *afterwards* whether a thread is
+ * registered. So either the waiter finds a buffer, or the other thread finds the waiter and hands
+ * it one, first come, first served.
  *
- * What a thread releases it keeps in private, unless a plain look tells it that somebody waits. So a
- * waiter is served at the latest when a thread that keeps a buffer acquires, releases, waits,
- * flushes or leaves; a thread that does not use the pool for a while flushes.
+ * A thread keeps the buffers that it releases, unless a plain load tells it that a thread waits. So
+ * a waiter is served at the latest when a thread that keeps a buffer acquires, releases, waits,
+ * returns its cached buffers, or leaves. A thread that does not use the pool for a while calls
+ * `returnCached`.
  *
- * **Happens before.** Batches are only read-modify-written, so what was done with a buffer before
- * it was given back happens before what is done with it after it was taken. What a sender did
- * happens before what the receiver does, and what all holders did before what the one does who lets
- * go last.
+ * **Happens before.** Batches are only changed by read-modify-write, so everything done with a
+ * buffer before it was given back happens before everything done with it after it was taken.
+ * Everything that a sender did happens before everything that the adopter does. Everything that a
+ * holder did before it dropped its hold happens before everything done after the last drop.
  *
- * **Too late.** Who comes with a ticket that was received before, or with the number of an offered
- * buffer that was taken back, finds another hold, and is refused; whoever has the buffer by then.
- * Numbers of tickets come again after 2^26 whole buffers of one sender, those of shared ones after 2^16
- * flights of one ticket.
+ * **Stale tickets.** A ticket that was already adopted, or the number of an offer that was
+ * withdrawn, no longer matches the hold and is rejected, regardless of which thread has the buffer
+ * by then.
  *
- * **Reclaiming.** Each step from one owner to the next is one atomic operation on one word, and the
- * word then names the new one; so there is no instruction at which a thread can die and take a
- * buffer with it. A taker that dies has not taken yet. Who reclaims a dead thread becomes the taker
- * of each batch in turn, and takes it out of the holds; it waits for living takers, some
- * nanoseconds, and for nobody else. What is offered to waiters is taken back, too, since it may have
- * been offered by the dead thread to nobody; the waiters are served again.
+ * **Reclaiming.** Each step from one owner to the next is one atomic operation on one word, which
+ * then names the new owner. So there is no instruction at which a thread can die and take a buffer
+ * with it; a taker that dies has not taken yet. The reclaimer of a dead thread becomes the taker of
+ * each batch in turn, and removes the dead thread from the holds. It waits for takers that live,
+ * some nanoseconds, and for no other thread. Offered buffers are withdrawn, since the dead thread
+ * may have offered them and not told a waiter; waiting threads are then served again.
+ *
+ * **Limits.** At most 20 threads, and 24 buffers in a batch. The numbers of tickets repeat after
+ * 2^26 whole buffers of one sender, or 2^16 flights of one ticket for shared buffers.
  *
  * Proven by: tests/pool/buffer_pool_model_test.ts and, for threads that die at each instruction,
  * tests/pool/buffer_pool_reclaim_model_test.ts, which say what was explored.
@@ -68,38 +74,55 @@ import { checkInteger, checkOptions } from "../memory/check.ts";
 import { alignUp, CACHE_LINE_BYTES } from "../memory/layout.ts";
 import { Memory } from "../memory/memory.ts";
 import { Region } from "../memory/region.ts";
-import { checkTimeout, checkWaitOptions, type WaitOptions } from "../memory/wait_options.ts";
+import {
+  type AsyncWaitOptions,
+  checkAsyncWaitOptions,
+  checkWaitOptions,
+  type WaitOptions,
+} from "../memory/wait_options.ts";
 import { WaiterQueue } from "../sync/waiter_queue.ts";
-import { initialize, KIND, LEAST_BYTES, placesOf, readShape, type Shape } from "./layout.ts";
+import type { BufferSource } from "./buffer_source.ts";
+import { type BufferPoolLayout, KIND, layoutOf } from "./layout.ts";
 import { describeLeaks, type Leak, Leaks } from "./leaks.ts";
-import { PoolWaiting } from "./waiting.ts";
 import {
-  type AttachOptions,
-  type BufferPoolHandle,
-  type BufferPoolOptions,
-  type BufferPoolSize,
-  type BufferPoolUsage,
-  type ReclaimOptions,
-  shapeOf,
-} from "./options.ts";
-import {
+  adoptPacket,
+  adoptParts,
   checkWords,
   type DetachedPacket,
   makePacket,
   type Packet,
   type PacketSource,
-  receivePacket,
-  receiveParts,
 } from "./packet.ts";
 import { openSharedState, type SharedState } from "./shared_state.ts";
 import { NUMBER, ThreadBuffers } from "./thread_buffers.ts";
 import { becomeReclaimer, becomeThread, keptOf, leave } from "./threads.ts";
+import type {
+  AttachOptions,
+  BufferPoolHandle,
+  BufferPoolOptions,
+  BufferPoolSize,
+  BufferPoolUsage,
+  ReclaimOptions,
+} from "./types.ts";
+import { PoolWaiting } from "./waiting.ts";
 
 /**
- * A buffer pool: memory for messages, taken once and used over and over by any number of threads.
+ * A buffer pool: shared buffers of one size, allocated once and recycled by any number of threads.
  *
- * This object is one thread's part in the pool, and must stay in that thread. Buffers are known by
- * their numbers, which costs no allocation; {@link Packet} is more convenient.
+ * This object is one thread's part in the pool, and must stay in that thread. A buffer is known by
+ * its number, which costs no allocation; a {@link Packet} is more convenient, and safer.
+ *
+ * - **Exclusive.** A buffer that was acquired is free again only after every reference to it, of
+ *   any thread, was released.
+ * - **Cached.** Most acquisitions and releases change no shared word: each thread keeps up to two
+ *   batches of free buffers. {@link BufferPool.returnCached} returns them.
+ * - **FIFO order.** The thread that has waited longest gets the next buffer.
+ * - **No lost wake-up.** No thread waits beside a free buffer; one that another thread keeps cached
+ *   is handed over when that thread next uses the pool.
+ * - **Visibility.** Everything done with a buffer before it was released or detached, plain writes
+ *   too, is visible to the thread that acquires or adopts it.
+ * - **Adopted once.** A ticket is valid for one thread and one time; a stale one is an error.
+ * - **Repairable.** {@link BufferPool.reclaim} takes back what a dead thread had, wherever it died.
  *
  * @example Usage
  * ```ts
@@ -130,14 +153,14 @@ import { becomeReclaimer, becomeThread, keptOf, leave } from "./threads.ts";
  * assertEquals(await next, only);
  * ```
  */
-export class BufferPool implements Disposable {
+export class BufferPool implements BufferSource, Disposable {
   /** The memory that the pool lies in. */
   readonly memory: Memory;
   /** Where in the memory the pool begins. */
   readonly byteOffset: number;
   /** The bytes of a buffer. */
   readonly bufferBytes: number;
-  /** The number of batches. */
+  /** The number of batches. Threads take free buffers by the batch. */
   readonly batchCount: number;
   /** The buffers of a batch. */
   readonly buffersPerBatch: number;
@@ -145,56 +168,61 @@ export class BufferPool implements Disposable {
   readonly threads: number;
   /** How many buffers there are. */
   readonly bufferCount: number;
-  /** A random number by which the pool is known among others. */
+  /** A random number that tells this pool from others. */
   readonly identity: number;
   /** The number of this thread among those attached, from 0. */
   readonly thread: number;
   /** The bytes of all buffers; each begins at its {@link BufferPool.offsetOf}. */
-  readonly bytes: Uint8Array;
-  readonly #region: Region<"busbar.buffer_pool">;
+  readonly bytes: Uint8Array<SharedArrayBuffer>;
+  readonly #region: Region<"busbar.buffer_pool", BufferPoolLayout>;
   readonly #shared: SharedState;
   readonly #buffers: ThreadBuffers;
   readonly #waiting: PoolWaiting;
-  /** What packets of this pool know. */
+  /** The state that the packets of this pool share. */
   readonly #source: PacketSource;
-  /** From one buffer to the next, in bytes. */
+  /** The bytes from one buffer to the next. */
   readonly #stride: number;
-  /** Where buffers and packets were taken, in a debug mode. */
+  /** Where buffers and packets were taken, in debug mode. */
   readonly #leaks: Leaks | undefined;
 
+  /**
+   * Made by {@link BufferPool.create} and {@link BufferPool.attach}.
+   *
+   * @ignore
+   */
   private constructor(
-    region: Region<"busbar.buffer_pool">,
+    region: Region<"busbar.buffer_pool", BufferPoolLayout>,
     queue: WaiterQueue,
-    shape: Shape,
     thread?: number,
   ) {
-    const { memory, byteOffset } = region;
-    const { data, stride, byteLength } = placesOf(shape);
+    const { memory, byteOffset, layout } = region;
+    const { dataWords, stride, byteLength } = layout;
     this.memory = memory;
     this.byteOffset = byteOffset;
-    this.bufferBytes = shape.bufferBytes;
-    this.batchCount = shape.batchCount;
-    this.buffersPerBatch = shape.buffersPerBatch;
-    this.threads = shape.threads;
-    this.bufferCount = shape.batchCount * shape.buffersPerBatch;
-    this.identity = shape.identity;
-    this.bytes = new Uint8Array(memory.buffer, byteOffset + data * 4, byteLength - data * 4);
+    this.bufferBytes = layout.bufferBytes;
+    this.batchCount = layout.batchCount;
+    this.buffersPerBatch = layout.buffersPerBatch;
+    this.threads = layout.threads;
+    this.bufferCount = layout.bufferCount;
+    this.identity = layout.identity;
+    const dataOffset = dataWords * Int32Array.BYTES_PER_ELEMENT;
+    this.bytes = new Uint8Array(memory.buffer, byteOffset + dataOffset, byteLength - dataOffset);
     this.#region = region;
     this.#stride = stride;
-    this.#leaks = shape.debug ? new Leaks() : undefined;
+    this.#leaks = layout.debug ? new Leaks() : undefined;
 
-    const words = new Int32Array(memory.buffer, byteOffset, data);
-    const identity = becomeThread(words, shape.threads, thread);
+    const words = new Int32Array(memory.buffer, byteOffset, dataWords);
+    const identity = becomeThread(words, layout.threads, thread);
     this.thread = identity.thread;
-    this.#shared = openSharedState(words, queue, shape, identity);
+    this.#shared = openSharedState(words, queue, layout, identity);
     this.#buffers = new ThreadBuffers(this.#shared);
     this.#waiting = new PoolWaiting(this.#shared, this.#buffers);
     this.#source = {
       buffers: this.#buffers,
       bytes: this.bytes,
-      bufferBytes: shape.bufferBytes,
+      bufferBytes: layout.bufferBytes,
       stride,
-      pool: shape.identity,
+      pool: layout.identity,
       leaks: this.#leaks,
     };
   }
@@ -202,26 +230,26 @@ export class BufferPool implements Disposable {
   /**
    * How many bytes of memory a pool takes.
    *
-   * @throws {RangeError} If that is not the size of a pool.
+   * @throws {RangeError} If there can be no pool of this size.
    */
   static byteLength(size: BufferPoolSize): number {
-    const shape = shapeOf(size);
-    const poolBytes = alignUp(placesOf(shape).byteLength, CACHE_LINE_BYTES);
-    return poolBytes + WaiterQueue.byteLength(shape.threads);
+    const { byteLength, threads } = layoutOf(size);
+    return alignUp(byteLength, CACHE_LINE_BYTES) + WaiterQueue.byteLength(threads);
   }
 
   /**
-   * Lays a new pool out, all of whose buffers are free, and attaches this thread.
+   * Lays out a new pool, all of whose buffers are free, and attaches this thread.
    *
+   * @throws {TypeError} If `options` or its `memory` is of another type.
    * @throws {RangeError} If an option is out of range, or the memory has not enough free bytes.
    */
   static create(options: BufferPoolOptions): BufferPool {
-    const shape = shapeOf(options);
+    const layout = layoutOf(options);
     const memory = options.memory ?? Memory.create({ byteLength: BufferPool.byteLength(options) });
-    const region = Region.create(KIND, placesOf(shape).byteLength, memory);
-    const queue = WaiterQueue.create({ threads: shape.threads, memory });
-    initialize(region, shape);
-    return new BufferPool(region, queue, shape);
+    const region = Region.create(KIND, layout, memory);
+    const queue = WaiterQueue.create({ threads: layout.threads, memory });
+    layout.initialize(region.words);
+    return new BufferPool(region, queue);
   }
 
   /**
@@ -229,21 +257,19 @@ export class BufferPool implements Disposable {
    *
    * @throws {TypeError} If it is not a handle of a pool of this version.
    * @throws {RangeError} If there is no thread of that number.
-   * @throws {Error} If that thread is attached, or as many as can be.
+   * @throws {Error} If a thread is attached under that number, or all thread slots are in use.
    */
-  static attach(handle: BufferPoolHandle, options: AttachOptions = {}): BufferPool {
-    checkOptions("attach to the buffer pool", options);
-    const size = (words: Int32Array) => placesOf(readShape(words)).byteLength;
-    const region = Region.attach(KIND, handle, LEAST_BYTES, size);
-    const shape = readShape(region.words);
+  static attach(handle: BufferPoolHandle, options?: AttachOptions): BufferPool {
+    if (options !== undefined) checkOptions("attach to the buffer pool", options);
+    const region = Region.attach(KIND, handle);
     const queue = WaiterQueue.attach(handle.waiters);
-    const place = region.byteOffset + alignUp(placesOf(shape).byteLength, CACHE_LINE_BYTES);
-    if (queue.byteOffset !== place || queue.memory.buffer !== region.memory.buffer) {
+    const expected = region.byteOffset + alignUp(region.layout.byteLength, CACHE_LINE_BYTES);
+    if (queue.byteOffset !== expected || queue.memory.buffer !== region.memory.buffer) {
       throw new TypeError(
-        `Cannot attach as 'waiters' must lie in the memory of the pool at ${place}: received others at ${queue.byteOffset}`,
+        `Cannot attach as 'waiters' must lie in the memory of the pool at ${expected}: received others at ${queue.byteOffset}`,
       );
     }
-    return new BufferPool(region, queue, shape, options.thread);
+    return new BufferPool(region, queue, options?.thread);
   }
 
   /** A plain object that survives structured clone and attaches another thread to this pool. */
@@ -251,14 +277,14 @@ export class BufferPool implements Disposable {
     return { ...this.#region.handle, waiters: this.#shared.queue.handle };
   }
 
-  /** Whether this thread has left the pool: then it can neither have buffers nor make packets. */
+  /** Whether this thread has left the pool: then it has no buffers, and cannot acquire any. */
   get hasLeft(): boolean {
-    return this.#buffers.isDisposed;
+    return this.#buffers.isClosed;
   }
 
   /**
-   * Whether this thread has the only reference to a buffer, so that nobody sees what it does with
-   * the bytes.
+   * Whether this thread has the only reference to a buffer, by number, so that no other thread or
+   * packet shows its bytes.
    *
    * @param buffer The number of a buffer.
    */
@@ -276,10 +302,26 @@ export class BufferPool implements Disposable {
   }
 
   /**
-   * Takes a free buffer.
+   * Takes a free buffer, blocking while there is none. The thread that has waited longest comes
+   * first.
    *
-   * @returns Its number, or -1 if there is none that this thread can have at once.
-   * @throws {Error} If this was disposed of.
+   * @returns Its number; -1 if the time is over.
+   * @throws {TypeError} If the platform forbids this thread to block, or `options` is not an
+   * object.
+   * @throws {RangeError} If `timeoutMs` is negative.
+   * @throws {ClosedError} If this thread has left the pool.
+   */
+  acquire(options?: WaitOptions): number {
+    if (options !== undefined) checkWaitOptions(options);
+    const buffer = this.tryAcquire();
+    return buffer < 0 ? this.#watch(this.#waiting.acquire(options)) : buffer;
+  }
+
+  /**
+   * Takes a free buffer, without waiting.
+   *
+   * @returns Its number; -1 if none is free, or other threads keep or wait for those that are.
+   * @throws {ClosedError} If this thread has left the pool.
    */
   tryAcquire(): number {
     const buffer = this.#buffers.tryAcquire();
@@ -288,30 +330,17 @@ export class BufferPool implements Disposable {
   }
 
   /**
-   * Takes a free buffer; blocks while there is none. Who waits longest comes first.
+   * Takes a free buffer, waiting without blocking while there is none. The thread that has waited
+   * longest comes first. The process stays alive meanwhile.
    *
-   * @param timeoutMs For how many milliseconds at most; for ever by default.
-   * @returns Its number, or -1 if the time is over.
+   * @returns Its number; -1 if the time is over.
+   * @throws {TypeError} If `options` is not an object, or its `signal` not an AbortSignal.
    * @throws {RangeError} If `timeoutMs` is negative.
-   * @throws {Error} If this was disposed of.
-   */
-  acquire(timeoutMs: number = Infinity): number {
-    if (timeoutMs !== Infinity) checkTimeout(timeoutMs);
-    const buffer = this.tryAcquire();
-    return buffer < 0 ? this.#watch(this.#waiting.acquire(timeoutMs)) : buffer;
-  }
-
-  /**
-   * Takes a free buffer; waits, without blocking, while there is none. Who waits longest comes first. The process
-   * stays alive meanwhile.
-   *
-   * @returns Its number, or -1 if the time is over.
-   * @throws {RangeError} If `timeoutMs` is negative.
+   * @throws {ClosedError} If this thread has left the pool, or leaves it meanwhile.
    * @throws The signal's reason, if it is aborted.
-   * @throws {Error} If this was or is disposed of.
    */
-  async acquireAsync(options: WaitOptions = {}): Promise<number> {
-    checkWaitOptions(options);
+  async acquireAsync(options?: AsyncWaitOptions): Promise<number> {
+    checkAsyncWaitOptions(options);
     const buffer = this.tryAcquire();
     return buffer < 0 ? this.#watch(await this.#waiting.acquireAsync(options)) : buffer;
   }
@@ -320,22 +349,25 @@ export class BufferPool implements Disposable {
    * Adds a reference to a buffer: it is free after one more {@link BufferPool.release}.
    *
    * @param buffer The number of a buffer that is in use in this thread.
-   * @throws {RangeError} If it is referred to 1023 times.
-   * @throws {Error} If it is not in use here, or this was disposed of.
+   * @throws {RangeError} If this thread has 1023 references to it.
+   * @throws {ClosedError} If this thread has left the pool.
+   * @throws {Error} If no number of the buffer is in use here.
    */
   retain(buffer: number): void {
     this.#buffers.retain(buffer, NUMBER);
   }
 
   /**
-   * Drops a reference to a buffer. Without any left it is free, and its bytes must not be touched.
+   * Drops a reference to a buffer. After the last one it is free, and its bytes must not be
+   * touched.
    *
    * A number is as unsafe as a pointer: once the buffer is released and acquired again, the old
-   * number names the new owner's buffer, so releasing it a second time takes that away, unnoticed.
-   * A {@link Packet} knows that it was released.
+   * number names the new owner's buffer, so a second release takes that buffer away, unnoticed. A
+   * {@link Packet} knows that it was released.
    *
    * @param buffer The number of a buffer that is in use in this thread.
-   * @throws {Error} If no number of it is in use here, or this was disposed of.
+   * @throws {ClosedError} If this thread has left the pool.
+   * @throws {Error} If no number of the buffer is in use here.
    */
   release(buffer: number): void {
     this.#buffers.release(buffer, NUMBER);
@@ -343,99 +375,110 @@ export class BufferPool implements Disposable {
   }
 
   /**
-   * Hands a reference to a buffer over to another thread, which must receive it.
+   * Gives a reference to a buffer away, for another thread to adopt it.
    *
    * @param buffer The number of a buffer that is in use in this thread.
-   * @returns The ticket: a 32-bit whole number, to be sent there with the number of the buffer.
-   * @throws {Error} If the buffer is not in use here, or this was disposed of; or if this thread,
-   * or others, have it, too, and all tickets for those are in flight.
+   * @returns The ticket: a 32-bit whole number, to be sent with the number of the buffer.
+   * @throws {TicketsExhaustedError} If the buffer is shared, and all tickets of this thread are in
+   * flight.
+   * @throws {ClosedError} If this thread has left the pool.
+   * @throws {Error} If no number of the buffer is in use here.
    */
   detachBuffer(buffer: number): number {
-    const ticket = this.#buffers.send(buffer, NUMBER);
+    const ticket = this.#buffers.detach(buffer, NUMBER);
     if (this.#leaks !== undefined) this.#unwatch(buffer);
     return ticket;
   }
 
   /**
-   * Takes a reference over that another thread has sent.
+   * Adopts a reference that another thread has detached.
    *
    * @param buffer The number of the buffer.
-   * @param ticket What {@link BufferPool.detachBuffer} has returned there.
-   * @throws {Error} If that ticket is not in flight: it was received before, never sent, or
-   * reclaimed. Or if this was disposed of.
+   * @param ticket The result of {@link BufferPool.detachBuffer} there.
+   * @throws {StaleTicketError} If the ticket is not in flight: it was adopted before, never
+   * detached, or reclaimed.
+   * @throws {ClosedError} If this thread has left the pool.
    */
   adoptBuffer(buffer: number, ticket: number): void {
-    this.#buffers.receive(buffer, ticket, NUMBER);
+    this.#buffers.adopt(buffer, ticket, NUMBER);
     this.#watch(buffer);
   }
 
   /**
-   * As {@link BufferPool.adoptBuffer}, for a ticket that another may have received.
+   * As {@link BufferPool.adoptBuffer}, for a ticket that another thread may have adopted.
    *
-   * @returns Whether the ticket was in flight, and the reference is this thread's now.
-   * @throws {Error} If this was disposed of.
+   * @returns Whether this thread has adopted it; false if the ticket is not in flight.
+   * @throws {ClosedError} If this thread has left the pool.
    */
   tryAdoptBuffer(buffer: number, ticket: number): boolean {
-    if (!this.#buffers.tryReceive(buffer, ticket, NUMBER)) return false;
+    if (!this.#buffers.tryAdopt(buffer, ticket, NUMBER)) return false;
     this.#watch(buffer);
     return true;
   }
 
   /**
-   * Makes a packet of a stretch of a buffer, which takes over one reference to it. Use
-   * {@link BufferPool.sharePacket} to make several, or {@link Packet.clone} or {@link Packet.split}
-   * afterwards.
+   * Makes a packet of a range of bytes of a buffer. The packet takes over one reference by number.
+   * To make several of one buffer, use {@link BufferPool.sharePacket}, or {@link Packet.clone} or
+   * {@link Packet.split} afterwards.
    *
    * @param buffer The number of a buffer that is in use in this thread.
-   * @param offset Where in the buffer the packet begins; at its start by default.
+   * @param offset Where in the buffer the packet begins; 0 by default.
    * @param length The bytes of the packet; up to the end of the buffer by default.
-   * @throws {RangeError} If that does not lie within the buffer.
-   * @throws {Error} If the buffer is not in use here, or this was disposed of.
+   * @throws {RangeError} If the range does not lie within the buffer.
+   * @throws {ClosedError} If this thread has left the pool.
+   * @throws {Error} If no number of the buffer is in use here.
    */
-  packet(buffer: number, offset: number = 0, length: number = this.bufferBytes - offset): Packet {
-    this.#checkStretch(offset, length);
+  packet(buffer: number, offset?: number, length?: number): Packet {
+    const start = offset ?? 0;
+    const count = length ?? this.bufferBytes - start;
+    this.#checkRange(start, count);
     this.#buffers.wrap(buffer);
     if (this.#leaks !== undefined) this.#unwatch(buffer);
-    return makePacket(this.#source, buffer, offset, length);
+    return makePacket(this.#source, buffer, start, count);
   }
 
   /**
-   * As {@link BufferPool.packet}, but the packet has a reference of its own, and the one by number
+   * As {@link BufferPool.packet}, but the packet gets a reference of its own, and the one by number
    * remains.
    *
-   * @throws As {@link BufferPool.packet}.
+   * @throws {RangeError} If the range does not lie within the buffer, or this thread has too many
+   * packets of it.
+   * @throws {ClosedError} If this thread has left the pool.
+   * @throws {Error} If no number of the buffer is in use here.
    */
   sharePacket(buffer: number, offset: number, length: number): Packet {
-    this.#checkStretch(offset, length);
+    this.#checkRange(offset, length);
     this.#buffers.addPacket(buffer);
     return makePacket(this.#source, buffer, offset, length);
   }
 
   /**
-   * Receives a packet that another thread has sent.
+   * Adopts a packet that another thread has detached.
    *
-   * @param sent What {@link Packet.send} has returned there.
-   * @throws {TypeError} If it is not that, or of another pool.
-   * @throws {Error} If it is not in flight: it was received before, never sent, or reclaimed. Or if
-   * this was disposed of.
+   * @param detached The result of {@link Packet.detach} there.
+   * @throws {TypeError} If it is not a detached packet, or is one of another pool.
+   * @throws {StaleTicketError} If its ticket is not in flight: it was adopted before, never
+   * detached, or reclaimed.
+   * @throws {ClosedError} If this thread has left the pool.
    */
-  receive(sent: DetachedPacket): Packet {
-    return receivePacket(this.#source, sent);
+  adopt(detached: DetachedPacket): Packet {
+    return adoptPacket(this.#source, detached);
   }
 
   /**
-   * As {@link BufferPool.receive}, from the words that {@link Packet.detachInto} has written there.
+   * As {@link BufferPool.adopt}, from four words that {@link Packet.detachInto} has written.
    *
-   * @param words Where they are.
-   * @param index Where in it they begin.
-   * @throws {TypeError} If `words` is no Int32Array, or what it has there is not that.
-   * @throws {RangeError} If it does not have four words there.
-   * @throws {Error} As {@link BufferPool.receive}, also if they are those of another pool.
+   * @param words The array that holds them.
+   * @param index The index of the first of them.
+   * @throws {TypeError} If `words` is not an Int32Array, or the words are not those of a packet.
+   * @throws {RangeError} If there are no four words at `index`.
+   * @throws {StaleTicketError} As {@link BufferPool.adopt}, and for words of another pool.
+   * @throws {ClosedError} If this thread has left the pool.
    */
   adoptFrom(words: Int32Array, index: number): Packet {
-    checkWords("receive", words, index);
+    checkWords("adopt", words, index);
     const source = this.#source;
-    return receiveParts(
+    return adoptParts(
       source,
       words[index]!,
       words[index + 1]!,
@@ -445,40 +488,43 @@ export class BufferPool implements Disposable {
   }
 
   /**
-   * Gives the free buffers that this thread keeps back to the pool, and to who waits. To be called
-   * when the thread will not use the pool for a while.
+   * Returns the free buffers that this thread keeps cached, to threads that wait and to the pool.
+   * Call it when this thread will not use the pool for a while.
    */
-  flush(): void {
-    this.#buffers.flush();
+  returnCached(): void {
+    this.#buffers.returnCached();
   }
 
   /**
-   * Takes back what another thread had that has died, by `terminate` say, and did not dispose of its
-   * part. Call it only if the thread is dead, and executes nothing more: in Deno a worker that
-   * computes or blocks goes on after `terminate`, and would go on with buffers that were taken back.
-   * `src/when_a_worker_dies.md` says when a worker is dead, and what else to do.
+   * Reclaims the buffers of a dead thread, such as one that was ended by `terminate`, which has not
+   * closed its part. Call it only if the thread is dead, and executes nothing more: in Deno a
+   * worker that computes or blocks continues after `terminate`, and would continue to use buffers
+   * that were taken from it. `src/when_a_worker_dies.md` says when a worker is dead, and what else
+   * to do.
    *
-   * Buffers that others have, too, remain with them.
+   * Buffers that other threads have too remain with them.
    *
-   * @param thread The {@link BufferPool.thread} of the one that died.
+   * @param thread The {@link BufferPool.thread} of the dead thread.
    * @returns How many buffers became free.
+   * @throws {TypeError} If `options` is not an object.
    * @throws {RangeError} If there is no such thread.
-   * @throws {Error} If that thread is not attached, or another one reclaims it, or it is this one.
+   * @throws {Error} If that thread is not attached, another thread is reclaiming it, or it is this
+   * one.
    */
-  reclaim(thread: number, options: ReclaimOptions = {}): number {
-    checkOptions("reclaim", options);
+  reclaim(thread: number, options?: ReclaimOptions): number {
+    if (options !== undefined) checkOptions("reclaim", options);
     checkInteger("reclaim", "thread", thread, 0, this.threads - 1);
     if (thread === this.thread) {
-      throw new Error(`Cannot reclaim thread ${thread} as it is this one: dispose of it`);
+      throw new Error(`Cannot reclaim thread ${thread} as it is this one: close it`);
     }
     const { words, waiting, queue } = this.#shared;
     becomeReclaimer(words, thread, this.thread);
     waiting.remove(thread);
-    // If it has waited: what it was given is offered, and taken back as such.
-    if (queue.isJoined(thread)) queue.evict(thread);
-    const count = this.#buffers.reclaim(thread, options.sent ?? false);
-    // It may have handed a buffer to somebody, and not woken them.
-    queue.wakeAll();
+    // If it has waited. A buffer that it had received is still offered, and is withdrawn below.
+    if (queue.isJoined(thread)) queue.reclaim(thread);
+    const count = this.#buffers.reclaim(thread, options?.detached ?? false);
+    // The dead thread may have handed a buffer to a waiter, and not woken it.
+    queue.reclaimWakeups();
     leave(words, thread, this.threads);
     return count;
   }
@@ -495,7 +541,7 @@ export class BufferPool implements Disposable {
     return {
       free,
       kept,
-      // What is on its way from one to the other may have been seen twice.
+      // A buffer may have been counted twice while it moved from one thread to another.
       inUse: Math.max(0, this.bufferCount - free - kept.reduce((sum, count) => sum + count)),
       waiting: threads.filter((thread) => (bits & 1 << thread) !== 0),
       waitingHere: this.#waiting.count,
@@ -503,7 +549,7 @@ export class BufferPool implements Disposable {
   }
 
   /**
-   * What this thread has taken and not released, and where, longest first.
+   * The references that this thread has not released, and where they were taken, oldest first.
    *
    * @throws {Error} If the pool was not created with `debug`.
    */
@@ -515,16 +561,16 @@ export class BufferPool implements Disposable {
   }
 
   /**
-   * Leaves the pool, to which all buffers of this thread return, also those in use. Doing it again
-   * does nothing.
+   * Leaves the pool. All buffers of this thread return to it, also those in use. Closing again does
+   * nothing.
    *
-   * @throws {Error} If the pool was created with `debug` and buffers or packets are not released;
-   * this thread has left the pool nevertheless. The error says where they were taken.
+   * @throws {Error} If the pool was created with `debug`, and buffers or packets were not released.
+   * This thread has left the pool nevertheless. The error says where they were taken.
    */
-  [Symbol.dispose](): void {
-    if (this.#buffers.isDisposed) return;
-    this.#waiting[Symbol.dispose]();
-    this.#buffers.dispose();
+  close(): void {
+    if (this.#buffers.isClosed) return;
+    this.#waiting.close();
+    this.#buffers.close();
     leave(this.#shared.words, this.thread, this.threads);
     const leaks = this.#leaks?.list() ?? [];
     if (leaks.length > 0) {
@@ -536,21 +582,26 @@ export class BufferPool implements Disposable {
     }
   }
 
-  /** Refuses what does not lie within a buffer. */
-  #checkStretch(offset: number, length: number): void {
+  /** As {@link BufferPool.close}. */
+  [Symbol.dispose](): void {
+    this.close();
+  }
+
+  /** Throws unless the range lies within a buffer. */
+  #checkRange(offset: number, length: number): void {
     const isWhole = offset >>> 0 === offset && length >>> 0 === length;
     if (isWhole && offset + length <= this.bufferBytes) return;
     checkInteger("make packet", "offset", offset, 0, this.bufferBytes);
     checkInteger("make packet", "length", length, 0, this.bufferBytes - offset);
   }
 
-  /** A buffer was acquired or received. */
+  /** Records that a buffer was acquired or adopted. */
   #watch(buffer: number): number {
     if (this.#leaks !== undefined && buffer >= 0) this.#leaks.addNumber(buffer);
     return buffer;
   }
 
-  /** A reference by number was dropped. */
+  /** Records that a reference by number was dropped. */
   #unwatch(buffer: number): void {
     if (!this.#buffers.hasNumber(buffer)) this.#leaks?.removeNumber(buffer);
   }

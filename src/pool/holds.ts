@@ -1,15 +1,17 @@
 /**
- * Who has the buffers that are taken: their holds, as one thread sees them. Each method is one step of
- * the protocol that is described at the head of `buffer_pool.ts`.
+ * Which threads and tickets have the buffers that are taken: the holds of a pool, as one thread
+ * sees them. Each method is one step of the protocol that is described at the head of
+ * `buffer_pool.ts`.
  *
  * @module
  */
 
-import { OFFERED, placesOf, SEALED, SENDER_SHIFT, type Shape } from "./layout.ts";
+import { assertState } from "../memory/check.ts";
+import { type BufferPoolLayout, OFFERED, SEALED, SEALER_SHIFT } from "./layout.ts";
 import type { Identity } from "./threads.ts";
 
 /** The bits of a ticket's number in a sealed hold. */
-const SEAL_MASK = (1 << SENDER_SHIFT) - 1;
+const SEAL_MASK = (1 << SEALER_SHIFT) - 1;
 /** Spreads the generations of a thread over the numbers of tickets, so that old ones differ. */
 const GENERATION_STEP = 0x2545f49;
 
@@ -33,53 +35,56 @@ export class Holds {
    * @param words All words of the region.
    * @param identity The thread that looks at them.
    */
-  constructor(words: Int32Array, shape: Shape, { thread, generation }: Identity) {
+  constructor(words: Int32Array, layout: BufferPoolLayout, { thread, generation }: Identity) {
     this.thread = thread;
     this.#words = words;
-    this.#start = placesOf(shape).holds;
+    this.#start = layout.holdWords;
     this.#bit = 1 << thread;
-    this.#flight = 1 << shape.threads;
+    this.#flight = 1 << layout.threads;
     this.#seal = Math.imul(generation, GENERATION_STEP) & SEAL_MASK;
   }
 
   /** Makes this thread the holder of a free buffer, in whose batch it is the taker. */
   own(buffer: number): void {
-    // Not plainly: who comes too late with a number or a ticket may be looking, and is refused.
+    // Atomic: a thread with a stale number or ticket may read this word now; its compareExchange
+    // will fail.
     Atomics.store(this.#words, this.#start + buffer, this.#bit);
   }
 
-  /** Offers a buffer that only this thread has; then its number is given to who waits. */
+  /** Offers a buffer that only this thread has; the caller then gives its number to a waiter. */
   offer(buffer: number): void {
     Atomics.store(this.#words, this.#start + buffer, OFFERED);
   }
 
-  /** Takes a buffer that was offered, here or elsewhere; says whether it still was. */
+  /** Accepts a buffer that was offered, here or elsewhere; false if it no longer is. */
   accept(buffer: number): boolean {
     return this.#exchange(buffer, OFFERED, this.#bit);
   }
 
-  /** Hands a buffer over that only this thread has, to who has the ticket that this returns. */
+  /** Detaches a buffer that only this thread has; returns the ticket that adopts it. */
   seal(buffer: number): number {
-    const ticket = SEALED | this.thread << SENDER_SHIFT | this.#seal;
+    const ticket = SEALED | this.thread << SEALER_SHIFT | this.#seal;
     this.#seal = (this.#seal + 1) & SEAL_MASK;
-    // Publishes what we did with it to who receives it.
+    // Publishes what we did with the buffer; pairs with the compareExchange of unseal.
     Atomics.store(this.#words, this.#start + buffer, ticket);
     return ticket;
   }
 
-  /** Takes a buffer that was handed over with this ticket; says whether it still was. */
+  /** Adopts a buffer that was sealed with this ticket; false if it no longer is. */
   unseal(buffer: number, ticket: number): boolean {
     return ticket !== OFFERED && this.#exchange(buffer, ticket, this.#bit);
   }
 
-  /** Leaves a buffer to a ticket that is from now on counted among its flights. */
+  /** Stops being a holder, and counts a ticket among the flights instead, in one operation. */
   leaveToFlight(buffer: number): void {
     Atomics.add(this.#words, this.#start + buffer, this.#flight - this.#bit);
   }
 
-  /** Takes a buffer over from a ticket, which is counted no more. This thread is not its holder. */
+  /**
+   * Becomes a holder, which this thread was not, and counts a ticket no longer, in one operation.
+   */
   takeFromFlight(buffer: number): void {
-    // Pairs with the sender's leaving: all that it did with the buffer is done.
+    // Pairs with the sender's leaveToFlight: we see what it did with the buffer.
     Atomics.add(this.#words, this.#start + buffer, this.#bit - this.#flight);
   }
 
@@ -88,27 +93,28 @@ export class Holds {
     Atomics.or(this.#words, this.#start + buffer, this.#bit);
   }
 
-  /** Is no longer a holder of a buffer that cannot become free meanwhile. */
-  part(buffer: number): void {
+  /** Stops being a holder of a buffer that cannot become free meanwhile. */
+  leave(buffer: number): void {
     Atomics.and(this.#words, this.#start + buffer, ~this.#bit);
   }
 
   /**
-   * Lets go of a buffer, unless nobody else has it.
+   * Stops being a holder of a buffer, unless this thread is the only one.
    *
-   * @returns Whether this thread alone has it now.
+   * @returns Whether only this thread has the buffer: it remains the holder.
    */
-  letGo(buffer: number): boolean {
+  dropHold(buffer: number): boolean {
     for (;;) {
       const hold = Atomics.load(this.#words, this.#start + buffer);
-      // Nobody can come in: only who has a buffer can send it. And all that others did is done.
+      // No other can join, since only a thread that has a buffer can detach it. And we see what the
+      // others did with it before they left.
       if (hold === this.#bit) return true;
-      // Publishes what we did with it to who lets go after us.
+      // Publishes what we did with the buffer to the thread that drops it last.
       if (this.#exchange(buffer, hold, hold & ~this.#bit)) return false;
     }
   }
 
-  /** Whether nobody else has a buffer that this thread has. */
+  /** Whether no other has a buffer that this thread has. */
   isAlone(buffer: number): boolean {
     return Atomics.load(this.#words, this.#start + buffer) === this.#bit;
   }
@@ -119,21 +125,23 @@ export class Holds {
   }
 
   /**
-   * Takes a buffer back that a dead thread has, or that is offered: it may have been offered by the dead
-   * thread and to nobody, or to it. This thread is the taker of its batch.
+   * Takes a taken buffer away from a dead thread. One that is offered is withdrawn, too, as it may
+   * have been offered by the dead thread to no waiter yet, or to the dead thread. This thread is
+   * the taker of its batch.
    *
-   * @param reclaimsSent Whether to take it back, too, if the dead thread has handed it over and
-   * nobody has received it.
-   * @returns Whether it may become free now: nobody else has it.
+   * @param reclaimsDetached Whether to take the buffer back also if the dead thread has sealed it
+   * and no thread has adopted it.
+   * @returns Whether the buffer can become free: no other has it.
    */
-  reclaim(buffer: number, dead: number, reclaimsSent: boolean): boolean {
+  reclaim(buffer: number, dead: number, reclaimsDetached: boolean): boolean {
     const bit = 1 << dead;
     for (;;) {
       const hold = Atomics.load(this.#words, this.#start + buffer);
-      // Nobody else has it, so nobody changes it.
+      // Only the dead thread has it, so no thread changes the hold.
       if (hold === bit) return true;
+      assertState(hold !== 0, `a holder or a flight of buffer ${buffer}, which is taken`);
       if (hold < 0) {
-        if (hold !== OFFERED && !(reclaimsSent && senderOf(hold) === dead)) return false;
+        if (hold !== OFFERED && !(reclaimsDetached && sealerOf(hold) === dead)) return false;
         if (this.#exchange(buffer, hold, this.#bit)) return true;
       } else if ((hold & bit) === 0 || this.#exchange(buffer, hold, hold & ~bit)) {
         return false;
@@ -147,7 +155,7 @@ export class Holds {
   }
 }
 
-/** Who sealed a hold. */
-function senderOf(seal: number): number {
-  return seal >>> SENDER_SHIFT & 31;
+/** The thread that sealed a hold. */
+function sealerOf(seal: number): number {
+  return seal >>> SEALER_SHIFT & 31;
 }

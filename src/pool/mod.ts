@@ -5,6 +5,8 @@
  */
 
 export { BufferPool } from "./buffer_pool.ts";
+export type { BufferSource } from "./buffer_source.ts";
+export { StaleTicketError, TicketsExhaustedError } from "./errors.ts";
 export type { Leak } from "./leaks.ts";
 export type {
   AttachOptions,
@@ -13,5 +15,5 @@ export type {
   BufferPoolSize,
   BufferPoolUsage,
   ReclaimOptions,
-} from "./options.ts";
+} from "./types.ts";
 export { type DetachedPacket, Packet, PACKET_WORDS } from "./packet.ts";

@@ -1,30 +1,29 @@
 /**
- * A packet: a message, or any stretch of bytes, in a buffer of a pool.
+ * A packet: a reference-counted message, or any other range of bytes, in a buffer of a pool.
  *
- * Several packets can lie in one buffer, and overlap. Each holds a reference; with the last one, on
- * whichever thread, the buffer goes back to the pool. References within a thread are counted in
- * private; how they cross threads is described at the head of `buffer_pool.ts`.
+ * References within a thread are counted in private, see `thread_buffers.ts`; how they go from
+ * thread to thread is described at the head of `buffer_pool.ts`.
  *
  * @module
  */
 
-import { checkHandle, type Handle } from "../memory/handle.ts";
+import { checkHandle, type Handle, LAYOUT_VERSION } from "../memory/handle.ts";
 import { checkInteger, describe } from "../memory/check.ts";
+import { ClosedError } from "../memory/errors.ts";
 import type { Leaks } from "./leaks.ts";
 import { PACKET, type ThreadBuffers } from "./thread_buffers.ts";
 
 const KIND = "busbar.packet";
-const VERSION = 1;
 
 /** How many 32-bit words {@link Packet.detachInto} writes. */
 export const PACKET_WORDS = 4;
 
 /**
  * A packet on its way to another thread: a plain object that survives structured clone. It must be
- * received exactly once, by a thread that is attached to the pool.
+ * adopted exactly once, by a thread that is attached to the pool.
  */
 export interface DetachedPacket extends Handle {
-  /** What the pool is known by. */
+  /** The identity of the pool. */
   readonly pool: number;
   /** The number of the buffer. */
   readonly buffer: number;
@@ -32,30 +31,30 @@ export interface DetachedPacket extends Handle {
   readonly offset: number;
   /** The bytes of the packet. */
   readonly length: number;
-  /** What lets one receiver in. */
+  /** The single-use ticket that adopts the packet. */
   readonly ticket: number;
 }
 
-/** What packets know of one thread's part in a pool. */
+/** What the packets of one thread share: their pool, as that thread sees it. */
 export interface PacketSource {
   /** The buffers of the thread. */
   readonly buffers: ThreadBuffers;
   /** The bytes of all buffers. */
-  readonly bytes: Uint8Array;
+  readonly bytes: Uint8Array<SharedArrayBuffer>;
   /** The bytes of a buffer. */
   readonly bufferBytes: number;
-  /** From one buffer to the next, in bytes. */
+  /** The bytes from one buffer to the next. */
   readonly stride: number;
-  /** What the pool is known by. */
+  /** The identity of the pool. */
   readonly pool: number;
-  /** Where packets were taken, in a debug mode. */
+  /** Where packets were taken, in debug mode. */
   readonly leaks: Leaks | undefined;
 }
 
-/** Makes a packet; only {@link Packet} itself can. */
+/** Calls the private constructor of {@link Packet}. */
 let make: typeof makePacket;
 
-/** Makes a packet, to which a reference of that kind belongs. */
+/** Makes a packet, which takes over one reference to the buffer. */
 export function makePacket(
   source: PacketSource,
   buffer: number,
@@ -65,13 +64,24 @@ export function makePacket(
   return make(source, buffer, offset, length);
 }
 
-/** The length of a packet that was released, sent or split. */
+/** In place of the length of a packet that was released, detached or split. */
 const GONE = -1;
 
 /**
- * A packet: a message, or any stretch of bytes, in a buffer of a {@link BufferPool}, of which it
- * shows the bytes without a copy. Release it when it is not used any more, by `using` or by
+ * A packet: a reference-counted message, or any other range of bytes, in a buffer of a
+ * {@link BufferPool}. It shows the bytes without a copy. Release it after use, by `using` or by
  * {@link Packet.release}.
+ *
+ * - **One reference.** Each packet holds one reference to its buffer. When the last one is
+ *   released, on any thread, the buffer returns to the pool.
+ * - **Shared bytes.** Several packets can lie in one buffer, and overlap. Bytes that several
+ *   packets show must only be read.
+ * - **Released once.** A packet that was released, detached or split is *gone*: every use of it but
+ *   `using` throws a {@link ClosedError}, regardless of which thread has the buffer by then.
+ * - **Adopted once.** A detached packet can be adopted by one thread, once; a second attempt throws
+ *   a {@link StaleTicketError}.
+ * - **Visibility.** Everything done with the bytes before a packet was detached, plain writes too,
+ *   is visible to the thread that adopts it.
  *
  * @example Usage
  * ```ts
@@ -97,10 +107,10 @@ const GONE = -1;
  *
  * const packet = pool.packet(pool.acquire(), 0, 8);
  * packet.bytes.fill(1);
- * const sent = packet.detach(); // worker.postMessage(sent)
+ * const detached = packet.detach(); // worker.postMessage(detached)
  *
- * using received = there.adopt(sent);
- * assertEquals(received.bytes[0], 1);
+ * using adopted = there.adopt(detached);
+ * assertEquals(adopted.bytes[0], 1);
  * ```
  */
 export class Packet implements Disposable {
@@ -111,6 +121,11 @@ export class Packet implements Disposable {
   /** The bytes of the packet, or {@link GONE}. */
   #length: number;
 
+  /**
+   * Made by {@link BufferPool.packet}, {@link BufferPool.sharePacket} and {@link BufferPool.adopt}.
+   *
+   * @ignore
+   */
   private constructor(source: PacketSource, buffer: number, offset: number, length: number) {
     this.#source = source;
     this.#buffer = buffer;
@@ -131,7 +146,7 @@ export class Packet implements Disposable {
   /**
    * Where in the buffer the packet begins.
    *
-   * @throws {Error} If the packet is gone: released, sent or split.
+   * @throws {ClosedError} If the packet is gone: released, detached or split.
    */
   get offset(): number {
     this.#check("use");
@@ -141,7 +156,7 @@ export class Packet implements Disposable {
   /**
    * The bytes of the packet.
    *
-   * @throws {Error} If the packet is gone: released, sent or split.
+   * @throws {ClosedError} If the packet is gone: released, detached or split.
    */
   get length(): number {
     this.#check("use");
@@ -151,7 +166,7 @@ export class Packet implements Disposable {
   /**
    * Where the packet begins in {@link BufferPool.bytes}.
    *
-   * @throws {Error} If the packet is gone: released, sent or split.
+   * @throws {ClosedError} If the packet is gone: released, detached or split.
    */
   get byteOffset(): number {
     this.#check("use");
@@ -159,25 +174,25 @@ export class Packet implements Disposable {
   }
 
   /**
-   * A view of the packet in the buffer, made anew each time. It must not be used after the packet
-   * was released, or written to while others have a packet of the same bytes.
+   * A view of the bytes of the packet, a new one at each call. It must not be used after the packet
+   * is gone, or written to while there are other packets of the same bytes.
    *
-   * @throws {Error} If the packet is gone: released, sent or split.
+   * @throws {ClosedError} If the packet is gone: released, detached or split.
    */
-  get bytes(): Uint8Array {
+  get bytes(): Uint8Array<SharedArrayBuffer> {
     const start = this.byteOffset;
     return this.#source.bytes.subarray(start, start + this.#length);
   }
 
-  /** Whether the packet is gone: released, sent or split. */
+  /** Whether the packet is gone: released, detached or split. */
   get isGone(): boolean {
-    return this.#length === GONE || this.#source.buffers.isDisposed;
+    return this.#length === GONE || this.#source.buffers.isClosed;
   }
 
   /**
    * Makes another packet of the same bytes. Both must be released.
    *
-   * @throws {Error} If the packet is gone: released, sent or split.
+   * @throws {ClosedError} If the packet is gone: released, detached or split.
    */
   clone(): Packet {
     this.#check("clone");
@@ -186,11 +201,11 @@ export class Packet implements Disposable {
   }
 
   /**
-   * Leaves out the first bytes: the packet begins after them.
+   * Removes the first bytes: the packet begins after them.
    *
    * @param count How many bytes, up to all.
    * @throws {RangeError} If `count` is not a whole number up to the length.
-   * @throws {Error} If the packet is gone: released, sent or split.
+   * @throws {ClosedError} If the packet is gone: released, detached or split.
    */
   advance(count: number): void {
     this.#check("advance");
@@ -200,21 +215,21 @@ export class Packet implements Disposable {
   }
 
   /**
-   * Splits the packet into several, end to end. This one is gone then.
+   * Splits the packet into several adjacent ones. This one is gone then.
    *
    * @param offsets Where the second and all further packets begin, in ascending order, from the
    * start of this one.
    * @returns One packet more than there are offsets.
    * @throws {RangeError} If an offset is not a whole number from the one before to the length.
-   * @throws {Error} If the packet is gone: released, sent or split.
+   * @throws {ClosedError} If the packet is gone: released, detached or split.
    */
   split(offsets: readonly number[]): Packet[] {
     this.#check("split");
     const length = this.#length;
-    let least = 0;
+    let min = 0;
     for (const [i, offset] of offsets.entries()) {
-      checkInteger("split packet", `offsets[${i}]`, offset, least, length);
-      least = offset;
+      checkInteger("split packet", `offsets[${i}]`, offset, min, length);
+      min = offset;
     }
     this.#source.buffers.retain(this.#buffer, PACKET, offsets.length);
     this.#leave();
@@ -228,35 +243,38 @@ export class Packet implements Disposable {
   }
 
   /**
-   * Sends the packet to another thread, which must receive it. This one is gone then.
+   * Gives the packet away, for another thread to adopt it. This one is gone then.
    *
-   * @returns What to send, by `postMessage` say, and to hand to {@link BufferPool.receive} there.
-   * @throws {Error} If the packet is gone: released, sent or split. Or if too many packets of
-   * buffers that others have, too, are in flight: see `tickets` of {@link BufferPool.create}.
+   * @returns The detached packet, to be sent there, for example by `postMessage`, and passed to
+   * {@link BufferPool.adopt}.
+   * @throws {TicketsExhaustedError} If the buffer is shared, and all tickets of this thread are in
+   * flight: see `tickets` of {@link BufferPool.create}.
+   * @throws {ClosedError} If the packet is gone: released, detached or split.
    */
-  send(): DetachedPacket {
-    this.#check("send");
+  detach(): DetachedPacket {
+    this.#check("detach");
     const { pool, buffers } = this.#source;
     const [buffer, offset, length] = [this.#buffer, this.#offset, this.#length];
-    const ticket = buffers.send(buffer, PACKET);
+    const ticket = buffers.detach(buffer, PACKET);
     this.#leave();
-    return { kind: KIND, version: VERSION, pool, buffer, offset, length, ticket };
+    return { kind: KIND, version: LAYOUT_VERSION, pool, buffer, offset, length, ticket };
   }
 
   /**
-   * As {@link Packet.send}, as four words that can travel through a ring.
+   * As {@link Packet.detach}, but writes four words, which can travel through a ring.
    *
-   * @param words Where to write them, for {@link BufferPool.adoptFrom} there.
-   * @param index Where in it to begin.
-   * @throws {TypeError} If `words` is no Int32Array.
-   * @throws {RangeError} If they do not fit.
-   * @throws {Error} As {@link Packet.send}.
+   * @param words The array to write them to, for {@link BufferPool.adoptFrom} there.
+   * @param index The index of the first of them.
+   * @throws {TypeError} If `words` is not an Int32Array.
+   * @throws {RangeError} If four words do not fit at `index`.
+   * @throws {TicketsExhaustedError} As {@link Packet.detach}.
+   * @throws {ClosedError} If the packet is gone: released, detached or split.
    */
   detachInto(words: Int32Array, index: number): void {
-    this.#check("send");
-    checkWords("send", words, index);
-    // Mixed with the pool's identity, so that no other pool takes the words for its own.
-    words[index + 3] = this.#source.buffers.send(this.#buffer, PACKET) ^ this.#source.pool;
+    this.#check("detach");
+    checkWords("detach", words, index);
+    // Mixed with the identity of the pool, so that another pool rejects the words.
+    words[index + 3] = this.#source.buffers.detach(this.#buffer, PACKET) ^ this.#source.pool;
     words[index] = this.#buffer;
     words[index + 1] = this.#offset;
     words[index + 2] = this.#length;
@@ -264,9 +282,10 @@ export class Packet implements Disposable {
   }
 
   /**
-   * Lets go of the bytes. With the last reference, on any thread, the buffer goes back to the pool.
+   * Drops the reference to the buffer. With the last one, on any thread, the buffer returns to the
+   * pool.
    *
-   * @throws {Error} If the packet is gone: released, sent or split.
+   * @throws {ClosedError} If the packet is gone: released, detached or split.
    */
   release(): void {
     this.#check("release");
@@ -279,45 +298,49 @@ export class Packet implements Disposable {
     if (!this.isGone) this.release();
   }
 
+  /** Records that the packet is gone. */
   #leave(): void {
     this.#length = GONE;
     this.#source.leaks?.removePacket(this);
   }
 
+  /** Throws unless the packet can be used. */
   #check(action: string): void {
-    if (this.isGone) this.#refuse(action);
+    if (this.isGone) throw this.#goneError(action);
   }
 
-  #refuse(action: string): never {
-    throw new Error(
+  #goneError(action: string): ClosedError {
+    return new ClosedError(
       this.#length === GONE
-        ? `Cannot ${action} this packet of buffer ${this.#buffer} as it was released, sent or split before`
+        ? `Cannot ${action} this packet of buffer ${this.#buffer} as it was released, detached or split before`
         : `Cannot ${action} this packet of buffer ${this.#buffer} as its thread has left the pool`,
     );
   }
 }
 
 /**
- * Receives a packet that was sent.
+ * Adopts a packet that was detached.
  *
- * @throws {TypeError} If it is not one of this pool.
- * @throws {Error} If its ticket is not in flight.
+ * @throws {TypeError} If it is not a detached packet of this pool.
+ * @throws {StaleTicketError} If its ticket is not in flight.
+ * @throws {ClosedError} If this thread has left the pool.
  */
-export function receivePacket(source: PacketSource, sent: DetachedPacket): Packet {
-  checkHandle(sent, KIND, VERSION);
-  if (sent.pool !== source.pool) {
+export function adoptPacket(source: PacketSource, detached: DetachedPacket): Packet {
+  checkHandle(detached, KIND);
+  if (detached.pool !== source.pool) {
     throw new TypeError(
-      `Cannot receive packet as it is of another pool: expected pool ${source.pool}, received one of ${
-        describe(sent.pool)
+      `Cannot adopt packet as it is of another pool: expected pool ${source.pool}, received pool ${
+        describe(detached.pool)
       }`,
     );
   }
-  return receiveParts(source, sent.buffer, sent.offset, sent.length, sent.ticket);
+  const { buffer, offset, length, ticket } = detached;
+  return adoptParts(source, buffer, offset, length, ticket);
 }
 
-/** Refuses words that the parts of a packet do not fit into, at an index. */
+/** Throws unless the words of a packet fit into the array, from an index on. */
 export function checkWords(action: string, words: Int32Array, index: number): void {
-  // By its name, since under a checker, or of another realm, it is not of our class.
+  // By its name, since an array of another realm, or under a checker, has another class.
   if (words?.[Symbol.toStringTag] !== "Int32Array") {
     throw new TypeError(
       `Cannot ${action} packet as 'words' must be an Int32Array: received ${describe(words)}`,
@@ -326,19 +349,20 @@ export function checkWords(action: string, words: Int32Array, index: number): vo
   const last = words.length - PACKET_WORDS;
   if (last < 0) {
     throw new RangeError(
-      `Cannot ${action} packet as 'words' must have ${PACKET_WORDS} at least: received ${words.length}`,
+      `Cannot ${action} packet as 'words' must have at least ${PACKET_WORDS} words: received ${words.length}`,
     );
   }
   checkInteger(`${action} packet`, "index", index, 0, last);
 }
 
 /**
- * Receives a packet by its parts.
+ * Adopts a packet by its parts.
  *
  * @throws {TypeError} If they are not those of a packet.
- * @throws {Error} If its ticket is not in flight.
+ * @throws {StaleTicketError} If its ticket is not in flight.
+ * @throws {ClosedError} If this thread has left the pool.
  */
-export function receiveParts(
+export function adoptParts(
   source: PacketSource,
   buffer: number,
   offset: number,
@@ -346,14 +370,14 @@ export function receiveParts(
   ticket: number,
 ): Packet {
   const end = offset + length;
-  const isStretch = offset >>> 0 === offset && length >>> 0 === length && end <= source.bufferBytes;
-  if (!isStretch || (buffer | 0) !== buffer || (ticket | 0) !== ticket) {
+  const isRange = offset >>> 0 === offset && length >>> 0 === length && end <= source.bufferBytes;
+  if (!isRange || (buffer | 0) !== buffer || (ticket | 0) !== ticket) {
     throw new TypeError(
-      `Cannot receive packet as 'buffer', 'offset', 'length' and 'ticket' are not those of one: received ${
+      `Cannot adopt packet as 'buffer', 'offset', 'length' and 'ticket' are not those of a packet: received ${
         [buffer, offset, length, ticket].map(describe).join(", ")
       }`,
     );
   }
-  source.buffers.receive(buffer, ticket, PACKET);
+  source.buffers.adopt(buffer, ticket, PACKET);
   return makePacket(source, buffer, offset, length);
 }

@@ -1,5 +1,5 @@
 /**
- * What the threads of a pool share, as one of them sees it: its parts, each in a file of its own.
+ * The shared state of a pool, as one thread sees it: its parts, each in a file of its own.
  *
  * @module
  */
@@ -7,40 +7,39 @@
 import type { WaiterQueue } from "../sync/waiter_queue.ts";
 import { Batches } from "./batches.ts";
 import { Holds } from "./holds.ts";
-import type { Shape } from "./layout.ts";
-import type { Identity } from "./threads.ts";
+import type { BufferPoolLayout } from "./layout.ts";
+import { type Identity, WaitingThreads } from "./threads.ts";
 import { Tickets } from "./tickets.ts";
-import { WaitingThreads } from "./waiting_threads.ts";
 
-/** What the threads of a pool share, as one of them sees it. */
+/** The shared state of a pool, as one thread sees it. */
 export interface SharedState {
   /** The number of the thread that sees it. */
   readonly thread: number;
-  /** All words of the region, but the data. */
+  /** All words of the region except the data. */
   readonly words: Int32Array;
   /** Which buffers are taken. */
   readonly batches: Batches;
-  /** Who has those that are. */
+  /** Which threads and tickets have those that are taken. */
   readonly holds: Holds;
-  /** What lets receivers in. */
+  /** The tickets for buffers that several threads have. */
   readonly tickets: Tickets;
   /** Which threads wait for a buffer. */
   readonly waiting: WaitingThreads;
-  /** In which order they do. */
+  /** In which order they wait. */
   readonly queue: WaiterQueue;
 }
 
-/** Opens what the threads of a pool share, as one of them. */
+/** Opens the shared state of a pool, as one of its threads. */
 export function openSharedState(
   words: Int32Array,
   queue: WaiterQueue,
-  shape: Shape,
+  layout: BufferPoolLayout,
   identity: Identity,
 ): SharedState {
   const { thread } = identity;
-  const holds = new Holds(words, shape, identity);
-  const batches = new Batches(words, shape, holds);
-  const tickets = new Tickets(words, shape, holds);
+  const holds = new Holds(words, layout, identity);
+  const batches = new Batches(words, layout, holds);
+  const tickets = new Tickets(words, layout, holds);
   const waiting = new WaitingThreads(words, thread);
   return { thread, words, batches, holds, tickets, waiting, queue };
 }

@@ -1,10 +1,10 @@
 /**
- * The buffers of one thread: those that it uses, and free ones that it keeps.
+ * The buffers of one thread: those that it uses, and free ones that it keeps cached.
  *
  * All of this is private to the thread. A buffer that it has used is kept for its next use, so most
- * acquisitions and releases touch no shared word but for a plain look at whether somebody waits.
- * When nothing is kept, all that is free in some batch is taken; when too much is kept, a part is
- * given back, the buffers of a batch together.
+ * acquisitions and releases touch no shared word, except for one plain load that tells whether a
+ * thread waits. When nothing is kept, the thread takes all free buffers of some batch; when too
+ * many are kept, it gives a part of them back, the buffers of a batch together.
  *
  * The references to a buffer are counted by kind, those of packets apart from those of numbers:
  *
@@ -14,8 +14,14 @@
  * @module
  */
 
+import { ClosedError } from "../memory/errors.ts";
+import type { WaiterQueue } from "../sync/waiter_queue.ts";
+import type { Batches } from "./batches.ts";
+import { StaleTicketError } from "./errors.ts";
+import type { Holds } from "./holds.ts";
 import type { SharedState } from "./shared_state.ts";
-import { tellKept } from "./threads.ts";
+import { tellKept, type WaitingThreads } from "./threads.ts";
+import type { Tickets } from "./tickets.ts";
 
 /** One reference by number. */
 export const NUMBER = 1;
@@ -26,19 +32,25 @@ export type Reference = typeof NUMBER | typeof PACKET;
 
 /** The bits that count references by number. */
 const NUMBERS: number = PACKET - 1;
-/** Another thread may have the buffer, too. */
+/** Set if another thread may have the buffer, too. */
 const SHARED = 1 << 30;
 /** The bits that count references. */
 const REFERENCES = SHARED - 1;
 /** The bits that count references by packets. */
 const PACKETS = REFERENCES - NUMBERS;
 
-/** How many batches' worth of free buffers a thread keeps at most. */
-const KEPT_BATCHES = 2;
+/** How many free buffers a thread keeps at most, in batches. */
+const MAX_KEPT_BATCHES = 2;
 
 /** The buffers of one thread. */
 export class ThreadBuffers {
-  readonly #shared: SharedState;
+  readonly #thread: number;
+  readonly #words: Int32Array;
+  readonly #batches: Batches;
+  readonly #holds: Holds;
+  readonly #tickets: Tickets;
+  readonly #waiting: WaitingThreads;
+  readonly #queue: WaiterQueue;
   /** How each buffer is referred to from this thread; 0 if it is not in use here. */
   readonly #references: Int32Array;
   /** Free buffers that this thread keeps: a stack. */
@@ -46,28 +58,35 @@ export class ThreadBuffers {
   #keptCount = 0;
   /** How many buffers to give back at once. */
   readonly #portion: number;
-  /** While giving back: the buffers of each batch, and which batches there are. */
+  /** While giving back: the taken bits of the buffers of each batch. */
   readonly #givenBits: Int32Array;
+  /** While giving back: the batches of those buffers. */
   readonly #givenBatches: Int32Array;
-  #isDisposed = false;
+  #isClosed = false;
 
   /** Starts with no buffer. */
-  constructor(shared: SharedState) {
-    const { count, size } = shared.batches;
-    this.#shared = shared;
+  constructor({ thread, words, batches, holds, tickets, waiting, queue }: SharedState) {
+    const { count, size } = batches;
+    this.#thread = thread;
+    this.#words = words;
+    this.#batches = batches;
+    this.#holds = holds;
+    this.#tickets = tickets;
+    this.#waiting = waiting;
+    this.#queue = queue;
     this.#references = new Int32Array(count * size);
-    this.#kept = new Int32Array(KEPT_BATCHES * size);
+    this.#kept = new Int32Array(MAX_KEPT_BATCHES * size);
     this.#portion = size;
     this.#givenBits = new Int32Array(count);
-    this.#givenBatches = new Int32Array(KEPT_BATCHES * size);
+    this.#givenBatches = new Int32Array(MAX_KEPT_BATCHES * size);
   }
 
-  /** Whether all buffers were given back. */
-  get isDisposed(): boolean {
-    return this.#isDisposed;
+  /** Whether this thread has left the pool, and all its buffers were given back. */
+  get isClosed(): boolean {
+    return this.#isClosed;
   }
 
-  /** Whether a buffer is referred to by number. */
+  /** Whether this thread has a reference by number to a buffer. */
   hasNumber(buffer: number): boolean {
     return (this.#references[buffer]! & NUMBERS) !== 0;
   }
@@ -76,8 +95,8 @@ export class ThreadBuffers {
   isUnique(buffer: number): boolean {
     const references = this.#references[buffer]!;
     if ((references & REFERENCES) !== NUMBER) return false;
-    // Pairs with how others let the buffer go: all that they did with it is done.
-    return (references & SHARED) === 0 || this.#shared.holds.isAlone(buffer);
+    // Pairs with dropHold of others: we see what they did with the buffer.
+    return (references & SHARED) === 0 || this.#holds.isAlone(buffer);
   }
 
   /** How many free buffers are kept. */
@@ -87,22 +106,23 @@ export class ThreadBuffers {
 
   /** Takes a free buffer into use, with a reference by number; -1 if there is none. */
   tryAcquire(): number {
-    if (this.#keptCount === 0 || this.#shared.waiting.mayBeAny) return this.#acquireSlowly();
+    if (this.#keptCount === 0 || this.#waiting.hasWaiterHint) return this.#acquireSlowly();
     const buffer = this.#kept[--this.#keptCount]!;
     this.#references[buffer] = NUMBER;
     return buffer;
   }
 
-  /** Drops a reference; a buffer without references is free. */
+  /** Drops a reference. A buffer without references is free. */
   release(buffer: number, kind: Reference): void {
     if (
       this.#references[buffer] !== kind || this.#keptCount === this.#kept.length ||
-      this.#shared.waiting.mayBeAny
+      this.#waiting.hasWaiterHint
     ) return this.#releaseSlowly(buffer, kind);
     this.#references[buffer] = 0;
     this.#kept[this.#keptCount++] = buffer;
   }
-  /** Adds references of a kind of which there is one already. */
+
+  /** Adds references of a kind of which this thread has one already. */
   retain(buffer: number, kind: Reference, count: number = 1): void {
     const references = this.#referencesTo("retain", buffer, kind);
     this.#references[buffer] = plus(references, buffer, kind, count);
@@ -124,73 +144,72 @@ export class ThreadBuffers {
     this.#references[buffer] = plus(references, buffer, PACKET, 1);
   }
 
-  /** Sends one of the references; returns the ticket that receives it. */
-  send(buffer: number, kind: Reference): number {
-    const references = this.#referencesTo("send", buffer, kind);
+  /** Gives one of the references away; returns the ticket that adopts it. */
+  detach(buffer: number, kind: Reference): number {
+    const references = this.#referencesTo("detach", buffer, kind);
     const keeps = (references & REFERENCES) !== kind;
-    const isAlone = !keeps && ((references & SHARED) === 0 || this.#shared.holds.isAlone(buffer));
-    const ticket = isAlone
-      ? this.#shared.holds.seal(buffer)
-      : this.#shared.tickets.send(buffer, keeps);
+    const isAlone = !keeps && ((references & SHARED) === 0 || this.#holds.isAlone(buffer));
+    const ticket = isAlone ? this.#holds.seal(buffer) : this.#tickets.detach(buffer, keeps);
     this.#references[buffer] = keeps ? (references - kind) | SHARED : 0;
     return ticket;
   }
 
-  /** Receives a reference with its ticket. */
-  receive(buffer: number, ticket: number, kind: Reference): void {
-    if (!this.tryReceive(buffer, ticket, kind)) this.#refuseTicket(buffer);
+  /** Adopts a reference by its ticket. */
+  adopt(buffer: number, ticket: number, kind: Reference): void {
+    if (!this.tryAdopt(buffer, ticket, kind)) throw new StaleTicketError(buffer);
   }
 
-  /** Receives a reference with its ticket; says whether that was in flight. */
-  tryReceive(buffer: number, ticket: number, kind: Reference): boolean {
-    if (this.#isDisposed) this.#refuseDisposed("receive");
+  /** Adopts a reference by its ticket; false if that is not in flight. */
+  tryAdopt(buffer: number, ticket: number, kind: Reference): boolean {
+    if (this.#isClosed) throw closedError("adopt a buffer");
     const references = this.#references[buffer];
     if (references === undefined) return false;
     const after = plus(references, buffer, kind, 1);
     if (ticket < 0) {
-      if (!this.#shared.holds.unseal(buffer, ticket)) return false;
+      if (!this.#holds.unseal(buffer, ticket)) return false;
       this.#references[buffer] = after;
     } else {
-      if (!this.#shared.tickets.receive(buffer, ticket, references !== 0)) return false;
+      if (!this.#tickets.adopt(buffer, ticket, references !== 0)) return false;
       this.#references[buffer] = after | SHARED;
     }
     return true;
   }
 
   /**
-   * Takes a free buffer for who waits, with atomic looks only; it is offered. Undefined if there is
-   * none.
+   * Takes a free buffer for a waiter, and offers it. It looks with atomic loads.
+   *
+   * @returns Its number; undefined if no buffer is found.
    */
   takeOffered(): number | undefined {
-    if (this.#keptCount === 0 && !this.#refill(true)) return undefined;
+    if (this.#keptCount === 0 && !this.#refillAtomically()) return undefined;
     const buffer = this.#kept[--this.#keptCount]!;
-    this.#shared.holds.offer(buffer);
-    // They may have passed over the batch while we were its taker.
-    if (this.#shared.waiting.isAnyOther) this.#serve();
-    // Nobody else would.
-    if (this.#isDisposed) this.flush();
+    this.#holds.offer(buffer);
+    // Other waiters may have passed over the batch while we were its taker.
+    if (this.#waiting.hasOtherWaiter) this.#serve();
+    // A thread that has left makes no further call that would return them.
+    if (this.#isClosed) this.returnCached();
     return buffer;
   }
 
-  /** Puts an offered buffer that nobody waits for back into the pool. */
+  /** Puts an offered buffer back into the pool, as no thread waits for it. */
   putOffered(buffer: number): void {
-    if (this.#shared.holds.accept(buffer)) this.#shared.batches.giveBackOne(buffer);
+    if (this.#holds.accept(buffer)) this.#batches.giveBackOne(buffer);
   }
 
-  /** Takes an offered buffer into use; says whether it still was offered. */
+  /** Takes an offered buffer into use; false if it was withdrawn. */
   accept(buffer: number): boolean {
-    if (!this.#shared.holds.accept(buffer)) return false;
-    if (this.#isDisposed) {
+    if (!this.#holds.accept(buffer)) return false;
+    if (this.#isClosed) {
       this.#keep(buffer);
-      this.flush();
-      this.#refuseDisposed("acquire a buffer");
+      this.returnCached();
+      throw closedError("acquire a buffer");
     }
     this.#references[buffer] = NUMBER;
     return true;
   }
 
-  /** Gives all kept buffers back; serves who waits with them first. */
-  flush(): void {
+  /** Returns all kept buffers to the pool; waiting threads are served first. */
+  returnCached(): void {
     do {
       this.#giveBack(this.#keptCount);
       // After giving back: pairs with the waiter's look after it has registered.
@@ -198,43 +217,44 @@ export class ThreadBuffers {
     } while (this.#keptCount > 0);
   }
 
-  /** Gives all buffers back, also those in use; serves who waits with them first. */
-  dispose(): void {
-    this.#isDisposed = true;
+  /** Returns all buffers, also those in use; waiting threads are served first. */
+  close(): void {
+    this.#isClosed = true;
     for (let buffer = 0; buffer < this.#references.length; buffer++) {
       const references = this.#references[buffer]!;
       if (references === 0) continue;
       this.#references[buffer] = 0;
-      if ((references & SHARED) === 0 || this.#shared.holds.letGo(buffer)) this.#keep(buffer);
+      if ((references & SHARED) === 0 || this.#holds.dropHold(buffer)) this.#keep(buffer);
     }
-    this.flush();
+    this.returnCached();
   }
 
   /**
-   * Takes back what a dead thread had, serves who waits, and gives all kept buffers back.
+   * Takes back what a dead thread had, serves waiting threads, and gives all kept buffers back.
    *
    * @returns How many buffers became free.
    */
-  reclaim(dead: number, reclaimsSent: boolean): number {
+  reclaim(dead: number, reclaimsDetached: boolean): number {
+    const batches = this.#batches;
     let count = 0;
     const isHolder = (buffer: number) => this.#references[buffer] !== 0;
-    this.#shared.tickets.reclaim(dead, reclaimsSent, isHolder, (buffer) => {
-      if (isHolder(buffer) || !this.#shared.holds.letGo(buffer)) return;
-      this.#shared.batches.giveBackOne(buffer);
+    this.#tickets.reclaim(dead, reclaimsDetached, isHolder, (buffer) => {
+      if (isHolder(buffer) || !this.#holds.dropHold(buffer)) return;
+      batches.giveBackOne(buffer);
       count++;
     });
-    for (let batch = 0; batch < this.#shared.batches.count; batch++) {
-      count += this.#shared.batches.reclaim(batch, dead, reclaimsSent);
+    for (let batch = 0; batch < batches.count; batch++) {
+      count += batches.reclaim(batch, dead, reclaimsDetached);
     }
-    this.flush();
+    this.returnCached();
     return count;
   }
 
   #acquireSlowly(): number {
-    if (this.#isDisposed) this.#refuseDisposed("acquire a buffer");
+    if (this.#isClosed) throw closedError("acquire a buffer");
     for (;;) {
-      if (this.#keptCount === 0 && !this.#refill(false)) return -1;
-      // First those who wait; and others may have passed over a batch while we were its taker.
+      if (this.#keptCount === 0 && !this.#refill()) return -1;
+      // Waiting threads come first. Some may have passed over a batch while we were its taker.
       this.#serve();
       if (this.#keptCount === 0) continue;
       const buffer = this.#kept[--this.#keptCount]!;
@@ -250,32 +270,46 @@ export class ThreadBuffers {
       return;
     }
     this.#references[buffer] = 0;
-    if ((references & SHARED) === 0 || this.#shared.holds.letGo(buffer)) this.#keep(buffer);
+    if ((references & SHARED) === 0 || this.#holds.dropHold(buffer)) this.#keep(buffer);
   }
 
-  /** Keeps a free buffer, unless somebody waits for it. */
+  /** Keeps a free buffer, unless a thread waits for it. */
   #keep(buffer: number): void {
-    const isTooMuch = this.#keptCount === this.#kept.length;
-    if (isTooMuch) this.#giveBack(this.#portion);
+    const isFull = this.#keptCount === this.#kept.length;
+    if (isFull) this.#giveBack(this.#portion);
     this.#kept[this.#keptCount++] = buffer;
     // After giving back: pairs with the waiter's look after it has registered.
-    if (isTooMuch || this.#shared.waiting.mayBeAny) this.#serve();
+    if (isFull || this.#waiting.hasWaiterHint) this.#serve();
   }
 
-  /** Hands buffers to those who wait, while there are both: kept ones, then free ones of the pool. */
+  /**
+   * Hands buffers to waiting threads, first kept ones, then free ones of the pool, until no thread
+   * waits or there is no buffer. `waiting.ts` says why this is a loop.
+   */
   #serve(): void {
-    while (this.#shared.queue.isAnyWaiting) {
-      if (this.#keptCount === 0 && !this.#refill(true)) return;
+    while (this.#queue.isAnyWaiting) {
+      if (this.#keptCount === 0 && !this.#refillAtomically()) return;
       const buffer = this.#kept[--this.#keptCount]!;
-      this.#shared.holds.offer(buffer);
-      if (this.#shared.queue.offer(buffer) || !this.#shared.holds.accept(buffer)) continue;
+      this.#holds.offer(buffer);
+      if (this.#queue.offer(buffer) || !this.#holds.accept(buffer)) continue;
       this.#kept[this.#keptCount++] = buffer;
     }
   }
 
-  /** Keeps what is free in some batch; says whether any was. */
-  #refill(isLookSure: boolean): boolean {
-    const count = this.#shared.batches.take(this.#kept, this.#keptCount, isLookSure);
+  /**
+   * Takes what is free of some batch, as {@link Batches.take} finds it; false if it finds nothing.
+   */
+  #refill(): boolean {
+    return this.#keepTaken(this.#batches.take(this.#kept, this.#keptCount));
+  }
+
+  /** As {@link ThreadBuffers.#refill}, by {@link Batches.takeAtomically}. */
+  #refillAtomically(): boolean {
+    return this.#keepTaken(this.#batches.takeAtomically(this.#kept, this.#keptCount));
+  }
+
+  /** Counts buffers that were taken; false if there are none. */
+  #keepTaken(count: number): boolean {
     if (count === 0) return false;
     this.#keptCount += count;
     this.#tellKept();
@@ -288,44 +322,43 @@ export class ThreadBuffers {
     let batches = 0;
     for (let i = 0; i < count; i++) {
       const buffer = this.#kept[--this.#keptCount]!;
-      const batch = this.#shared.batches.batchOf(buffer);
+      const batch = this.#batches.batchOf(buffer);
       if (this.#givenBits[batch] === 0) this.#givenBatches[batches++] = batch;
-      this.#givenBits[batch]! |= this.#shared.batches.takenBit(buffer);
+      this.#givenBits[batch]! |= this.#batches.takenBit(buffer);
     }
     for (let i = 0; i < batches; i++) {
       const batch = this.#givenBatches[i]!;
-      this.#shared.batches.giveBack(batch, this.#givenBits[batch]!);
+      this.#batches.giveBack(batch, this.#givenBits[batch]!);
       this.#givenBits[batch] = 0;
     }
     this.#tellKept();
   }
 
-  /** Says to others how many buffers are kept. */
+  /** Tells others how many buffers are kept. */
   #tellKept(): void {
-    tellKept(this.#shared.words, this.#shared.thread, this.#keptCount);
+    tellKept(this.#words, this.#thread, this.#keptCount);
   }
 
-  /** The references to a buffer; refuses one that is not referred to in this kind. */
+  /**
+   * The references to a buffer.
+   *
+   * @throws {ClosedError} If this thread has left the pool.
+   * @throws {Error} If it has no reference of this kind.
+   */
   #referencesTo(action: string, buffer: number, kind: Reference): number {
     const references = this.#references[buffer]!;
     if ((references & bitsOf(kind)) !== 0) return references;
-    if (this.#isDisposed) this.#refuseDisposed(`${action} a buffer`);
+    if (this.#isClosed) throw closedError(`${action} a buffer`);
     throw new Error(
       `Cannot ${action} buffer ${buffer} as this thread ${
         references > 0 ? "has it only as packets" : "does not have it in use"
       }`,
     );
   }
+}
 
-  #refuseTicket(buffer: number): never {
-    throw new Error(
-      `Cannot receive buffer ${buffer} as this ticket is not in flight: it was received before, never sent, or reclaimed, or belongs to another pool`,
-    );
-  }
-
-  #refuseDisposed(action: string): never {
-    throw new Error(`Cannot ${action} as this thread has left the pool`);
-  }
+function closedError(action: string): ClosedError {
+  return new ClosedError(`Cannot ${action} as this thread has left the pool`);
 }
 
 /** The bits that count references of a kind. */

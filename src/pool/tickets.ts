@@ -1,46 +1,47 @@
 /**
- * Tickets for buffers that several threads have: each lets one receiver in, once.
+ * Tickets for buffers that several threads have. Each ticket can be adopted once.
  *
- * A buffer that only its sender has is handed over as a whole, with the hold as its ticket. For one
- * that the sender keeps, or that others have too, one of the sender's tickets goes on the flight, and
- * is counted in the hold meanwhile. A ticket's state says at every instruction whether it is counted:
- * in two phases that depends on whether its owner or its receiver is a holder, a bit that changes in the very
- * operation that counts it.
+ * A buffer that only its sender has is handed over as a whole, with the hold as its ticket. For a
+ * buffer that the sender keeps, or that other threads have too, one of the sender's tickets goes on
+ * the flight, and is counted in the hold meanwhile. At every instruction the state of a ticket says
+ * whether it is counted: in two phases that depends on whether its owner or its adopter is a
+ * holder, a bit that changes in the very operation that counts the ticket.
  *
- *     sender, a holder                         receiver
- *     IDLE -> SENDING                          FLYING -> LANDED, not being a holder
- *     count it, and be no holder, in one       count it no more, and be a holder, in one
- *     SENDING -> FLYING                        LANDED -> IDLE, with the next number
- *     be a holder again, if it keeps           (a holder: FLYING -> LANDING, be none, -> LANDED)
+ *     sender, a holder                          adopter
+ *     IDLE -> DETACHING                         FLYING -> LANDED, if it is no holder
+ *     one operation: count, and be no holder    one operation: be a holder, and count no longer
+ *     DETACHING -> FLYING                       LANDED -> IDLE, with the next number
+ *     be a holder again, if it keeps            (a holder: FLYING -> LANDING, be none, -> LANDED)
  *
- * In a message a ticket is a word that is not negative: which one it is, and the low bits of its
- * number.
+ * In a message a ticket is a word that is not negative: the index of the ticket, and the low bits
+ * of its number.
  *
  * @module
  */
 
+import { assertState } from "../memory/check.ts";
+import { TicketsExhaustedError } from "./errors.ts";
 import type { Holds } from "./holds.ts";
 import {
+  ADOPTER_SHIFT,
+  type BufferPoolLayout,
+  DETACHING,
   FLYING,
   IDLE,
   LANDED,
   LANDING,
   NUMBER_SHIFT,
   PHASE_MASK,
-  placesOf,
-  RECEIVER_SHIFT,
-  SENDING,
-  type Shape,
   TICKET_WORDS,
 } from "./layout.ts";
 
-/** Where in the word of a message the ticket stands, above the bits of its number. */
+/** Where in the word of a message the index of the ticket begins, above the bits of its number. */
 const TICKET_SHIFT = 16;
 /** The bits of a ticket's number in the word of a message. */
 const NUMBER_MASK = (1 << TICKET_SHIFT) - 1;
 /** The bits of a ticket's number in its state. */
 const NUMBER_BITS = -1 << NUMBER_SHIFT;
-const RECEIVER_MASK = (1 << NUMBER_SHIFT - RECEIVER_SHIFT) - 1;
+const ADOPTER_MASK = (1 << NUMBER_SHIFT - ADOPTER_SHIFT) - 1;
 
 /** The tickets of a pool, as one thread sees them. */
 export class Tickets {
@@ -51,9 +52,11 @@ export class Tickets {
   /** How many tickets each thread has. */
   readonly #perThread: number;
   readonly #count: number;
+  /** How many buffers there are. */
+  readonly #bufferCount: number;
   /** Which of this thread's tickets to try next. */
   #next = 0;
-  /** The number of the idle ticket that was found, where it stands in the state. */
+  /** The number of the idle ticket that was found, in its place in the state. */
   #number = 0;
 
   /**
@@ -62,44 +65,45 @@ export class Tickets {
    * @param words All words of the region.
    * @param holds The holds, as the same thread sees them.
    */
-  constructor(words: Int32Array, shape: Shape, holds: Holds) {
+  constructor(words: Int32Array, layout: BufferPoolLayout, holds: Holds) {
     this.#holds = holds;
     this.#words = words;
-    this.#start = placesOf(shape).tickets;
-    this.#perThread = shape.tickets;
-    this.#count = shape.tickets * shape.threads;
+    this.#start = layout.ticketWords;
+    this.#perThread = layout.tickets;
+    this.#count = layout.tickets * layout.threads;
+    this.#bufferCount = layout.bufferCount;
   }
 
   /**
-   * Sends a buffer on one of this thread's tickets.
+   * Detaches a buffer with one of this thread's tickets.
    *
    * @param keeps Whether this thread remains a holder.
-   * @returns The word that receives it.
-   * @throws {Error} If all tickets of this thread are in flight.
+   * @returns The word that adopts it.
+   * @throws {TicketsExhaustedError} If all tickets of this thread are in flight.
    */
-  send(buffer: number, keeps: boolean): number {
+  detach(buffer: number, keeps: boolean): number {
     const ticket = this.#findIdle();
     const index = this.#start + ticket * TICKET_WORDS;
     const number = this.#number;
     this.#words[index + 1] = buffer;
-    Atomics.store(this.#words, index, number | SENDING);
-    // It counts from here on, as we are no holder.
+    Atomics.store(this.#words, index, number | DETACHING);
+    // The ticket counts from here on, as we are no holder.
     this.#holds.leaveToFlight(buffer);
-    // Publishes the buffer's number to who receives it.
+    // Publishes the number of the buffer; pairs with the compareExchange of the adopter.
     Atomics.store(this.#words, index, number | FLYING);
-    // Nobody can have received it yet, so the buffer is not free.
+    // No thread can have adopted it yet, as the word is not returned, so the buffer is not free.
     if (keeps) this.#holds.join(buffer);
     return ticket << TICKET_SHIFT | (number >>> NUMBER_SHIFT & NUMBER_MASK);
   }
 
   /**
-   * Receives a buffer.
+   * Adopts a buffer.
    *
-   * @param word What {@link Tickets.send} returned.
+   * @param word The result of {@link Tickets.detach}.
    * @param isHolder Whether this thread has the buffer already.
    * @returns Whether the ticket was in flight, for this buffer. If not, nothing has changed.
    */
-  receive(buffer: number, word: number, isHolder: boolean): boolean {
+  adopt(buffer: number, word: number, isHolder: boolean): boolean {
     const ticket = word >>> TICKET_SHIFT;
     if (ticket >= this.#count) return false;
     const index = this.#start + ticket * TICKET_WORDS;
@@ -110,45 +114,51 @@ export class Tickets {
   }
 
   /**
-   * Settles the tickets that a dead thread was about to send or to receive.
+   * Settles the tickets that a dead thread was about to detach or to adopt.
    *
-   * @param reclaimsSent Whether to receive, too, what it has sent and nobody has received.
+   * @param reclaimsDetached Whether to adopt also the buffers that it has detached and no thread
+   * has adopted.
    * @param isHolder Whether this thread has a buffer already.
-   * @param onReceived Called with each buffer of which this thread got a reference.
+   * @param onAdopted Called with each buffer of which this thread got a reference.
    */
   reclaim(
     dead: number,
-    reclaimsSent: boolean,
+    reclaimsDetached: boolean,
     isHolder: (buffer: number) => boolean,
-    onReceived: (buffer: number) => void,
+    onAdopted: (buffer: number) => void,
   ): void {
     for (let ticket = 0; ticket < this.#count; ticket++) {
       const index = this.#start + ticket * TICKET_WORDS;
       const state = Atomics.load(this.#words, index);
       const phase = state & PHASE_MASK;
-      const isSender = Math.floor(ticket / this.#perThread) === dead;
-      const isReceiver = (state >>> RECEIVER_SHIFT & RECEIVER_MASK) === dead;
-      const isSending = phase === SENDING && isSender;
-      const isLanded = phase === LANDED && isReceiver;
-      const isLeft = phase === LANDING && isReceiver ||
-        phase === FLYING && isSender && reclaimsSent;
-      if (!isSending && !isLanded && !isLeft) continue;
+      assertState(phase <= LANDED, `a phase of ticket ${ticket} up to ${LANDED}: found ${phase}`);
+      const isOwner = Math.floor(ticket / this.#perThread) === dead;
+      const isAdopter = (state >>> ADOPTER_SHIFT & ADOPTER_MASK) === dead;
+      const isDetaching = phase === DETACHING && isOwner;
+      const isLanded = phase === LANDED && isAdopter;
+      const isCounted = phase === LANDING && isAdopter ||
+        phase === FLYING && isOwner && reclaimsDetached;
+      if (!isDetaching && !isLanded && !isCounted) continue;
       const buffer = this.#words[index + 1]!;
-      if (!isLeft && this.#holds.isHolder(dead, buffer)) {
-        // It is not counted, and nobody but us uses it.
+      assertState(
+        buffer >= 0 && buffer < this.#bufferCount,
+        `a buffer of ticket ${ticket} below ${this.#bufferCount}: found ${buffer}`,
+      );
+      if (!isCounted && this.#holds.isHolder(dead, buffer)) {
+        // The ticket is not counted, and only this thread changes it.
         Atomics.store(this.#words, index, nextIdle(state));
       } else if (this.#land(index, state, isHolder(buffer), buffer)) {
-        onReceived(buffer);
+        onAdopted(buffer);
       }
     }
   }
 
-  /** Goes from `state` to having received; says whether that was the state, and this the buffer. */
+  /** Takes a ticket from `state` to its end; false if that is not its state, or this its buffer. */
   #land(index: number, state: number, isHolder: boolean, buffer: number): boolean {
-    const base = state & NUMBER_BITS | this.#holds.thread << RECEIVER_SHIFT;
+    const base = state & NUMBER_BITS | this.#holds.thread << ADOPTER_SHIFT;
     const landing = base | LANDING;
     const landed = base | LANDED;
-    // Only one succeeds. Pairs with the sender's store: we see which buffer it is.
+    // Only one thread succeeds. Pairs with the sender's store: we see which buffer it is.
     const taken = Atomics.compareExchange(this.#words, index, state, isHolder ? landing : landed);
     if (taken !== state) return false;
     if (this.#words[index + 1] !== buffer) {
@@ -157,11 +167,11 @@ export class Tickets {
     }
     if (isHolder) {
       // The flight keeps the buffer from becoming free.
-      this.#holds.part(buffer);
+      this.#holds.leave(buffer);
       Atomics.store(this.#words, index, landed);
     }
     this.#holds.takeFromFlight(buffer);
-    // Pairs with its owner's load: it may use the ticket again.
+    // Pairs with its owner's load in findIdle: the owner may use the ticket again.
     Atomics.store(this.#words, index, nextIdle(state));
     return true;
   }
@@ -176,13 +186,11 @@ export class Tickets {
       this.#number = state & NUMBER_BITS;
       return ticket;
     }
-    throw new Error(
-      `Cannot send as ${this.#perThread} packets of buffers that others hold, too, are in flight from this thread: have some received, or create the pool with more 'tickets'`,
-    );
+    throw new TicketsExhaustedError(this.#perThread);
   }
 }
 
-/** The state of a ticket that is done: idle, with the next number. */
+/** The state of a ticket that was settled: idle, with the next number. */
 function nextIdle(state: number): number {
   return (state & NUMBER_BITS) + (1 << NUMBER_SHIFT) | IDLE;
 }

@@ -1,33 +1,53 @@
 /**
- * How one thread waits for buffers: in the waiter queue of the pool, whose values are the numbers of
- * buffers, and whose store are the free ones.
+ * How one thread waits for buffers: in the waiter queue of the pool. The values of the queue are
+ * the numbers of buffers, and the store is the free buffers of the pool.
  *
- * A buffer on its way to a waiter is *offered*: its hold says so, and who gets its number accepts it
- * by compareExchange. That fails only if the buffer was taken back meanwhile, while a thread that had died
- * was reclaimed; then the waiter waits on, behind the others.
+ * A buffer on its way to a waiter is *offered*: its hold says so, and the thread that receives its
+ * number accepts it by compareExchange. That fails only if the buffer was withdrawn meanwhile, when
+ * a dead thread was reclaimed; then the waiter continues to wait, behind the others.
+ *
+ * **The store is weaker than the contract of `value_store.ts`.** A take may find nothing although
+ * at each instant some buffer was free: threads begin their scans at different batches, take all of
+ * a batch at once, and pass over a batch that has a taker. So the argument of `waiter_queue.ts`
+ * that no thread sleeps beside a value does not hold here, and the pool does more than the queue
+ * asks for: after a thread has given buffers back, or has stopped being a taker, it serves waiters
+ * *in a loop*, until no thread waits or a scan with atomic loads finds nothing.
+ *
+ * Assume that a waiter sleeps beside a free buffer when all of these loops have ended. The waiter
+ * registered before it looked at the batch of that buffer, so the buffer was given back, or left by
+ * a taker, after that look. The thread that did so then looked for waiters, found one, and scanned
+ * all batches. Of all threads for which this holds consider the one that gave back, or stopped
+ * being a taker, last. Its loop ended with a scan that began after that, and during which no buffer
+ * came in and no batch had a taker; so the scan found the buffer, and the loop did not end.
  *
  * @module
  */
 
-import { deadlineAfter, remainingMs, type WaitOptions } from "../memory/wait_options.ts";
+import { type AsyncWaitOptions, Deadline, type WaitOptions } from "../memory/wait_options.ts";
 import type { ThreadWaiters } from "../sync/thread_waiters.ts";
 import type { ValueStore } from "../sync/value_store.ts";
+import type { WaiterQueue } from "../sync/waiter_queue.ts";
 import type { SharedState } from "./shared_state.ts";
 import type { ThreadBuffers } from "./thread_buffers.ts";
+import type { WaitingThreads } from "./threads.ts";
 
 /** One thread's waits for buffers. */
-export class PoolWaiting implements Disposable {
-  readonly #shared: SharedState;
+export class PoolWaiting {
+  readonly #thread: number;
+  readonly #waiting: WaitingThreads;
+  readonly #queue: WaiterQueue;
   readonly #buffers: ThreadBuffers;
-  /** This thread's place in the queue, once it has waited. */
+  /** This thread's part in the waiter queue, once it has waited. */
   #waiters: ThreadWaiters | undefined;
   /** How many tasks of this thread wait. */
   #count = 0;
-  #isDisposed = false;
+  #isClosed = false;
 
-  /** Waits for buffers that this thread then has. */
-  constructor(shared: SharedState, buffers: ThreadBuffers) {
-    this.#shared = shared;
+  /** Waits for buffers on behalf of the thread that `buffers` belongs to. */
+  constructor({ thread, waiting, queue }: SharedState, buffers: ThreadBuffers) {
+    this.#thread = thread;
+    this.#waiting = waiting;
+    this.#queue = queue;
     this.#buffers = buffers;
   }
 
@@ -37,12 +57,12 @@ export class PoolWaiting implements Disposable {
   }
 
   /** Blocks until there is a buffer; returns -1 if the time is over. */
-  acquire(timeoutMs: number): number {
-    const deadline = deadlineAfter(timeoutMs);
+  acquire(options: WaitOptions | undefined): number {
+    const deadline = new Deadline(options);
     this.#begin();
     try {
       for (;;) {
-        const buffer = this.#join().tryTake(Math.max(0, remainingMs(deadline)));
+        const buffer = this.#join().take({ timeoutMs: deadline.remainingMs });
         if (buffer === undefined) return -1;
         if (this.#buffers.accept(buffer)) return buffer;
       }
@@ -52,15 +72,14 @@ export class PoolWaiting implements Disposable {
   }
 
   /** As {@link PoolWaiting.acquire}, without blocking. */
-  async acquireAsync({ signal, timeoutMs = Infinity }: WaitOptions): Promise<number> {
-    const deadline = deadlineAfter(timeoutMs);
+  async acquireAsync(options: AsyncWaitOptions | undefined): Promise<number> {
+    const deadline = new Deadline(options);
+    const signal = options?.signal;
     this.#begin();
     try {
       for (;;) {
-        const options = { timeoutMs: Math.max(0, remainingMs(deadline)) };
-        const buffer = await this.#join().tryTakeAsync(
-          signal === undefined ? options : { ...options, signal },
-        );
+        const rest = { signal, timeoutMs: deadline.remainingMs };
+        const buffer = await this.#join().takeAsync(rest);
         if (buffer === undefined) return -1;
         if (this.#buffers.accept(buffer)) return buffer;
       }
@@ -69,21 +88,21 @@ export class PoolWaiting implements Disposable {
     }
   }
 
-  /** Stops waiting: who still awaits a buffer gets an error. */
-  [Symbol.dispose](): void {
-    this.#isDisposed = true;
-    this.#waiters?.[Symbol.dispose]();
-    if (this.#count > 0) this.#shared.waiting.leave();
+  /** Ends all waits of this thread with a {@link ClosedError}. */
+  close(): void {
+    this.#isClosed = true;
+    this.#waiters?.close();
+    if (this.#count > 0) this.#waiting.leave();
   }
 
-  /** Makes it known that this thread waits, so that others do not keep what they release. */
+  /** Announces that this thread waits, so that others do not keep the buffers that they release. */
   #begin(): void {
-    if (this.#count++ === 0) this.#shared.waiting.join();
+    if (this.#count++ === 0) this.#waiting.join();
   }
 
-  /** Once this was disposed of, another thread may have our number, and its bit is none of ours. */
+  /** Withdraws that; once this is closed, the bit may belong to another thread. */
   #end(): void {
-    if (--this.#count === 0 && !this.#isDisposed) this.#shared.waiting.leave();
+    if (--this.#count === 0 && !this.#isClosed) this.#waiting.leave();
   }
 
   #join(): ThreadWaiters {
@@ -92,7 +111,7 @@ export class PoolWaiting implements Disposable {
       take: () => this.#buffers.takeOffered(),
       put: (buffer) => this.#buffers.putOffered(buffer),
     };
-    // In the slot of this thread's number, so that who reclaims it knows which to evict.
-    return this.#waiters = this.#shared.queue.join(store, { slot: this.#shared.thread });
+    // In the slot of this thread's number, so that a thread that reclaims it knows the slot.
+    return this.#waiters = this.#queue.join(store, { slot: this.#thread });
   }
 }

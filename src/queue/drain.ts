@@ -2,8 +2,8 @@
  * How a flusher writes to a stream or a socket: runs are gathered into few writes, and bytes that a
  * failing sink did not take are kept.
  *
- * Bytes are copied out of shared memory once, since not every sink takes shared arrays, and none tells
- * when it no longer needs them. So a buffer is released before its bytes are written.
+ * Bytes are copied out of shared memory once, since not every sink takes shared arrays, and none
+ * tells when it no longer needs them. So a buffer is released before its bytes are written.
  *
  * @module
  */
@@ -138,8 +138,8 @@ export class Drain {
   }
 
   async #writeTo(writer: WritableStreamDefaultWriter<Uint8Array>): Promise<void> {
-    // A copy that the stream may keep. `ready` is not awaited, as a stream without a queue of its own
-    // never fulfils it; each write is awaited, so there is never more than one.
+    // A copy that the stream may keep. `ready` is not awaited, as a stream without a queue of its
+    // own never fulfils it; each write is awaited, so there is never more than one.
     await writer.write(this.#bytes.slice(this.#start, this.#end));
     this.#advance(this.#end - this.#start);
   }

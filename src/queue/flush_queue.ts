@@ -3,106 +3,108 @@
  * buffers of a pool.
  *
  * The messages of a writer lie one after the other in *segments*, each in one buffer of the pool,
- * numbered in the order in which they are opened. A buffer has a table beside it, which states for each
- * message where it lies, and has one bit that marks it as *ended*, committed or aborted. The flusher
- * goes through the segments of a writer in order, and through the messages of each in order, as far as
- * they are marked. The words are drawn in `layout.ts`; these threads change them:
+ * numbered in the order in which they are opened. A buffer has a table beside it, which states for
+ * each message where it lies, and has one bit that marks it as *ended*, committed or aborted. The
+ * flusher goes through the segments of a writer in order, and through the messages of each in
+ * order, as far as they are marked. The words are drawn in `layout.ts`; these threads change them:
  *
  *     word          its value, and the threads that change it
- *     use           who has the writer, and how often it was closed: taken by compareExchange; given
- *                   back by its holder or, once it was reclaimed, by the flusher
+ *     use           who has the writer, and how often it was closed: taken by compareExchange;
+ *                   released by its holder or, once it was reclaimed, by the flusher
  *     reserved[s]   messages and bytes reserved in segment s, and CLOSED. Stored by the thread that
- *                   opens the segment; increased by compareExchange by threads that claim; closed by
- *                   `or` or store
- *     marks[b]      16 messages a word, and STALLED. Cleared plainly by the thread that opens a segment
- *                   in the buffer; set by `or` by threads that end a message (a local writer, which
- *                   knows its marks, stores them), and by the flusher
+ *                   opens the segment; increased by compareExchange by threads that claim; closed
+ *                   by `or` or store
+ *     marks[b]      16 messages a word, and STALLED. Cleared plainly by the thread that opens a
+ *                   segment in the buffer; set by `or` by threads that end a message (a local
+ *                   writer, which knows its marks, stores them), and by the flusher
  *     messages[b]   offset, length and count: written plainly by the thread that ends the message,
  *                   before its mark
  *     ticket[s]     of the buffer: written by the thread that opens the segment; from then on the
  *                   flusher's
  *     current       the number of the latest segment, SWITCHING, WAITING: see below
  *     consumed      the segment that is received next: stored by the flusher
- *     received      how many of its messages were received: read and written plainly, by the flusher
+ *     received      how many of its messages were received: used plainly, by the flusher alone
  *     flushed       a bit for each writer that has published, SLEEPING, ABANDONING: see below
  *     flusher       which thread is the flusher: as `use`
  *
  * **Claiming** takes bytes and a slot in the order at once, by one compareExchange of `reserved`. A
  * thread remembers the value that it saw last and begins with that, so alone it succeeds at once. A
- * thread that succeeds is in a segment that is open and stays so until the message has ended; it reads
- * the buffer's number after that. If the place in the ring of segments was opened again meanwhile, the
- * reservation lies in the new segment. A local writer counts in private and writes `reserved` only
- * when it opens or closes a segment.
+ * thread that succeeds is in a segment that is open and stays so until the message has ended; it
+ * reads the buffer's number after that. If the place in the ring of segments was opened again
+ * meanwhile, the reservation lies in the new segment. A local writer counts in private and writes
+ * `reserved` only when it opens or closes a segment.
  *
- * **A message of more than half a buffer** gets a buffer to itself, and takes a slot in the order but
- * no bytes of the segment. So the rest of the segment is not lost and the order is kept.
+ * **A message of more than half a buffer** gets a buffer to itself, and takes a slot in the order
+ * but no bytes of the segment. So the rest of the segment is not lost and the order is kept.
  *
  * **Switching.** A thread that finds no room sets SWITCHING in `current`, unless it is set, by
  * compareExchange. That thread alone then acquires a buffer, closes the segment by `or` of CLOSED,
- * opens the next with its own message as the first, and exchanges `current` for the new number. Other
- * threads that find no room set WAITING and sleep on `current`; the exchange finds that, and wakes
- * them. A thread that gives up exchanges `current` for the old number, which lets another try. A thread
- * that finds the new segment through its place in the ring may claim, end and publish a message before
- * the exchange, when the flusher cannot find it; so after the exchange the opener looks whether
- * `reserved` has changed, and if so sets the writer's bit in `flushed` again. Shorter messages may be
- * claimed in the rest of the segment until it is closed. A thread that closes a segment publishes with
- * its next publish at the latest, so the flusher learns of it. If the pool has no buffer, the thread
- * closes the segment and publishes *before* it waits: the buffer that it waits for may be the very
- * buffer of that segment.
+ * opens the next with its own message as the first, and exchanges `current` for the new number.
+ * Other threads that find no room set WAITING and sleep on `current`; the exchange finds that, and
+ * wakes them. A thread that gives up exchanges `current` for the old number, which lets another
+ * try. A thread that finds the new segment through its place in the ring may claim, end and publish
+ * a message before the exchange, when the flusher cannot find it; so after the exchange the opener
+ * looks whether `reserved` has changed, and if so sets the writer's bit in `flushed` again. Shorter
+ * messages may be claimed in the rest of the segment until it is closed. A thread that closes a
+ * segment publishes with its next publish at the latest, so the flusher learns of it. If the pool
+ * has no buffer, the thread closes the segment and publishes *before* it waits: the buffer that it
+ * waits for may be the very buffer of that segment.
  *
  * **Ending** in any order: each thread marks its own message by one `or`, which publishes it, and
- * waits for no other. An aborted message has a mark, too, and the length ABORTED. A local writer joins
- * messages that end in order, and marks them as one when it publishes.
+ * waits for no other. An aborted message has a mark, too, and the length ABORTED. A local writer
+ * joins messages that end in order, and marks them as one when it publishes.
  *
- * **Publishing.** A thread notes in private in which writers it has ended messages. To publish, it sets
- * the bits of all of them in `flushed`, by one `or`, and notifies if it found SLEEPING and no other bit
- * there. The flusher takes all bits by exchange, and looks at the marks of those writers *afterwards*.
- * So either the exchange comes after the `or`, and the flusher finds the messages, or before, and it
- * finds the bits the next time. To sleep it changes `flushed` from 0 to SLEEPING by compareExchange.
+ * **Publishing.** A thread notes in private in which writers it has ended messages. To publish, it
+ * sets the bits of all of them in `flushed`, by one `or`, and notifies if it found SLEEPING and no
+ * other bit there. The flusher takes all bits by exchange, and looks at the marks of those writers
+ * *afterwards*. So either the exchange comes after the `or`, and the flusher finds the messages, or
+ * before, and it finds the bits the next time. To sleep it changes `flushed` from 0 to SLEEPING by
+ * compareExchange.
  *
- * **Messages behind an open one** that are published wait for it. The flusher that finds such messages
- * sets STALLED in the word of marks of the open one, by `or`, which tells it whether the message has
- * ended meanwhile. Otherwise the thread that ends it finds STALLED, by its own `or`, and publishes at
- * once. So a published message is received as soon as all before it have ended, in whichever order the
- * threads publish. A local writer knows this by itself.
+ * **Messages behind an open one** that are published wait for it. The flusher that finds such
+ * messages sets STALLED in the word of marks of the open one, by `or`, which tells it whether the
+ * message has ended meanwhile. Otherwise the thread that ends it finds STALLED, by its own `or`,
+ * and publishes at once. So a published message is received as soon as all before it have ended, in
+ * whichever order the threads publish. A local writer knows this by itself.
  *
- * **Consuming.** When all messages of a closed segment are received, the flusher adopts the buffer by
- * its ticket, stores `consumed`, and releases the buffer. Until then the pool has the buffer in flight,
- * so reclaiming the thread of a dead writer or flusher does not free it.
+ * **Consuming.** When all messages of a closed segment are received, the flusher adopts the buffer
+ * by its ticket, stores `consumed`, and releases the buffer. Until then the pool has the buffer in
+ * flight, so reclaiming the thread of a dead writer or flusher does not free it.
  *
- * **Closing.** A writer publishes everything, *then* raises its count of closings, in the same store
- * that frees its place, and then sets its bit in `flushed` and wakes the flusher. A flusher that has
- * received everything sums up the counts, and *then* looks at `flushed`: if there is no bit, it took
- * those of the closed writers before, and so has received all their messages. If the closing comes
- * after it looked, the bit that follows wakes it.
+ * **Closing.** A writer publishes everything, *then* raises its count of closings, in the same
+ * store that frees its place, and then sets its bit in `flushed` and wakes the flusher. A flusher
+ * that has received everything sums up the counts, and *then* looks at `flushed`: if there is no
+ * bit, it took those of the closed writers before, and so has received all their messages. If the
+ * closing comes after it looked, the bit that follows wakes it.
  *
- * **Dying.** Everything that a thread does for others is one operation: the `or` that publishes, the
- * mark, the opening of a segment. So a thread that dies leaves no other waiting, except threads that
- * share its writer, and messages behind those that it had open. The thread that reclaims it makes `use`
- * ABANDONED and sets ABANDONING beside the writer's bit; the flusher then skips the open messages of
- * that writer, closes its last segment, and frees it. A flusher that dies may have taken any bits, so
- * all are set for its successor, which begins with the messages that were not `received`. The dead one
- * may have adopted a buffer and not have stored `consumed`: then the ticket is void, the successor skips
- * it, and the pool frees the buffer as one that the dead thread had.
+ * **Dying.** Everything that a thread does for others is one operation: the `or` that publishes,
+ * the mark, the opening of a segment. So a thread that dies leaves no other waiting, except threads
+ * that share its writer, and messages behind those that it had open. The thread that reclaims it
+ * makes `use` ABANDONED and sets ABANDONING beside the writer's bit; the flusher then skips the
+ * open messages of that writer, closes its last segment, and frees it. A flusher that dies may have
+ * taken any bits, so all are set for its successor, which begins with the messages that were not
+ * `received`. The dead one may have adopted a buffer and not have stored `consumed`: then the
+ * ticket is void, the successor skips it, and the pool frees the buffer as one that the dead thread
+ * had.
  *
- * **Why nothing races.** A message's bytes, offset, length and count are written before its mark, by
- * an atomic write which the flusher reads from, directly or through a chain of read-modify-writes.
- * The words of a segment are written before `reserved` and `current`, and every thread that reads them
- * has read one of these. A place in the ring of segments is rewritten after `consumed` was read, which
- * the flusher stores after its last look at it. Table and bytes of a buffer change hands with the
- * buffer, through the pool. The words of the flusher pass from one to the next through `flusher`, and
- * those of a dead thread to the thread that knows that it has died.
+ * **Why nothing races.** A message's bytes, offset, length and count are written before its mark,
+ * by an atomic write which the flusher reads from, directly or through a chain of
+ * read-modify-writes. The words of a segment are written before `reserved` and `current`, and every
+ * thread that reads them has read one of these. A place in the ring of segments is rewritten after
+ * `consumed` was read, which the flusher stores after its last look at it. Table and bytes of a
+ * buffer change hands with the buffer, through the pool. The words of the flusher pass from one to
+ * the next through `flusher`, and those of a dead thread to the thread that knows that it has died.
  *
  * **Limits.** Threads that share a writer with one that dies, while that switches or has a message
  * open, may wait for it until their time is over; the writer must be given up as a whole. A process
  * that is killed while it makes a packet of a run may take the buffer of the run with it. A writer
  * holds the buffer of its latest segment until it is closed, and one more if it makes packets, so a
  * pool needs more buffers than a queue has writers. Messages of different writers come in no order,
- * even if one thread has closed one writer and then made another. Closings of one writer's place are
- * counted up to 2^24.
+ * even if one thread has closed one writer and then made another. Closings of one writer's place
+ * are counted up to 2^24.
  *
- * Proven by: tests/queue/flush_queue_model_test.ts, for two writing threads and a flusher with buffers
- * of a plain pool; tests/queue/flush_queue_pool_model_test.ts, with those of a real one;
+ * Proven by: tests/queue/flush_queue_model_test.ts, for two writing threads and a flusher with
+ * buffers of a plain pool; tests/queue/flush_queue_pool_model_test.ts, with those of a real one;
  * tests/queue/flush_queue_death_model_test.ts, for threads that die at each instruction; and
  * tests/queue/closing_model_test.ts, for writers that close.
  *
@@ -115,8 +117,7 @@ import type { Memory } from "../memory/memory.ts";
 import { isObserved } from "../memory/observer.ts";
 import { randomIdentity } from "../memory/platform.ts";
 import { Region, type RegionHandle } from "../memory/region.ts";
-import type { BufferPool } from "../pool/buffer_pool.ts";
-import { checkPool } from "../pool/options.ts";
+import { type BufferSource, checkPool } from "../pool/buffer_source.ts";
 import { WriteFlusher } from "./flusher.ts";
 import {
   ABANDONED,
@@ -144,13 +145,13 @@ export type FlushQueueHandle = RegionHandle<"busbar.flush_queue">;
 /** Options of {@link FlushQueue.create}. */
 export interface FlushQueueOptions {
   /** Where the writers' buffers come from. */
-  pool: BufferPool;
+  pool: BufferSource;
   /** How many writers there may be at a time, from 1 to 30; 8 by default. */
   writers?: number;
   /**
    * How many messages of a shared writer one buffer may hold, and how many publications of a local
-   * one; by default one for every 32 bytes, but at least 16. Each takes 12 bytes of memory for every
-   * buffer of the pool.
+   * one; by default one for every 32 bytes, but at least 16. Each takes 12 bytes of memory for
+   * every buffer of the pool.
    */
   messagesPerBuffer?: number;
   /** The memory to lay the queue out in; one of its own by default. */
@@ -161,7 +162,9 @@ export interface FlushQueueOptions {
 export interface QueueWriterOptions {
   /** A number by which the flusher tells you the writer of a run; its place by default. */
   id?: number;
-  /** Whether other threads may attach to it, too; false by default, which is several times faster. */
+  /**
+   * Whether other threads may attach to it, too; false by default, which is several times faster.
+   */
   shared?: boolean;
 }
 
@@ -169,15 +172,18 @@ const DEFAULT_WRITERS = 8;
 const MAX_ID = 2 ** 31 - 1;
 
 /**
- * A queue of many writers and one consumer (MPSC queue), with its messages in the buffers of a pool.
+ * A queue of many writers and one consumer (MPSC queue), with its messages in the buffers of a
+ * pool.
  *
- * The thread that creates the queue sends its handle, and that of the pool, to the other threads. Each
- * of them makes a {@link Writer} or attaches to a shared one; one becomes the {@link WriteFlusher}.
+ * The thread that creates the queue sends its handle, and that of the pool, to the other threads.
+ * Each of them makes a {@link Writer} or attaches to a shared one; one becomes the {@link
+ * WriteFlusher}.
  *
  * - **FIFO order.** The messages of a writer arrive in the order in which they were claimed.
  * - **Exactly once.** Each published message arrives once, also if threads die and are reclaimed.
  * - **Backpressure.** Writers wait for free buffers; the memory of the queue never grows.
- * - **Batching.** Any number of messages is published by one atomic operation and at most one wake-up.
+ * - **Batching.** Any number of messages is published by one atomic operation and at most one
+ *   wake-up.
  * - **End of stream.** The flusher learns how many writers were closed.
  *
  * @example Usage
@@ -205,11 +211,12 @@ const MAX_ID = 2 ** 31 - 1;
  */
 export class FlushQueue {
   readonly #region: Region<"busbar.flush_queue", FlushQueueLayout>;
-  readonly #pool: BufferPool;
+  readonly #pool: BufferSource;
   readonly #layout: FlushQueueLayout;
   readonly #queue: ThreadQueue;
 
-  private constructor(region: Region<"busbar.flush_queue", FlushQueueLayout>, pool: BufferPool) {
+  /** @ignore */
+  private constructor(region: Region<"busbar.flush_queue", FlushQueueLayout>, pool: BufferSource) {
     this.#region = region;
     this.#layout = region.layout;
     this.#pool = pool;
@@ -243,7 +250,7 @@ export class FlushQueue {
    * @throws {TypeError} If it is not a handle of a queue of this version, or not of this pool.
    * @throws {ClosedError} If this thread has left the pool.
    */
-  static attach(handle: FlushQueueHandle, pool: BufferPool): FlushQueue {
+  static attach(handle: FlushQueueHandle, pool: BufferSource): FlushQueue {
     checkPool("attach to the flush queue", pool);
     const region = Region.attach(KIND, handle);
     const { layout } = region;
@@ -268,7 +275,7 @@ export class FlushQueue {
   }
 
   /** This thread's part in the pool. */
-  get pool(): BufferPool {
+  get pool(): BufferSource {
     return this.#pool;
   }
 
@@ -334,14 +341,15 @@ export class FlushQueue {
   }
 
   /**
-   * Reclaims what a dead thread had: the writers that it had to itself, and its part as the flusher.
-   * Call it before {@link BufferPool.reclaim}, and only if the thread is dead:
+   * Reclaims what a dead thread had: the writers that it had to itself, and its part as the
+   * flusher. Call it before {@link BufferPool.reclaim}, and only if the thread is dead:
    * `src/when_a_worker_dies.md` says when a terminated worker is.
    *
-   * Messages that it had published arrive, open ones are aborted, and messages that it had committed
-   * but not published may be lost. The places of its writers are free once the flusher has received
-   * what they have left; until then the pool must not reclaim what the thread had detached. If it was
-   * the flusher, another can follow at once, and begins with the run that the dead one was at.
+   * Messages that it had published arrive, open ones are aborted, and messages that it had
+   * committed but not published may be lost. The places of its writers are free once the flusher
+   * has received what they have left; until then the pool must not reclaim what the thread had
+   * detached. If it was the flusher, another can follow at once, and begins with the run that the
+   * dead one was at.
    *
    * @example Usage
    * ```ts
@@ -370,23 +378,22 @@ export class FlushQueue {
     const { words } = this.#region;
     const { writerCount } = this.#layout;
     const owner = 1 + thread;
-    let bits = 0;
     for (let index = 0; index < writerCount; index++) {
       const at = this.#layout.writer(index) + USE;
       const use = Atomics.load(words, at);
       if ((use & HOLDER_MASK) !== owner) continue;
       // Pairs with the load of the flusher, which frees the place.
-      if (Atomics.compareExchange(words, at, use, use | ABANDONED) === use) bits |= 1 << index;
+      Atomics.compareExchange(words, at, use, use | ABANDONED);
     }
     // Pairs with the compareExchange of the next flusher. Which bits the dead one had taken is not
     // known, so it looks at all writers. So does a living one if a writer died while it closed.
     Atomics.compareExchange(words, FLUSHER, owner, DIED);
-    this.#queue.announceAndWake((1 << writerCount) - 1 | (bits === 0 ? 0 : ABANDONING));
+    this.#queue.announceAndWake((1 << writerCount) - 1 | ABANDONING);
   }
 
   /**
-   * As {@link FlushQueue.reclaim}, for a shared writer that no thread uses any more. Call it if one of
-   * its threads has died and all others have closed it. They cannot go on with it, since the
+   * As {@link FlushQueue.reclaim}, for a shared writer that no thread uses any more. Call it if one
+   * of its threads has died and all others have closed it. They cannot go on with it, since the
    * reservations of the dead one never end.
    *
    * @param handle The {@link Writer.handle}.

@@ -2,8 +2,8 @@
  * The runs of a flush queue, as the flusher goes through them: writers that have published, their
  * segments in order, and in each segment the messages that lie end to end.
  *
- * The flusher adopts a buffer only when the last run in it was received. Until then the segment keeps
- * the ticket, so that the buffer outlives a flusher that dies.
+ * The flusher adopts a buffer only when the last run in it was received. Until then the segment
+ * keeps the ticket, so that the buffer outlives a flusher that dies.
  *
  * The protocol is described at the head of `flush_queue.ts`.
  *
@@ -12,7 +12,7 @@
 
 import { assertState } from "../memory/check.ts";
 import { ClosedError } from "../memory/errors.ts";
-import type { BufferPool } from "../pool/buffer_pool.ts";
+import { type BufferSource, NO_BUFFER } from "../pool/buffer_source.ts";
 import { FlusherSeat } from "./flusher_seat.ts";
 import {
   ABANDONING,
@@ -28,7 +28,6 @@ import {
   MARKS,
   MARKS_MASK,
   MARKS_SHIFT,
-  NO_BUFFER,
   RECEIVED,
   RESERVED,
   SEQUENCE_MASK,
@@ -61,7 +60,7 @@ export class FlushRuns {
   readonly #seat: FlusherSeat;
   readonly #words: Int32Array;
   readonly #layout: FlushQueueLayout;
-  readonly #pool: BufferPool;
+  readonly #pool: BufferSource;
   readonly #countsOffset: number;
   /** By writer: the segment that is received next. */
   readonly #sequences: Int32Array;
@@ -173,7 +172,8 @@ export class FlushRuns {
   /**
    * Lets another thread become the flusher, which continues where this one is.
    *
-   * @param isPending Whether the present run was not received, so that the next flusher is to find it.
+   * @param isPending Whether the present run was not received, so that the next flusher is to find
+   * it.
    */
   close(isPending: boolean): void {
     if (this.#isClosed) return;
@@ -324,7 +324,8 @@ export class FlushRuns {
     }
     words[base + RECEIVED + (following & 1)] = 0;
     this.#sequences[writer] = following;
-    // After our last look at the segment; pairs with the load of a thread that opens one in its place.
+    // After our last look at the segment; pairs with the load of a thread that opens one in its
+    // place.
     Atomics.store(words, base + CONSUMED, following);
     if (isOurs) this.#pool.release(buffer);
   }

@@ -13,7 +13,7 @@ import {
   checkWaitOptions,
   type WaitOptions,
 } from "../memory/wait_options.ts";
-import type { BufferPool } from "../pool/buffer_pool.ts";
+import type { BufferSource } from "../pool/buffer_source.ts";
 import type { Packet } from "../pool/packet.ts";
 import { type ByteSink, Drain, type Runs } from "./drain.ts";
 import { FlushRuns } from "./flush_runs.ts";
@@ -26,12 +26,12 @@ import type { ThreadQueue } from "./thread_queue.ts";
  * It takes all writers that have published at once, and goes through their *runs*: messages of one
  * writer that lie one after the other in one buffer, together as long as they can be.
  *
- * - **Exactly once.** A published message is received once, also if a flusher dies or is replaced; the
- *   run that a dead flusher was at comes again.
- * - **FIFO order.** The messages of a writer come in the order in which they were claimed; messages of
- *   different writers in no order.
- * - **Zero copy.** A run is a view of the writer's buffer, valid until the flusher goes on. A packet
- *   keeps it longer.
+ * - **Exactly once.** A published message is received once, also if a flusher dies or is replaced;
+ *   the run that a dead flusher was at comes again.
+ * - **FIFO order.** The messages of a writer come in the order in which they were claimed; messages
+ *   of different writers in no order.
+ * - **Zero copy.** A run is a view of the writer's buffer, valid until the flusher goes on. A
+ *   packet keeps it longer.
  * - **Backpressure.** A buffer returns to the pool when the flusher goes on from its last run.
  * - **End of stream.** {@link WriteFlusher.closings} tells how many writers have closed for good.
  *
@@ -102,7 +102,7 @@ import type { ThreadQueue } from "./thread_queue.ts";
  */
 export class WriteFlusher implements Disposable {
   readonly #runs: FlushRuns;
-  readonly #pool: BufferPool;
+  readonly #pool: BufferSource;
   readonly #bytes: Uint8Array<SharedArrayBuffer>;
   readonly #flushed: SleepWord;
   readonly #drain = new Drain();
@@ -161,15 +161,17 @@ export class WriteFlusher implements Disposable {
     return this.#runs.writerId;
   }
 
-  /** The bytes that a failed drain has taken but not written: a view, valid until the next drain. */
+  /**
+   * The bytes that a failed drain has taken but not written: a view, valid until the next drain.
+   */
   get unwritten(): Uint8Array<ArrayBuffer> {
     return this.#drain.unwritten;
   }
 
   /**
-   * How many writers of the queue were closed, all of whose messages were received. A writer that was
-   * reclaimed counts once it is free; a shared writer each time that its last thread closes it. A
-   * waiting flusher wakes up when a writer is closed.
+   * How many writers of the queue were closed, all of whose messages were received. A writer that
+   * was reclaimed counts once it is free; a shared writer each time that its last thread closes it.
+   * A waiting flusher wakes up when a writer is closed.
    */
   get closings(): number {
     return this.#runs.closings;
@@ -188,8 +190,8 @@ export class WriteFlusher implements Disposable {
   }
 
   /**
-   * Goes on to the next run of what was taken. The bytes of the present one may be overwritten then.
-   * A run that a failed visit or drain has found, and not received, comes first.
+   * Goes on to the next run of what was taken. The bytes of the present one may be overwritten
+   * then. A run that a failed visit or drain has found, and not received, comes first.
    *
    * @returns Whether there is one.
    * @throws {Error} If a visit or a drain is under way.
@@ -221,7 +223,8 @@ export class WriteFlusher implements Disposable {
    * Blocks until writers have published, or one was closed.
    *
    * @returns Whether there is something to poll: false if the time is over.
-   * @throws {TypeError} If the platform forbids this thread to block, or `options` is not an object.
+   * @throws {TypeError} If the platform forbids this thread to block, or `options` is not an
+   * object.
    * @throws {RangeError} If `timeoutMs` is negative.
    * @throws {ClosedError} If the flusher is closed.
    */
@@ -280,8 +283,8 @@ export class WriteFlusher implements Disposable {
   }
 
   /**
-   * Writes everything that writers have published to a stream or a socket, gathered into few writes,
-   * without waiting for more. It awaits each write before the next.
+   * Writes everything that writers have published to a stream or a socket, gathered into few
+   * writes, without waiting for more. It awaits each write before the next.
    *
    * @param sink A `WritableStream`, or an object with a `write` method, such as a `Deno.Conn`.
    * @returns How many bytes were written; 0 if nothing was published.

@@ -8,7 +8,7 @@
  */
 
 import { assertState } from "../memory/check.ts";
-import type { BufferPool } from "../pool/buffer_pool.ts";
+import type { BufferSource } from "../pool/buffer_source.ts";
 import {
   ABANDONED,
   ABANDONING,
@@ -35,7 +35,7 @@ import type { ThreadQueue } from "./thread_queue.ts";
 export class FlusherSeat {
   readonly #words: Int32Array;
   readonly #layout: FlushQueueLayout;
-  readonly #pool: BufferPool;
+  readonly #pool: BufferSource;
   /** Whether the flusher before has died: it may have adopted the buffer that comes next. */
   readonly #followsDead: boolean;
   /** A bit for each writer whose thread has died. */
@@ -94,7 +94,8 @@ export class FlusherSeat {
   /**
    * Adopts a buffer whose last run was received.
    *
-   * @returns Whether this thread has it now. If not, a flusher that died has, and the pool reclaims it.
+   * @returns Whether this thread has it now. If not, a flusher that died has, and the pool reclaims
+   * it.
    */
   adopt(buffer: number, ticket: number): boolean {
     if (this.#kept.delete(buffer)) return true;
@@ -132,23 +133,24 @@ export class FlusherSeat {
   }
 
   /**
-   * How many times a writer was closed, or freed after its thread had died; undefined if some of their
-   * messages may not have been taken.
+   * How many times a writer was closed, or freed after its thread had died; undefined if some of
+   * their messages may not have been taken.
    */
   countClosings(): number | undefined {
     let count = 0;
     for (let writer = 0; writer < this.#layout.writerCount; writer++) {
       count += Atomics.load(this.#words, this.#layout.writer(writer) + USE) >>> 8;
     }
-    // After the look at the closings: a writer publishes everything before its closing, so its bit is
-    // set here, or was taken before.
+    // After the look at the closings: a writer publishes everything before its closing, so its bit
+    // is set here, or was taken before.
     return (Atomics.load(this.#words, FLUSHED) & ~SLEEPING) === 0 ? count : undefined;
   }
 
   /**
    * Lets another thread become the flusher.
    *
-   * @param writers A bit for each writer that was taken, and may have messages that were not received.
+   * @param writers A bit for each writer that was taken, and may have messages that were not
+   * received.
    */
   leave(writers: number): void {
     const rest = writers | (this.#abandoned === 0 ? 0 : ABANDONING);

@@ -1,5 +1,6 @@
 /**
- * The layout of a flush queue in memory: its words, those of its writers, and the tables of buffers.
+ * The layout of a flush queue in memory: its words, those of its writers, and the tables of
+ * buffers.
  *
  * Region (32-bit words; each line of the drawing begins a cache line):
  *
@@ -14,7 +15,7 @@
  *
  *     word  0 | use |                            which thread or threads have it
  *     word 16 | current |                        the number of its latest segment
- *     word 32 | consumed | received | received | the segment that is received next, and how much of it
+ *     word 32 | consumed | received | received | the next segment to receive, and how much of it
  *     word 48 | segment 0: reserved, buffer, id, is shared, ticket | segment 1 ...
  *
  * The table of a buffer, which belongs to the owner of the buffer:
@@ -22,8 +23,8 @@
  *     | marks: 16 messages a word | offset and length of message 0 | ... | count of message 0 | ...
  *
  * A local writer stores messages that lie end to end, and have ended in order, in one slot of the
- * table; its count says how many they are. A message of a shared writer has a slot of its own, and no
- * count.
+ * table; its count says how many they are. A message of a shared writer has a slot of its own, and
+ * no count.
  *
  * @module
  */
@@ -46,7 +47,7 @@ export const IDENTITY: number = FIRST_WORD + 4;
 export const POOL: number = FIRST_WORD + 5;
 /**
  * {@link UNOWNED}, {@link DIED}, or 1 + the thread of the pool that flushes. Taken by
- * compareExchange; given back by its holder, or by the thread that reclaims the holder.
+ * compareExchange; released by its holder, or by the thread that reclaims the holder.
  */
 export const FLUSHER = 16;
 /**
@@ -87,8 +88,8 @@ export const CURRENT = 16;
 /** The number of the segment that is received next; stored by the flusher. */
 export const CONSUMED = 32;
 /**
- * How many messages of that segment were received: the first of two words if its number is even, the
- * second if it is odd. Read and written plainly, by the flusher alone.
+ * How many messages of that segment were received: the first of two words if its number is even,
+ * the second if it is odd. Read and written plainly, by the flusher alone.
  */
 export const RECEIVED = 33;
 /** The words of a writer before its segments. */
@@ -116,7 +117,8 @@ export const SEQUENCE_MASK: number = -1 >>> CURRENT_SHIFT;
 
 /**
  * The bytes and the messages reserved in the segment, packed as {@link FlushQueueLayout.bytesBits}
- * says, and {@link CLOSED}. Changed by read-modify-writes of the writing threads; stored at opening.
+ * says, and {@link CLOSED}. Changed by read-modify-writes of the writing threads; stored at
+ * opening.
  */
 export const RESERVED = 0;
 /** The segment's buffer; written before the segment is opened. */
@@ -141,7 +143,9 @@ export const MARKS_SHIFT = 4;
 export const MARKS_MASK = 15;
 /** All marks of a word. */
 export const MARKS: number = (1 << MARKS_MASK + 1) - 1;
-/** In a word of marks: a thread that ends a message here must publish it, as others wait behind it. */
+/**
+ * In a word of marks: a thread that ends a message here must publish it, as others wait behind it.
+ */
 export const STALLED: number = 1 << 16;
 
 /** The length of a message that was aborted. */
@@ -149,9 +153,6 @@ export const ABORTED: number = -1;
 
 /** The kind that handles of a shared writer name. */
 export const WRITER_KIND = "busbar.writer";
-
-/** In place of the number of a buffer: none. */
-export const NO_BUFFER: number = -1;
 
 const MAX_BUFFER_BYTES = 2 ** 26;
 const DEFAULT_BYTES_PER_MESSAGE = 32;
@@ -254,7 +255,8 @@ export class FlushQueueLayout implements Layout {
     words[POOL] = pool;
     for (let index = 0; index < this.writerCount; index++) {
       const base = this.writer(index);
-      // Segment 0 counts as consumed, and like all places of the ring as closed and without messages.
+      // Segment 0 counts as consumed, and like all places of the ring as closed and without
+      // messages.
       words[base + CONSUMED] = 1;
       for (let place = 0; place < this.segmentCount; place++) {
         const segment = this.segment(base, place);

@@ -1,28 +1,30 @@
 /**
- * The writer that one thread has to itself. It joins messages that lie end to end into *runs*, and marks
- * whole runs when it publishes; so a message costs no atomic operation, and no slot in the table.
+ * The writer that one thread has to itself. It joins messages that lie end to end into *runs*, and
+ * marks whole runs when it publishes; so a message costs no atomic operation, and no slot in the
+ * table.
  *
  * The present segment:
  *
  *     | ended, in the table ... | run: ended, not yet in the table | latest | free ...
  *                               runStart                                    next       limit
  *
- * *Latest* is the reservation that was claimed last, if it is open and lies at the end. A run goes to
- * the table when it is published, and when something else needs the room behind it: a second open
- * reservation, or a message with a buffer of its own.
+ * *Latest* is the reservation that was claimed last, if it is open and lies at the end. A run goes
+ * to the table when it is published, and when something else needs the room behind it: a second
+ * open reservation, or a message with a buffer of its own.
  *
  * The protocol is described at the head of `flush_queue.ts`.
  *
  * @module
  */
 
+import { ReclaimedError } from "../memory/errors.ts";
 import {
   type AsyncWaitOptions,
   checkAsyncWaitOptions,
   checkWaitOptions,
   type WaitOptions,
 } from "../memory/wait_options.ts";
-import type { BufferPool } from "../pool/buffer_pool.ts";
+import { type BufferSource, NO_BUFFER } from "../pool/buffer_source.ts";
 import type { Packet } from "../pool/packet.ts";
 import {
   ABORTED,
@@ -35,7 +37,6 @@ import {
   HOLDER_MASK,
   MARKS_MASK,
   MARKS_SHIFT,
-  NO_BUFFER,
   RESERVED,
   SEQUENCE_MASK,
   USE,
@@ -54,7 +55,9 @@ import {
   type WriterHandle,
 } from "./writer.ts";
 
-/** The most slots that one claim may need: its own, that of the latest reservation, and of the run. */
+/**
+ * The most slots that one claim may need: its own, that of the latest reservation, and of the run.
+ */
 const MAX_SLOTS_PER_CLAIM = 3;
 
 /** The writer that one thread has to itself. */
@@ -64,7 +67,7 @@ export class LocalWriter extends Writer implements DirtyWriter, RoomMaker {
   /** Whether it has something to publish; maintained by the queue. */
   isDirty = false;
   readonly #queue: ThreadQueue;
-  readonly #pool: BufferPool;
+  readonly #pool: BufferSource;
   readonly #layout: FlushQueueLayout;
   readonly #words: Int32Array;
   readonly #segments: SegmentTable;
@@ -143,12 +146,7 @@ export class LocalWriter extends Writer implements DirtyWriter, RoomMaker {
     if (
       length >>> 0 === length && length - 1 < this.#half && length !== 0 &&
       offset + length <= this.#limit && this.#slot <= this.#safeSlotLimit
-    ) {
-      if (this.#latest >= 0) this.#spillLatest();
-      this.#next = offset + length;
-      this.#latestLength = length;
-      return this.#latest = offset;
-    }
+    ) return this.#claimNext(length);
     return this.#tryClaimSlowly(length);
   }
 
@@ -211,9 +209,14 @@ export class LocalWriter extends Writer implements DirtyWriter, RoomMaker {
     this.#queue.publish();
     // Everything is published. Pairs with the flusher's look at the closings, and with the
     // compareExchange of the next writer in this place.
-    const use = this.#segments.base + USE;
-    const closings = Atomics.load(this.#words, use) & ~HOLDER_MASK;
-    Atomics.store(this.#words, use, closings + CLOSING | FREE);
+    const at = this.#segments.base + USE;
+    const use = Atomics.load(this.#words, at);
+    if ((use & HOLDER_MASK) !== 1 + this.#pool.thread) {
+      throw new ReclaimedError(
+        `Cannot close writer ${this.index} of this thread as another thread has reclaimed it`,
+      );
+    }
+    Atomics.store(this.#words, at, (use & ~HOLDER_MASK) + CLOSING | FREE);
     // After the closing: the flusher may have looked before, and sleep.
     this.#queue.announceAndWake(1 << this.index);
   }
@@ -254,17 +257,20 @@ export class LocalWriter extends Writer implements DirtyWriter, RoomMaker {
     this.#isStalled = this.#open.count > 0 && this.#open.hasEndedBehind(this.#slotsTaken);
   }
 
+  /** Claims the next bytes of the present segment, which has room. */
+  #claimNext(length: number): number {
+    if (this.#latest >= 0) this.#spillLatest();
+    const offset = this.#next;
+    this.#next = offset + length;
+    this.#latestLength = length;
+    return this.#latest = offset;
+  }
+
   /** Claims room that may need a buffer, without waiting. */
   #tryClaimSlowly(length: number): number {
     if (this.#isClosed) throw closedError("claim");
     checkLength(length, this.maxMessageBytes);
-    if (this.#fits(length)) {
-      if (this.#latest >= 0) this.#spillLatest();
-      this.#latestLength = length;
-      this.#latest = this.#next;
-      this.#next += length;
-      return this.#latest;
-    }
+    if (this.#fits(length)) return this.#claimNext(length);
     const buffer = this.#pool.tryAcquire();
     if (buffer >= 0) return this.claimIn(buffer, length);
     // Lets the flusher return every buffer that it can, even that of the present segment, which

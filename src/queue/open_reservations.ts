@@ -1,8 +1,8 @@
 /**
  * The reservations that a thread has claimed from a writer and has neither committed nor aborted.
  *
- * Usually that is one. So a writer keeps the latest in fields of its own, and moves it here only when
- * another is claimed, or when something other than its end happens.
+ * Usually that is one. So a writer keeps the latest in fields of its own, and moves it here only
+ * when another is claimed, or when something other than its end happens.
  *
  * @module
  */

@@ -4,19 +4,18 @@
  * @module
  */
 
-import type { BufferPool } from "../pool/buffer_pool.ts";
+import { type BufferSource, NO_BUFFER } from "../pool/buffer_source.ts";
 import type { Packet } from "../pool/packet.ts";
-import { NO_BUFFER } from "./layout.ts";
 
 /** Makes packets of copies, as many to a buffer as fit. */
 export class PacketCopies {
-  readonly #pool: BufferPool;
+  readonly #pool: BufferSource;
   #buffer = NO_BUFFER;
   /** How many bytes of the buffer are used. */
   #used = 0;
 
   /** Begins without a buffer. */
-  constructor(pool: BufferPool) {
+  constructor(pool: BufferSource) {
     this.#pool = pool;
   }
 

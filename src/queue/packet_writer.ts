@@ -12,10 +12,8 @@ import {
   checkWaitOptions,
   type WaitOptions,
 } from "../memory/wait_options.ts";
-import type { BufferPool } from "../pool/buffer_pool.ts";
-import { checkPool } from "../pool/options.ts";
+import { type BufferSource, checkPool, NO_BUFFER } from "../pool/buffer_source.ts";
 import type { Packet } from "../pool/packet.ts";
-import { NO_BUFFER } from "./layout.ts";
 import { OpenReservations } from "./open_reservations.ts";
 import { type RoomMaker, RoomWaiters } from "./room_waiters.ts";
 import {
@@ -31,8 +29,8 @@ import {
 const MAX_OPEN = 1022;
 
 /**
- * A writer whose messages are packets, and go to no flusher. A message that is committed, but not as a
- * packet, is gone.
+ * A writer whose messages are packets, and go to no flusher. A message that is committed, but not
+ * as a packet, is gone.
  *
  * @example Usage
  * ```ts
@@ -48,7 +46,7 @@ const MAX_OPEN = 1022;
  * ```
  */
 export class PacketWriter extends Writer {
-  readonly #pool: BufferPool;
+  readonly #pool: BufferSource;
   readonly #open = new OpenReservations();
   readonly #half: number;
   readonly #waiters: RoomWaiters;
@@ -66,7 +64,8 @@ export class PacketWriter extends Writer {
   #openHere = 0;
   #isClosed = false;
 
-  private constructor(pool: BufferPool) {
+  /** @ignore */
+  private constructor(pool: BufferSource) {
     super(pool);
     this.#pool = pool;
     this.#waiters = new RoomWaiters(pool);
@@ -80,31 +79,36 @@ export class PacketWriter extends Writer {
    * @throws {TypeError} If it is not a pool.
    * @throws {ClosedError} If this thread has left it.
    */
-  static create(pool: BufferPool): PacketWriter {
+  static create(pool: BufferSource): PacketWriter {
     checkPool("create writer", pool);
     return new PacketWriter(pool);
   }
 
+  /** As {@link Writer.handle}. */
   override get handle(): WriterHandle {
     throw notSharedError();
   }
 
+  /** As {@link Writer.openCount}. */
   override get openCount(): number {
     return this.#open.count;
   }
 
+  /** As {@link Writer.claim}. */
   override claim(length: number, options?: WaitOptions): number {
     if (options !== undefined) checkWaitOptions(options);
     const offset = this.tryClaim(length);
     return offset >= 0 ? offset : this.#waiters.claim(this.#room, length, options);
   }
 
+  /** As {@link Writer.claimAsync}. */
   override async claimAsync(length: number, options?: AsyncWaitOptions): Promise<number> {
     checkAsyncWaitOptions(options);
     const offset = this.tryClaim(length);
     return offset >= 0 ? offset : await this.#waiters.claimAsync(this.#room, length, options);
   }
 
+  /** As {@link Writer.tryClaim}. */
   override tryClaim(length: number): number {
     if (this.#isClosed) throw closedError("claim");
     checkLength(length, this.#pool.bufferBytes);
@@ -116,12 +120,14 @@ export class PacketWriter extends Writer {
     return -1;
   }
 
+  /** As {@link Writer.commit}. */
   override commit(offset: number, length?: number): void {
     const row = this.#open.find("commit", offset);
     committedLength(length, this.#open.lengths[row]!);
     this.#drop(row);
   }
 
+  /** As {@link Writer.commitPacket}. */
   override commitPacket(offset: number, length?: number): Packet {
     const open = this.#open;
     const row = open.find("commit", offset);
@@ -132,12 +138,15 @@ export class PacketWriter extends Writer {
     return packet;
   }
 
+  /** As {@link Writer.abort}. */
   override abort(offset: number): void {
     this.#drop(this.#open.find("abort", offset));
   }
 
+  /** As {@link Writer.publish}. */
   override publish(): void {}
 
+  /** As {@link Writer.close}. */
   override close(): void {
     if (this.#isClosed) return;
     while (this.#open.count > 0) this.#drop(this.#open.count - 1);

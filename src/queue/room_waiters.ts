@@ -8,7 +8,7 @@
  */
 
 import { type AsyncWaitOptions, Deadline, type WaitOptions } from "../memory/wait_options.ts";
-import type { BufferPool } from "../pool/buffer_pool.ts";
+import type { BufferSource } from "../pool/buffer_source.ts";
 
 /** Returned by {@link RoomWaiters.acquireAsync}: there may be room without a new buffer. */
 const REOPENED = -2;
@@ -25,11 +25,11 @@ export interface RoomMaker {
 
 /** The tasks of a thread that wait for room in one writer. */
 export class RoomWaiters {
-  readonly #pool: BufferPool;
+  readonly #pool: BufferSource;
   #opened: AbortController | undefined;
 
   /** Begins without waiters. */
-  constructor(pool: BufferPool) {
+  constructor(pool: BufferSource) {
     this.#pool = pool;
   }
 

@@ -1,13 +1,13 @@
 /**
- * What a writer of a flush queue writes for the flusher: the words of its segments, and the entries and
- * marks of its messages.
+ * What a writer of a flush queue writes for the flusher: the words of its segments, and the entries
+ * and marks of its messages.
  *
  * The words are drawn in `layout.ts`; the protocol is described at the head of `flush_queue.ts`.
  *
  * @module
  */
 
-import type { BufferPool } from "../pool/buffer_pool.ts";
+import { type BufferSource, NO_BUFFER } from "../pool/buffer_source.ts";
 import {
   ABORTED,
   BUFFER,
@@ -17,7 +17,6 @@ import {
   IS_SHARED,
   MARKS_MASK,
   MARKS_SHIFT,
-  NO_BUFFER,
   RESERVED,
   TICKET,
 } from "./layout.ts";
@@ -40,7 +39,7 @@ export class SegmentTable {
   readonly stride: number;
   /** Messages longer than this get a buffer of their own. */
   readonly half: number;
-  readonly #pool: BufferPool;
+  readonly #pool: BufferSource;
   readonly #layout: FlushQueueLayout;
   /** The table of buffer 0. */
   readonly #tables: number;

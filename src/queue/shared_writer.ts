@@ -8,7 +8,6 @@
 
 import { assertState } from "../memory/check.ts";
 import { LAYOUT_VERSION } from "../memory/handle.ts";
-import { SleepWord } from "../memory/sleep.ts";
 import {
   type AsyncWaitOptions,
   checkAsyncWaitOptions,
@@ -16,19 +15,16 @@ import {
   Deadline,
   type WaitOptions,
 } from "../memory/wait_options.ts";
-import type { BufferPool } from "../pool/buffer_pool.ts";
+import { type BufferSource, NO_BUFFER } from "../pool/buffer_source.ts";
 import type { Packet } from "../pool/packet.ts";
 import {
   ABORTED,
   BUFFER,
   CLOSED,
   CLOSING,
-  CURRENT,
-  CURRENT_SHIFT,
   type FlushQueueLayout,
   HOLDER_MASK,
   IDENTITY,
-  NO_BUFFER,
   RESERVED,
   SEGMENTS,
   SEQUENCE_MASK,
@@ -36,12 +32,12 @@ import {
   STALLED,
   SWITCHING,
   USE,
-  WAITING,
   WRITER_KIND,
 } from "./layout.ts";
 import { OpenReservations } from "./open_reservations.ts";
 import { PacketCopies } from "./packet_copies.ts";
 import { RoomWaiters } from "./room_waiters.ts";
+import { SegmentSwitch } from "./segment_switch.ts";
 import { SegmentTable } from "./segment_table.ts";
 import type { DirtyWriter, ThreadQueue } from "./thread_queue.ts";
 import { checkLength, closedError, committedLength, Writer, type WriterHandle } from "./writer.ts";
@@ -61,14 +57,14 @@ export class SharedWriter extends Writer implements DirtyWriter {
   /** Whether it has something to publish; maintained by the queue. */
   isDirty = false;
   readonly #queue: ThreadQueue;
-  readonly #pool: BufferPool;
+  readonly #pool: BufferSource;
   readonly #layout: FlushQueueLayout;
   readonly #words: Int32Array;
   readonly #base: number;
   readonly #id: number;
   readonly #segments: SegmentTable;
   readonly #open = new OpenReservations();
-  readonly #current: SleepWord;
+  readonly #switch: SegmentSwitch;
   readonly #waiters: RoomWaiters;
   readonly #packets: PacketCopies;
   /** Messages longer than this get a buffer of their own. */
@@ -94,14 +90,12 @@ export class SharedWriter extends Writer implements DirtyWriter {
   #segment: number;
   /** Its {@link RESERVED} at the last look; negative if the segment is closed. */
   #reserved = CLOSED;
-  /** Whether this thread is to open the next segment. */
-  #isSwitching = false;
   #isClosed = false;
 
   /** Made by the queue, which has counted this thread. */
   constructor(queue: ThreadQueue, index: number, id: number) {
     super(queue.pool);
-    const { layout, pool, words, memory } = queue;
+    const { layout, pool, words } = queue;
     this.index = index;
     this.#queue = queue;
     this.#pool = pool;
@@ -118,7 +112,7 @@ export class SharedWriter extends Writer implements DirtyWriter {
     this.#segment = this.#base + SEGMENTS;
     this.#waiters = new RoomWaiters(pool);
     this.#packets = new PacketCopies(pool);
-    this.#current = new SleepWord(memory, words, this.#base + CURRENT);
+    this.#switch = new SegmentSwitch(queue, this.#base);
   }
 
   override get handle(): WriterHandle {
@@ -200,9 +194,8 @@ export class SharedWriter extends Writer implements DirtyWriter {
     assertState((use & HOLDER_MASK) > SHARED, "this thread to be attached to the shared writer");
     const isLast = (use & HOLDER_MASK) === SHARED + 1;
     if (isLast) this.#closeLast();
-    else if (this.#isSwitching) this.#endSwitch(this.#sequence);
-    // Ends the waits of this thread for another that switches.
-    if (this.#current.isAwaited) this.#current.notify();
+    else if (this.#switch.isOurs) this.#endSwitch(this.#sequence);
+    this.#switch.wakeOwnTasks();
     this.#queue.publish();
     if (isLast) this.#countClosing(use - 1);
   }
@@ -276,8 +269,8 @@ export class SharedWriter extends Writer implements DirtyWriter {
     const table = this.#segments.tableOf(buffer);
     this.#segments.writeEntry(table, slot, offset, length);
     if (!this.isDirty) this.#queue.markDirty(this);
-    // Either the flusher has marked before that others wait behind this message, which is found here,
-    // or the flusher finds the message.
+    // Either the flusher has marked before that others wait behind this message, which is found
+    // here, or the flusher finds the message.
     if ((this.#segments.publishMark(table, slot) & STALLED_BIT) !== 0) this.#queue.publish();
   }
 
@@ -322,9 +315,7 @@ export class SharedWriter extends Writer implements DirtyWriter {
 
   /** Goes on to the latest segment; false if this thread is there already. */
   #enterLatest(): boolean {
-    // Pairs with the exchange of the thread that switched: the segment is open.
-    const current = Atomics.load(this.#words, this.#base + CURRENT);
-    const sequence = current >>> CURRENT_SHIFT;
+    const sequence = this.#switch.latest;
     if (sequence === this.#sequence) return false;
     this.#sequence = sequence;
     this.#segment = this.#layout.segment(this.#base, sequence);
@@ -332,53 +323,25 @@ export class SharedWriter extends Writer implements DirtyWriter {
     return true;
   }
 
-  /**
-   * Begins to switch to the next segment, unless another thread does.
-   *
-   * @returns Undefined if this thread switches; otherwise the value of {@link CURRENT} to sleep at.
-   */
+  /** Begins to switch to the next segment; as {@link SegmentSwitch.begin}. */
   #beginSwitch(): number | undefined {
-    const words = this.#words;
-    const index = this.#base + CURRENT;
-    let current = this.#sequence << CURRENT_SHIFT;
-    for (;;) {
-      const wanted = (current & SWITCHING) === 0 ? current | SWITCHING : current | WAITING;
-      const seen = Atomics.compareExchange(words, index, current, wanted);
-      if (seen >>> CURRENT_SHIFT !== this.#sequence) {
-        // That value is gone, so the wait ends at once, and the next attempt finds the new segment.
-        return this.#sequence << CURRENT_SHIFT;
-      }
-      if (seen === current) {
-        if ((current & SWITCHING) !== 0) {
-          // The other thread may be waiting for the buffers that this thread keeps.
-          this.#pool.returnCached();
-          return wanted;
-        }
-        this.#isSwitching = true;
-        return undefined;
-      }
-      current = seen;
-    }
+    const value = this.#switch.begin(this.#sequence);
+    // The thread that switches may be waiting for the buffers that this one keeps.
+    if (value !== undefined && (value & SWITCHING) !== 0) this.#pool.returnCached();
+    return value;
   }
 
-  /** Ends the switch that this thread began, with `sequence` as the latest segment; wakes waiters. */
+  /** Ends the switch that this thread began, with `sequence` as the latest segment. */
   #endSwitch(sequence: number): void {
-    this.#isSwitching = false;
     this.#waiters.wakeAll();
-    // Publishes the segment. Finds the mark of all that wait; a mark that comes later finds this.
-    const before = Atomics.exchange(
-      this.#words,
-      this.#base + CURRENT,
-      sequence << CURRENT_SHIFT,
-    );
-    if ((before & WAITING) !== 0) this.#current.notify();
+    this.#switch.end(sequence);
   }
 
   /** Claims a message that does not fit, or needs a buffer, without waiting. */
   #tryClaimSlowly(length: number): number {
     checkLength(length, this.maxMessageBytes);
     const offset = this.#claimAnywhere(length);
-    if (offset >= 0 || this.#isSwitching || this.#beginSwitch() !== undefined) return offset;
+    if (offset >= 0 || this.#switch.isOurs || this.#beginSwitch() !== undefined) return offset;
     return this.#switchTo(this.#acquireToSwitch({ timeoutMs: 0 }), length);
   }
 
@@ -389,9 +352,9 @@ export class SharedWriter extends Writer implements DirtyWriter {
     let offset = FULL;
     const attempt = (): number | undefined => {
       if ((offset = this.#claimAnywhere(length)) >= 0) return undefined;
-      return this.#isSwitching ? undefined : this.#beginSwitch();
+      return this.#switch.isOurs ? undefined : this.#beginSwitch();
     };
-    if (!this.#current.sleepUntil(attempt, options)) return -1;
+    if (!this.#switch.sleepUntil(attempt, options)) return -1;
     if (offset >= 0) return offset;
     return this.#switchTo(this.#acquireToSwitch({ timeoutMs: deadline.remainingMs }), length);
   }
@@ -406,7 +369,7 @@ export class SharedWriter extends Writer implements DirtyWriter {
       const attempt = (): number | undefined =>
         (offset = this.#claimAnywhere(length)) >= 0 ? undefined : this.#beginSwitch();
       const rest = { signal, timeoutMs: deadline.remainingMs };
-      if (!await this.#current.sleepUntilAsync(attempt, rest)) return -1;
+      if (!await this.#switch.sleepUntilAsync(attempt, rest)) return -1;
       if (offset >= 0) return offset;
       this.#closeForBuffers();
       const sequence = this.#sequence;
@@ -414,11 +377,11 @@ export class SharedWriter extends Writer implements DirtyWriter {
       try {
         buffer = await this.#waiters.acquireAsync(signal, deadline);
       } catch (error) {
-        if (this.#isSwitching) this.#endSwitch(this.#sequence);
+        if (this.#switch.isOurs) this.#endSwitch(this.#sequence);
         throw error;
       }
       // A blocking call of this thread, or its closing, may have ended the switch meanwhile.
-      if (this.#isSwitching && this.#sequence === sequence) return this.#switchTo(buffer, length);
+      if (this.#switch.isFrom(sequence)) return this.#switchTo(buffer, length);
       if (buffer >= 0) this.#pool.release(buffer);
       else if (buffer === NO_BUFFER) return -1;
     }
@@ -451,13 +414,14 @@ export class SharedWriter extends Writer implements DirtyWriter {
     this.#queue.publish();
   }
 
-  /** Opens the next segment in `buffer`, with a first message; without a buffer, ends the switch. */
+  /**
+   * Opens the next segment in `buffer`, with a first message; without a buffer, ends the switch.
+   */
   #switchTo(buffer: number, length: number): number {
     if (buffer < 0) {
       this.#endSwitch(this.#sequence);
       return -1;
     }
-    assertState(this.#isSwitching, "this thread to be the one that switches segments");
     // Every claim from the segment before is counted in this word, and none can follow.
     Atomics.or(this.#words, this.#segment + RESERVED, CLOSED);
     const sequence = (this.#sequence + 1) & SEQUENCE_MASK;
@@ -476,17 +440,21 @@ export class SharedWriter extends Writer implements DirtyWriter {
     return this.#noteLatest(buffer, 0, length, 0);
   }
 
-  /** Closes the segment after the last thread has left; one that attaches meanwhile opens another. */
+  /**
+   * Closes the segment after the last thread has left; one that attaches meanwhile opens another.
+   */
   #closeLast(): void {
     while (this.#enterLatest());
     // A thread that is about to open the next segment closes this one.
-    if (!this.#isSwitching && this.#beginSwitch() !== undefined) return;
+    if (!this.#switch.isOurs && this.#beginSwitch() !== undefined) return;
     const before = Atomics.or(this.#words, this.#segment + RESERVED, CLOSED);
     this.#endSwitch(this.#sequence);
     if (before >= 0 && !this.isDirty) this.#queue.markDirty(this);
   }
 
-  /** Counts that the writer was closed by its last thread, unless another has attached meanwhile. */
+  /**
+   * Counts that the writer was closed by its last thread, unless another has attached meanwhile.
+   */
   #countClosing(use: number): void {
     // Everything is published. Pairs with the flusher's look at the closings.
     Atomics.compareExchange(this.#words, this.#base + USE, use, use + CLOSING);

@@ -1,6 +1,6 @@
 /**
- * One thread's view of a flush queue: the shared words, and the thread's writers that have something
- * to publish.
+ * One thread's view of a flush queue: the shared words, and the thread's writers that have
+ * something to publish.
  *
  * The protocol is described at the head of `flush_queue.ts`.
  *
@@ -8,7 +8,7 @@
  */
 
 import type { Memory } from "../memory/memory.ts";
-import type { BufferPool } from "../pool/buffer_pool.ts";
+import type { BufferSource } from "../pool/buffer_source.ts";
 import { FLUSHED, type FlushQueueLayout, SLEEPING } from "./layout.ts";
 
 /** A writer of this thread, as the queue sees it. */
@@ -30,13 +30,13 @@ export class ThreadQueue {
   /** What is where in them. */
   readonly layout: FlushQueueLayout;
   /** This thread's part in the pool. */
-  readonly pool: BufferPool;
+  readonly pool: BufferSource;
   readonly #dirty: DirtyWriter[] = [];
   /** How many rows of the list are in use. */
   #dirtyCount = 0;
 
   /** Opens a queue for the thread that `pool` belongs to. */
-  constructor(memory: Memory, words: Int32Array, layout: FlushQueueLayout, pool: BufferPool) {
+  constructor(memory: Memory, words: Int32Array, layout: FlushQueueLayout, pool: BufferSource) {
     this.memory = memory;
     this.words = words;
     this.layout = layout;
@@ -76,7 +76,8 @@ export class ThreadQueue {
   /** As {@link ThreadQueue.announce}, and wakes the flusher in any case. */
   announceAndWake(bits: number): void {
     Atomics.or(this.words, FLUSHED, bits);
-    // Also if other bits were set: the thread that set those may have died before it woke the flusher.
+    // Also if other bits were set: the thread that set those may have died before it woke the
+    // flusher.
     this.memory.notify(this.words, FLUSHED);
   }
 }

@@ -1,6 +1,6 @@
 /**
- * The interface of writers: room for messages is claimed, filled in place, and committed or aborted, in
- * any order.
+ * The interface of writers: room for messages is claimed, filled in place, and committed or
+ * aborted, in any order.
  *
  * There are three kinds:
  *
@@ -18,7 +18,7 @@ import { checkBytes, checkInteger, describe } from "../memory/check.ts";
 import { ClosedError } from "../memory/errors.ts";
 import type { Handle } from "../memory/handle.ts";
 import type { AsyncWaitOptions, UntimedWaitOptions, WaitOptions } from "../memory/wait_options.ts";
-import type { BufferPool } from "../pool/buffer_pool.ts";
+import type { BufferSource } from "../pool/buffer_source.ts";
 import type { Packet } from "../pool/packet.ts";
 import { Reservation } from "./reservation.ts";
 
@@ -38,16 +38,16 @@ type MaybeOffset = number;
 /**
  * Writes messages one after the other into buffers of a pool.
  *
- * - **Never partly visible.** A message is visible to no other thread before it is committed, and to
- *   the flusher only after {@link Writer.publish}, which publishes all messages that were committed
- *   until then at once.
- * - **FIFO order.** The flusher gets the messages of a writer in the order in which they were claimed,
- *   each as soon as all reservations before it have ended, in whichever order that happens. Messages of
- *   different writers have no order.
- * - **Backpressure.** Without a free buffer, `claim`, `append` and `send` block until the flusher has
- *   returned one; `tryClaim`, `tryAppend` and `trySend` fail.
- * - **Alignment.** Messages lie end to end, and buffers begin at multiples of 8. So if the lengths of
- *   all messages are multiples of 4, so are the offsets, and an `Int32Array` can write them.
+ * - **Never partly visible.** A message is visible to no other thread before it is committed, and
+ *   to the flusher only after {@link Writer.publish}, which publishes all messages that were
+ *   committed until then at once.
+ * - **FIFO order.** The flusher gets the messages of a writer in the order in which they were
+ *   claimed, each as soon as all reservations before it have ended, in whichever order that
+ *   happens. Messages of different writers have no order.
+ * - **Backpressure.** Without a free buffer, `claim`, `append` and `send` block until the flusher
+ *   has returned one; `tryClaim`, `tryAppend` and `trySend` fail.
+ * - **Alignment.** Messages lie end to end, and buffers begin at multiples of 8. So if the lengths
+ *   of all messages are multiples of 4, so are the offsets, and an `Int32Array` can write them.
  *
  * @example Usage
  * ```ts
@@ -73,17 +73,21 @@ type MaybeOffset = number;
  * ```
  */
 export abstract class Writer implements Disposable {
-  /** The bytes of the pool; messages are written here at the offsets that {@link Writer.claim} returns. */
+  /**
+   * The bytes of the pool; messages are written here at the offsets that {@link Writer.claim}
+   * returns.
+   */
   readonly bytes: Uint8Array<SharedArrayBuffer>;
   /** The bytes of the longest message: a whole buffer. */
   readonly maxMessageBytes: number;
 
   /**
-   * Made by {@link FlushQueue.writer}, {@link FlushQueue.attachWriter} or {@link PacketWriter.create}.
+   * Made by {@link FlushQueue.writer}, {@link FlushQueue.attachWriter} or {@link
+   * PacketWriter.create}.
    *
    * @ignore
    */
-  constructor(pool: BufferPool) {
+  constructor(pool: BufferSource) {
     this.bytes = pool.bytes;
     this.maxMessageBytes = pool.bufferBytes;
   }
@@ -101,15 +105,16 @@ export abstract class Writer implements Disposable {
   /**
    * Claims room for a message, blocking until there is a buffer for it; publishes first.
    *
-   * The flusher cannot pass an open reservation. So a thread that blocks while it has others open waits
-   * forever if all buffers lie behind those: use {@link Writer.tryClaim}, and end a reservation first
-   * if there is no room.
+   * The flusher cannot pass an open reservation. So a thread that blocks while it has others open
+   * waits forever if all buffers lie behind those: use {@link Writer.tryClaim}, and end a
+   * reservation first if there is no room.
    *
    * @param length The bytes of the message.
    * @returns The offset of the room in {@link Writer.bytes}; -1 if the time is over.
-   * @throws {RangeError} If `length` is not a whole number from 1 to {@link Writer.maxMessageBytes}, or
-   * `timeoutMs` is negative.
-   * @throws {TypeError} If `options` is not an object, or it must block and the platform forbids that.
+   * @throws {RangeError} If `length` is not a whole number from 1 to {@link
+   * Writer.maxMessageBytes}, or `timeoutMs` is negative.
+   * @throws {TypeError} If `options` is not an object, or it must block and the platform forbids
+   * that.
    * @throws {ClosedError} If the writer is closed, or its thread has left the pool.
    */
   abstract claim(length: number, options?: WaitOptions): number;
@@ -120,7 +125,8 @@ export abstract class Writer implements Disposable {
    *
    * @param length The bytes of the message.
    * @returns The offset of the room in {@link Writer.bytes}; -1 if there is no buffer for it now.
-   * @throws {RangeError} If `length` is not a whole number from 1 to {@link Writer.maxMessageBytes}.
+   * @throws {RangeError} If `length` is not a whole number from 1 to {@link
+   * Writer.maxMessageBytes}.
    * @throws {ClosedError} If the writer is closed.
    */
   abstract tryClaim(length: number): number;
@@ -160,12 +166,17 @@ export abstract class Writer implements Disposable {
   /**
    * Makes all messages visible that this thread has committed, and wakes the flusher.
    *
-   * It serves all writers of the queue on this thread, at the cost of one. A writer without a queue has
-   * nothing to publish.
+   * It serves all writers of the queue on this thread, at the cost of one. A writer without a queue
+   * has nothing to publish.
    */
   abstract publish(): void;
 
-  /** Aborts open reservations, publishes, and gives up the writer. Closing again does nothing. */
+  /**
+   * Aborts open reservations, publishes, and frees the place of the writer. Closing again does
+   * nothing.
+   *
+   * @throws {ReclaimedError} If another thread has reclaimed this one, which is alive.
+   */
   abstract close(): void;
 
   /** As {@link Writer.close}. */
@@ -174,8 +185,8 @@ export abstract class Writer implements Disposable {
   }
 
   /**
-   * Copies a message into the queue: claims, copies and commits. It is visible to the flusher after the
-   * next {@link Writer.publish}.
+   * Copies a message into the queue: claims, copies and commits. It is visible to the flusher after
+   * the next {@link Writer.publish}.
    *
    * @param payload The message, of at least one byte.
    * @returns Whether it was written: false if the time is over.
@@ -199,8 +210,8 @@ export abstract class Writer implements Disposable {
   }
 
   /**
-   * As {@link Writer.append}, without blocking. The message is copied once there is room, so it must
-   * not change before this resolves.
+   * As {@link Writer.append}, without blocking. The message is copied once there is room, so it
+   * must not change before this resolves.
    *
    * @throws As {@link Writer.append}; and the signal's reason, if it is aborted.
    */

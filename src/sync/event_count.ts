@@ -14,16 +14,16 @@
  * **Waiting.** A waiter prepares, which gives it a key: the odd count. Then it looks at its
  * condition. If that does not hold, it sleeps while the count is its key.
  *
- * **Notifying.** A notifier makes the condition true, and then looks at the count. If it is even, no
- * thread waits, and one load was all. If it is odd, the notifier adds one, unless the count has
+ * **Notifying.** A notifier makes the condition true, and then looks at the count. If it is even,
+ * no thread waits, and one load was all. If it is odd, the notifier adds one, unless the count has
  * changed meanwhile, and wakes all sleepers.
  *
- * **Why no wake-up is lost.** The waiter prepares and then looks at the condition; the notifier makes
- * it true and then looks at the count. So at least one of them sees the other: the waiter finds that
- * the condition holds, or the notifier finds the count odd. In the latter case the count is made
- * even, by this notifier or by another that was quicker, after the condition was made true: a thread
- * that sleeps, or is about to, with the old key is woken and finds the condition true, and a thread
- * that prepares afterwards finds it true.
+ * **Why no wake-up is lost.** The waiter prepares and then looks at the condition; the notifier
+ * makes it true and then looks at the count. So at least one of them sees the other: the waiter
+ * finds that the condition holds, or the notifier finds the count odd. In the latter case the count
+ * is made even, by this notifier or by another that was quicker, after the condition was made true:
+ * a thread that sleeps, or is about to, with the old key is woken and finds the condition true, and
+ * a thread that prepares afterwards finds it true.
  *
  * This needs a condition that reads words which are written and read by atomic operations.
  *
@@ -114,6 +114,7 @@ export class EventCount {
   readonly #words: Int32Array;
   readonly #sleepers: SleepWord;
 
+  /** @ignore */
   private constructor(region: Region<"busbar.event_count">) {
     this.#region = region;
     this.#words = region.words;
@@ -161,7 +162,8 @@ export class EventCount {
    *
    * @param key What {@link EventCount.prepare} returned.
    * @returns Whether there was one: false if the time is over.
-   * @throws {TypeError} If the platform forbids this thread to block, or `options` is not an object.
+   * @throws {TypeError} If the platform forbids this thread to block, or `options` is not an
+   * object.
    * @throws {RangeError} If `key` is not a key, or `timeoutMs` is negative.
    */
   wait(key: number, options?: WaitOptions): boolean {
@@ -204,8 +206,8 @@ export class EventCount {
    *
    * @param condition Reads shared words, by atomic operations.
    * @returns Whether it holds: false if the time is over.
-   * @throws {TypeError} If `condition` is not a function, `options` not an object, or its `signal` not
-   * an AbortSignal.
+   * @throws {TypeError} If `condition` is not a function, `options` not an object, or its `signal`
+   * not an AbortSignal.
    * @throws {RangeError} If `timeoutMs` is negative.
    * @throws The signal's reason, if it is aborted.
    */
@@ -215,8 +217,8 @@ export class EventCount {
   }
 
   /**
-   * Wakes all waiters. Call it after making a condition true that they may wait for. While no thread
-   * waits it costs one load.
+   * Wakes all waiters. Call it after making a condition true that they may wait for. While no
+   * thread waits it costs one load.
    */
   notify(): void {
     // After the condition was made true: pairs with the waiter's prepare.

@@ -1,6 +1,6 @@
 /**
- * How threads wait for one another: mutex, reader-writer lock, semaphore, event count, parker, and a
- * queue of waiters with a set of the values that they wait for.
+ * How threads wait for one another: mutex, reader-writer lock, semaphore, event count, parker, and
+ * a queue of waiters with a set of the values that they wait for.
  *
  * @module
  */

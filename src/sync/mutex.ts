@@ -17,30 +17,30 @@
  *           ^                              |                             |
  *           +----- unlock: exchange -------+---- unlock: exchange, notify one
  *
- * **Locking.** A compareExchange from FREE to HELD. A thread for which that fails exchanges the state
- * for CONTENDED: if it was FREE, the thread holds the mutex; otherwise it sleeps while the state is
- * CONTENDED, and exchanges again when it wakes. It cannot know whether others still sleep, so a
- * thread that has slept holds the mutex as CONTENDED.
+ * **Locking.** A compareExchange from FREE to HELD. A thread for which that fails exchanges the
+ * state for CONTENDED: if it was FREE, the thread holds the mutex; otherwise it sleeps while the
+ * state is CONTENDED, and exchanges again when it wakes. It cannot know whether others still sleep,
+ * so a thread that has slept holds the mutex as CONTENDED.
  *
- * **Unlocking.** An exchange for FREE. If it finds CONTENDED, it wakes one sleeper. While there is no
- * contention nothing is notified.
+ * **Unlocking.** An exchange for FREE. If it finds CONTENDED, it wakes one sleeper. While there is
+ * no contention nothing is notified.
  *
  * **Why no wake-up is lost.** A thread falls asleep only while the state is CONTENDED, so the next
  * unlock finds the mark and notifies. A woken thread either gets the mutex, as CONTENDED, or marks
  * it again: either way the next unlock notifies the next sleeper. A thread that gives up has marked
  * the state, too, which costs at most a needless notify.
  *
- * **Happens before.** Each change is a read-modify-write that reads the one before it, so everything
- * done under the mutex happens before the exchange that frees it, and that before the operation that
- * takes it next.
+ * **Happens before.** Each change is a read-modify-write that reads the one before it, so
+ * everything done under the mutex happens before the exchange that frees it, and that before the
+ * operation that takes it next.
  *
- * **Fairness.** Sleepers are woken in the order in which they fell asleep, but a newcomer that arrives
- * between a wake-up and its effect gets in first: the mutex is not handed to a sleeping thread while
- * running threads could use it. Threads do not spin before they sleep; spinning was measured and was
- * not faster.
+ * **Fairness.** Sleepers are woken in the order in which they fell asleep, but a newcomer that
+ * arrives between a wake-up and its effect gets in first: the mutex is not handed to a sleeping
+ * thread while running threads could use it. Threads do not spin before they sleep; spinning was
+ * measured and was not faster.
  *
- * **Limits.** A thread that is ended while it holds the mutex leaves it locked. One that is ended while
- * it sleeps may take a wake-up with it, until `reclaimWakeups` makes the others look again.
+ * **Limits.** A thread that is ended while it holds the mutex leaves it locked. One that is ended
+ * while it sleeps may take a wake-up with it, until `reclaimWakeups` makes the others look again.
  * `src/when_a_worker_dies.md` says when a terminated worker is dead.
  *
  * Proven by: tests/sync/mutex_model_test.ts, which says what was explored.
@@ -54,7 +54,13 @@ import { Door, type Wait } from "../memory/door.ts";
 import type { Memory } from "../memory/memory.ts";
 import { cacheLineKind, FIRST_WORD, Region, type RegionHandle } from "../memory/region.ts";
 import { SleepWord } from "../memory/sleep.ts";
-import type { AsyncWaitOptions, UntimedWaitOptions, WaitOptions } from "../memory/wait_options.ts";
+import {
+  type AsyncWaitOptions,
+  checkAsyncWaitOptions,
+  checkWaitOptions,
+  type UntimedWaitOptions,
+  type WaitOptions,
+} from "../memory/wait_options.ts";
 import { Guard } from "./guard.ts";
 
 /** Opens a {@link Mutex} in another thread. */
@@ -78,7 +84,8 @@ const CONTENDED = 2;
  * A mutex (mutual exclusion lock): at most one thread, or one task of a thread, holds it at a time.
  *
  * - **Mutual exclusion.** While a guard is held no other is handed out, to any thread or task.
- * - **Visibility.** Everything done under the mutex, plain writes too, is visible to the next holder.
+ * - **Visibility.** Everything done under the mutex, plain writes too, is visible to the next
+ *   holder.
  * - **No lost wake-up.** An unlock wakes a sleeper whenever there is one.
  * - **Giving up is free.** A wait that times out, is aborted or fails leaves the mutex as it was.
  * - **Not fair.** A running thread may overtake one that is being woken.
@@ -128,17 +135,15 @@ export class Mutex {
     if (Atomics.exchange(this.#words, STATE, FREE) === CONTENDED) this.#sleepers.notify(1);
   };
 
+  /** @ignore */
   private constructor(region: Region<"busbar.mutex">) {
     this.#region = region;
     this.#words = region.words;
     this.#sleepers = new SleepWord(region.memory, region.words, STATE);
     const wait: Wait = { attempt: this.#contend };
-    this.#door = new Door(this.#sleepers, {
-      tryEnter: () => this.#tryLock(),
-      beginWait: (isBlocking) => {
-        if (isBlocking) this.#checkNotHeld();
-        return wait;
-      },
+    this.#door = new Door(this.#sleepers, (isBlocking) => {
+      if (isBlocking) this.#checkNotHeld();
+      return wait;
     });
   }
 
@@ -176,7 +181,8 @@ export class Mutex {
    * Locks the mutex, blocking while another holds it.
    *
    * @returns The guard that unlocks it; undefined if the time is over.
-   * @throws {TypeError} If the platform forbids this thread to block, or `options` is not an object.
+   * @throws {TypeError} If the platform forbids this thread to block, or `options` is not an
+   * object.
    * @throws {RangeError} If `timeoutMs` is negative.
    * @throws {Error} If this thread holds the mutex: it would wait for itself.
    */
@@ -184,7 +190,9 @@ export class Mutex {
   /** As above; with `timeoutMs` it may give up. */
   lock(options?: WaitOptions): Guard | undefined;
   lock(options?: WaitOptions): Guard | undefined {
-    return this.#door.enter(options) ? new Guard(this.#unlock) : undefined;
+    if (options !== undefined) checkWaitOptions(options);
+    const isHeld = this.#tryLock() || this.#door.wait(options);
+    return isHeld ? new Guard(this.#unlock) : undefined;
   }
 
   /**
@@ -209,15 +217,18 @@ export class Mutex {
   /** As above; with `timeoutMs` it may give up. */
   lockAsync(options?: AsyncWaitOptions): Promise<Guard | undefined>;
   async lockAsync(options?: AsyncWaitOptions): Promise<Guard | undefined> {
-    return await this.#door.enterAsync(options) ? new Guard(this.#unlock) : undefined;
+    checkAsyncWaitOptions(options);
+    const isHeld = this.#tryLock() || await this.#door.waitAsync(options);
+    return isHeld ? new Guard(this.#unlock) : undefined;
   }
 
   /**
    * Makes all waiting threads look again. Call it once a worker is dead that may have been waiting:
    * it may have taken a wake-up with it. If the dead worker held the mutex, it stays locked.
    *
-   * In Deno a worker that blocks is not dead after `terminate`: it takes the mutex when it is woken,
-   * and runs on. `src/when_a_worker_dies.md` says when a worker is dead, and what else to do.
+   * In Deno a worker that blocks is not dead after `terminate`: it takes the mutex when it is
+   * woken, and runs on. `src/when_a_worker_dies.md` says when a worker is dead, and what else to
+   * do.
    */
   reclaimWakeups(): void {
     this.#sleepers.notify();

@@ -1,6 +1,6 @@
 /**
- * A parker: a thread sleeps on it until another thread unparks it. An unpark that comes first is kept
- * as one permit.
+ * A parker: a thread sleeps on it until another thread unparks it. An unpark that comes first is
+ * kept as one permit.
  *
  * Layout (32-bit words, one cache line):
  *
@@ -22,15 +22,16 @@
  * **Parking.** Takes the permit if there is one. Otherwise it changes EMPTY to PARKED, and sleeps
  * while the word is PARKED. Giving up leaves PARKED behind: that costs at most a needless notify.
  *
- * **Unparking.** An exchange for PERMIT; if it finds PARKED, it wakes all sleepers. One of them takes
- * the permit, the others mark the word again. So a parker that a dead thread left PARKED can be used
- * by its successor. While no thread has parked nothing is notified.
+ * **Unparking.** An exchange for PERMIT; if it finds PARKED, it wakes all sleepers. One of them
+ * takes the permit, the others mark the word again. So a parker that a dead thread left PARKED can
+ * be used by its successor. While no thread has parked nothing is notified.
  *
- * **Why no wake-up is lost.** A thread falls asleep only while the word is PARKED, so an unpark that
- * comes before is found as PERMIT, and one that comes after finds PARKED.
+ * **Why no wake-up is lost.** A thread falls asleep only while the word is PARKED, so an unpark
+ * that comes before is found as PERMIT, and one that comes after finds PARKED.
  *
- * **Happens before.** What was done before an unpark happens before what is done after the park that
- * takes its permit, also if several unparks left one permit: each exchange reads the one before it.
+ * **Happens before.** What was done before an unpark happens before what is done after the park
+ * that takes its permit, also if several unparks left one permit: each exchange reads the one
+ * before it.
  *
  * Proven by: tests/sync/parker_model_test.ts, which says what was explored.
  *
@@ -42,7 +43,12 @@ import { Door, type Wait } from "../memory/door.ts";
 import type { Memory } from "../memory/memory.ts";
 import { cacheLineKind, FIRST_WORD, Region, type RegionHandle } from "../memory/region.ts";
 import { SleepWord } from "../memory/sleep.ts";
-import type { AsyncWaitOptions, WaitOptions } from "../memory/wait_options.ts";
+import {
+  type AsyncWaitOptions,
+  checkAsyncWaitOptions,
+  checkWaitOptions,
+  type WaitOptions,
+} from "../memory/wait_options.ts";
 
 /** Opens a {@link Parker} in another thread. */
 export type ParkerHandle = RegionHandle<"busbar.parker">;
@@ -95,15 +101,13 @@ export class Parker {
   readonly #sleepers: SleepWord;
   readonly #door: Door;
 
+  /** @ignore */
   private constructor(region: Region<"busbar.parker">) {
     this.#region = region;
     this.#words = region.words;
     this.#sleepers = new SleepWord(region.memory, region.words, WORD);
     const wait: Wait = { attempt: this.#attempt };
-    this.#door = new Door(this.#sleepers, {
-      tryEnter: () => this.tryPark(),
-      beginWait: () => wait,
-    });
+    this.#door = new Door(this.#sleepers, () => wait);
   }
 
   /**
@@ -135,11 +139,13 @@ export class Parker {
    * Blocks until there is a permit, and takes it.
    *
    * @returns Whether it took a permit: false if the time is over.
-   * @throws {TypeError} If the platform forbids this thread to block, or `options` is not an object.
+   * @throws {TypeError} If the platform forbids this thread to block, or `options` is not an
+   * object.
    * @throws {RangeError} If `timeoutMs` is negative.
    */
   park(options?: WaitOptions): boolean {
-    return this.#door.enter(options);
+    if (options !== undefined) checkWaitOptions(options);
+    return this.tryPark() || this.#door.wait(options);
   }
 
   /** Takes the permit if there is one, without waiting; says whether it did. */
@@ -157,8 +163,9 @@ export class Parker {
    * @throws {RangeError} If `timeoutMs` is negative.
    * @throws The signal's reason, if it is aborted; a permit that comes later stays.
    */
-  parkAsync(options?: AsyncWaitOptions): Promise<boolean> {
-    return this.#door.enterAsync(options);
+  async parkAsync(options?: AsyncWaitOptions): Promise<boolean> {
+    checkAsyncWaitOptions(options);
+    return this.tryPark() || await this.#door.waitAsync(options);
   }
 
   /** Leaves a permit, if there is none, and wakes the thread that has parked. */

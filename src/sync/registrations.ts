@@ -1,5 +1,6 @@
 /**
- * The registrations of a waiter queue: which threads wait, since when, and which value each received.
+ * The registrations of a waiter queue: which threads wait, since when, and which value each
+ * received.
  *
  * Layout (32-bit words; each line of the drawing begins a cache line):
  *
@@ -12,13 +13,13 @@
  *     threads  written once, before the queue is handed to another thread
  *     tickets  increased by each thread that registers
  *     marks    a bit for each slot that may be waiting: set and cleared by its owner
- *     owner    0 free, 1 taken: compareExchange by a thread that claims the slot, stored by it later
+ *     owner    0 free, 1 taken: compareExchange by a thread that claims the slot, stored by it
  *     mail     IDLE               the owner does not wait: compareExchange by the owner
  *              WAITING | ticket   it waits: stored by the owner
  *              0 or more          a value that it received: compareExchange by the offering thread
  *
- * A thread that reclaims the slot of a dead owner exchanges the mail for IDLE, and does the rest in the
- * owner's place.
+ * A thread that reclaims the slot of a dead owner exchanges the mail for IDLE, and does the rest in
+ * the owner's place.
  *
  *                   register: store             offer: compareExchange, notify
  *          IDLE --------------------> WAITING ---------------------------------> value

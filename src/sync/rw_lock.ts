@@ -12,8 +12,8 @@
  *     | writers wait | readers wait | writer | number of readers |
  *       marks: threads may sleep      inside   inside
  *
- *     readers' turn    increased by 1 when sleeping readers are to enter, by the thread that is about
- *                      to wake them
+ *     readers' turn    increased by 1 when sleeping readers are to enter, by the thread that is
+ *                      about to wake them
  *     waiting writers  how many writers wait, or are about to: each adds and later subtracts itself
  *
  * Readers sleep on their turn, writers on the state, so no wake-up reaches the wrong kind. A reader
@@ -21,55 +21,55 @@
  * if no thread is inside, with or without marks.
  *
  * **Reading.** A reader enters, adding 1 to the number, if no writer is inside and none waits.
- * Otherwise it marks that readers wait, and sleeps. Once the turn has changed since it began to wait,
- * it enters even past waiting writers. Until then it has no precedence, also when it looks again
- * because its time is over, or because another wait was given up. The last reader to leave hands the
- * lock on to a writer, if the mark says that one may wait.
+ * Otherwise it marks that readers wait, and sleeps. Once the turn has changed since it began to
+ * wait, it enters even past waiting writers. Until then it has no precedence, also when it looks
+ * again because its time is over, or because another wait was given up. The last reader to leave
+ * hands the lock on to a writer, if the mark says that one may wait.
  *
  * **Writing.** A writer enters if the state is free. Otherwise it counts itself among the waiting
- * writers, marks that writers wait, and sleeps while the state is what it left there. It never spins:
- * no newcomer can enter past its mark, and each reader inside leaves once. A writer that has waited
- * enters with the mark set, since other writers may still sleep. When it leaves it clears the readers'
- * mark and hands on to *all* sleeping readers; if there are none, to one writer.
+ * writers, marks that writers wait, and sleeps while the state is what it left there. It never
+ * spins: no newcomer can enter past its mark, and each reader inside leaves once. A writer that has
+ * waited enters with the mark set, since other writers may still sleep. When it leaves it clears
+ * the readers' mark and hands on to *all* sleeping readers; if there are none, to one writer.
  *
- * **Handing on to a writer** wakes one. If none sleeps, the mark was left by a writer that is gone: it
- * is cleared, and readers that waited because of it get their turn. Other writers may have come and
- * gone meanwhile, and the mark may again belong to one that sleeps: so all writers that sleep by then
- * are woken to look again.
+ * **Handing on to a writer** wakes one. If none sleeps, the mark was left by a writer that is gone:
+ * it is cleared, and readers that waited because of it get their turn. Other writers may have come
+ * and gone meanwhile, and the mark may again belong to one that sleeps: so all writers that sleep
+ * by then are woken to look again.
  *
  * **Giving up.** A writer that gives up leaves the mark to the other waiting writers, if the count
  * says that there are any; the last one clears the mark, and readers that waited because of it get
  * their turn. A writer counts itself before it marks, so one that arrives meanwhile is either
  * counted, or finds its mark gone and marks again. A wake-up that was meant for the writer is not
- * lost: if its time is over it looks a last time, and finds a thread inside, which will hand on; if it
- * was aborted, all sleeping writers look again. A reader that gives up leaves its mark, which costs at
- * most a needless wake-up.
+ * lost: if its time is over it looks a last time, and finds a thread inside, which will hand on; if
+ * it was aborted, all sleeping writers look again. A reader that gives up leaves its mark, which
+ * costs at most a needless wake-up.
  *
- * **A reader that does not enter** may have been woken by a thread that relies on it to enter and to
- * hand on. That is so if it is aborted, or if it fell asleep between the change of the turn and the
- * wake-up, and so has no precedence. If it finds the state free although writers wait, it wakes one of
- * them; if none sleeps, and none is counted, it clears the mark.
+ * **A reader that does not enter** may have been woken by a thread that relies on it to enter and
+ * to hand on. That is so if it is aborted, or if it fell asleep between the change of the turn and
+ * the wake-up, and so has no precedence. If it finds the state free although writers wait, it wakes
+ * one of them; if none sleeps, and none is counted, it clears the mark.
  *
- * **Why no thread is forgotten.** A thread falls asleep only while a thread is inside that will find
- * its mark, or, if it is a reader, while a writer sleeps that will be inside. If the state is free and
- * writers sleep, then a thread is about to change that: a woken writer, which enters or marks again;
- * or a woken reader, which either enters, and hands on when the last reader leaves, or finds a thread
- * inside, which hands on when it leaves, or hands on itself.
+ * **Why no thread is forgotten.** A thread falls asleep only while a thread is inside that will
+ * find its mark, or, if it is a reader, while a writer sleeps that will be inside. If the state is
+ * free and writers sleep, then a thread is about to change that: a woken writer, which enters or
+ * marks again; or a woken reader, which either enters, and hands on when the last reader leaves, or
+ * finds a thread inside, which hands on when it leaves, or hands on itself.
  *
  * **Preference.** Neither kind starves the other: while a writer waits, newly arriving readers wait
- * behind it; and the readers that slept while a writer was inside enter before the next writer. Only a
- * newcomer that arrives between a wake-up and its effect is ahead of its turn. A blocking call enters
- * past waiting writers if its thread reads already, or has a task that waits to write: those could not
- * continue before the thread does. A task that awaits has no such privilege, since the overlapping
- * reads of one thread could then keep writers out forever.
+ * behind it; and the readers that slept while a writer was inside enter before the next writer.
+ * Only a newcomer that arrives between a wake-up and its effect is ahead of its turn. A blocking
+ * call enters past waiting writers if its thread reads already, or has a task that waits to write:
+ * those could not continue before the thread does. A task that awaits has no such privilege, since
+ * the overlapping reads of one thread could then keep writers out forever.
  *
  * **Happens before.** Every change of the state is a read-modify-write, so everything done inside
  * happens before what is done by threads that enter later.
  *
- * **Limits.** A thread that is ended while it is inside never leaves. One that is ended while it sleeps
- * may take a wake-up with it, until `reclaimWakeups` makes the others look again; a dead writer remains
- * counted, so that a mark which other writers leave behind when they give up stays until the last
- * reader leaves. `src/when_a_worker_dies.md` says when a terminated worker is dead.
+ * **Limits.** A thread that is ended while it is inside never leaves. One that is ended while it
+ * sleeps may take a wake-up with it, until `reclaimWakeups` makes the others look again; a dead
+ * writer remains counted, so that a mark which other writers leave behind when they give up stays
+ * until the last reader leaves. `src/when_a_worker_dies.md` says when a terminated worker is dead.
  *
  * Proven by: tests/sync/rw_lock_model_test.ts, which says what was explored.
  *
@@ -81,7 +81,13 @@ import { Door, type Wait } from "../memory/door.ts";
 import type { Memory } from "../memory/memory.ts";
 import { cacheLineKind, FIRST_WORD, Region, type RegionHandle } from "../memory/region.ts";
 import { SleepWord } from "../memory/sleep.ts";
-import type { AsyncWaitOptions, UntimedWaitOptions, WaitOptions } from "../memory/wait_options.ts";
+import {
+  type AsyncWaitOptions,
+  checkAsyncWaitOptions,
+  checkWaitOptions,
+  type UntimedWaitOptions,
+  type WaitOptions,
+} from "../memory/wait_options.ts";
 import { Guard } from "./guard.ts";
 
 /** Opens an {@link RwLock} in another thread. */
@@ -119,8 +125,8 @@ const WRITING: number = WRITER | WRITERS_WAIT;
  *
  * - **Exclusion.** While a writer is inside, no other thread or task is.
  * - **Visibility.** Everything done inside is visible to all that enter later.
- * - **No starvation.** A waiting writer keeps new readers out; readers that slept while a writer was
- *   inside enter before the next writer.
+ * - **No starvation.** A waiting writer keeps new readers out; readers that slept while a writer
+ *   was inside enter before the next writer.
  * - **No lost wake-up.** While a thread waits, a thread inside or on its way will hand on to it.
  * - **Giving up is free.** A wait that times out, is aborted or fails leaves no mark that keeps
  *   others out.
@@ -157,22 +163,19 @@ export class RwLock {
   /** Whether this object is inside as the writer. */
   #isWriting = false;
 
+  /** @ignore */
   private constructor(region: Region<"busbar.rw_lock">) {
     this.#region = region;
     this.#words = region.words;
     this.#readers = new SleepWord(region.memory, region.words, READERS_TURN);
     this.#writers = new SleepWord(region.memory, region.words, STATE);
-    this.#readersDoor = new Door(this.#readers, {
-      tryEnter: () => this.#tryReading(),
-      beginWait: (isBlocking) =>
-        this.#waitToRead(isBlocking ? this.#beginToBlock("read") : WRITING),
-    });
-    this.#writersDoor = new Door(this.#writers, {
-      tryEnter: () => this.#tryWriting(),
-      beginWait: (isBlocking) => {
-        if (isBlocking) this.#beginToBlock("write");
-        return this.#waitToWrite();
-      },
+    this.#readersDoor = new Door(
+      this.#readers,
+      (isBlocking) => this.#waitToRead(isBlocking ? this.#beginToBlock("read") : WRITING),
+    );
+    this.#writersDoor = new Door(this.#writers, (isBlocking) => {
+      if (isBlocking) this.#beginToBlock("write");
+      return this.#waitToWrite();
     });
   }
 
@@ -217,7 +220,8 @@ export class RwLock {
    * A thread that reads already enters past waiting writers, since they wait for it.
    *
    * @returns The guard that leaves again; undefined if the time is over.
-   * @throws {TypeError} If the platform forbids this thread to block, or `options` is not an object.
+   * @throws {TypeError} If the platform forbids this thread to block, or `options` is not an
+   * object.
    * @throws {RangeError} If `timeoutMs` is negative.
    * @throws {Error} If this thread is inside as the writer: it would wait for itself.
    */
@@ -225,7 +229,9 @@ export class RwLock {
   /** As above; with `timeoutMs` it may give up. */
   read(options?: WaitOptions): Guard | undefined;
   read(options?: WaitOptions): Guard | undefined {
-    return this.#readersDoor.enter(options) ? new Guard(this.#leaveReading) : undefined;
+    if (options !== undefined) checkWaitOptions(options);
+    const isInside = this.#tryReading() || this.#readersDoor.wait(options);
+    return isInside ? new Guard(this.#leaveReading) : undefined;
   }
 
   /**
@@ -238,8 +244,8 @@ export class RwLock {
   }
 
   /**
-   * Enters as a reader, waiting without blocking while a writer is inside or waits. The process stays
-   * alive meanwhile.
+   * Enters as a reader, waiting without blocking while a writer is inside or waits. The process
+   * stays alive meanwhile.
    *
    * A task that reads must not await another read of the same lock: if a writer has arrived in
    * between, it waits for the first read, and the second read for the writer. Nor must a task that
@@ -254,14 +260,17 @@ export class RwLock {
   /** As above; with `timeoutMs` it may give up. */
   readAsync(options?: AsyncWaitOptions): Promise<Guard | undefined>;
   async readAsync(options?: AsyncWaitOptions): Promise<Guard | undefined> {
-    return await this.#readersDoor.enterAsync(options) ? new Guard(this.#leaveReading) : undefined;
+    checkAsyncWaitOptions(options);
+    const isInside = this.#tryReading() || await this.#readersDoor.waitAsync(options);
+    return isInside ? new Guard(this.#leaveReading) : undefined;
   }
 
   /**
    * Enters as the writer, blocking while another thread is inside.
    *
    * @returns The guard that leaves again; undefined if the time is over.
-   * @throws {TypeError} If the platform forbids this thread to block, or `options` is not an object.
+   * @throws {TypeError} If the platform forbids this thread to block, or `options` is not an
+   * object.
    * @throws {RangeError} If `timeoutMs` is negative.
    * @throws {Error} If this thread is inside: it would wait for itself.
    */
@@ -269,7 +278,9 @@ export class RwLock {
   /** As above; with `timeoutMs` it may give up. */
   write(options?: WaitOptions): Guard | undefined;
   write(options?: WaitOptions): Guard | undefined {
-    return this.#writersDoor.enter(options) ? new Guard(this.#leaveWriting) : undefined;
+    if (options !== undefined) checkWaitOptions(options);
+    const isInside = this.#tryWriting() || this.#writersDoor.wait(options);
+    return isInside ? new Guard(this.#leaveWriting) : undefined;
   }
 
   /**
@@ -282,8 +293,8 @@ export class RwLock {
   }
 
   /**
-   * Enters as the writer, waiting without blocking while another thread or task is inside. The process
-   * stays alive meanwhile.
+   * Enters as the writer, waiting without blocking while another thread or task is inside. The
+   * process stays alive meanwhile.
    *
    * @returns The guard that leaves again; undefined if the time is over.
    * @throws {TypeError} If `options` is not an object, or its `signal` not an AbortSignal.
@@ -294,15 +305,17 @@ export class RwLock {
   /** As above; with `timeoutMs` it may give up. */
   writeAsync(options?: AsyncWaitOptions): Promise<Guard | undefined>;
   async writeAsync(options?: AsyncWaitOptions): Promise<Guard | undefined> {
-    return await this.#writersDoor.enterAsync(options) ? new Guard(this.#leaveWriting) : undefined;
+    checkAsyncWaitOptions(options);
+    const isInside = this.#tryWriting() || await this.#writersDoor.waitAsync(options);
+    return isInside ? new Guard(this.#leaveWriting) : undefined;
   }
 
   /**
    * Makes all waiting threads look again. Call it once a worker is dead that may have been waiting:
    * it may have taken a wake-up with it. If the dead worker was inside, it remains inside.
    *
-   * In Deno a worker that blocks is not dead after `terminate`: it enters when it is woken, and runs
-   * on. `src/when_a_worker_dies.md` says when a worker is dead, and what else to do.
+   * In Deno a worker that blocks is not dead after `terminate`: it enters when it is woken, and
+   * runs on. `src/when_a_worker_dies.md` says when a worker is dead, and what else to do.
    */
   reclaimWakeups(): void {
     Atomics.and(this.#words, STATE, ~(READERS_WAIT | WRITERS_WAIT));

@@ -11,32 +11,33 @@
  *     waiters        how many threads wait or are about to: each adds and later subtracts itself
  *     large waiters  how many of those want more than one permit; likewise
  *
- * **Acquiring.** If enough permits are available, a compareExchange takes them. Otherwise the waiter
- * counts itself among the waiters, and *then* looks at the permits again. It sleeps while they are
- * exactly as many as it saw, which are too few.
+ * **Acquiring.** If enough permits are available, a compareExchange takes them. Otherwise the
+ * waiter counts itself among the waiters, and *then* looks at the permits again. It sleeps while
+ * they are exactly as many as it saw, which are too few.
  *
- * **Releasing.** The thread adds the permits, and *then* looks at the number of waiters. If there are
- * any, it wakes as many as permits came back; or all, if any of them wants more than one.
+ * **Releasing.** The thread adds the permits, and *then* looks at the number of waiters. If there
+ * are any, it wakes as many as permits came back; or all, if any of them wants more than one.
  *
- * **Why no wake-up is lost.** The waiter counts itself and then looks at the permits; the releaser adds
- * permits and then looks at the count. So at least one of them sees the other: the waiter finds the
- * permits, or is found. A thread that waits for a single permit sleeps only while there is none, and
- * each permit that comes back wakes one sleeper: a woken thread that finds none was overtaken by
- * another, which will release it. A thread that waits for several may find too few, and sleep again,
- * where another would have had enough; so all are woken while there is such a thread. A waiter for
- * one permit that is woken at its last moment takes the permit that it was woken for.
+ * **Why no wake-up is lost.** The waiter counts itself and then looks at the permits; the releaser
+ * adds permits and then looks at the count. So at least one of them sees the other: the waiter
+ * finds the permits, or is found. A thread that waits for a single permit sleeps only while there
+ * is none, and each permit that comes back wakes one sleeper: a woken thread that finds none was
+ * overtaken by another, which will release it. A thread that waits for several may find too few,
+ * and sleep again, where another would have had enough; so all are woken while there is such a
+ * thread. A waiter for one permit that is woken at its last moment takes the permit that it was
+ * woken for.
  *
  * **Happens before.** Every change of the permits is a read-modify-write, so what was done before a
  * release happens before what is done after a later acquire.
  *
- * **Fairness.** Not first come, first served: a thread that finds permits takes them, even if others
- * wait, so that running threads never wait for a sleeping one to wake. Waiters are woken in the order
- * in which they fell asleep. One that wants many permits can be overtaken by others that want few for
- * as long as those keep coming; where that matters, acquire under a `Mutex`.
+ * **Fairness.** Not first come, first served: a thread that finds permits takes them, even if
+ * others wait, so that running threads never wait for a sleeping one to wake. Waiters are woken in
+ * the order in which they fell asleep. One that wants many permits can be overtaken by others that
+ * want few for as long as those keep coming; where that matters, acquire under a `Mutex`.
  *
- * **Limits.** A waiter that is ended while it sleeps remains counted, which costs a needless notify at
- * each release, and may take a wake-up with it, until `reclaimWakeups` makes the others look again.
- * `src/when_a_worker_dies.md` says when a terminated worker is dead.
+ * **Limits.** A waiter that is ended while it sleeps remains counted, which costs a needless notify
+ * at each release, and may take a wake-up with it, until `reclaimWakeups` makes the others look
+ * again. `src/when_a_worker_dies.md` says when a terminated worker is dead.
  *
  * Proven by: tests/sync/semaphore_model_test.ts, which says what was explored.
  * Source: E. W. Dijkstra, "Cooperating Sequential Processes", EWD 123, 1965, section 4.
@@ -49,7 +50,13 @@ import { Door } from "../memory/door.ts";
 import type { Memory } from "../memory/memory.ts";
 import { cacheLineKind, FIRST_WORD, Region, type RegionHandle } from "../memory/region.ts";
 import { SleepWord } from "../memory/sleep.ts";
-import type { AsyncWaitOptions, UntimedWaitOptions, WaitOptions } from "../memory/wait_options.ts";
+import {
+  type AsyncWaitOptions,
+  checkAsyncWaitOptions,
+  checkWaitOptions,
+  type UntimedWaitOptions,
+  type WaitOptions,
+} from "../memory/wait_options.ts";
 import { Guard } from "./guard.ts";
 
 /** Opens a {@link Semaphore} in another thread. */
@@ -114,15 +121,13 @@ export class Semaphore {
   readonly #region: Region<"busbar.semaphore">;
   readonly #words: Int32Array;
   readonly #sleepers: SleepWord;
-  /** The way to a single permit. */
-  readonly #door: Door;
   readonly #releaseOne = (): void => this.#release(1);
 
+  /** @ignore */
   private constructor(region: Region<"busbar.semaphore">) {
     this.#region = region;
     this.#words = region.words;
     this.#sleepers = new SleepWord(region.memory, region.words, PERMITS);
-    this.#door = this.#doorFor(1);
   }
 
   /**
@@ -169,16 +174,19 @@ export class Semaphore {
    *
    * @param count How many, all at once; 1 by default.
    * @returns The guard that releases them, if that is wanted; undefined if the time is over.
-   * @throws {TypeError} If the platform forbids this thread to block, or `options` is not an object.
-   * @throws {RangeError} If `count` is not a whole number from 1 to 2^30, or `timeoutMs` is negative.
+   * @throws {TypeError} If the platform forbids this thread to block, or `options` is not an
+   * object.
+   * @throws {RangeError} If `count` is not a whole number from 1 to 2^30, or `timeoutMs` is
+   * negative.
    */
   acquire(count?: number): Guard;
   /** As above; with `timeoutMs` it may give up. */
   acquire(count?: number, options?: WaitOptions): Guard | undefined;
   acquire(count: number = 1, options?: WaitOptions): Guard | undefined {
     checkCount("acquire", count);
-    const door = count === 1 ? this.#door : this.#doorFor(count);
-    return door.enter(options) ? this.#guard(count) : undefined;
+    if (options !== undefined) checkWaitOptions(options);
+    const isTaken = this.#take(count) || this.#doorFor(count).wait(options);
+    return isTaken ? this.#guard(count) : undefined;
   }
 
   /**
@@ -201,7 +209,8 @@ export class Semaphore {
    * @param count How many, all at once; 1 by default.
    * @returns The guard that releases them, if that is wanted; undefined if the time is over.
    * @throws {TypeError} If `options` is not an object, or its `signal` not an AbortSignal.
-   * @throws {RangeError} If `count` is not a whole number from 1 to 2^30, or `timeoutMs` is negative.
+   * @throws {RangeError} If `count` is not a whole number from 1 to 2^30, or `timeoutMs` is
+   * negative.
    * @throws The signal's reason, if it is aborted.
    */
   acquireAsync(count?: number, options?: UntimedWaitOptions): Promise<Guard>;
@@ -209,16 +218,18 @@ export class Semaphore {
   acquireAsync(count?: number, options?: AsyncWaitOptions): Promise<Guard | undefined>;
   async acquireAsync(count: number = 1, options?: AsyncWaitOptions): Promise<Guard | undefined> {
     checkCount("acquire", count);
-    const door = count === 1 ? this.#door : this.#doorFor(count);
-    return await door.enterAsync(options) ? this.#guard(count) : undefined;
+    checkAsyncWaitOptions(options);
+    const isTaken = this.#take(count) || await this.#doorFor(count).waitAsync(options);
+    return isTaken ? this.#guard(count) : undefined;
   }
 
   /**
-   * Adds permits, and wakes threads that wait for them. They need not be permits that were acquired.
+   * Adds permits, and wakes threads that wait for them. They need not be permits that were
+   * acquired.
    *
    * @param count How many; 1 by default.
-   * @throws {RangeError} If `count` is not a whole number from 1 to 2^30, or there would be more than
-   * 2^30 permits.
+   * @throws {RangeError} If `count` is not a whole number from 1 to 2^30, or there would be more
+   * than 2^30 permits.
    */
   release(count?: number): void;
   release(count: number = 1): void {
@@ -232,7 +243,8 @@ export class Semaphore {
    * in its place.
    *
    * In Deno a worker that blocks is not dead after `terminate`: it takes its permits when it is
-   * woken, and runs on. `src/when_a_worker_dies.md` says when a worker is dead, and what else to do.
+   * woken, and runs on. `src/when_a_worker_dies.md` says when a worker is dead, and what else to
+   * do.
    */
   reclaimWakeups(): void {
     this.#sleepers.notify();
@@ -243,29 +255,31 @@ export class Semaphore {
   }
 
   #doorFor(count: number): Door {
-    return new Door(this.#sleepers, {
-      tryEnter: () => this.#take(count),
-      beginWait: () => {
-        this.#count(count, 1);
-        const attempt = () => {
-          const tooFew = this.#attempt(count);
-          if (tooFew === undefined) this.#count(count, -1);
-          return tooFew;
-        };
-        return { attempt, giveUp: () => this.#count(count, -1) };
-      },
+    return new Door(this.#sleepers, () => {
+      this.#count(count, 1);
+      const attempt = () => {
+        const tooFew = this.#attempt(count);
+        if (tooFew === undefined) this.#count(count, -1);
+        return tooFew;
+      };
+      return { attempt, giveUp: () => this.#count(count, -1) };
     });
   }
 
   #take(count: number): boolean {
-    return this.#attempt(count) === undefined;
+    for (let seen = Atomics.load(this.#words, PERMITS); seen >= count;) {
+      // Pairs with that of a release: we see what was done before it.
+      const found = Atomics.compareExchange(this.#words, PERMITS, seen, seen - count);
+      if (found === seen) return true;
+      seen = found;
+    }
+    return false;
   }
 
   /** Takes permits; if there are too few, returns how many there are. */
   #attempt(count: number): number | undefined {
     for (let seen = Atomics.load(this.#words, PERMITS);;) {
       if (seen < count) return seen;
-      // Pairs with that of a release: we see what was done before it.
       const found = Atomics.compareExchange(this.#words, PERMITS, seen, seen - count);
       if (found === seen) return undefined;
       seen = found;

@@ -2,9 +2,10 @@
  * The waiters of one thread at a waiter queue: one shared registration, and behind it a private
  * queue of the thread's own waiters.
  *
- * However many tasks of the thread wait, the thread is registered once. A value that it receives goes
- * to its first waiter; if others remain, the thread registers again, behind the other threads. A
- * blocking waiter is served before tasks that await, since the thread cannot resume those meanwhile.
+ * However many tasks of the thread wait, the thread is registered once. A value that it receives
+ * goes to its first waiter; if others remain, the thread registers again, behind the other threads.
+ * A blocking waiter is served before tasks that await, since the thread cannot resume those
+ * meanwhile.
  *
  *     a value arrives: collect it, hand it to the first waiter, or release it if there is none
  *     waiters remain:  register unless registered, mark, look into the store; sleep
@@ -82,7 +83,9 @@ interface Waiter {
  * ```
  */
 export class ThreadWaiters implements Disposable {
-  /** The number of this thread's slot, from 0. It is needed to reclaim the slot if the thread dies. */
+  /**
+   * The number of this thread's slot, from 0. It is needed to reclaim the slot if the thread dies.
+   */
   readonly slot: number;
   readonly #registrations: Registrations;
   readonly #store: ValueStore;
@@ -141,7 +144,8 @@ export class ThreadWaiters implements Disposable {
    * on. This holds for each way to take a value.
    *
    * @returns The value; undefined if the time is over.
-   * @throws {TypeError} If the platform forbids this thread to block, or `options` is not an object.
+   * @throws {TypeError} If the platform forbids this thread to block, or `options` is not an
+   * object.
    * @throws {RangeError} If `timeoutMs` is negative.
    * @throws {ClosedError} If this was closed.
    * @throws {ReclaimedError} If another thread has reclaimed this one.
@@ -171,7 +175,8 @@ export class ThreadWaiters implements Disposable {
    * @returns The value; undefined if the time is over.
    * @throws {TypeError} If `options` is not an object, or its `signal` not an AbortSignal.
    * @throws {RangeError} If `timeoutMs` is negative.
-   * @throws The signal's reason, if it is aborted; a value that has arrived by then goes to the next.
+   * @throws The signal's reason, if it is aborted; a value that has arrived by then goes to the
+   * next.
    * @throws {ClosedError} If this is closed, before or meanwhile.
    * @throws {ReclaimedError} If another thread has reclaimed this one.
    */
@@ -224,8 +229,8 @@ export class ThreadWaiters implements Disposable {
   }
 
   /**
-   * Leaves the queue. Tasks that still wait here get a {@link ClosedError}; a value that has arrived
-   * goes to the next thread. Closing again does nothing.
+   * Leaves the queue. Tasks that still wait here get a {@link ClosedError}; a value that has
+   * arrived goes to the next thread. Closing again does nothing.
    */
   close(): void {
     if (this.#isClosed) return;

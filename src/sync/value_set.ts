@@ -21,8 +21,8 @@
  * left.
  *
  * **Lock-free.** A put is one operation. A take looks once at each word, and again only if another
- * thread took the very bit that it was about to take. So a thread that is delayed, or dies, does not
- * stop any other.
+ * thread took the very bit that it was about to take. So a thread that is delayed, or dies, does
+ * not stop any other.
  *
  * **Why `undefined` means that the set was empty**, at some instant of the call, and not merely
  * each word at an instant of its own. The danger is that a value comes in behind a scan while
@@ -134,9 +134,10 @@ const KIND: RegionKind<"busbar.value_set", ValueSetLayout> = {
  * into and take values out of (MPMC), such as the ids of free buffers. Each value is in it at most
  * once, and is taken by one thread.
  *
- * - **Never waits.** Neither call blocks, whatever other threads do. To wait for a value, use the set
- *   as the store of a {@link WaiterQueue}.
- * - **Linearizable.** Each call seems to happen at one instant; undefined means that the set was empty.
+ * - **Never waits.** Neither call blocks, whatever other threads do. To wait for a value, use the
+ *   set as the store of a {@link WaiterQueue}.
+ * - **Linearizable.** Each call seems to happen at one instant; undefined means that the set was
+ *   empty.
  * - **Exactly once.** A value that was put is taken by one thread.
  * - **Visibility.** Everything done before a value was put is visible to the thread that takes it.
  *
@@ -163,6 +164,7 @@ export class ValueSet implements ValueStore {
   /** The word behind the bitmap. */
   readonly #end: number;
 
+  /** @ignore */
   private constructor(region: Region<"busbar.value_set", ValueSetLayout>) {
     this.#region = region;
     this.#words = region.words;

@@ -2,7 +2,8 @@
  * The store of a waiter queue: the contract, and how a released value gets there.
  *
  * The protocol, and the reason for the contract, are described at the head of `waiter_queue.ts`.
- * tests/sync/value_store_model_test.ts explores stores that keep the contract, and stores that do not.
+ * tests/sync/value_store_model_test.ts explores stores that keep the contract, and stores that do
+ * not.
  *
  * @module
  */
@@ -25,16 +26,17 @@ import type { Registrations } from "./registrations.ts";
  * - **Happens before.** Everything that a thread did before it `put` a value happens before
  *   everything that a thread does after `take` returned that value to it.
  * - **Neither waits,** not even for a lock: a release, and a waiter that is about to sleep, call
- *   both while other threads rely on them. So there is room for every value. Neither calls the queue.
+ *   both while other threads rely on them. So there is room for every value. Neither calls the
+ *   queue.
  * - **Neither throws.** If `put` throws, so does `release`, before it has looked for waiters again;
  *   a value that is passed on because its waiter gave up is then lost. If `take` throws, so does
  *   `release`, and waiters of this thread fail.
  *
  * A store that overlooks a value because another call is in progress *loses a wake-up*: a waiter
- * sleeps beside a value that no thread looks for again. The bounded queue of Vyukov is such a store,
- * textbook and lock-free as it is: a value whose put has returned stays hidden while the put before
- * it is in progress. So is a bitmap that each thread begins to scan at a word of its own. Let
- * `explore` of `@busbar/busbar/model` look at yours.
+ * sleeps beside a value that no thread looks for again. The bounded queue of Vyukov is such a
+ * store, textbook and lock-free as it is: a value whose put has returned stays hidden while the put
+ * before it is in progress. So is a bitmap that each thread begins to scan at a word of its own.
+ * Let `explore` of `@busbar/busbar/model` look at yours.
  */
 export interface ValueStore {
   /** Takes a value out; returns undefined if the store was empty at some instant of the call. */

@@ -1,6 +1,6 @@
 /**
- * A waiter queue: threads wait for values, and a thread that releases a value hands it to the thread
- * that has waited longest.
+ * A waiter queue: threads wait for values, and a thread that releases a value hands it to the
+ * thread that has waited longest.
  *
  * A value is a whole number from 0 to 2^31 - 1, such as the id of a buffer. Values that no thread
  * waits for lie in a *store*, such as a `ValueSet`; `value_store.ts` states the contract of stores.
@@ -10,23 +10,23 @@
  * The words, and the threads that write them, are described at the head of `registrations.ts`; the
  * private queue of a thread in `thread_waiters.ts`.
  *
- * **Offering.** Among the marked slots, the thread finds the one that waits with the oldest ticket, and
- * puts the value into its mail by one compareExchange, which succeeds only for that very
+ * **Offering.** Among the marked slots, the thread finds the one that waits with the oldest ticket,
+ * and puts the value into its mail by one compareExchange, which succeeds only for that very
  * registration. So a value is given to one thread, whole, and in the order of registration. If the
  * compareExchange fails, the registration was served or cancelled meanwhile, and the search starts
  * over. If no thread waits, that is one load for each 32 slots.
  *
- * **Waiting.** A thread registers: it takes a ticket, stores it in its mail, and sets its mark. *Then*
- * it looks into the store. If that is empty, it sleeps while its mail is what it stored.
+ * **Waiting.** A thread registers: it takes a ticket, stores it in its mail, and sets its mark.
+ * *Then* it looks into the store. If that is empty, it sleeps while its mail is what it stored.
  *
- * **Releasing.** The thread offers the value. If no thread waits, it puts the value into the store, and
- * *then* looks once more whether a thread waits; if so, it takes a value out of the store again and
- * offers that.
+ * **Releasing.** The thread offers the value. If no thread waits, it puts the value into the store,
+ * and *then* looks once more whether a thread waits; if so, it takes a value out of the store again
+ * and offers that.
  *
- * **Why no waiter is forgotten.** The waiter registers and then looks into the store; the releaser puts
- * into the store and then looks for waiters. So at least one of them sees the other. A thread that is
- * served is not registered any more; if it continues to wait, it registers again, behind all others,
- * and looks into the store again.
+ * **Why no waiter is forgotten.** The waiter registers and then looks into the store; the releaser
+ * puts into the store and then looks for waiters. So at least one of them sees the other. A thread
+ * that is served is not registered any more; if it continues to wait, it registers again, behind
+ * all others, and looks into the store again.
  *
  * **Why no thread sleeps beside a value**, however many threads release and wait. A thread falls
  * asleep once a take has returned undefined: so, by the contract, the store was empty at some
@@ -34,9 +34,9 @@
  * thread registered, and takes a value in turn, which it gives to a waiter. While the thread
  * sleeps, there are never more values in the store than such releases between their put and their
  * take: a put adds one to both, and the take that follows subtracts one from both, unless the store
- * is empty. When all of them have returned, the store is empty. This is why the contract is needed: a
- * release whose take overlooks a value, even one that another thread put, has ended, and that value
- * stays.
+ * is empty. When all of them have returned, the store is empty. This is why the contract is needed:
+ * a release whose take overlooks a value, even one that another thread put, has ended, and that
+ * value stays.
  *
  * **Cancelling** is a compareExchange from WAITING to IDLE. If it fails, a value has arrived
  * meanwhile, and is released to the next waiter.
@@ -79,8 +79,8 @@ export interface WaiterQueueOptions {
 const DEFAULT_THREADS = 32;
 
 /**
- * A waiter queue: threads wait for values, first come, first served, and a released value goes to the
- * thread that has waited longest.
+ * A waiter queue: threads wait for values, first come, first served, and a released value goes to
+ * the thread that has waited longest.
  *
  * A value is a whole number from 0 to 2^31 - 1, such as the id of a buffer. Values that no thread
  * waits for lie in a store: a {@link ValueSet}, or one of your own that keeps the contract of
@@ -122,6 +122,7 @@ export class WaiterQueue {
   readonly #region: Region<"busbar.waiter_queue", WaiterQueueLayout>;
   readonly #registrations: Registrations;
 
+  /** @ignore */
   private constructor(region: Region<"busbar.waiter_queue", WaiterQueueLayout>) {
     this.#region = region;
     this.memory = region.memory;
@@ -184,8 +185,8 @@ export class WaiterQueue {
   /**
    * Lets this thread wait. Do so once in a thread, and close the result when it waits no more.
    *
-   * @param store Where values lie while no thread waits for them; in each thread, a store of the same
-   * words.
+   * @param store Where values lie while no thread waits for them; in each thread, a store of the
+   * same words.
    * @throws {TypeError} If `store` is not a store.
    * @throws {RangeError} If there is no such slot.
    * @throws {Error} If the slot is taken, or all slots are in use.
@@ -212,8 +213,8 @@ export class WaiterQueue {
    * another does after it took the value.
    *
    * @param value A whole number from 0 to 2^31 - 1.
-   * @param store Where values lie while no thread waits for them: a store of the same words as those
-   * that threads have joined with.
+   * @param store Where values lie while no thread waits for them: a store of the same words as
+   * those that threads have joined with.
    * @throws {RangeError} If `value` is not such a number.
    * @throws {TypeError} If `store` is not a store.
    */
@@ -229,8 +230,8 @@ export class WaiterQueue {
    * This is one step of {@link WaiterQueue.release}, which does everything that is needed.
    *
    * @param value A whole number from 0 to 2^31 - 1.
-   * @returns Whether a thread has received it. If not, the caller still has the value: it must put it
-   * where waiters look for it, and *then* check again whether a thread waits.
+   * @returns Whether a thread has received it. If not, the caller still has the value: it must put
+   * it where waiters look for it, and *then* check again whether a thread waits.
    * @throws {RangeError} If it is not such a number.
    */
   offer(value: number): boolean {
@@ -258,8 +259,8 @@ export class WaiterQueue {
   }
 
   /**
-   * Makes all waiting threads look again. Call it once a thread is dead that may have been releasing a
-   * value: it may have handed the value to a waiter and not woken it.
+   * Makes all waiting threads look again. Call it once a thread is dead that may have been
+   * releasing a value: it may have handed the value to a waiter and not woken it.
    */
   reclaimWakeups(): void {
     for (let slot = 0; slot < this.threads; slot++) this.#registrations.wake(slot);

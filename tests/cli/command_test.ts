@@ -1,26 +1,26 @@
 import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { runCommand } from "../../src/cli/mod.ts";
-import { RecordingTerminal } from "./recording_terminal.ts";
+import { RecordingOutput } from "./recording_output.ts";
 
 Deno.test("runCommand lists its commands when asked for help", async () => {
   for (const help of ["--help", "-h", "help"]) {
-    const terminal = new RecordingTerminal();
-    assertEquals(await runCommand([help], terminal), 0);
-    assertMatch(terminal.printed.join("\n"), /demo +streams a file/);
-    assertEquals(terminal.errors, []);
+    const output = new RecordingOutput();
+    assertEquals(await runCommand([help], output), 0);
+    assertMatch(output.results.join("\n"), /demo +streams a file/);
+    assertEquals(output.errors, []);
   }
 });
 
 Deno.test("runCommand without a command shows help and fails", async () => {
-  const terminal = new RecordingTerminal();
-  assertEquals(await runCommand([], terminal), 1);
-  assertStringIncludes(terminal.printed.join("\n"), "Usage:");
+  const output = new RecordingOutput();
+  assertEquals(await runCommand([], output), 1);
+  assertStringIncludes(output.results.join("\n"), "Usage:");
 });
 
-Deno.test("runCommand refuses a command that it does not know", async () => {
-  const terminal = new RecordingTerminal();
-  assertEquals(await runCommand(["dem\x1b[2J"], terminal), 1);
-  assertEquals(terminal.errors, [
+Deno.test("runCommand rejects an unknown command", async () => {
+  const output = new RecordingOutput();
+  assertEquals(await runCommand(["dem\x1b[2J"], output), 1);
+  assertEquals(output.errors, [
     "Cannot run 'dem\\x1b[2J' as it is not a command: expected demo",
   ]);
 });

@@ -37,7 +37,7 @@ function decode(
     malformed,
     onMalformed: (error) => errors.push(error.streamOffset),
   };
-  using decoder = new FrameDecoder(pool, framing, options);
+  using decoder = FrameDecoder.create(pool, framing, options);
   try {
     for (const chunk of chunks) {
       for (let from = 0; from < chunk.length;) {
@@ -136,7 +136,7 @@ Deno.test("a frame that fills a buffer is taken, one byte more is malformed", ()
 Deno.test("errors say where in the stream and why", () => {
   using pool = BufferPool.create({ bufferBytes: 64, batchCount: 2, buffersPerBatch: 1 });
   function refuse(framing: Framing, stream: number[], message: string, end = false): void {
-    using decoder = new FrameDecoder(pool, framing);
+    using decoder = FrameDecoder.create(pool, framing);
     decoder.nextBuffer();
     decoder.stage(new Uint8Array(stream));
     assertThrows(
@@ -203,7 +203,7 @@ Deno.test("a stream that ends within a frame it skips is told so", () => {
 
 Deno.test("bytes can be read straight into the buffer", () => {
   using pool = BufferPool.create({ bufferBytes: 16, batchCount: 2, buffersPerBatch: 1 });
-  using decoder = new FrameDecoder(pool, delimited({ maxLength: 10 }));
+  using decoder = FrameDecoder.create(pool, delimited({ maxLength: 10 }));
   assertEquals([decoder.remaining, decoder.nextBuffer(), decoder.remaining], [0, true, 16]);
   const { read } = new TextEncoder().encodeInto("one\ntwo\n", decoder.write());
   decoder.commit(read);
@@ -218,16 +218,16 @@ Deno.test("bytes can be read straight into the buffer", () => {
 Deno.test("a decoder refuses options that are out of range", () => {
   using pool = BufferPool.create({ bufferBytes: 3, batchCount: 2, buffersPerBatch: 1 });
   assertThrows(
-    () => new FrameDecoder(pool, lengthPrefixed()),
+    () => FrameDecoder.create(pool, lengthPrefixed()),
     RangeError,
     "Cannot create frame decoder as 'pool.bufferBytes' must be a whole number not below 4: received 3",
   );
   assertThrows(
-    () => new FrameDecoder(pool, delimited({ maxLength: 1 }), { malformed: "x" as "stop" }),
+    () => FrameDecoder.create(pool, delimited({ maxLength: 1 }), { malformed: "x" as "stop" }),
     RangeError,
     `'malformed' must be "stop" or "resynchronise": received "x"`,
   );
-  using decoder = new FrameDecoder(pool, delimited({ maxLength: 1 }));
+  using decoder = FrameDecoder.create(pool, delimited({ maxLength: 1 }));
   for (const from of [-1, 3, 0.5]) {
     assertThrows(
       () => decoder.stage(new Uint8Array(2), from),

@@ -1,6 +1,6 @@
 /**
- * The stages of a pipeline keep the contract of the Streams standard: whose a chunk is, who hears of
- * what, and that nothing stays taken.
+ * The stages of a pipeline keep the contract of the Streams standard: whose a chunk is, who hears
+ * of what, and that nothing stays taken.
  */
 
 import { assert, assertEquals, assertInstanceOf, assertRejects } from "@std/assert";

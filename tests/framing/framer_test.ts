@@ -13,7 +13,7 @@ function put(framer: Framer, ...values: number[]): void {
 
 Deno.test("several frames share a buffer, which is free when the last of them is", () => {
   using buffers = pool(16, 1);
-  const framer = new Framer(buffers);
+  const framer = Framer.create(buffers);
   assertEquals([framer.remainingOnBuffer, framer.nextBuffer(), framer.remainingOnBuffer], [
     0,
     true,
@@ -35,7 +35,7 @@ Deno.test("several frames share a buffer, which is free when the last of them is
 
 Deno.test("an unfinished frame is carried over to the next buffer", () => {
   using buffers = pool();
-  using framer = new Framer(buffers);
+  using framer = Framer.create(buffers);
   framer.nextBuffer();
   put(framer, ...new Array(12).fill(9));
   using whole = framer.finishFrame();
@@ -51,7 +51,7 @@ Deno.test("an unfinished frame is carried over to the next buffer", () => {
 
 Deno.test("a frame that fills a buffer can be finished but not carried over", () => {
   using buffers = pool(4);
-  using framer = new Framer(buffers);
+  using framer = Framer.create(buffers);
   framer.nextBuffer();
   put(framer, 1, 2, 3, 4);
   assertThrows(
@@ -65,7 +65,7 @@ Deno.test("a frame that fills a buffer can be finished but not carried over", ()
 
 Deno.test("a part of what is committed can be cut, and a part left out", () => {
   using buffers = pool();
-  using framer = new Framer(buffers);
+  using framer = Framer.create(buffers);
   framer.nextBuffer();
   put(framer, 0, 1, 2, 0, 3, 4);
   framer.cut(1, 2, 1);
@@ -78,12 +78,12 @@ Deno.test("a part of what is committed can be cut, and a part left out", () => {
 
 Deno.test("a framer waits for no buffer where it must not, and says so", async () => {
   using buffers = pool(16, 1);
-  using framer = new Framer(buffers);
+  using framer = Framer.create(buffers);
   framer.nextBuffer();
   put(framer, 1, 2, 3);
   const packet = framer.finishFrame(2);
   assertEquals(framer.tryNextBuffer(), false);
-  assertEquals(framer.nextBuffer(1), false);
+  assertEquals(framer.nextBuffer({ timeoutMs: 1 }), false);
   assertEquals(await framer.nextBufferAsync({ timeoutMs: 1 }), false);
   // As it was before, the last frame included.
   assertEquals([framer.remainingOnBuffer, framer.unfinishedLength, framer.frameLength], [13, 1, 2]);
@@ -93,7 +93,7 @@ Deno.test("a framer waits for no buffer where it must not, and says so", async (
 
 Deno.test("a framer uses its buffer again if there is no other, and no packet of it", () => {
   using buffers = pool(4, 1);
-  using framer = new Framer(buffers);
+  using framer = Framer.create(buffers);
   framer.nextBuffer();
   for (let i = 0; i < 10; i++) {
     put(framer, i, i + 1, i + 2);
@@ -105,14 +105,14 @@ Deno.test("a framer uses its buffer again if there is no other, and no packet of
     using rest = framer.finishFrame();
     assertEquals([...rest.bytes], [i + 2]);
     rest.release();
-    assert(framer.nextBuffer(0));
+    assert(framer.nextBuffer({ timeoutMs: 0 }));
   }
 });
 
 Deno.test("a framer does not use a buffer again of which another thread has a packet", () => {
   using buffers = pool(4, 1);
   using there = BufferPool.attach(buffers.handle);
-  using framer = new Framer(buffers);
+  using framer = Framer.create(buffers);
   framer.nextBuffer();
   put(framer, 1, 2, 3);
   const sent = framer.finishFrame(2).detach();
@@ -127,11 +127,11 @@ Deno.test("a framer does not use a buffer again of which another thread has a pa
 
 Deno.test("a framer that yields has no buffer while it waits, and loses nothing", async () => {
   using buffers = pool(4, 1);
-  using framer = new Framer(buffers, { yields: true });
+  using framer = Framer.create(buffers, { yields: true });
   framer.nextBuffer();
   put(framer, 1, 2, 3, 4);
   const packet = framer.finishFrame(2);
-  assertEquals(framer.nextBuffer(1), false);
+  assertEquals(framer.nextBuffer({ timeoutMs: 1 }), false);
   assertEquals([framer.hasYielded, framer.unfinishedLength, framer.remainingOnBuffer], [
     true,
     2,
@@ -148,9 +148,13 @@ Deno.test("a framer that yields has no buffer while it waits, and loses nothing"
 
 Deno.test("a framer refuses what is no time to wait, before it does anything", async () => {
   using buffers = pool();
-  using framer = new Framer(buffers);
+  using framer = Framer.create(buffers);
   for (const time of [-1, NaN, "5", null, 5n, {}] as unknown as number[]) {
-    assertThrows(() => framer.nextBuffer(time), RangeError, "Cannot wait as 'timeoutMs' must");
+    assertThrows(
+      () => framer.nextBuffer({ timeoutMs: time }),
+      RangeError,
+      "Cannot wait as 'timeoutMs' must",
+    );
     await assertRejects(
       () => framer.nextBufferAsync({ timeoutMs: time }),
       RangeError,
@@ -159,7 +163,7 @@ Deno.test("a framer refuses what is no time to wait, before it does anything", a
   }
   assertEquals([framer.remainingOnBuffer, buffers.usage().inUse], [0, 0]);
   assertThrows(
-    () => new Framer(undefined as unknown as BufferPool),
+    () => Framer.create(undefined as unknown as BufferPool),
     TypeError,
     "Cannot create framer as 'pool' must be a BufferPool: received undefined",
   );
@@ -167,7 +171,7 @@ Deno.test("a framer refuses what is no time to wait, before it does anything", a
 
 Deno.test("a framer whose thread has left the pool is disposed of quietly, and says why it stops", () => {
   const buffers = pool();
-  const framer = new Framer(buffers);
+  const framer = Framer.create(buffers);
   framer.nextBuffer();
   put(framer, 1);
   buffers[Symbol.dispose]();
@@ -176,12 +180,12 @@ Deno.test("a framer whose thread has left the pool is disposed of quietly, and s
   assertThrows(() => framer.nextBuffer(), Error, `Cannot acquire a buffer ${left}`);
   framer[Symbol.dispose]();
   framer[Symbol.dispose]();
-  assertThrows(() => new Framer(buffers), Error, `Cannot create framer ${left}`);
+  assertThrows(() => Framer.create(buffers), Error, `Cannot create framer ${left}`);
 });
 
 Deno.test("a framer refuses what it does not have", () => {
   using buffers = pool();
-  const framer = new Framer(buffers);
+  const framer = Framer.create(buffers);
   assertThrows(() => framer.finishFrame(), Error, "Cannot make a packet as no frame was cut");
   framer.nextBuffer();
   assertThrows(
@@ -198,5 +202,5 @@ Deno.test("a framer refuses what it does not have", () => {
   framer.discard(4);
   assertThrows(() => framer.discard(1), RangeError, "must be a whole number from 0 to 0");
   framer[Symbol.dispose]();
-  assertThrows(() => framer.nextBuffer(), Error, "as the framer was disposed of");
+  assertThrows(() => framer.nextBuffer(), Error, "as the framer is closed");
 });

@@ -52,7 +52,7 @@ Deno.test("attached memory has the same bytes, and is not laid out again", () =>
   assertThrows(
     () => attached.allocate(8),
     Error,
-    "Cannot allocate as the memory is laid out where it was created",
+    "Cannot allocate as only the thread that created the memory may",
   );
 });
 
@@ -66,7 +66,7 @@ Deno.test("memory attaches to nothing but a handle of memory", () => {
   refused({ ...handle, kind: "busbar.broadcast" }, `received kind "busbar.broadcast"`);
   refused(
     { ...handle, version: 2 },
-    "version 1 of 'busbar.memory' was expected: received version 2",
+    "version 4 of 'busbar.memory' was expected: received version 2",
   );
   refused(
     { ...handle, buffer: new ArrayBuffer(64) },

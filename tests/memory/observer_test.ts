@@ -40,12 +40,12 @@ Deno.test("an observer hears that a batch was copied, and whether it was kept", 
   const reader = broadcast.reader();
   // Only the hint whether the position has wrapped, of which nothing is kept.
   assertEquals(observed(() => reader.poll()), ["begin", "end false"]);
-  writer.append(new Uint8Array(8));
+  writer.send(new Uint8Array(8));
   assertEquals(observed(() => reader.poll()), ["begin", "end true"]);
 
   // The reader's place is within what is retained, but its segment was entered anew.
   while (reader.next());
-  for (let i = 0; i < 7; i++) writer.append(new Uint8Array(8));
+  for (let i = 0; i < 7; i++) writer.send(new Uint8Array(8));
   writer.claim(8);
   assertEquals(
     observed(() => {

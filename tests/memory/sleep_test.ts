@@ -37,7 +37,7 @@ async function timersWithin(fn: (timers: () => number) => void | Promise<void>):
 Deno.test("sleeping ends at once if the first attempt succeeds", async () => {
   const { words, word, attempt, looks } = setup();
   words[1] = 1;
-  assertEquals(word.sleepUntil(attempt, 0), true);
+  assertEquals(word.sleepUntil(attempt, { timeoutMs: 0 }), true);
   await timersWithin(async (timers) => {
     const sleep = word.sleepUntilAsync(attempt, {});
     assertEquals(timers(), 0);
@@ -49,7 +49,7 @@ Deno.test("sleeping ends at once if the first attempt succeeds", async () => {
 Deno.test("sleeping ends when its time is over, after a last attempt", async () => {
   const { word, attempt, looks } = setup();
   for (const timeoutMs of [0, 2]) {
-    assertEquals(word.sleepUntil(attempt, timeoutMs), false);
+    assertEquals(word.sleepUntil(attempt, { timeoutMs }), false);
     assertEquals(await word.sleepUntilAsync(attempt, { timeoutMs }), false);
   }
   assertEquals(looks.count >= 6, true);
@@ -58,8 +58,9 @@ Deno.test("sleeping ends when its time is over, after a last attempt", async () 
 Deno.test("sleeping refuses a time that is none", async () => {
   const { word, attempt } = setup();
   for (const timeoutMs of [-1, NaN]) {
-    const message = `Cannot wait as 'timeoutMs' must not be negative: received ${timeoutMs}`;
-    assertThrows(() => word.sleepUntil(attempt, timeoutMs), RangeError, message);
+    const message =
+      `Cannot wait as 'timeoutMs' must be a number not below 0: received ${timeoutMs}`;
+    assertThrows(() => word.sleepUntil(attempt, { timeoutMs }), RangeError, message);
     await assertRejects(() => word.sleepUntilAsync(attempt, { timeoutMs }), RangeError, message);
   }
 });
@@ -108,7 +109,7 @@ Deno.test("an aborted sleep rejects with the reason, and leaves nothing behind",
 Deno.test("whoever blocks wakes its own asynchronous sleepers first, which look again", async () => {
   const { words, word, attempt } = setup();
   const sleep = word.sleepUntilAsync(attempt, {});
-  assertEquals(word.sleepUntil(attempt, 1), false);
+  assertEquals(word.sleepUntil(attempt, { timeoutMs: 1 }), false);
   assertEquals(word.notify(), 0);
   Atomics.store(words, 1, 1);
   assertEquals(await sleep, true);

@@ -1,6 +1,6 @@
 /**
  * Bare programs over a few words, and two ways to count their traces: with the explorer, and by an
- * enumeration of their interleavings that shares nothing with it.
+ * enumeration of their interleavings that shares no code with it.
  *
  * A body is a generator of accesses, so that it can be run without `Atomics` and without the
  * explorer's replay.
@@ -10,7 +10,7 @@
 
 import { explore, type Report } from "@busbar/busbar/model";
 
-/** One access of one word; whoever yields it gets the value that stood there before. */
+/** One access of one word; the `yield` returns the value before the access. */
 export interface Access {
   readonly kind: "load" | "store" | "add" | "compareExchange";
   readonly word: number;
@@ -18,7 +18,7 @@ export interface Access {
   readonly expected: number;
 }
 
-/** What one thread does. */
+/** The code of one thread. */
 export type Body = () => Generator<Access, void, number>;
 
 function access(kind: Access["kind"], word: number, value = 0, expected = 0): Access {
@@ -31,22 +31,22 @@ export const load = (word: number) => access("load", word);
 export const store = (word: number, value: number) => access("store", word, value);
 /** Adds to a word. */
 export const add = (word: number, value: number) => access("add", word, value);
-/** Replaces a word if it has the expected value; if not, it only reads. */
+/** Replaces a word if it has the expected value; else only reads it. */
 export const compareExchange = (word: number, expected: number, value: number) =>
   access("compareExchange", word, value, expected);
 
-/** What an execution came to: all that was read, and the final memory. */
+/** The outcome of an execution: all values that were read, and the final memory. */
 export type Outcome = string;
 
-/** What an enumeration has found. */
+/** The traces of a program. */
 export interface Traces {
   readonly count: number;
-  /** What they came to: equivalent executions come to the same. */
+  /** Their outcomes, which are the same for equivalent executions. */
   readonly outcomes: Set<Outcome>;
 }
 
 /**
- * Walks every interleaving, but goes on from one of each set of equivalent beginnings only. Two
+ * Walks every interleaving, but continues only one of each set of equivalent beginnings. Two
  * beginnings are equivalent if on each word the writes are in the same order, with the same reads
  * between the same writes.
  */
@@ -114,7 +114,7 @@ function perform(words: Int32Array, { kind, word, value, expected }: Access): nu
   }
 }
 
-/** Explores the program, and collects what its executions came to. */
+/** Explores the program, and collects the outcomes of its executions. */
 export async function explored(
   bodies: readonly Body[],
   words: number,

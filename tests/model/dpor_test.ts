@@ -38,7 +38,7 @@ Deno.test("optimal DPOR visits one execution of each trace, and every trace", as
   assertEquals(compared > RUNS / 2, true, `only ${compared} of ${RUNS} programs were compared`);
 });
 
-/** Compares what both searches find of programs that can block. */
+/** Compares the results of both searches for programs that can block. */
 async function compare(kinds: readonly string[], calls: number, runs: number): Promise<void> {
   let passed = 0;
   let failed = 0;

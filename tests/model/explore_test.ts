@@ -14,7 +14,7 @@ const increment = (w: Int32Array) => {
 const isTwo = (w: Int32Array) => assertEquals(Atomics.load(w, 0), 2);
 const lostUpdate = { setup: words, threads: { a: increment, b: increment }, check: isTwo };
 
-// --- what a person sees -----------------------------------------------------------------------
+// --- reports ----------------------------------------------------------------------------------
 
 Deno.test("a failure shows each thread's steps, the values seen, the switches and the lines", async () => {
   const setup = () => {
@@ -43,7 +43,7 @@ Deno.test("a failure replays from its string", async () => {
   await explore({ ...lostUpdate, replay: "a2b2" });
 });
 
-Deno.test("a replay that is no schedule, or not of this model, is refused", async () => {
+Deno.test("a replay that is not a schedule, or not of this model, fails", async () => {
   await assertRejects(
     () => explore({ ...lostUpdate, replay: "a1 b1" }),
     TypeError,
@@ -53,13 +53,38 @@ Deno.test("a replay that is no schedule, or not of this model, is refused", asyn
   assertStringIncludes(message, "as step 2");
 });
 
-Deno.test("a failure has the fewest preemptions that are found", async () => {
+Deno.test("a failure is shown with few preemptions", async () => {
   const noise = (w: Int32Array) => {
     for (let i = 0; i < 3; i++) Atomics.add(w, 1, 1);
     increment(w);
   };
   const { steps } = await fails("assertion", { ...lostUpdate, threads: { a: noise, b: noise } });
   assertEquals(steps.filter((step) => step.isSwitch).length, 2);
+});
+
+Deno.test("a failure is simplified within a number of transitions, not within a time", async () => {
+  // The count becomes 10 only if the threads alternate, which few preemptions do not reach.
+  const alternate = (me: number) => (w: Int32Array) => {
+    for (let i = me; i < 10; i += 2) Atomics.compareExchange(w, 0, i, i + 1);
+  };
+  const noise = (w: Int32Array) => {
+    for (let i = 0; i < 5; i++) Atomics.load(w, 1);
+  };
+  const run = async () => {
+    let checks = 0;
+    const { replay } = await fails("assertion", {
+      setup: words,
+      threads: { a: alternate(0), b: alternate(1), noise },
+      check(w) {
+        checks++;
+        assert(w[0] !== 10, "ten");
+      },
+    });
+    return { replay, checks };
+  };
+  const first = await run();
+  assert(first.checks > 1000, `${first.checks} executions`);
+  assertEquals(await run(), first);
 });
 
 Deno.test("a failure as a page has every step and an arrow for each edge", async () => {
@@ -125,7 +150,7 @@ Deno.test("a time limit stops a search", async () => {
   await assertRejects(() => explore({ ...model, timeLimitMs: 20 }), IncompleteError, "20 ms");
 });
 
-Deno.test("a preemption bound that cuts nothing off is complete", async () => {
+Deno.test("a search whose preemption bound excludes nothing is complete", async () => {
   const report = await explore({ ...lostUpdate, check: () => {}, preemptions: 10 });
   assertEquals([report.executions, report.complete], [6, true]);
 });
@@ -162,7 +187,7 @@ Deno.test("random strategies find the bug, and the same seed tries the same sche
   }
 });
 
-Deno.test("options that make no sense are refused", async () => {
+Deno.test("invalid options throw a TypeError", async () => {
   await assertRejects(
     () => explore({ setup: words, threads: {} }),
     TypeError,
@@ -175,13 +200,13 @@ Deno.test("options that make no sense are refused", async () => {
   );
 });
 
-Deno.test("two explorations at once are refused, and one after the other is not", async () => {
+Deno.test("two explorations at once throw, and one after the other do not", async () => {
   const slow = explore({ ...lostUpdate, check: () => Promise.resolve() });
   await assertRejects(() => explore(lostUpdate), Error, "another exploration is running");
   await slow;
 });
 
-Deno.test("the platform's globals are back after an exploration, also after a failure", async () => {
+Deno.test("the platform's globals are restored after an exploration, also after a failure", async () => {
   const before = [Atomics, SharedArrayBuffer, Int32Array, Math.random, performance.now];
   await fails("assertion", lostUpdate);
   assertEquals([Atomics, SharedArrayBuffer, Int32Array, Math.random, performance.now], before);
@@ -189,7 +214,7 @@ Deno.test("the platform's globals are back after an exploration, also after a fa
 
 // --- checks -----------------------------------------------------------------------------------
 
-Deno.test("check gets what the threads returned, and may be asynchronous", async () => {
+Deno.test("check gets the results of the threads, and may be asynchronous", async () => {
   const seen = new Set<string>();
   await explore({
     setup: words,
@@ -209,7 +234,7 @@ Deno.test("check gets what the threads returned, and may be asynchronous", async
   });
 });
 
-Deno.test("what check writes does not reach the next execution", async () => {
+Deno.test("writes of check do not reach the next execution", async () => {
   await explore({
     setup: words,
     threads: { a: (w) => Atomics.add(w, 0, 1), b: (w) => Atomics.add(w, 0, 1) },
@@ -279,7 +304,7 @@ Deno.test("wait returns not-equal, ok and timed-out, each in some schedule", asy
   assertEquals([...seen].sort(), ["not-equal 0", "ok 1", "timed-out 0"]);
 });
 
-Deno.test("a wait without time returns at once", async () => {
+Deno.test("a wait with a timeout of 0 returns at once", async () => {
   await explore({
     setup: words,
     threads: { a: (w) => Atomics.wait(w, 0, 0, 0) },
@@ -287,7 +312,7 @@ Deno.test("a wait without time returns at once", async () => {
   });
 });
 
-Deno.test("notify wakes the first of those that sleep, in the order in which they came", async () => {
+Deno.test("notify wakes sleepers in FIFO order", async () => {
   const sleeper = (w: Int32Array) => {
     const place = Atomics.add(w, 1, 1);
     const result = Atomics.wait(w, 0, 0, 100);
@@ -324,7 +349,7 @@ Deno.test("a wait on a word of 64 bits is woken through its first 32", async () 
   });
 });
 
-Deno.test("a bounded spin gives up once nothing else can run", async () => {
+Deno.test("a bounded spin ends once no other thread can run", async () => {
   await explore({
     setup: words,
     threads: {
@@ -341,7 +366,7 @@ Deno.test("a bounded spin gives up once nothing else can run", async () => {
   });
 });
 
-Deno.test("a write that changes nothing wakes nobody who spins", async () => {
+Deno.test("a write of the same value does not end a spin", async () => {
   const once = (w: Int32Array) => {
     while (Atomics.exchange(w, 0, 1) === 1) Atomics.pause();
     Atomics.store(w, 0, 0);
@@ -350,7 +375,7 @@ Deno.test("a write that changes nothing wakes nobody who spins", async () => {
   assertEquals(report.complete, true);
 });
 
-Deno.test("a very long schedule is shown in part", async () => {
+Deno.test("of a very long schedule the middle is omitted", async () => {
   const { message, steps } = await fails("exception", {
     setup: words,
     threads: {
@@ -365,7 +390,7 @@ Deno.test("a very long schedule is shown in part", async () => {
   assertStringIncludes(message, " 500 add");
 });
 
-Deno.test("a spin that nobody ends is a livelock that names the word", async () => {
+Deno.test("an endless spin is a livelock that names the word", async () => {
   const { message, steps } = await fails("livelock", {
     setup: words,
     threads: {
@@ -476,7 +501,7 @@ Deno.test("a lost wake-up of an asynchronous wait is a deadlock", async () => {
   assertStringIncludes(message, "sleeper sleeps on buffer0+0");
 });
 
-Deno.test("an asynchronous thread that catches everything is suspended all the same", async () => {
+Deno.test("an asynchronous thread that catches everything is suspended anyway", async () => {
   const report = await explore({
     setup: words,
     threads: {
@@ -498,7 +523,7 @@ Deno.test("an asynchronous thread that catches everything is suspended all the s
   assert(report.complete);
 });
 
-Deno.test("awaiting what no simulated thread resolves is a misuse", async () => {
+Deno.test("awaiting a promise that no simulated thread resolves is a misuse", async () => {
   const { message } = await fails("misuse", {
     setup: words,
     threads: {
@@ -513,7 +538,7 @@ Deno.test("awaiting what no simulated thread resolves is a misuse", async () => 
 
 // --- threads and memory -----------------------------------------------------------------------
 
-Deno.test("code that catches or finally acts is suspended all the same", async () => {
+Deno.test("code that catches everything, or acts in finally, is suspended anyway", async () => {
   await explore({
     setup: words,
     threads: {
@@ -537,7 +562,7 @@ Deno.test("code that catches or finally acts is suspended all the same", async (
   });
 });
 
-Deno.test("a thread can spawn others, hand them memory that it made, and join them", async () => {
+Deno.test("a thread can spawn others, give them memory that it created, and join them", async () => {
   const seen = new Set<string>();
   await explore({
     setup: words,
@@ -555,7 +580,7 @@ Deno.test("a thread can spawn others, hand them memory that it made, and join th
   assertEquals([...seen].sort(), ["0 -1,7 4", "5 0,7 4"]);
 });
 
-Deno.test("eight threads are possible, a ninth is refused", async () => {
+Deno.test("eight threads are possible, a ninth fails", async () => {
   const body = (w: Int32Array) => Atomics.load(w, 0);
   const names = [..."abcdefgh"];
   const eight = Object.fromEntries(names.map((name) => [name, body]));
@@ -572,7 +597,7 @@ Deno.test("eight threads are possible, a ninth is refused", async () => {
   assertStringIncludes(message, "at most 8 threads");
 });
 
-Deno.test("a buffer that is not shared can be handed in", async () => {
+Deno.test("a buffer that is not shared can be made part of the model", async () => {
   await fails("assertion", {
     ...lostUpdate,
     setup: () => new Int32Array(shareBuffer(new ArrayBuffer(16), "mapped")),
@@ -585,7 +610,7 @@ Deno.test("a buffer that is not shared can be handed in", async () => {
 
 // --- misuse -----------------------------------------------------------------------------------
 
-Deno.test("what differs from run to run is refused by name", async () => {
+Deno.test("functions that differ from run to run fail by name", async () => {
   for (
     const [look, name] of [
       [() => Math.random(), "Math.random()"],
@@ -617,7 +642,7 @@ Deno.test("the virtual clock advances by the timeouts that fire", async () => {
   });
 });
 
-Deno.test("a body that does not replay alike is told where it differed", async () => {
+Deno.test("a body that does not replay to the same operations fails, naming both", async () => {
   let runs = 0;
   const { message } = await fails("nondeterminism", {
     setup: words,
@@ -629,17 +654,53 @@ Deno.test("a body that does not replay alike is told where it differed", async (
       },
     },
   });
-  assertStringIncludes(message, "first did load of buffer0+0, and now does load of buffer0+4");
+  assertStringIncludes(
+    message,
+    "step 1 was load of buffer0+0 at first, and is now load of buffer0+4",
+  );
 });
 
-Deno.test("a body cannot change what setup returned", async () => {
+Deno.test("each kind of difference in a replay is named", async () => {
+  const observer = (globalThis as unknown as Record<symbol, {
+    current: { beginSpeculation(): void; endSpeculation(isKept: boolean): void };
+  }>)[Symbol.for("busbar.observer")]!;
+  const differences: [name: string, (w: Int32Array, run: number) => void][] = [
+    ["is now one of another size", (_, run) => new SharedArrayBuffer(4 * run)],
+    ["is now another new view", (w, run) => new Int32Array(w.buffer, 4 * run)],
+    ["is now read of 4 bytes at buffer0+8", (w, run) => w[run]],
+    ["is now write of 4 bytes at buffer0+8", (w, run) => w[run] = 1],
+    ["is now an end with another outcome", (_, run) => {
+      observer.current.beginSpeculation();
+      observer.current.endSpeculation(run === 1);
+    }],
+    ["is now clock", (w, run) => run === 1 ? w[0] : Date.now()],
+    ["is now its end", (w, run) => run === 1 ? Atomics.load(w, 0) : undefined],
+    ["is now pause", (w, run) => run === 1 ? Atomics.load(w, 0) : Atomics.pause()],
+  ];
+  for (const [name, differ] of differences) {
+    let run = 0;
+    const { message } = await fails("nondeterminism", {
+      setup: words,
+      clock: "virtual",
+      threads: {
+        a(w) {
+          differ(w, ++run);
+          if (name !== "is now its end") Atomics.load(w, 3);
+        },
+      },
+    });
+    assertStringIncludes(message, name);
+  }
+});
+
+Deno.test("a body cannot change the result of setup", async () => {
   await fails("exception", {
     setup: () => ({ seen: [] as number[] }),
     threads: { a: ({ seen }) => seen.push(1) },
   });
 });
 
-Deno.test("shared memory from outside the model is refused", async () => {
+Deno.test("shared memory from outside the model fails", async () => {
   const outside = new Int32Array(new SharedArrayBuffer(4));
   const atomics = await fails("misuse", {
     setup: words,
@@ -649,7 +710,7 @@ Deno.test("shared memory from outside the model is refused", async () => {
   await fails("misuse", { setup: words, threads: { a: () => new Uint8Array(outside.buffer)[0] } });
 });
 
-Deno.test("private memory is nobody's business, atomic or not", async () => {
+Deno.test("private memory is not tracked, atomic or not", async () => {
   await explore({
     setup: words,
     threads: {
@@ -665,7 +726,7 @@ Deno.test("private memory is nobody's business, atomic or not", async () => {
   });
 });
 
-Deno.test("reads of what nobody wrote are reported when asked for", async () => {
+Deno.test("reads of uninitialised bytes are reported when asked for", async () => {
   const model = {
     setup: words,
     threads: { a: (w: Int32Array) => Atomics.store(w, 0, 1), b: (w: Int32Array) => w[1] },
@@ -680,7 +741,7 @@ const variable = "BUSBAR_REPLAY";
 const maySetVariable = Deno.permissions.querySync({ name: "env", variable }).state === "granted";
 
 Deno.test({
-  name: `the environment can ask for a schedule${maySetVariable ? "" : " (needs -P)"}`,
+  name: `an environment variable can select a schedule${maySetVariable ? "" : " (needs -P)"}`,
   ignore: !maySetVariable,
   async fn() {
     Deno.env.set(variable, "a1b2a1");
@@ -693,7 +754,7 @@ Deno.test({
   },
 });
 
-Deno.test("the caller of an exploration goes on before the globals are replaced", async () => {
+Deno.test("the caller of an exploration runs on before the globals are replaced", async () => {
   let timer: ReturnType<typeof setTimeout> | undefined;
   const [report] = await Promise.all([
     explore({
@@ -708,7 +769,7 @@ Deno.test("the caller of an exploration goes on before the globals are replaced"
         },
       },
     }),
-    timer = setTimeout(() => {}, 10_000), // refused to a simulated thread
+    timer = setTimeout(() => {}, 10_000), // a simulated thread must not
   ]);
   clearTimeout(timer);
   assertEquals(report.complete, true);

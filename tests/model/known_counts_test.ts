@@ -40,7 +40,7 @@ interface Known {
   readonly sizes: readonly number[];
   /** Sizes for which plain enumeration must reach the same outcomes. */
   readonly enumerated: readonly number[];
-  /** Sizes that only the formula and the explorer are asked about. */
+  /** Sizes for which the formula is checked against the explorer only. */
   readonly large?: readonly number[];
 }
 
@@ -152,8 +152,8 @@ const programs: readonly Known[] = [
   },
   {
     // The same with threads 0 to n - 1 and 11 to 10 + n: thread 11 + i hashes three of its four
-    // messages to where thread i does. POPL 2014 has 8 executions for indexer(12), where n is 1, and
-    // 4096 for indexer(15), where n is 4; the threads left out there conflict with none.
+    // messages to the places of thread i. POPL 2014 has 8 executions for indexer(12), where n is 1,
+    // and 4096 for indexer(15), where n is 4; the other threads there conflict with none.
     name: "indexer with n pairs of threads in conflict has 8^n executions",
     program: (n) => [...times(n, indexer), ...times(n, (i) => indexer(i + 11))],
     words: () => 128,
@@ -165,8 +165,8 @@ const programs: readonly Known[] = [
   {
     // POPL 2005, file system; with 13 + n threads n blocks are wanted twice. In POPL 2014
     // filesystem(14), (16), (18), (19) have 2, 8, 32, 64 executions. The critical sections under
-    // the locks of inode and block are one operation each here; the threads that conflict with
-    // none are left out.
+    // the locks of inode and block are one operation each here; threads that conflict with none
+    // are left out.
     name: "file system with n blocks wanted twice has 2^n executions",
     program: (n) => [
       ...times(n, (i) => fileSystem(i)),
@@ -319,7 +319,7 @@ const programs: readonly Known[] = [
     large: [5, 6],
   },
   {
-    // The drawing of tickets conflicts, n! ways; what is done with a ticket of one's own does not.
+    // Drawing tickets conflicts, in n! orders; writing to the place of one's own ticket does not.
     name: "n drawn tickets have n! executions, whatever is written to the places they name",
     program: (n) =>
       times(n, (i) =>
@@ -357,7 +357,7 @@ function fileSystem(tid: number): Body {
   };
 }
 
-/** What DPOR must report for a program with so many traces. */
+/** The report that DPOR must give for a program with so many traces. */
 function visited(executions: number) {
   return { executions, pruned: 0, complete: true };
 }

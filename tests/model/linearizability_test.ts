@@ -35,8 +35,8 @@ Deno.test("an atomic counter is linearizable, a loaded and stored one is not", a
   assertStringIncludes(message, "├");
 });
 
-Deno.test("the order in real time counts, also between independent operations", async () => {
-  // Every single read and write is atomic, but reads look at another word than writes.
+Deno.test("the order in real time counts, even between independent operations", async () => {
+  // Each read and write is atomic, but reads use another word than writes.
   await fails("not linearizable", {
     setup: words,
     linearizable: register,
@@ -69,7 +69,7 @@ Deno.test("calls that overlap may take effect in either order", async () => {
   assert(report.complete);
 });
 
-Deno.test("recording outside a simulated thread is refused", () => {
+Deno.test("recording outside a simulated thread throws", () => {
   try {
     record("read", [], () => 0);
   } catch (error) {
@@ -79,7 +79,7 @@ Deno.test("recording outside a simulated thread is refused", () => {
   throw new Error("expected an error");
 });
 
-/** All orders of a history, tried one by one. */
+/** Whether one of all orders of a history is allowed, by trying each. */
 function linearizableByBruteForce<S>(
   calls: readonly RecordedCall[],
   spec: Specification<S>,
@@ -93,7 +93,7 @@ function linearizableByBruteForce<S>(
   return search(calls, spec.initial);
 }
 
-Deno.test("the search agrees with trying every order", () => {
+Deno.test("the search agrees with a test of every order", () => {
   const call = fc.record({
     name: fc.constantFrom("write", "read"),
     value: fc.integer({ min: 0, max: 2 }),
@@ -125,7 +125,7 @@ const call = fc.oneof(
   fc.record({ name: fc.constant("read" as const), value: fc.constant(0) }),
 );
 
-/** A register of two words: a writer writes both, a reader reads the one or the other. */
+/** A register of two words: a writer writes both, a reader reads one or both. */
 const property = (read: (w: Int32Array) => number) =>
   fc.asyncProperty(programs(fc, { call, calls: 2 }), async (program) => {
     await explore({

@@ -1,6 +1,6 @@
 /**
- * The happens-before edges of ECMA-262, one by one: what they order is no race, and without them
- * it is one.
+ * The happens-before edges of ECMA-262, one by one: accesses that an edge orders do not race, and
+ * race without it.
  *
  * @module
  */
@@ -11,7 +11,7 @@ import { fails, words } from "./failing.ts";
 
 const DATA = 3;
 
-/** A writer of plain data that hands over as `release` does, and a reader that `acquire`s. */
+/** A writer of plain data that then calls `release`, and a reader that reads it after `acquire`. */
 function handOver(
   release: (w: Int32Array) => unknown,
   acquire: (w: Int32Array) => boolean,
@@ -30,7 +30,7 @@ function handOver(
   };
 }
 
-Deno.test("an atomic write orders what came before it before whoever reads it", async () => {
+Deno.test("an atomic write orders earlier writes before a thread that reads it", async () => {
   const releases: ((w: Int32Array) => unknown)[] = [
     (w) => Atomics.store(w, 0, 1),
     (w) => Atomics.add(w, 0, 1),
@@ -54,7 +54,7 @@ Deno.test("an atomic write orders what came before it before whoever reads it", 
   }
 });
 
-Deno.test("a chain of read-modify-writes hands on, a store in between does not", async () => {
+Deno.test("a chain of read-modify-writes passes an edge on, a store in between does not", async () => {
   const chain = (middle: (w: Int32Array) => unknown) => ({
     setup: words,
     threads: {
@@ -106,19 +106,19 @@ Deno.test("sizes may be mixed where something orders them", async () => {
   });
 });
 
-Deno.test("a plain write of an atomic word is a race, and hands nothing on", async () => {
+Deno.test("a plain write of an atomic word is a race, and orders nothing", async () => {
   await fails("data race", handOver((w) => w[0] = 1, (w) => Atomics.load(w, 0) === 1));
   await fails("data race", handOver((w) => Atomics.store(w, 0, 1), (w) => w[0] === 1));
 });
 
-Deno.test("notify orders what came before it before whoever it wakes", async () => {
+Deno.test("notify orders earlier writes before the threads that it wakes", async () => {
   const wake = (w: Int32Array) => Atomics.notify(w, 0);
   await explore(handOver(wake, (w) => Atomics.wait(w, 0, 0, 5) === "ok"));
   // A timeout is no notification.
   await fails("data race", handOver(wake, (w) => Atomics.wait(w, 1, 0, 5) === "timed-out"));
 });
 
-Deno.test("entering wait orders what came before it before who notifies after", async () => {
+Deno.test("falling asleep orders earlier writes before a later notify", async () => {
   const seen = new Set<unknown>();
   await explore({
     setup: words,
@@ -134,7 +134,7 @@ Deno.test("entering wait orders what came before it before who notifies after", 
   assertEquals(seen, new Set([5, undefined]));
 });
 
-Deno.test("spawn orders before the child, join after it, and nothing else does", async () => {
+Deno.test("spawn orders the parent before the child, join the child before the parent", async () => {
   await explore({
     setup: words,
     threads: {
@@ -200,7 +200,7 @@ interface Spans {
 }
 const spans = (globalThis as unknown as Record<symbol, Spans>)[Symbol.for("busbar.observer")]!;
 
-/** A writer that overwrites, and a reader that copies meanwhile and keeps what it copied or not. */
+/** A writer that overwrites data, and a reader that copies it meanwhile, and may keep its copy. */
 function overwritten(keep: (w: Int32Array) => boolean) {
   return {
     setup: words,
@@ -223,7 +223,7 @@ function overwritten(keep: (w: Int32Array) => boolean) {
   };
 }
 
-Deno.test("a speculative read that is thrown away does not race", async () => {
+Deno.test("a speculative read that is discarded does not race", async () => {
   await explore(overwritten(() => false));
 });
 
@@ -236,7 +236,7 @@ Deno.test("a speculative read that is kept on the word of a load races", async (
   assertEquals(failure.accesses?.length, 2);
 });
 
-/** The reader's read-modify-write is read by the writer's: what the writer does then comes after. */
+/** The writer's read-modify-write reads the reader's, so the writer's later writes come after. */
 function overwrittenInSpan(write: (w: Int32Array) => void) {
   return {
     setup: words,
@@ -292,7 +292,7 @@ Deno.test("a span that is not closed, or not opened, is a misuse", async () => {
   }
 });
 
-Deno.test("a speculative read sees every value that some schedule shows, though nothing else does", async () => {
+Deno.test("a speculative read sees every value that a schedule can give it, without other conflicts", async () => {
   const valuesOf = async (strategy: "all" | "dpor") => {
     const values = new Set<string>();
     const report = await explore({

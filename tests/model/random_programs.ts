@@ -1,23 +1,23 @@
 /**
- * Random small programs, and what all their schedules come to: the oracle for reductions.
+ * Random small programs, and the outcomes of all their schedules: the oracle for reductions.
  *
  * @module
  */
 
 import fc from "fast-check";
-import { appendEvent, Dependence, type Event, traceKey } from "../../model/dependence.ts";
-import { OptimalDpor } from "../../model/dpor.ts";
-import { Enumeration } from "../../model/enumerate.ts";
-import { Search } from "../../model/search.ts";
+import { appendEvent, Dependence, type Event, traceKey } from "../../model/search/dependence.ts";
+import { OptimalDpor } from "../../model/search/dpor.ts";
+import { Enumeration } from "../../model/search/enumeration.ts";
+import { Search } from "../../model/search/search.ts";
 
-/** One call of a program: what, on which of two words, with which operands. */
-export type Call = readonly [what: string, word: number, a: number, b: number];
-/** A list of calls a thread. */
+/** One call of a program: its kind, the index of its word (0 or 1), and its operands. */
+export type Call = readonly [kind: string, word: number, a: number, b: number];
+/** A list of calls for each thread. */
 export type Program = readonly (readonly Call[])[];
 
 /** Calls that are always enabled. */
 export const FREE = ["load", "store", "add", "compareExchange"] as const;
-/** Calls that wait for others, or wake them. */
+/** Calls that wait for other threads, or wake them. */
 export const BLOCKING = ["notify", "wait", "wait with timeout", "spin", "spin once"] as const;
 
 /** Calls of asynchronous threads. */
@@ -40,8 +40,8 @@ export function programs(
   return fc.array(thread, { minLength: 2, maxLength: threads });
 }
 
-function perform(words: Int32Array, [what, word, a, b]: Call): unknown {
-  switch (what) {
+function perform(words: Int32Array, [kind, word, a, b]: Call): unknown {
+  switch (kind) {
     case "load":
       return Atomics.load(words, word);
     case "store":
@@ -63,21 +63,21 @@ function perform(words: Int32Array, [what, word, a, b]: Call): unknown {
       if (Atomics.load(words, word) === 0) Atomics.pause();
       return Atomics.load(words, word);
     default:
-      throw new Error(`Cannot perform ${what}`);
+      throw new Error(`Cannot perform ${kind}`);
   }
 }
 
-/** A thread whose tasks wait asynchronously, and then count; `await` waits for the last of them. */
+/** A thread whose tasks wait asynchronously, and then count; `await` awaits the last of them. */
 async function performAsync(words: Int32Array, calls: readonly Call[]): Promise<unknown[]> {
   const tasks: Promise<unknown>[] = [];
   const results: unknown[] = [];
   for (const call of calls) {
-    const [what, word, a] = call;
-    if (what === "await") {
+    const [kind, word, a] = call;
+    if (kind === "await") {
       results.push(await tasks.at(-1));
-    } else if (what.startsWith("task")) {
+    } else if (kind.startsWith("task")) {
       tasks.push((async () => {
-        const { value } = Atomics.waitAsync(words, word, a, what === "task" ? Infinity : 5);
+        const { value } = Atomics.waitAsync(words, word, a, kind === "task" ? Infinity : 5);
         const result = await value;
         return [result, Atomics.add(words, 2, 1 + word)];
       })());
@@ -88,9 +88,9 @@ async function performAsync(words: Int32Array, calls: readonly Call[]): Promise<
   return [...results, ...await Promise.all(tasks)];
 }
 
-/** What a search of a program has found. */
+/** The result of a search of a program. */
 export interface Outcome {
-  /** The kind of failure that ended it, if one did. */
+  /** The kind of the failure that ended it, if any. */
   readonly failure: string | undefined;
   /** Final memory and results, of every execution. */
   readonly finals: ReadonlySet<string>;
@@ -98,7 +98,7 @@ export interface Outcome {
   readonly traces: ReadonlySet<string>;
   readonly executions: number;
   readonly pruned: number;
-  /** Whether the search ended by itself. */
+  /** Whether no limit ended it. */
   readonly isComplete: boolean;
 }
 
@@ -110,7 +110,7 @@ export async function outcomeOf(
 ): Promise<Outcome> {
   const finals = new Set<string>();
   const traces = new Set<string>();
-  const isAsync = ([what]: Call) => (ASYNCHRONOUS as readonly string[]).includes(what);
+  const isAsync = ([kind]: Call) => (ASYNCHRONOUS as readonly string[]).includes(kind);
   const body = (calls: readonly Call[]) => (words: Int32Array) =>
     calls.some(isAsync) ? performAsync(words, calls) : calls.map((call) => perform(words, call));
   const threads = program.map((calls, i) => [`thread${i}`, body(calls)] as const);

@@ -1,6 +1,8 @@
 /**
- * Code that knows nothing of the explorer: a ring of another package, for one thread that pushes and
+ * Code that is unaware of the explorer: a ring of another package, for one thread that pushes and
  * one that pops.
+ *
+ * @module
  */
 
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
@@ -9,13 +11,13 @@ import { ExplorationError, explore } from "../../model/mod.ts";
 
 const setup = () => RingBuffer.getStorageForCapacity(2, Uint32Array);
 
-/** Pushes values; returns how many found room. */
+/** Pushes values; returns the number of those that fit. */
 const push = (...values: number[]) => (storage: SharedArrayBuffer): number => {
   const ring = new RingBuffer(storage, Uint32Array);
   return values.filter((value) => ring.push(Uint32Array.of(value)) === 1).length;
 };
 
-/** Pops so many times; returns what it got. */
+/** Pops so many times; returns the values. */
 const pop = (times: number) => (storage: SharedArrayBuffer): number[] => {
   const ring = new RingBuffer(storage, Uint32Array);
   const values = Array.from({ length: times }, () => {

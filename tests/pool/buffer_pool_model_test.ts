@@ -26,12 +26,12 @@ import {
   waitOnce,
 } from "./models.ts";
 import { tampered } from "../tamper.ts";
-import { placesOf, WAITING } from "../../src/pool/layout.ts";
+import { BufferPoolLayout, WAITING } from "../../src/pool/layout.ts";
 
 const check = assertAllFree;
 
 /** The word of the hold of the first buffer of a pool of {@linkcode poolOf}. */
-const HOLD = placesOf({
+const HOLD = new BufferPoolLayout({
   bufferBytes: 4,
   batchCount: 1,
   buffersPerBatch: 1,
@@ -39,7 +39,7 @@ const HOLD = placesOf({
   tickets: 2,
   debug: false,
   identity: 0,
-}).holds;
+}).holdWords;
 
 Deno.test("pool: three threads that want the same buffer never have it at once", async () => {
   await passes({
@@ -53,7 +53,9 @@ Deno.test("pool: three threads that want the same buffer never have it at once",
   });
 });
 
-/** Takes as many buffers as it gets, up to `most`, uses them and releases them in the same order. */
+/**
+ * Takes as many buffers as it gets, up to `most`, uses them and releases them in the same order.
+ */
 function burst(most: number): Body<number> {
   return (pool, box) => {
     const buffers: number[] = [];
@@ -142,7 +144,7 @@ const calls: Record<string, (pool: BufferPool, used: number) => void> = {
   releases: (pool, used) => pool.release(used),
   flushes: (pool) => pool.returnCached(),
   leaves: (pool) => pool[Symbol.dispose](),
-  waits: (pool) => void pool.acquire(1),
+  waits: (pool) => void pool.acquire({ timeoutMs: 1 }),
 };
 
 /** Keeps a buffer, and uses another, until somebody waits; then makes a call, and no more. */
@@ -217,7 +219,7 @@ Deno.test("pool: a waiter that passed over a batch is served by who took from it
 
 /** Waits for a while; uses what it gets by then. */
 const waitBriefly: Body<void> = (pool) => {
-  const buffer = pool.acquire(5);
+  const buffer = pool.acquire({ timeoutMs: 5 });
   if (buffer < 0) return;
   use(pool, buffer);
   pool.release(buffer);

@@ -9,6 +9,8 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import fc from "fast-check";
 import { BufferPool, type DetachedPacket, type Packet, PACKET_WORDS } from "../../mod.ts";
+import { ClosedError } from "../../src/memory/errors.ts";
+import { StaleTicketError, TicketsExhaustedError } from "../../src/pool/errors.ts";
 
 const BUFFER_BYTES = 16;
 const THREADS = 3;
@@ -193,7 +195,7 @@ const split = step("split", (system, thread, any) => {
   const offsets = [any, any >> 3].map((n) => n % (length + 1)).sort((a, b) => a - b)
     .slice(any % 3);
   const packets = reference.packet.split(offsets);
-  assertThrows(() => reference.packet.length, Error, "released, sent or split before");
+  assertThrows(() => reference.packet.length, ClosedError, "released, detached or split before");
   system.remove(reference);
   const bounds = [0, ...offsets, length];
   for (const [i, packet] of packets.entries()) {
@@ -219,12 +221,12 @@ const drop = step("drop", (system, thread, any) => {
   system.remove(reference);
 });
 
-/** Fails unless `send` works, or throws because too many tickets are in flight. */
-function trySend<T>(send: () => T): T | undefined {
+/** Fails unless `detach` works, or throws because all tickets of the thread are in flight. */
+function tryToDetach<T>(detach: () => T): T | undefined {
   try {
-    return send();
+    return detach();
   } catch (error) {
-    assert(error instanceof Error && error.message.includes("are in flight"), String(error));
+    assert(error instanceof TicketsExhaustedError, String(error));
     return undefined;
   }
 }
@@ -234,7 +236,7 @@ const send = step("send", (system, thread, any) => {
   if (reference === undefined) return;
   const { buffer, offset, length, packet } = reference;
   if (any % 2 === 0) {
-    const sent = trySend(() => packet.detach());
+    const sent = tryToDetach(() => packet.detach());
     if (sent === undefined) return;
     system.references.push({
       kind: "sent",
@@ -246,10 +248,10 @@ const send = step("send", (system, thread, any) => {
     });
   } else {
     const words = new Int32Array(PACKET_WORDS + 1);
-    if (trySend(() => (packet.detachInto(words, 1), true)) === undefined) return;
+    if (tryToDetach(() => (packet.detachInto(words, 1), true)) === undefined) return;
     system.references.push({ kind: "words", sender: thread, words, buffer, offset, length });
   }
-  assertThrows(() => packet.detach(), Error, "Cannot send this packet");
+  assertThrows(() => packet.detach(), ClosedError, "Cannot detach this packet");
   system.remove(reference);
 });
 
@@ -257,7 +259,7 @@ const sendNumber = step("detachBuffer", (system, thread, any) => {
   const reference = pick(system.of("number", thread), any);
   if (reference === undefined) return;
   const { buffer } = reference;
-  const ticket = trySend(() => system.parts[thread]!.detachBuffer(buffer));
+  const ticket = tryToDetach(() => system.parts[thread]!.detachBuffer(buffer));
   if (ticket === undefined) return;
   system.remove(reference);
   system.references.push({ kind: "ticket", sender: thread, buffer, ticket });
@@ -267,11 +269,12 @@ const receive = step("receive", (system, thread, any) => {
   const pool = system.parts[thread]!;
   const sent = pick([...system.of("sent"), ...system.of("words")], any);
   if (sent === undefined) return;
-  const take = () => sent.kind === "sent" ? pool.adopt(sent.sent) : pool.adoptFrom(sent.words, 1);
+  const adoptIt = () =>
+    sent.kind === "sent" ? pool.adopt(sent.sent) : pool.adoptFrom(sent.words, 1);
   const { buffer, offset, length } = sent;
-  system.references.push({ kind: "packet", thread, packet: take(), buffer, offset, length });
+  system.references.push({ kind: "packet", thread, packet: adoptIt(), buffer, offset, length });
   system.remove(sent);
-  assertThrows(take, Error, "this ticket is not in flight");
+  assertThrows(adoptIt, StaleTicketError);
 });
 
 const receiveNumber = step("adoptBuffer", (system, thread, any) => {
@@ -280,7 +283,8 @@ const receiveNumber = step("adoptBuffer", (system, thread, any) => {
   if (sent === undefined) return;
   const { buffer, ticket } = sent;
   pool.adoptBuffer(buffer, ticket);
-  assertThrows(() => pool.adoptBuffer(buffer, ticket), Error, "this ticket is not in flight");
+  assertThrows(() => pool.adoptBuffer(buffer, ticket), StaleTicketError);
+  assertEquals(pool.tryAdoptBuffer(buffer, ticket), false);
   system.remove(sent);
   system.references.push({ kind: "number", thread, buffer });
 });
@@ -298,7 +302,7 @@ const receiveForged = step("receive what was not sent", (system, thread, any) =>
   );
   for (const ticket of [any, any << 16, -1, -any, (1 << 31) + any, 1 << 30]) {
     if (known.includes(ticket)) continue;
-    assertThrows(() => pool.adoptBuffer(any % system.total, ticket), Error);
+    assertThrows(() => pool.adoptBuffer(any % system.total, ticket), StaleTicketError);
   }
 });
 
@@ -319,8 +323,8 @@ const leave = step("leave", (system, thread) => {
   const { handle } = system.parts[thread]!;
   const packet = system.of("packet", thread)[0]?.packet;
   system.parts[thread]![Symbol.dispose]();
-  assertThrows(() => system.parts[thread]!.tryAcquire(), Error, "has left the pool");
-  if (packet !== undefined) assertThrows(() => packet.bytes, Error, "has left the pool");
+  assertThrows(() => system.parts[thread]!.tryAcquire(), ClosedError, "has left the pool");
+  if (packet !== undefined) assertThrows(() => packet.bytes, ClosedError, "has left the pool");
   forget(system, thread);
   system.parts[thread] = BufferPool.attach(handle, { thread });
 });
@@ -330,14 +334,14 @@ const reclaim = step("reclaim", (system, thread, any) => {
   const { handle } = system.parts[thread]!;
   const usedBefore = system.used;
   forget(system, thread);
-  const sent = any % 2 === 0;
-  if (sent) {
+  const detached = any % 2 === 0;
+  if (detached) {
     system.references = system.references.filter((reference) =>
       !("sender" in reference) || reference.sender !== thread
     );
   }
   const reclaimer = system.parts[(thread + 1 + any % (THREADS - 1)) % THREADS]!;
-  const count = reclaimer.reclaim(thread, { sent });
+  const count = reclaimer.reclaim(thread, { detached });
   assert(count >= usedBefore - system.used, "not all buffers came back");
   system.parts[thread] = BufferPool.attach(handle, { thread });
 });

@@ -5,6 +5,8 @@
 
 import { assert, assertEquals, assertMatch, assertRejects, assertThrows } from "@std/assert";
 import { BufferPool, type BufferPoolOptions, Memory } from "../../mod.ts";
+import { ClosedError } from "../../src/memory/errors.ts";
+import { StaleTicketError, TicketsExhaustedError } from "../../src/pool/errors.ts";
 import { becomeReclaimer } from "../../src/pool/threads.ts";
 
 /** A pool of `batchCount * buffersPerBatch` buffers of eight bytes. */
@@ -167,7 +169,7 @@ Deno.test("a thread attaches under the number that it is given", () => {
   assertThrows(
     () => BufferPool.attach(pool.handle),
     Error,
-    "Cannot attach to the buffer pool as 3 threads are, and no more can be",
+    "Cannot attach to the buffer pool as all 3 thread slots are in use",
   );
 });
 
@@ -248,7 +250,7 @@ Deno.test("what is not in use is neither released, retained, sent nor made a pac
     const because = `buffer ${buffer} as this thread does not have it in use`;
     assertThrows(() => pool.release(buffer), Error, `Cannot release ${because}`);
     assertThrows(() => pool.retain(buffer), Error, `Cannot retain ${because}`);
-    assertThrows(() => pool.detachBuffer(buffer), Error, `Cannot send ${because}`);
+    assertThrows(() => pool.detachBuffer(buffer), Error, `Cannot detach ${because}`);
     assertThrows(() => pool.packet(buffer), Error, `Cannot make a packet of ${because}`);
   }
   other.release(theirs);
@@ -262,11 +264,11 @@ Deno.test("a part that was disposed of refuses everything", async () => {
   pool[Symbol.dispose]();
   pool[Symbol.dispose]();
   const left = "as this thread has left the pool";
-  assertThrows(() => pool.tryAcquire(), Error, `Cannot acquire a buffer ${left}`);
-  assertThrows(() => pool.acquire(), Error, `Cannot acquire a buffer ${left}`);
-  await assertRejects(() => pool.acquireAsync(), Error, `Cannot acquire a buffer ${left}`);
-  assertThrows(() => pool.release(buffer), Error, `Cannot release a buffer ${left}`);
-  assertThrows(() => pool.adoptBuffer(buffer, 0), Error, `Cannot receive ${left}`);
+  assertThrows(() => pool.tryAcquire(), ClosedError, `Cannot acquire a buffer ${left}`);
+  assertThrows(() => pool.acquire(), ClosedError, `Cannot acquire a buffer ${left}`);
+  await assertRejects(() => pool.acquireAsync(), ClosedError, `Cannot acquire a buffer ${left}`);
+  assertThrows(() => pool.release(buffer), ClosedError, `Cannot release a buffer ${left}`);
+  assertThrows(() => pool.adoptBuffer(buffer, 0), ClosedError, `Cannot adopt a buffer ${left}`);
   assertEquals(acquireAll(other).length, 2);
 });
 
@@ -274,23 +276,23 @@ Deno.test("a wait for a buffer ends when its time is over", async () => {
   using pool = poolOf(1, 1);
   const buffer = pool.acquire();
   const start = performance.now();
-  assertEquals(pool.acquire(10), -1);
+  assertEquals(pool.acquire({ timeoutMs: 10 }), -1);
   assert(performance.now() - start >= 9);
   assertEquals(await pool.acquireAsync({ timeoutMs: 10 }), -1);
   assert(performance.now() - start >= 19);
-  assertEquals(pool.acquire(0), -1);
-  assertThrows(() => pool.acquire(-1), RangeError, "'timeoutMs' must not be negative");
+  assertEquals(pool.acquire({ timeoutMs: 0 }), -1);
+  assertThrows(() => pool.acquire({ timeoutMs: -1 }), RangeError, "'timeoutMs' must be");
   await assertRejects(() => pool.acquireAsync({ timeoutMs: NaN }), RangeError, "'timeoutMs'");
   assertEquals(pool.usage().waiting, []);
   pool.release(buffer);
-  assertEquals(pool.acquire(0), buffer);
+  assertEquals(pool.acquire({ timeoutMs: 0 }), buffer);
 });
 
 Deno.test("a wait is refused for what is wrong with it, also if there is a buffer", async () => {
   using pool = poolOf(1, 1);
   for (const timeoutMs of [-1, NaN, "1" as unknown as number]) {
-    const message = "Cannot wait as 'timeoutMs' must not be negative";
-    assertThrows(() => pool.acquire(timeoutMs), RangeError, message);
+    const message = "Cannot wait as 'timeoutMs' must be a number not below 0";
+    assertThrows(() => pool.acquire({ timeoutMs }), RangeError, message);
     await assertRejects(() => pool.acquireAsync({ timeoutMs }), RangeError, message);
   }
   const options = null as unknown as { signal: AbortSignal };
@@ -367,7 +369,7 @@ Deno.test("who awaits a buffer gets an error when the part is disposed of", asyn
   const buffer = other.tryAcquire();
   const waiting = pool.acquireAsync();
   pool[Symbol.dispose]();
-  await assertRejects(() => waiting, Error, "has left");
+  await assertRejects(() => waiting, ClosedError, "has left");
   other.release(buffer);
   assertEquals(other.usage(), {
     free: 0,
@@ -405,7 +407,7 @@ Deno.test("who awaits while its thread leaves takes no sign from the next of tha
   assertEquals(pool.usage().waiting, []);
   using next = BufferPool.attach(pool.handle, { thread: 3 });
   const waiting = next.acquireAsync();
-  await assertRejects(() => inVain, Error, "has left");
+  await assertRejects(() => inVain, ClosedError, "has left");
   assertEquals(pool.usage().waiting, [3]);
   pool.release(buffer);
   assertEquals(await waiting, buffer);
@@ -421,7 +423,7 @@ Deno.test("a buffer that is sent is in use until it is received and released", (
     assertEquals([pool.tryAcquire(), other.tryAcquire()], [-1, -1]);
     assertThrows(() => pool.release(buffer), Error, "does not have it in use");
     other.adoptBuffer(buffer, ticket);
-    assertThrows(() => other.adoptBuffer(buffer, ticket), Error, "not in flight");
+    assertThrows(() => other.adoptBuffer(buffer, ticket), StaleTicketError);
     other.release(buffer);
     other.returnCached();
   }
@@ -437,8 +439,8 @@ Deno.test("a ticket of one buffer does not receive another", () => {
   for (const [buffer, ticket] of [[first, shared], [second, whole], [2, whole], [-1, shared]]) {
     assertThrows(
       () => other.adoptBuffer(buffer!, ticket!),
-      Error,
-      `Cannot receive buffer ${buffer} as this ticket is not in flight: it was received before, never sent, or reclaimed`,
+      StaleTicketError,
+      `Cannot adopt buffer ${buffer} as this ticket is not in flight: it was adopted before, never detached, reclaimed, or is of another pool`,
     );
   }
   other.adoptBuffer(first, whole);
@@ -459,7 +461,7 @@ Deno.test("a ticket receives nothing of what its sender sends later", () => {
       if (isShared) pool.retain(buffer);
       const ticket = pool.detachBuffer(buffer);
       for (const old of former) {
-        assertThrows(() => other.adoptBuffer(buffer, old), Error, "not in flight");
+        assertThrows(() => other.adoptBuffer(buffer, old), StaleTicketError);
       }
       other.adoptBuffer(buffer, ticket);
       other.release(buffer);
@@ -478,7 +480,7 @@ Deno.test("a buffer that is offered to who waits is not received by a ticket", a
   const waiting = other.acquireAsync();
   pool.release(buffer);
   // All bits of its hold are set, as of no ticket.
-  assertThrows(() => pool.adoptBuffer(buffer, -1), Error, "not in flight");
+  assertThrows(() => pool.adoptBuffer(buffer, -1), StaleTicketError);
   assertEquals(await waiting, buffer);
 });
 
@@ -490,8 +492,8 @@ Deno.test("only so many packets of shared buffers can be in flight, but any numb
   const tickets = [pool.detachBuffer(buffer), pool.detachBuffer(buffer)];
   assertThrows(
     () => pool.detachBuffer(buffer),
-    Error,
-    "Cannot send as 2 packets of buffers that others hold, too, are in flight from this thread",
+    TicketsExhaustedError,
+    "Cannot detach as all 2 tickets of this thread for shared buffers are in flight",
   );
   for (let i = 0; i < 5; i++) {
     const whole = pool.acquire();
@@ -534,16 +536,16 @@ Deno.test("what a dead thread sent comes back, too, if asked for, and is not rec
   for (const buffer of [shared, theirs]) dead.retain(buffer);
   const [whole, ticket, received] = [sent, shared, theirs].map((b) => dead.detachBuffer(b));
   pool.adoptBuffer(theirs, received!);
-  assertEquals(pool.reclaim(5, { sent: true }), 7);
-  assertThrows(() => pool.adoptBuffer(sent, whole!), Error, "not in flight");
-  assertThrows(() => pool.adoptBuffer(shared, ticket!), Error, "not in flight");
+  assertEquals(pool.reclaim(5, { detached: true }), 7);
+  assertThrows(() => pool.adoptBuffer(sent, whole!), StaleTicketError);
+  assertThrows(() => pool.adoptBuffer(shared, ticket!), StaleTicketError);
   assertEquals(pool.usage().inUse, 1);
   pool.release(theirs);
   // Another is thread 5 now, and its tickets are others.
   using next = BufferPool.attach(pool.handle, { thread: 5 });
   const again = acquireAll(next);
   next.detachBuffer(again.find((buffer) => buffer === sent)!);
-  assertThrows(() => pool.adoptBuffer(sent, whole!), Error, "not in flight");
+  assertThrows(() => pool.adoptBuffer(sent, whole!), StaleTicketError);
 });
 
 Deno.test("a thread that died while it waited is not served any more", async () => {
@@ -567,7 +569,7 @@ Deno.test("a thread is reclaimed though its reclaimer has died, and another has 
   BufferPool.attach(pool.handle, { thread: 2 });
   const { memory: { buffer }, byteOffset } = pool.handle;
   becomeReclaimer(new Int32Array(buffer, byteOffset), 1, 2); // and dies
-  const message = "Cannot reclaim thread 1 as thread 2 does";
+  const message = "Cannot reclaim thread 1 as thread 2 is reclaiming it";
   assertThrows(() => pool.reclaim(1), Error, message);
   pool.reclaim(2);
   using _next = BufferPool.attach(pool.handle, { thread: 2 });
@@ -662,6 +664,6 @@ Deno.test("a number is as unsafe as a pointer: a second release takes the next o
   packet.release();
   const next = pool.packet(pool.acquire());
   assertEquals(next.buffer, packet.buffer);
-  assertThrows(() => packet.release(), Error, "as it was released, sent or split before");
+  assertThrows(() => packet.release(), ClosedError, "as it was released, detached or split before");
   assertEquals(next.isGone, false);
 });

@@ -138,7 +138,7 @@ workerTest("workers that die anywhere are reclaimed while others go on", async (
     const worker = start("die", { pool: pool.handle, thread: 1, count: 0, life, grave });
     await Atomics.waitAsync(grave, 0, 0).value;
     dead.push([worker, grave]);
-    pool.reclaim(1, { sent: true });
+    pool.reclaim(1, { detached: true });
   }
   await Promise.all(others);
   assertAllFree(pool);

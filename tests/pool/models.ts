@@ -12,6 +12,7 @@ import {
   type BufferPoolSize,
   type Packet,
 } from "@busbar/busbar";
+import { StaleTicketError } from "../../src/pool/errors.ts";
 
 /** What the threads of a model are given. */
 export interface State {
@@ -134,7 +135,7 @@ export function tryFetch(pool: BufferPool, box: Int32Array, i = 0): Packet | und
   try {
     return pool.adoptFrom(box, PACKETS + i * PACKET_WORDS);
   } catch (error) {
-    if (!(error instanceof Error) || !error.message.includes("not in flight")) throw error;
+    if (!(error instanceof StaleTicketError)) throw error;
     return undefined;
   }
 }

@@ -4,6 +4,8 @@
 
 import { assertEquals, assertThrows } from "@std/assert";
 import { BufferPool, type DetachedPacket, type Packet, PACKET_WORDS } from "../../mod.ts";
+import { ClosedError } from "../../src/memory/errors.ts";
+import { StaleTicketError } from "../../src/pool/errors.ts";
 
 /** A pool of two buffers of sixteen bytes, and a packet that shows 0 to 15. */
 function packetOf16(): { pool: BufferPool; packet: Packet } {
@@ -126,16 +128,21 @@ Deno.test("a packet that is gone refuses everything", () => {
     const { packet } = packetOf16();
     way(packet);
     assertEquals(packet.isGone, true);
-    const gone = `this packet of buffer ${packet.buffer} as it was released, sent or split before`;
-    assertThrows(() => packet.bytes, Error, `Cannot use ${gone}`);
-    assertThrows(() => packet.length, Error, `Cannot use ${gone}`);
-    assertThrows(() => packet.offset, Error, `Cannot use ${gone}`);
-    assertThrows(() => packet.clone(), Error, `Cannot clone ${gone}`);
-    assertThrows(() => packet.advance(0), Error, `Cannot advance ${gone}`);
-    assertThrows(() => packet.split([]), Error, `Cannot split ${gone}`);
-    assertThrows(() => packet.detach(), Error, `Cannot send ${gone}`);
-    assertThrows(() => packet.detachInto(new Int32Array(4), 0), Error, `Cannot send ${gone}`);
-    assertThrows(() => packet.release(), Error, `Cannot release ${gone}`);
+    const gone =
+      `this packet of buffer ${packet.buffer} as it was released, detached or split before`;
+    assertThrows(() => packet.bytes, ClosedError, `Cannot use ${gone}`);
+    assertThrows(() => packet.length, ClosedError, `Cannot use ${gone}`);
+    assertThrows(() => packet.offset, ClosedError, `Cannot use ${gone}`);
+    assertThrows(() => packet.clone(), ClosedError, `Cannot clone ${gone}`);
+    assertThrows(() => packet.advance(0), ClosedError, `Cannot advance ${gone}`);
+    assertThrows(() => packet.split([]), ClosedError, `Cannot split ${gone}`);
+    assertThrows(() => packet.detach(), ClosedError, `Cannot detach ${gone}`);
+    assertThrows(
+      () => packet.detachInto(new Int32Array(4), 0),
+      ClosedError,
+      `Cannot detach ${gone}`,
+    );
+    assertThrows(() => packet.release(), ClosedError, `Cannot release ${gone}`);
     packet[Symbol.dispose]();
   }
 });
@@ -191,11 +198,11 @@ Deno.test("words for a packet must fit", () => {
     assertThrows(() => packet.detachInto(new Int32Array(4), index), RangeError, "'index'");
     assertThrows(() => pool.adoptFrom(new Int32Array(4), index), RangeError, "'index'");
   }
-  const short = "'words' must have 4 at least: received 3";
+  const short = "'words' must have at least 4 words: received 3";
   assertThrows(
     () => packet.detachInto(new Int32Array(3), 0),
     RangeError,
-    `Cannot send packet as ${short}`,
+    `Cannot detach packet as ${short}`,
   );
   assertThrows(() => pool.adoptFrom(new Int32Array(3), 0), RangeError, short);
   // A ticket does not fit the elements of others, and the packet would be lost.
@@ -212,7 +219,7 @@ Deno.test("a sender can take back what nobody has received", () => {
   const sent = packet.detach();
   using back = pool.adopt(sent);
   assertEquals(back.length, 16);
-  assertThrows(() => pool.adopt(sent), Error, "this ticket is not in flight");
+  assertThrows(() => pool.adopt(sent), StaleTicketError);
 });
 
 Deno.test("a packet of one pool is not received by another, though all else be the same", () => {
@@ -233,13 +240,13 @@ Deno.test("what is not a packet of the pool is not received", () => {
   assertThrows(receive(pool.handle), TypeError, "received kind");
   assertThrows(receive({ ...sent, version: 2 }), TypeError, "received version 2");
   assertThrows(receive({ ...sent, pool: sent.pool + 64 }), TypeError, "it is of another pool");
-  assertThrows(receive({ ...sent, length: 17 }), TypeError, "are not those of one: received");
-  assertThrows(receive({ ...sent, offset: 1 }), TypeError, "are not those of one: received");
-  assertThrows(receive({ ...sent, offset: -1 }), TypeError, "are not those of one: received");
-  assertThrows(receive({ ...sent, buffer: 2 }), Error, "this ticket is not in flight");
-  assertThrows(receive({ ...sent, buffer: "0" }), TypeError, "are not those of one: received");
-  assertThrows(receive({ ...sent, ticket: 1.5 }), TypeError, "are not those of one: received");
-  assertThrows(receive({ ...sent, ticket: -1 }), Error, "this ticket is not in flight");
+  assertThrows(receive({ ...sent, length: 17 }), TypeError, "are not those of a packet: received");
+  assertThrows(receive({ ...sent, offset: 1 }), TypeError, "are not those of a packet: received");
+  assertThrows(receive({ ...sent, offset: -1 }), TypeError, "are not those of a packet: received");
+  assertThrows(receive({ ...sent, buffer: 2 }), StaleTicketError);
+  assertThrows(receive({ ...sent, buffer: "0" }), TypeError, "are not those of a packet: received");
+  assertThrows(receive({ ...sent, ticket: 1.5 }), TypeError, "are not those of a packet: received");
+  assertThrows(receive({ ...sent, ticket: -1 }), StaleTicketError);
   pool.adopt(sent).release();
   assertEquals(pool.usage().inUse, 0);
 });

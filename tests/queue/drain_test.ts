@@ -126,7 +126,7 @@ Deno.test("a run that waits for the next write is not lost when this one fails",
   const sink = new Sink(Infinity, 0);
   await assertRejects(() => flusher.drainTo(sink), DrainError, "wrote 0 bytes and kept 40000");
   // It is the run that comes next, for a drain or for a flush.
-  assertEquals(flusher.drain((run) => assertEquals(run.length, 40_000), 0), 40_000);
+  assertEquals(flusher.drain((run) => assertEquals(run.length, 40_000), { timeoutMs: 0 }), 40_000);
   sink.failAt = Infinity;
   assertEquals(await flusher.drainTo(sink), 40_000);
   assertEquals(sink.writes.join(""), "a".repeat(40_000));
@@ -219,10 +219,11 @@ Deno.test("the run that a failed drain has come to is the next one, however it i
       while (flusher.next()) seen.push(...numbers(flusher.view()));
     },
     "next, after a wait": (flusher, seen) => {
-      assert(flusher.wait(0));
+      assert(flusher.wait({ timeoutMs: 0 }));
       while (flusher.next()) seen.push(...numbers(flusher.view()));
     },
-    flush: (flusher, seen) => flusher.drain((run) => seen.push(...numbers(run.view())), 0),
+    flush: (flusher, seen) =>
+      flusher.drain((run) => seen.push(...numbers(run.view())), { timeoutMs: 0 }),
   };
   for (const [name, way] of Object.entries(ways)) {
     const { flusher } = makeTwelve();
@@ -250,7 +251,7 @@ Deno.test("the run whose visit failed is the next one, however it is asked for",
     if (way === "another flusher") flusher[Symbol.dispose]();
     const reader = way === "another flusher" ? queue.flusher() : flusher;
     while (way === "next" ? reader.next() : reader.poll() && reader.next()) {
-      seen.push(...numbers(reader.take()));
+      seen.push(...numbers(reader.view()));
     }
     assertEquals(seen, ALL, way);
   }
@@ -261,7 +262,7 @@ Deno.test("while a drain or a visit is under way nothing else takes runs", async
   const calls: Record<string, () => unknown> = {
     "poll": () => flusher.poll(),
     "go on to the next run": () => flusher.next(),
-    "flush": () => flusher.drain(() => {}),
+    "drain": () => flusher.drain(() => {}),
   };
   const refuse = (why: string) => {
     for (const [action, call] of Object.entries(calls)) {
@@ -273,7 +274,7 @@ Deno.test("while a drain or a visit is under way nothing else takes runs", async
   await flusher.drainTo({
     async write(bytes) {
       refuse("drain is under way: await it first");
-      await assertRejects(() => flusher.drainAsync(() => {}), Error, "Cannot flush as a drain");
+      await assertRejects(() => flusher.drainAsync(() => {}), Error, "Cannot drain as a drain");
       await assertRejects(
         () => flusher.drainTo({ write: () => Promise.resolve(1) }),
         Error,
@@ -290,8 +291,8 @@ Deno.test("while a drain or a visit is under way nothing else takes runs", async
   Object.assign(calls, {
     "poll": () => visited.poll(),
     "go on to the next run": () => visited.next(),
-    "flush": () => visited.drain(() => {}),
-    "dispose of the flusher": () => visited[Symbol.dispose](),
+    "drain": () => visited.drain(() => {}),
+    "close the flusher": () => visited.close(),
   });
   const visits: number[] = [];
   visited.drain((run) => {
@@ -308,7 +309,7 @@ Deno.test("a flush refuses what is no function, before it waits", async () => {
   assertThrows(
     () => flusher.drain(nothing),
     TypeError,
-    "Cannot flush as 'visit' must be a function: received undefined",
+    "Cannot drain as 'visit' must be a function: received undefined",
   );
   await assertRejects(() => flusher.drainAsync(nothing), TypeError, "'visit' must be a function");
 });

@@ -163,7 +163,7 @@ export async function write(job: Writing): Promise<Sum> {
 }
 
 function reserve(writer: Writer, length: number): number {
-  const offset = writer.claim(length, 60_000);
+  const offset = writer.claim(length, { timeoutMs: 60_000 });
   if (offset < 0) throw new Error("No buffer came free within a minute");
   return offset;
 }
@@ -227,7 +227,7 @@ export async function serve({ port }: { port: Int32Array }): Promise<number> {
   const queue = FlushQueue.create({ pool });
   using writer = queue.writer();
   using flusher = queue.flusher();
-  using decoder = new FrameDecoder(pool, framing);
+  using decoder = FrameDecoder.create(pool, framing);
   using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   Atomics.store(port, 0, listener.addr.port);
   Atomics.notify(port, 0);
@@ -270,7 +270,7 @@ export async function call({ port, messages }: { port: Int32Array; messages: num
   const queue = FlushQueue.create({ pool });
   using writer = queue.writer();
   using flusher = queue.flusher();
-  using decoder = new FrameDecoder(pool, framing);
+  using decoder = FrameDecoder.create(pool, framing);
   using connection = await Deno.connect({ hostname: "127.0.0.1", port: Atomics.load(port, 0) });
   connection.setNoDelay();
   const random = sequence(7);

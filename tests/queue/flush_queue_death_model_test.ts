@@ -1,8 +1,8 @@
 /**
  * Writers and flushers that die, at each instruction, and are reclaimed while others go on.
  *
- * The victim dies before its first operation, its second, and so on: one exploration for each, until
- * it survives. Its parent waits for its end, reclaims it, and goes on in its place.
+ * The victim dies before its first operation, its second, and so on: one exploration for each,
+ * until it survives. Its parent waits for its end, reclaims it, and goes on in its place.
  *
  * @module
  */
@@ -31,13 +31,13 @@ const OTHER = 3;
 
 function setup(): State {
   const pool = PlainPool.create(BUFFER, BUFFERS, true);
-  const queue = FlushQueue.create({ pool: pool.asPool, writers: 2, messagesPerBuffer: 4 });
-  using shared = queue.writer({ isShared: true });
+  const queue = FlushQueue.create({ pool, writers: 2, messagesPerBuffer: 4 });
+  using shared = queue.writer({ shared: true });
   return { pool: pool.handle, queue: queue.handle, shared: shared.handle };
 }
 
 function open(state: State, thread: number): FlushQueue {
-  return FlushQueue.attach(state.queue, PlainPool.attach(state.pool, thread).asPool);
+  return FlushQueue.attach(state.queue, PlainPool.attach(state.pool, thread));
 }
 
 function write(isShared: boolean, values: readonly number[], thread: number) {
@@ -234,7 +234,8 @@ Deno.test("broken twin: a flusher that does not know that it follows a dead one 
 });
 
 Deno.test("broken twin: a flush in two steps is lost with the thread that dies between them", async () => {
-  // Says that the writer is flushed, as whoever comes later believes, and tells the flusher afterwards.
+  // Says that the writer is flushed, as whoever comes later believes, and tells the flusher
+  // afterwards.
   const words = () => new Int32Array(new SharedArrayBuffer(8));
   const flush = (words: Int32Array) => {
     if (Atomics.exchange(words, 0, 1) === 0) Atomics.store(words, 1, 1);

@@ -10,7 +10,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { FlushQueue, type FlushQueueHandle, type Writer, type WriterHandle } from "@busbar/busbar";
 import { spawn } from "@busbar/busbar/model";
-import { CLOSED, CURRENT, FLUSHED, Shape } from "../../src/queue/layout.ts";
+import { CLOSED, CURRENT, FLUSHED, FlushQueueLayout } from "../../src/queue/layout.ts";
 import { tampered } from "../tamper.ts";
 import { fails, passes } from "../verdicts.ts";
 import { PlainPool, type PlainPoolHandle } from "./plain_pool.ts";
@@ -30,18 +30,18 @@ function queue(buffers = BUFFERS, writers = 2): () => State {
   return () => {
     const pool = PlainPool.create(BUFFER, buffers);
     const queue = FlushQueue.create({
-      pool: pool.asPool,
+      pool,
       writers,
       messagesPerBuffer: MESSAGES,
     });
-    using shared = queue.writer({ isShared: true, id: 9 });
+    using shared = queue.writer({ shared: true, id: 9 });
     return { pool: pool.handle, queue: queue.handle, shared: shared.handle };
   };
 }
 
 function open({ pool, queue }: State): { pool: PlainPool; queue: FlushQueue } {
   const opened = PlainPool.attach(pool);
-  return { pool: opened, queue: FlushQueue.attach(queue, opened.asPool) };
+  return { pool: opened, queue: FlushQueue.attach(queue, opened) };
 }
 
 function fill(writer: Writer, offset: number, value: number, length: number): void {
@@ -572,7 +572,7 @@ Deno.test("broken twin: room that is reserved by load and store is reserved twic
 
 /** Where the word is that threads of the shared writer sleep on. */
 function currentIndex(): number {
-  return new Shape(BUFFER, BUFFERS, 2, MESSAGES).writer(0) + CURRENT;
+  return new FlushQueueLayout(BUFFER, BUFFERS, 2, MESSAGES).writer(0) + CURRENT;
 }
 
 Deno.test("broken twin: two threads that switch at once lose a buffer's messages", async () => {
@@ -647,7 +647,7 @@ Deno.test("broken twin: a flush that is set by load and store loses another's", 
 });
 
 Deno.test("broken twin: a flusher that clears what was flushed after it has looked misses a message", async () => {
-  const tables = new Shape(BUFFER, BUFFERS, 2, MESSAGES).table(0);
+  const tables = new FlushQueueLayout(BUFFER, BUFFERS, 2, MESSAGES).table(0);
   await fails("deadlock", {
     setup: queue(),
     threads: {
@@ -691,7 +691,7 @@ Deno.test("broken twin: a segment that is announced plainly is a race", async ()
     threads: {
       writer: tampered(alone([1, 2, 3], 8), (proper) => ({
         store(view: View, index: number, value: number) {
-          if (index === new Shape(BUFFER, BUFFERS, 2, MESSAGES).writer(1) + CURRENT) {
+          if (index === new FlushQueueLayout(BUFFER, BUFFERS, 2, MESSAGES).writer(1) + CURRENT) {
             view[index] = value;
           } else proper.store(view, index, value);
           return value;

@@ -81,7 +81,9 @@ interface Shared extends State {
   ready: Int32Array;
 }
 
-/** Two threads that share a writer; one keeps all free buffers, and the other may need one first. */
+/**
+ * Two threads that share a writer; one keeps all free buffers, and the other may need one first.
+ */
 function sharing(attachKeeper: (handle: BufferPoolHandle) => BufferPool) {
   const reserve = (handles: Shared, pool: BufferPool): void => {
     FlushQueue.attach(handles.queue, pool).attachWriter(handles.shared).claim(4);
@@ -95,7 +97,7 @@ function sharing(attachKeeper: (handle: BufferPoolHandle) => BufferPool) {
         threads: 3,
       });
       const queue = FlushQueue.create({ pool, writers: 1, messagesPerBuffer: 4 });
-      using writer = queue.writer({ isShared: true });
+      using writer = queue.writer({ shared: true });
       return {
         pool: pool.handle,
         queue: queue.handle,
@@ -162,8 +164,8 @@ Deno.test("over a pool: a writer that waits for the only buffer gets it from the
 });
 
 /** A pool whose buffers that this thread keeps stay with it. */
-function withoutFlush(pool: BufferPool): BufferPool {
-  return Object.defineProperty(pool, "flush", { value: () => {} });
+function withoutReturns(pool: BufferPool): BufferPool {
+  return Object.defineProperty(pool, "returnCached", { value: () => {} });
 }
 
 Deno.test("broken twin: a flusher that sleeps on buffers which it keeps leaves the writer asleep", async () => {
@@ -172,7 +174,7 @@ Deno.test("broken twin: a flusher that sleeps on buffers which it keeps leaves t
     threads: {
       writer,
       flusher({ pool, queue }: State) {
-        return flushAll(FlushQueue.attach(queue, withoutFlush(BufferPool.attach(pool))));
+        return flushAll(FlushQueue.attach(queue, withoutReturns(BufferPool.attach(pool))));
       },
     },
   });
@@ -181,6 +183,6 @@ Deno.test("broken twin: a flusher that sleeps on buffers which it keeps leaves t
 Deno.test("broken twin: who waits for another to switch, and keeps what that needs, waits for ever", async () => {
   await fails(
     "deadlock",
-    sharing((handle) => withoutFlush(BufferPool.attach(handle, { thread: 0 }))),
+    sharing((handle) => withoutReturns(BufferPool.attach(handle, { thread: 0 }))),
   );
 });

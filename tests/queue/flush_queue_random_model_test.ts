@@ -1,6 +1,6 @@
 /**
- * Random programs of writers, alone or sharing one, under random schedules, while a flusher receives:
- * every message arrives once, whole, in its writer's order, and all buffers come back.
+ * Random programs of writers, alone or sharing one, under random schedules, while a flusher
+ * receives: every message arrives once, whole, in its writer's order, and all buffers come back.
  *
  * More of them: `deno test tests/queue/flush_queue_random_model_test.ts -- 500`.
  *
@@ -51,7 +51,7 @@ interface Reservation extends Message {
 }
 
 function open({ pool, queue }: State): FlushQueue {
-  return FlushQueue.attach(queue, PlainPool.attach(pool).asPool);
+  return FlushQueue.attach(queue, PlainPool.attach(pool));
 }
 
 function writerOf(state: State, isShared: boolean): Writer {
@@ -141,11 +141,11 @@ Deno.test("random programs of writers under random schedules lose, tear and reor
         setup(): State {
           const pool = PlainPool.create(BUFFER, buffers, true);
           const queue = FlushQueue.create({
-            pool: pool.asPool,
+            pool,
             writers: programs.length + 1,
             messagesPerBuffer: messages,
           });
-          using shared = queue.writer({ isShared: true });
+          using shared = queue.writer({ shared: true });
           return {
             pool: pool.handle,
             queue: queue.handle,

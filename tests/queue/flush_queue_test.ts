@@ -4,13 +4,14 @@ import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import fc from "fast-check";
 import {
   BufferPool,
-  createWriter,
   FlushQueue,
   type Packet,
+  PacketWriter,
   type WriteFlusher,
   type Writer,
 } from "@busbar/busbar";
-import { CONSUMED, CURRENT, CURRENT_SHIFT, Shape } from "../../src/queue/layout.ts";
+import { LAYOUT_VERSION } from "../../src/memory/handle.ts";
+import { CONSUMED, CURRENT, CURRENT_SHIFT, FlushQueueLayout } from "../../src/queue/layout.ts";
 
 const text = new TextEncoder();
 
@@ -42,7 +43,7 @@ for (const isShared of [false, true]) {
 
   Deno.test(`${kind} is heard by the flusher when it flushes, not before`, () => {
     const { queue } = make();
-    using writer = queue.writer({ isShared });
+    using writer = queue.writer({ shared: isShared });
     using flusher = queue.flusher();
     writer.append(text.encode("hello, "));
     writer.append(text.encode("world"));
@@ -58,7 +59,7 @@ for (const isShared of [false, true]) {
 
   Deno.test(`${kind} ends reservations in any order, and is received in theirs`, () => {
     const { queue } = make();
-    using writer = queue.writer({ isShared });
+    using writer = queue.writer({ shared: isShared });
     using flusher = queue.flusher();
     const offsets = ["a", "bb", "ccc", "dddd"].map((word) => {
       const offset = writer.claim(word.length);
@@ -80,7 +81,7 @@ for (const isShared of [false, true]) {
 
   Deno.test(`${kind} leaves out what is aborted or cut short`, () => {
     const { queue } = make();
-    using writer = queue.writer({ isShared });
+    using writer = queue.writer({ shared: isShared });
     using flusher = queue.flusher();
     writer.append(text.encode("a"));
     writer.abort(writer.claim(5));
@@ -95,7 +96,7 @@ for (const isShared of [false, true]) {
 
   Deno.test(`${kind} keeps the order of long messages, which have buffers of their own`, () => {
     const { pool, queue } = make();
-    const writer = queue.writer({ isShared });
+    const writer = queue.writer({ shared: isShared });
     using flusher = queue.flusher();
     const words = ["a", "b".repeat(33), "c", "d".repeat(64), "e"];
     for (const word of words) writer.append(text.encode(word));
@@ -110,7 +111,7 @@ for (const isShared of [false, true]) {
 
   Deno.test(`${kind} goes on to another buffer when bytes or messages are used up`, () => {
     const { pool, queue } = make({ messagesPerBuffer: 3, buffers: 12 });
-    const writer = queue.writer({ isShared });
+    const writer = queue.writer({ shared: isShared });
     using flusher = queue.flusher();
     for (let i = 0; i < 10; i++) {
       writer.append(text.encode(String(i)));
@@ -129,13 +130,13 @@ for (const isShared of [false, true]) {
 
   Deno.test(`${kind} without a buffer flushes, says so, and goes on with the next`, async () => {
     const { queue } = make({ buffers: 1 });
-    using writer = queue.writer({ isShared });
+    using writer = queue.writer({ shared: isShared });
     using flusher = queue.flusher();
     assert(writer.append(new Uint8Array(32).fill(65)));
     assert(writer.append(new Uint8Array(32).fill(65)));
     assertEquals(writer.tryClaim(32), -1);
-    assertEquals(writer.claim(32, 1), -1);
-    assertEquals(writer.append(new Uint8Array(32), 1), false);
+    assertEquals(writer.claim(32, { timeoutMs: 1 }), -1);
+    assertEquals(writer.append(new Uint8Array(32), { timeoutMs: 1 }), false);
     assertEquals(await writer.claimAsync(1, { timeoutMs: 1 }), -1);
     assertEquals(await writer.claimMessageAsync(1, { timeoutMs: 1 }), undefined);
     await assertRejects(
@@ -151,7 +152,7 @@ for (const isShared of [false, true]) {
 
   Deno.test(`${kind} lets several tasks of a thread wait for buffers at once`, async () => {
     const { queue } = make({ buffers: 1 });
-    using writer = queue.writer({ isShared });
+    using writer = queue.writer({ shared: isShared });
     using flusher = queue.flusher();
     const tasks = Array.from({ length: 5 }, async (_, i) => {
       const offset = await writer.claimAsync(20);
@@ -170,7 +171,7 @@ for (const isShared of [false, true]) {
 
   Deno.test(`${kind} hands messages back as packets, too`, () => {
     const { pool, queue } = make();
-    using writer = queue.writer({ isShared });
+    using writer = queue.writer({ shared: isShared });
     using flusher = queue.flusher();
     const offset = writer.claim(5);
     writer.bytes.set(text.encode("hello"), offset);
@@ -188,7 +189,7 @@ for (const isShared of [false, true]) {
 
   Deno.test(`packets of the runs of ${kind} keep their buffers, however many there are`, () => {
     const { pool, queue } = make();
-    const writer = queue.writer({ isShared });
+    const writer = queue.writer({ shared: isShared });
     using flusher = queue.flusher();
     const packets: Packet[] = [];
     for (const length of [5, 40, 6, 64, 7]) {
@@ -211,10 +212,10 @@ for (const isShared of [false, true]) {
 
   Deno.test(`${kind} that is disposed of lets go of those that wait for room in it`, async () => {
     const { queue } = make({ buffers: 2 });
-    const writer = queue.writer({ isShared });
+    const writer = queue.writer({ shared: isShared });
     while (writer.tryClaim(64) >= 0);
     const waiting = [writer.claimAsync(60), writer.claimAsync(5)].map((promise) =>
-      assertRejects(() => promise, Error, "Cannot reserve as the writer was disposed of")
+      assertRejects(() => promise, Error, "Cannot claim as the writer is closed")
     );
     await new Promise((resolve) => setTimeout(resolve, 1));
     writer[Symbol.dispose]();
@@ -223,12 +224,12 @@ for (const isShared of [false, true]) {
 
   Deno.test(`${kind} refuses what it must`, () => {
     const { queue } = make();
-    const writer = queue.writer({ isShared });
+    const writer = queue.writer({ shared: isShared });
     for (const length of [0, -1, 1.5, 65, NaN]) {
       assertThrows(
         () => writer.claim(length),
         RangeError,
-        `Cannot reserve as 'length' must be a whole number from 1 to 64: received ${length}`,
+        `Cannot claim as 'length' must be a whole number from 1 to 64: received ${length}`,
       );
     }
     const offset = writer.claim(4);
@@ -251,13 +252,13 @@ for (const isShared of [false, true]) {
     const open = writer.claimMessage(4);
     writer[Symbol.dispose]();
     writer[Symbol.dispose]();
-    assertThrows(() => writer.claim(1), Error, "Cannot reserve as the writer was disposed of");
+    assertThrows(() => writer.claim(1), Error, "Cannot claim as the writer is closed");
     assertThrows(() => open.commit(), Error, "Cannot commit as no reservation is open");
   });
 
   Deno.test(`${kind} makes reservations that abort themselves`, () => {
     const { queue } = make();
-    using writer = queue.writer({ isShared });
+    using writer = queue.writer({ shared: isShared });
     using flusher = queue.flusher();
     assertThrows(() => {
       using message = writer.claimMessage(3);
@@ -283,13 +284,13 @@ for (const isShared of [false, true]) {
 
   Deno.test(`${kind} goes on where the numbers of segments wrap`, () => {
     const { pool, queue } = make({ buffers: 2, writers: 1 });
-    const shape = new Shape(64, 2, 1, 16);
+    const shape = new FlushQueueLayout(64, 2, 1, 16);
     const { memory, byteOffset } = queue.handle;
     const words = new Int32Array(memory.buffer, byteOffset);
     const latest = 2 ** 30 - 2;
     words[shape.writer(0) + CURRENT] = latest << CURRENT_SHIFT;
     words[shape.writer(0) + CONSUMED] = latest + 1;
-    using writer = queue.writer({ isShared });
+    using writer = queue.writer({ shared: isShared });
     using flusher = queue.flusher();
     let seen = "";
     for (let i = 0; i < 10; i++) {
@@ -312,7 +313,7 @@ for (const isShared of [false, true]) {
     );
     fc.assert(fc.property(fc.array(command, { maxLength: 80 }), (commands) => {
       const { pool, queue } = make({ buffers: 6, messagesPerBuffer: 4 });
-      using writer = queue.writer({ isShared });
+      using writer = queue.writer({ shared: isShared });
       using flusher = queue.flusher();
       /** In the order of reservation: the message, or that it is open, or nothing. */
       const list: { offset: number; length: number; state: "open" | string | undefined }[] = [];
@@ -370,12 +371,12 @@ for (const isShared of [false, true]) {
 
 Deno.test("a shared writer that is disposed of waits no longer for another to switch", async () => {
   const { queue } = make({ buffers: 1 });
-  const first = queue.writer({ isShared: true });
+  const first = queue.writer({ shared: true });
   const second = queue.attachWriter(first.handle);
   using flusher = queue.flusher();
   first.send(new Uint8Array(64));
   const switching = first.claimAsync(60);
-  const waiting = assertRejects(() => second.claimAsync(60), Error, "disposed of");
+  const waiting = assertRejects(() => second.claimAsync(60), Error, "is closed");
   await new Promise((resolve) => setTimeout(resolve, 1));
   second[Symbol.dispose]();
   await waiting;
@@ -388,7 +389,7 @@ Deno.test("a shared writer that is disposed of waits no longer for another to sw
 Deno.test("one flush serves all writers of a thread, and the flusher tells them apart", () => {
   const { queue } = make();
   using first = queue.writer({ id: 70 });
-  using second = queue.writer({ isShared: true, id: 80 });
+  using second = queue.writer({ shared: true, id: 80 });
   using third = queue.writer();
   using flusher = queue.flusher();
   for (const writer of [first, second, third]) writer.append(new Uint8Array([1]));
@@ -415,13 +416,13 @@ Deno.test("a flusher whose visit throws visits the run again", () => {
       }),
     TypeError,
   );
-  assertEquals(flusher.drain((run) => assertEquals([...run.view()], [7]), 0), 1);
-  assertEquals(flusher.drain(() => {}, 1), 0);
+  assertEquals(flusher.drain((run) => assertEquals([...run.view()], [7]), { timeoutMs: 0 }), 1);
+  assertEquals(flusher.drain(() => {}, { timeoutMs: 1 }), 0);
 });
 
 Deno.test("a flusher that takes over finds what the one before has left", () => {
   const { pool, queue } = make();
-  const writers: Writer[] = [queue.writer(), queue.writer({ isShared: true })];
+  const writers: Writer[] = [queue.writer(), queue.writer({ shared: true })];
   for (const writer of writers) {
     for (let i = 0; i < 4; i++) writer.append(new Uint8Array(30).fill(65 + i));
   }
@@ -430,7 +431,7 @@ Deno.test("a flusher that takes over finds what the one before has left", () => 
   assertThrows(
     () => queue.flusher(),
     Error,
-    "Cannot become the flusher of the queue as it has one: dispose of that one first",
+    "Cannot become the flusher of the queue as thread 0 is: close that one first",
   );
   assert(first.poll() && first.next());
   const seen = [first.length];
@@ -484,7 +485,7 @@ Deno.test("a flusher whose tickets are in flight makes no packet, and loses noth
   const packet = first.packet();
   assert(first.next());
   assertThrows(() => first.packet(), Error, "create the pool with more 'tickets'");
-  assertEquals(first.take().length, 1);
+  assertEquals(first.view().length, 1);
   first[Symbol.dispose]();
   packet.release();
   using second = queue.flusher();
@@ -498,7 +499,7 @@ Deno.test("a flusher whose tickets are in flight makes no packet, and loses noth
 
 Deno.test("a writer without a queue has more reservations open than a buffer has references", () => {
   const pool = BufferPool.create({ bufferBytes: 4096, batchCount: 2, buffersPerBatch: 1 });
-  const writer = createWriter(pool);
+  const writer = PacketWriter.create(pool);
   const offsets = Array.from({ length: 2_000 }, () => writer.tryClaim(1));
   assert(offsets.every((offset) => offset >= 0));
   assertEquals(writer.openCount, 2_000);
@@ -510,7 +511,7 @@ Deno.test("a writer without a queue has more reservations open than a buffer has
 Deno.test("who is aborted just as the writer is disposed of gets its own reason", async () => {
   const { pool } = make({ buffers: 1 });
   const taken = pool.acquire();
-  const writer = createWriter(pool);
+  const writer = PacketWriter.create(pool);
   const controller = new AbortController();
   const reserved = writer.claimAsync(4, controller).catch((reason) => reason);
   writer[Symbol.dispose]();
@@ -531,9 +532,9 @@ Deno.test("a flusher that was disposed of takes nothing any more", async () => {
   assertEquals([flusher.view().length, flusher.messageCount], [0, 0]);
   assertThrows(() => flusher.packet(), Error, "as there is no present run");
   flusher[Symbol.dispose]();
-  const gone = "Cannot receive as the flusher was disposed of";
+  const gone = "Cannot receive as the flusher is closed";
   assertThrows(() => flusher.poll(), Error, gone);
-  assertThrows(() => flusher.wait(1), Error, gone);
+  assertThrows(() => flusher.wait({ timeoutMs: 1 }), Error, gone);
   assertThrows(() => flusher.drain(() => {}), Error, gone);
   await assertRejects(() => flusher.waitAsync(), Error, gone);
   await assertRejects(() => flusher.drainTo(new WritableStream()), Error, gone);
@@ -545,7 +546,7 @@ Deno.test("a queue refuses to reclaim what has not died, and what it does not ha
   assertThrows(
     () => queue.reclaim(pool.thread),
     Error,
-    "Cannot reclaim thread 0 as it is this one: dispose of what it has",
+    "Cannot reclaim thread 0 as it is this one: close what it has",
   );
   assertThrows(
     () => queue.reclaim(pool.threads),
@@ -554,7 +555,7 @@ Deno.test("a queue refuses to reclaim what has not died, and what it does not ha
   );
   queue.reclaim(1);
   using local = queue.writer();
-  using shared = queue.writer({ isShared: true });
+  using shared = queue.writer({ shared: true });
   assertThrows(
     () => queue.reclaimWriter({ ...shared.handle, index: 0 }),
     TypeError,
@@ -566,7 +567,7 @@ Deno.test("a queue refuses to reclaim what has not died, and what it does not ha
 Deno.test("a flusher waits no longer than it is told to", async () => {
   const { queue } = make();
   using flusher = queue.flusher();
-  assertEquals(flusher.wait(1), false);
+  assertEquals(flusher.wait({ timeoutMs: 1 }), false);
   assertEquals(await flusher.waitAsync({ timeoutMs: 1 }), false);
   assertEquals(await flusher.drainAsync(() => {}, { timeoutMs: 1 }), 0);
   await assertRejects(
@@ -578,7 +579,7 @@ Deno.test("a flusher waits no longer than it is told to", async () => {
 
 Deno.test("a writer without a queue makes packets that share buffers", () => {
   const pool = BufferPool.create({ bufferBytes: 64, batchCount: 3, buffersPerBatch: 1 });
-  const writer = createWriter(pool);
+  const writer = PacketWriter.create(pool);
   const offsets = [10, 20, 60, 30].map((length) => writer.claim(length));
   assertEquals(freeCount(pool), 1);
   const packets = offsets.toReversed().map((offset, i) => {
@@ -590,11 +591,11 @@ Deno.test("a writer without a queue makes packets that share buffers", () => {
   writer.abort(writer.claim(1));
   assertEquals([writer.claim(60) >= 0, writer.tryClaim(60)], [true, -1]);
   writer.publish();
-  assertThrows(() => writer.handle, Error, "Cannot hand the writer over as it is not shared");
+  assertThrows(() => writer.handle, Error, "Cannot make a handle as the writer is not shared");
   writer[Symbol.dispose]();
   for (const packet of packets) packet[Symbol.dispose]();
   assertEquals(freeCount(pool), 3);
-  assertThrows(() => writer.claim(1), Error, "was disposed of");
+  assertThrows(() => writer.claim(1), Error, "is closed");
 });
 
 Deno.test("a queue refuses options and handles that are not right", () => {
@@ -613,21 +614,27 @@ Deno.test("a queue refuses options and handles that are not right", () => {
     "Cannot attach as the queue is for a pool of 8 buffers of 64 bytes: received one of 8 of 32 bytes",
   );
   assertThrows(
-    () => FlushQueue.attach({ ...queue.handle, kind: "x" as "busbar.flushQueue" }, pool),
+    () => FlushQueue.attach({ ...queue.handle, kind: "x" as "busbar.flush_queue" }, pool),
     TypeError,
-    "Cannot attach as a handle of kind 'busbar.flushQueue' was expected",
+    "Cannot attach as a handle of kind 'busbar.flush_queue' was expected",
   );
   assertThrows(() => queue.writer({ id: -1 }), RangeError, "Cannot create writer as 'id' must be");
   using writer = queue.writer();
   assertThrows(
     () => queue.writer(),
     Error,
-    "Cannot create writer as all 1 places are taken: dispose of one first",
+    "Cannot create writer as all 1 places are taken: close one first",
   );
-  assertThrows(() => writer.handle, Error, "Cannot hand the writer over as it is not shared");
+  assertThrows(() => writer.handle, Error, "Cannot make a handle as the writer is not shared");
   const { memory, byteOffset } = queue.handle;
   const identity = new Int32Array(memory.buffer, byteOffset)[6]!;
-  const handle = { kind: "busbar.writer", version: 2, queue: identity, index: 0, id: 0 };
+  const handle = {
+    kind: "busbar.writer",
+    version: LAYOUT_VERSION,
+    queue: identity,
+    index: 0,
+    id: 0,
+  };
   for (const index of [0, 1, -1, 0.5]) {
     assertThrows(
       () => queue.attachWriter({ ...handle, index }),
@@ -639,7 +646,7 @@ Deno.test("a queue refuses options and handles that are not right", () => {
   assertThrows(
     () => FlushQueue.attach(queue.handle, pool),
     TypeError,
-    "the queue's header is damaged",
+    "the header of the flush queue is damaged",
   );
 });
 
@@ -675,8 +682,8 @@ Deno.test("a queue is opened with its own pool only, and a writer in its own que
     "Cannot create flush queue as 'pool' must be a BufferPool: received undefined",
   );
   const other = FlushQueue.create({ pool });
-  using writer = queue.writer({ isShared: true });
-  using _theirs = other.writer({ isShared: true });
+  using writer = queue.writer({ shared: true });
+  using _theirs = other.writer({ shared: true });
   refuse(
     () => other.attachWriter(writer.handle),
     "Cannot attach as the writer is of another queue",
@@ -690,7 +697,7 @@ Deno.test("a queue is opened with its own pool only, and a writer in its own que
 
 Deno.test("a thread that has left the pool makes nothing of its queue any more", () => {
   const { pool, queue } = make();
-  using writer = queue.writer({ isShared: true });
+  using writer = queue.writer({ shared: true });
   const there = BufferPool.attach(pool.handle);
   const left = FlushQueue.attach(queue.handle, there);
   there[Symbol.dispose]();

@@ -34,7 +34,7 @@ for (const writers of [2, 4]) {
             buffersPerBatch: 1,
           });
           const queue = FlushQueue.create({ pool });
-          using shared = isShared ? queue.writer({ isShared }) : undefined;
+          using shared = isShared ? queue.writer({ shared: isShared }) : undefined;
           pool.returnCached();
           const messages = awaits ? 2_000 : 10_000;
           const job = { pool: pool.handle, queue: queue.handle, messages };
@@ -101,7 +101,7 @@ for (const isShared of [false, true]) {
     async () => {
       using pool = BufferPool.create({ bufferBytes: 64, batchCount: 4, buffersPerBatch: 1 });
       const queue = FlushQueue.create({ pool, writers: 1 });
-      const shared = isShared ? queue.writer({ isShared }) : undefined;
+      const shared = isShared ? queue.writer({ shared: isShared }) : undefined;
       const thread = await runOnWorker<number>(bodies, "strand", {
         pool: pool.handle,
         queue: queue.handle,

@@ -20,7 +20,7 @@ const tick = (ms = 2) => new Promise<void>((resolve) => setTimeout(resolve, ms))
 
 Deno.test("a flusher that takes over goes on in the segment that the one before has come to", () => {
   const { queue } = make({ messagesPerBuffer: 2 });
-  using writer = queue.writer({ isShared: true });
+  using writer = queue.writer({ shared: true });
   for (let i = 0; i < 5; i++) writer.append(new Uint8Array([i]));
   writer.publish();
   {
@@ -36,7 +36,7 @@ Deno.test("a flusher that takes over goes on in the segment that the one before 
 Deno.test("a flushed message of the next segment arrives once all before it have ended", () => {
   const { queue } = make({ messagesPerBuffer: 2 });
   using flusher = queue.flusher();
-  using writer = queue.writer({ isShared: true });
+  using writer = queue.writer({ shared: true });
   const [first, second] = [writer.claim(1), writer.claim(1)];
   writer.append(new Uint8Array([3])); // in the next segment
   writer.publish();
@@ -51,7 +51,7 @@ Deno.test("a flushed message of the next segment arrives once all before it have
 Deno.test("a flushed message 17 places behind an open one arrives once that has ended", () => {
   const { queue } = make({ bufferBytes: 64, messagesPerBuffer: 40 });
   using flusher = queue.flusher();
-  using writer = queue.writer({ isShared: true });
+  using writer = queue.writer({ shared: true });
   const open = Array.from({ length: 17 }, () => writer.claim(1));
   writer.append(new Uint8Array([17]));
   writer.publish();
@@ -66,7 +66,7 @@ Deno.test("a flushed message 17 places behind an open one arrives once that has 
 Deno.test("the last thread to leave closes the segment that another has opened and left", () => {
   const { pool, queue } = make({ messagesPerBuffer: 2 });
   using flusher = queue.flusher();
-  const first = queue.writer({ isShared: true });
+  const first = queue.writer({ shared: true });
   const second = queue.attachWriter(first.handle);
   first.send(new Uint8Array([0]));
   for (let i = 1; i < 6; i++) second.send(new Uint8Array([i]));
@@ -80,7 +80,7 @@ Deno.test("the last thread to leave closes the segment that another has opened a
 Deno.test("the buffer returns when the last thread leaves whose messages were received", () => {
   const { pool, queue } = make();
   using flusher = queue.flusher();
-  const writer = queue.writer({ isShared: true });
+  const writer = queue.writer({ shared: true });
   writer.append(new Uint8Array([1]));
   writer.publish();
   assertEquals(takeAll(flusher), [1]);
@@ -93,11 +93,11 @@ Deno.test("the buffer returns when the last thread leaves whose messages were re
 for (const how of ["is aborted", "times out", "is disposed of", "blocks until its time is over"]) {
   Deno.test(`one that ${how} while it switches lets others switch`, async () => {
     const { pool, queue } = make({ buffers: 1 });
-    const first = queue.writer({ isShared: true });
+    const first = queue.writer({ shared: true });
     using second = queue.attachWriter(first.handle);
     const only = pool.acquire();
     if (how === "blocks until its time is over") {
-      assertEquals(first.claim(4, 1), -1);
+      assertEquals(first.claim(4, { timeoutMs: 1 }), -1);
     } else {
       const controller = new AbortController();
       const options = how === "times out" ? { timeoutMs: 1 } : controller;
@@ -119,7 +119,7 @@ for (const isShared of [false, true]) {
   const kind = isShared ? "shared" : "local";
   Deno.test(`two tasks that await room in a ${kind} writer share the buffer that comes free`, async () => {
     const { pool, queue } = make({ buffers: 1 });
-    using writer = queue.writer({ isShared });
+    using writer = queue.writer({ shared: isShared });
     const only = pool.acquire();
     const both = Promise.all([writer.claimAsync(4), writer.claimAsync(4)]);
     await tick();
@@ -145,13 +145,13 @@ function whileForbidden(body: () => unknown): void {
 Deno.test("a blocking reserve that may not wait leaves the writer to the others, and to itself", async () => {
   for (const length of [8, 12]) {
     const { pool, queue } = make({ buffers: 1 });
-    const writer = queue.writer({ isShared: true });
+    const writer = queue.writer({ shared: true });
     const other = queue.attachWriter(writer.handle);
     const busy = pool.acquire();
     const refused = "Cannot block as this thread may not call Atomics.wait";
     whileForbidden(() => {
       assertThrows(() => writer.claim(length), TypeError, refused);
-      assertThrows(() => writer.claim(length, 10), TypeError, refused);
+      assertThrows(() => writer.claim(length, { timeoutMs: 10 }), TypeError, refused);
       assertThrows(() => writer.append(new Uint8Array(length)), TypeError, refused);
     });
     assertEquals([writer.tryClaim(length), other.tryClaim(length)], [-1, -1]);
@@ -171,12 +171,12 @@ Deno.test("a blocking reserve that may not wait leaves the writer to the others,
 
 Deno.test("a thread that has left the pool is refused, and the others write on", async () => {
   const { pool, queue } = make();
-  const writer = queue.writer({ isShared: true });
+  const writer = queue.writer({ shared: true });
   const calls: ((theirs: Writer) => unknown)[] = [
     (theirs) => theirs.tryClaim(8),
     (theirs) => theirs.tryClaim(12),
     (theirs) => theirs.claim(8),
-    (theirs) => theirs.claim(12, 10),
+    (theirs) => theirs.claim(12, { timeoutMs: 10 }),
     (theirs) => theirs.claimAsync(8),
     (theirs) => theirs.sendAsync(new Uint8Array(12)),
   ];
@@ -203,7 +203,7 @@ Deno.test("what a thread has open when it leaves the pool is aborted with its wr
   for (const isShared of [true, false]) {
     const { pool, queue } = make();
     const there = BufferPool.attach(pool.handle);
-    const writer = FlushQueue.attach(queue.handle, there).writer({ isShared });
+    const writer = FlushQueue.attach(queue.handle, there).writer({ shared: isShared });
     writer.append(new Uint8Array([1]));
     const owned = writer.claim(12); // a buffer for its own
     writer.commitPacket(writer.claim(1)); // a copy, for which the writer has a buffer

@@ -89,7 +89,7 @@ export const bodies = {
   /** Writes so many messages to a ring. */
   writeRing({ ring, messages }: RingJob): void {
     const writer = Broadcast.attach(ring).writer();
-    for (let i = 0; i < messages; i++) writer.append(new Uint8Array([i, i, i, i]));
+    for (let i = 0; i < messages; i++) writer.send(new Uint8Array([i, i, i, i]));
     writer[Symbol.dispose]();
   },
 

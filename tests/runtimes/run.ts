@@ -1,6 +1,6 @@
 /**
- * Runs the suite and the examples off Deno: in Node 20, 22 and 24, as bundles of each kind and as the
- * source is; in Chromium, on a page's main thread and in a worker; and in what a worklet has.
+ * Runs the suite and the examples off Deno: in Node 20, 22 and 24, as bundles of each kind and as
+ * the source is; in Chromium, on a page's main thread and in a worker; and in what a worklet has.
  *
  *     deno task test:runtimes [node] [browser]
  *
@@ -37,7 +37,9 @@ function report(where: string, line: string): void {
 
 const path = (name: string) => new URL(name, ROOT).pathname;
 
-/** Runs a command; reports the lines that are checks, and fails unless it says that it has ended. */
+/**
+ * Runs a command; reports the lines that are checks, and fails unless it says that it has ended.
+ */
 async function runSuiteOf(where: string, command: string, args: string[]): Promise<void> {
   const { lines, error } = await run(command, args);
   for (const line of lines) if (/^(not )?ok /.test(line)) report(where, line);

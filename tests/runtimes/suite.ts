@@ -1,6 +1,6 @@
 /**
- * What must work on every platform, with real workers. No scenario blocks the thread that runs it, so
- * that thread may be the main one of a page.
+ * What must work on every platform, with real workers. No scenario blocks the thread that runs it,
+ * so that thread may be the main one of a page.
  *
  * Only what every platform has is used: no test runner, no `using`, no assertions but these.
  *
@@ -10,13 +10,13 @@
 import {
   Broadcast,
   BufferPool,
-  createWriter,
   EventCount,
   FlushQueue,
   FrameDecoderStream,
   FrameEncoderStream,
   lengthPrefixed,
   Mutex,
+  PacketWriter,
   Parker,
   Reassembler,
   RwLock,
@@ -182,7 +182,7 @@ export const scenarios: Record<string, (runtime: Runtime) => Promise<void>> = {
     }
     await Promise.all(workers);
     assertEquals(sum, 2 * messages * (1 + 2));
-    const text = createWriter(pool);
+    const text = PacketWriter.create(pool);
     assert(await text.sendAsync(new Uint8Array([1])), "no room for a message");
   },
 
@@ -230,7 +230,7 @@ export const scenarios: Record<string, (runtime: Runtime) => Promise<void>> = {
     const writer = ring.writer();
     let sum = 0;
     for (let i = 0; i < job.messages; i++) {
-      writer.append(new Uint8Array([i]));
+      writer.send(new Uint8Array([i]));
       sum += i & 255;
       if (i % 100 === 0) await pause();
     }

@@ -14,6 +14,7 @@ import {
   ValueSet,
   WaiterQueue,
 } from "../../mod.ts";
+import { LAYOUT_VERSION } from "../../src/memory/handle.ts";
 import { observed } from "./observed.ts";
 
 interface Thing {
@@ -25,8 +26,6 @@ interface Class {
   readonly kind: string;
   create(options: { memory?: Memory }): Thing;
   attach(handle: never): Thing;
-  /** The version of its layout; 1 by default. */
-  readonly version?: number;
   /** How many bytes it takes. */
   readonly bytes: number;
   /** The words that it names. */
@@ -68,7 +67,6 @@ const classes: Class[] = [
     attach: RwLock.attach,
     bytes: 64,
     words: ["rw_lock.state 8", "rw_lock.readersTurn 12", "rw_lock.waitingWriters 16"],
-    version: 2,
   },
   {
     kind: "busbar.waiter_queue",
@@ -95,10 +93,10 @@ const classes: Class[] = [
   },
 ];
 
-for (const { kind, version = 1, create, attach, bytes, words } of classes) {
+for (const { kind, create, attach, bytes, words } of classes) {
   Deno.test(`${kind} lies in a memory of its own, or in one with others`, () => {
     const { handle } = create({});
-    assertEquals([handle.kind, handle.version, handle.byteOffset], [kind, version, 0]);
+    assertEquals([handle.kind, handle.version, handle.byteOffset], [kind, LAYOUT_VERSION, 0]);
     assertEquals(handle.memory.buffer.byteLength, bytes);
 
     const memory = Memory.create({ byteLength: 64 + 2 * bytes });
@@ -129,9 +127,9 @@ for (const { kind, version = 1, create, attach, bytes, words } of classes) {
     const other = kind === "busbar.mutex" ? Parker.create().handle : Mutex.create().handle;
     refused(other, `a handle of kind '${kind}' was expected: received kind "${other.kind}"`);
     refused(
-      { ...handle, version: version + 1 },
-      `Cannot attach as version ${version} of '${kind}' was expected: received version ${
-        version + 1
+      { ...handle, version: LAYOUT_VERSION + 1 },
+      `Cannot attach as version ${LAYOUT_VERSION} of '${kind}' was expected: received version ${
+        LAYOUT_VERSION + 1
       }`,
     );
     refused({ ...handle, memory: undefined }, "a handle of kind 'busbar.memory' was expected");
@@ -144,7 +142,10 @@ for (const { kind, version = 1, create, attach, bytes, words } of classes) {
     );
 
     new Int32Array(handle.memory.buffer)[1] = 7;
-    refused(handle, `memory of '${kind}' with layout version 0x${version} was expected: found 0x7`);
+    refused(
+      handle,
+      `memory of '${kind}' with layout version 0x${LAYOUT_VERSION} was expected: found 0x7`,
+    );
   });
 
   Deno.test(`${kind} names its words for reports`, () => {

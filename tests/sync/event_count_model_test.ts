@@ -78,7 +78,7 @@ const both = async (state: State) => {
 };
 
 const briefly = (state: State) =>
-  EventCount.attach(state.handle).until(holds(state), 10) ? sum(state) : undefined;
+  EventCount.attach(state.handle).until(holds(state), { timeoutMs: 10 }) ? sum(state) : undefined;
 
 const brieflyAsync = async (state: State) =>
   await EventCount.attach(state.handle).untilAsync(holds(state), { timeoutMs: 10 })

@@ -9,16 +9,20 @@ Deno.test("an event count that was notified since lets a wait go on at once", as
   other.notify();
   assertEquals(count.wait(first), true);
   assertEquals(await other.waitAsync(second), true);
-  assertEquals(count.wait(count.prepare(), 1), false);
+  assertEquals(count.wait(count.prepare(), { timeoutMs: 1 }), false);
 });
 
 Deno.test("a notification before it was prepared is not one for a wait", async () => {
   const count = EventCount.create();
   count.notify();
   const key = count.prepare();
-  assertEquals(count.wait(key, 0), false);
+  assertEquals(count.wait(key, { timeoutMs: 0 }), false);
   assertEquals(await count.waitAsync(key, { timeoutMs: 1 }), false);
-  assertThrows(() => count.wait(key, -1), RangeError, "must not be negative: received -1");
+  assertThrows(
+    () => count.wait(key, { timeoutMs: -1 }),
+    RangeError,
+    "must be a number not below 0: received -1",
+  );
   await assertRejects(() => count.waitAsync(key, { timeoutMs: -1 }), RangeError);
 });
 
@@ -29,9 +33,9 @@ Deno.test("an event count goes on across the sign and the wrap of its word", () 
     words[2] = start;
     for (let i = 0; i < 2; i++) {
       const key = count.prepare();
-      assertEquals(count.wait(key, 0), false);
+      assertEquals(count.wait(key, { timeoutMs: 0 }), false);
       count.notify();
-      assertEquals(count.wait(key, 0), true);
+      assertEquals(count.wait(key, { timeoutMs: 0 }), true);
     }
   }
 });
@@ -52,7 +56,7 @@ Deno.test("until looks at its condition whenever it is notified", async () => {
   assertEquals(await reached, true);
   assertEquals(looked, [0, 1, 2]);
   assertEquals(count.until(() => true), true);
-  assertEquals(count.until(() => false, 1), false);
+  assertEquals(count.until(() => false, { timeoutMs: 1 }), false);
 });
 
 Deno.test("until rejects with what its condition throws, or with the reason of its signal", async () => {

@@ -1,25 +1,31 @@
 /**
- * Random programs of locks and semaphores under random schedules: threads enter by each way in turn,
- * some of them while they wait in another. Nobody is forgotten, and whoever writes is alone.
+ * Random programs of locks and semaphores under random schedules: threads enter by each way in
+ * turn, some of them while they wait in another. Nobody is forgotten, and whoever writes is alone.
  *
  * More of them: `deno test tests/sync/locks_random_model_test.ts -- 5000`.
  *
  * @module
  */
 
-import { type Guard, Mutex, RwLock, Semaphore, type WaitOptions } from "@busbar/busbar";
+import {
+  type AsyncWaitOptions,
+  type Guard,
+  Mutex,
+  RwLock,
+  Semaphore,
+  type WaitOptions,
+} from "@busbar/busbar";
 import fc from "fast-check";
 import { passesAtRandom } from "../verdicts.ts";
 import { sharedWords } from "./models.ts";
 
 const RUNS = Number(Deno.args[0] ?? 60);
 
-/** The four doors of a lock. */
+/** The three ways into a lock. */
 interface Doors {
-  enter(): Guard;
-  tryEnter(timeoutMs: number): Guard | undefined;
-  enterAsync(options?: Pick<WaitOptions, "signal">): Promise<Guard>;
-  tryEnterAsync(options: WaitOptions): Promise<Guard | undefined>;
+  enter(options?: WaitOptions): Guard | undefined;
+  tryEnter(): Guard | undefined;
+  enterAsync(options?: AsyncWaitOptions): Promise<Guard | undefined>;
 }
 
 /** Enters, does `work` inside if it came in, and leaves. */
@@ -49,12 +55,12 @@ const aborted = (ticks: number): Way => async (doors, work) => {
 /** Ways in which a thread holds one guard at a time. */
 const SINGLE: Way[] = [
   (doors, work) => leave(doors.enter(), work),
-  (doors, work) => leave(doors.tryEnter(0), work),
-  (doors, work) => leave(doors.tryEnter(5), work),
+  (doors, work) => leave(doors.tryEnter(), work),
+  (doors, work) => leave(doors.enter({ timeoutMs: 5 }), work),
   async (doors, work) => leave(await doors.enterAsync(), work),
   aborted(0),
   aborted(3),
-  async (doors, work) => leave(await doors.tryEnterAsync({ timeoutMs: 4 }), work),
+  async (doors, work) => leave(await doors.enterAsync({ timeoutMs: 4 }), work),
 ];
 
 /** Ways in which it waits twice at once. */
@@ -62,14 +68,14 @@ const DOUBLE: Way[] = [
   async (doors, work) => {
     const later = doors.enterAsync();
     try {
-      leave(doors.tryEnter(3), work);
+      leave(doors.enter({ timeoutMs: 3 }), work);
     } catch (error) {
       if (!(error as Error).message.includes("wait for itself")) throw error;
     }
     leave(await later, work);
   },
   async (doors, work) => {
-    const [brief, later] = [doors.tryEnterAsync({ timeoutMs: 2 }), doors.enterAsync()];
+    const [brief, later] = [doors.enterAsync({ timeoutMs: 2 }), doors.enterAsync()];
     leave(await brief, work);
     leave(await later, work);
   },
@@ -119,10 +125,9 @@ Deno.test("mutex: random programs under random schedules forget nobody, and neve
   await holds([...SINGLE, ...DOUBLE], 1, () => Mutex.create().handle, (handle) => {
     const mutex = Mutex.attach(handle);
     const doors: Doors = {
-      enter: () => mutex.lock(),
-      tryEnter: (timeoutMs) => mutex.lock({ timeoutMs: timeoutMs }),
+      enter: (options) => mutex.lock(options),
+      tryEnter: () => mutex.tryLock(),
       enterAsync: (options) => mutex.lockAsync(options),
-      tryEnterAsync: (options) => mutex.lockAsync(options),
     };
     return [{ doors, work: write }];
   });
@@ -132,16 +137,14 @@ Deno.test("rw lock: random programs under random schedules forget nobody, and ne
   await holds([...SINGLE, ...DOUBLE], 2, () => RwLock.create().handle, (handle) => {
     const lock = RwLock.attach(handle);
     const reading: Doors = {
-      enter: () => lock.read(),
-      tryEnter: (timeoutMs) => lock.read({ timeoutMs: timeoutMs }),
+      enter: (options) => lock.read(options),
+      tryEnter: () => lock.tryRead(),
       enterAsync: (options) => lock.readAsync(options),
-      tryEnterAsync: (options) => lock.readAsync(options),
     };
     const writing: Doors = {
-      enter: () => lock.write(),
-      tryEnter: (timeoutMs) => lock.write({ timeoutMs: timeoutMs }),
+      enter: (options) => lock.write(options),
+      tryEnter: () => lock.tryWrite(),
       enterAsync: (options) => lock.writeAsync(options),
-      tryEnterAsync: (options) => lock.writeAsync(options),
     };
     return [{ doors: reading, work: read }, { doors: writing, work: write }];
   });
@@ -153,10 +156,9 @@ Deno.test("semaphore: random programs under random schedules forget nobody", asy
     const semaphore = Semaphore.attach(handle);
     return [1, 2, 3].map((count) => {
       const doors: Doors = {
-        enter: () => semaphore.acquire(count),
-        tryEnter: (timeoutMs) => semaphore.acquire(count, { timeoutMs: timeoutMs }),
+        enter: (options) => semaphore.acquire(count, options),
+        tryEnter: () => semaphore.tryAcquire(count),
         enterAsync: (options) => semaphore.acquireAsync(count, options),
-        tryEnterAsync: (options) => semaphore.acquireAsync(count, options),
       };
       return { doors, work: touchNothing };
     });

@@ -30,7 +30,7 @@ Deno.test("a guard releases once, and only for its own acquisition", () => {
   assertThrows(
     () => guard.release(),
     Error,
-    "Cannot release as this guard holds nothing any more: it has released before",
+    "Cannot release as this guard has released before and holds nothing",
   );
   guard[Symbol.dispose]();
   assertEquals(mutex.isLocked, true);
@@ -60,7 +60,7 @@ Deno.test("a lock with a timeout gives up after it", async () => {
   assertThrows(
     () => other.lock({ timeoutMs: -1 }),
     RangeError,
-    "Cannot wait as 'timeoutMs' must not be negative: received -1",
+    "Cannot wait as 'timeoutMs' must be a number not below 0: received -1",
   );
   await assertRejects(() => other.lockAsync({ timeoutMs: NaN }), RangeError, "received NaN");
 });
@@ -109,14 +109,11 @@ Deno.test("a lock that is aborted rejects with the reason, and the next task ent
   assertEquals(mutex.isLocked, false);
 });
 
-Deno.test("a time limit that lockAsync does not know of is none", async () => {
+Deno.test("a time limit holds beside a signal", async () => {
   const [mutex, other] = pair();
-  const guard = mutex.lock();
+  using _guard = mutex.lock();
   const options = { timeoutMs: 1, signal: new AbortController().signal };
-  const locked = other.lockAsync(options);
-  setTimeout(() => guard.release(), 10);
-  using later = await locked;
-  assert(later.isHeld);
+  assertEquals(await other.lockAsync(options), undefined);
 });
 
 Deno.test("a thread can block for a mutex that it awaits", async () => {

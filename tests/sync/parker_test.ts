@@ -21,7 +21,7 @@ Deno.test("a park with a timeout gives up after it, and takes a later permit no 
   assertThrows(
     () => parker.park({ timeoutMs: -1 }),
     RangeError,
-    "'timeoutMs' must not be negative: received -1",
+    "'timeoutMs' must be a number not below 0: received -1",
   );
   await assertRejects(() => parker.parkAsync({ timeoutMs: -1 }), RangeError);
 });

@@ -435,8 +435,9 @@ Deno.test("rw lock: a reader that falls asleep after the turn was given is count
 // --- broken twins ---------------------------------------------------------------------------
 
 /**
- * What can go wrong if readers and writers sleep on one word: a writer waits for the readers inside,
- * newcomers that would read wait for the writer, and the last reader to leave wakes one sleeper.
+ * What can go wrong if readers and writers sleep on one word: a writer waits for the readers
+ * inside, newcomers that would read wait for the writer, and the last reader to leave wakes one
+ * sleeper.
  */
 class OneWord {
   readonly words: Int32Array;

@@ -27,7 +27,7 @@ Deno.test("many readers or one writer are inside a lock", () => {
   lock.tryRead()!.release();
   const guard = other.tryWrite()!;
   guard.release();
-  assertThrows(() => guard.release(), Error, "this guard holds nothing any more");
+  assertThrows(() => guard.release(), Error, "this guard has released before and holds nothing");
   assertEquals([lock.readers, lock.isWriting], [0, false]);
 });
 
@@ -74,7 +74,7 @@ Deno.test("a lock with a timeout gives up after it, and keeps nobody out", async
   }
   assert(performance.now() - start >= 12);
   using _reader = lock.read();
-  const message = "'timeoutMs' must not be negative: received -1";
+  const message = "'timeoutMs' must be a number not below 0: received -1";
   assertThrows(() => other.write({ timeoutMs: -1 }), RangeError, message);
   await assertRejects(() => other.writeAsync({ timeoutMs: -1 }), RangeError, message);
   third.tryRead()!.release();

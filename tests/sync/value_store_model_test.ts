@@ -253,8 +253,8 @@ Deno.test("a bitmap that all threads scan in one order is a store, whichever it 
 Deno.test("a bitmap that each thread scans in an order of its own leaves a waiter asleep", async () => {
   // Both waiters sleep when release a puts 0, finds them, and looks at word 1, which is empty.
   // Release b puts 32, finds them, too, takes 0 out of word 0, gives it to the first, and is done.
-  // Release a looks at word 0, which is empty by now, and is done: 32 stays. So it is not enough that
-  // a take returns undefined only if each value that was put before it began has been taken.
+  // Release a looks at word 0, which is empty by now, and is done: 32 stays. So it is not enough
+  // that a take returns undefined only if each value that was put before it began has been taken.
   const { message, report } = await fails(
     "deadlock",
     inOneThread(bitmap((thread) => thread === 0 ? [1, 0] : [0, 1])),

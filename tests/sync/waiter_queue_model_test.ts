@@ -143,8 +143,8 @@ function conserving(
 }
 
 /**
- * The body on a slot of its own, without the search for one: that is the same wherever threads join,
- * and explored by itself below.
+ * The body on a slot of its own, without the search for one: that is the same wherever threads
+ * join, and explored by itself below.
  */
 function at<R>(slot: number, body: (state: State) => R): (state: State) => R {
   return tampered(body, (proper) => ({

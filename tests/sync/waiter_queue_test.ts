@@ -79,7 +79,11 @@ Deno.test("a take with a timeout gives up after it, and leaves nothing behind", 
   assertEquals(await a!.takeAsync({ timeoutMs: 5 }), undefined);
   assert(performance.now() - start >= 10);
   assertEquals([queue.isAnyWaiting, queue.offer(1)], [false, false]);
-  assertThrows(() => a!.take({ timeoutMs: -1 }), RangeError, "must not be negative: received -1");
+  assertThrows(
+    () => a!.take({ timeoutMs: -1 }),
+    RangeError,
+    "must be a number not below 0: received -1",
+  );
   await assertRejects(() => a!.takeAsync({ timeoutMs: -1 }), RangeError);
 
   // Each of a thread's waiters gives up in its own time.
@@ -166,7 +170,7 @@ Deno.test("as many threads can join as there are slots, until they leave", async
   assertThrows(
     () => queue.join(store),
     Error,
-    "Cannot join the waiter queue as 2 threads have, and no more can",
+    "Cannot join the waiter queue as all 2 thread slots are in use",
   );
   const waiting = assertRejects(
     () => a!.takeAsync(),
@@ -203,13 +207,13 @@ Deno.test("the slot of a thread that has died is given back, with what it had no
   assertThrows(
     () => queue.reclaim(0),
     Error,
-    "Cannot evict slot 0 of the waiter queue as nobody has it",
+    "Cannot reclaim slot 0 of the waiter queue as no thread has it",
   );
   // It was not dead.
   await assertRejects(
     () => taken,
     Error,
-    "Cannot take a value as this thread was evicted from the waiter queue",
+    "Cannot take a value as slot 0 of this thread in the waiter queue was reclaimed",
   );
   assertThrows(() => thread!.take(), Error, "has left the waiter queue");
 
@@ -219,7 +223,7 @@ Deno.test("the slot of a thread that has died is given back, with what it had no
   assertThrows(
     () => queue.reclaim(1),
     RangeError,
-    "Cannot evict as 'slot' must be a whole number from 0 to 0: received 1",
+    "Cannot reclaim as 'slot' must be a whole number from 0 to 0: received 1",
   );
 });
 
@@ -238,7 +242,11 @@ Deno.test("a queue has from 1 to 1024 threads, and room for them", () => {
   const words = new Int32Array(memory.buffer);
   for (const threads of [0, -1, 1025, 2 ** 30]) {
     words[2] = threads;
-    assertThrows(() => WaiterQueue.attach(queue.handle), TypeError, "does not fit");
+    assertThrows(
+      () => WaiterQueue.attach(queue.handle),
+      TypeError,
+      "the header of the waiter queue is damaged",
+    );
   }
 });
 

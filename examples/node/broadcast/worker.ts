@@ -6,7 +6,7 @@ parentPort!.postMessage("ready");
 
 for (let name = ""; name !== "end";) {
   reader.wait(); // blocks until something is published
-  while (reader.poll()) { // takes a batch; an OverrunError says what was lost if it came too late
+  while (reader.poll()) { // takes a batch; throws an OverrunError if the reader was too slow
     while (reader.next()) {
       name = new TextDecoder().decode(reader.message());
       console.log(`received ${name}`);

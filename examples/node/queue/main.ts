@@ -11,7 +11,7 @@ for (const name of ["red", "blue"]) {
 
 const flusher = queue.flusher();
 for (let received = 0; received < 6;) {
-  await flusher.drainAsync((run) => { // waits until a worker flushes
+  await flusher.drainAsync((run) => { // waits until a worker publishes
     received += run.messageCount;
     const lines = new TextDecoder().decode(run.view().slice()); // a copy of shared bytes
     console.log(lines.trimEnd());

@@ -6,4 +6,4 @@ const writer = FlushQueue.attach(workerData.queue, pool).writer();
 for (let i = 1; i <= 3; i++) {
   writer.append(new TextEncoder().encode(`${workerData.name} ${i}\n`));
 }
-writer.publish(); // hands all three over at once, and wakes the main thread
+writer.publish(); // makes all three visible at once, and wakes the main thread

@@ -1,103 +1,109 @@
 /**
- * Streams a source over one ring to the workers, from the main thread.
+ * The writer: streams a source over one ring to the workers, from the main thread.
  *
  * @module
  */
 
-import { Broadcast } from "../../broadcast/broadcast.ts";
-import type { BroadcastWriter } from "../../broadcast/writer.ts";
-import { BlockReader } from "./block_reader.ts";
-import { Cutter, type Send } from "./cutter.ts";
-import { DEFAULT_RECORD_BYTES, type StreamOptions } from "./options.ts";
-import { Pacer } from "./pace.ts";
-import { hashSource, refusal, type Source } from "./source.ts";
-import { type Streamed, summarize, type Summary } from "./summary.ts";
-import type { TaskName } from "./tasks.ts";
-import { Team } from "./team.ts";
+import { createHash } from "node:crypto";
+import { Broadcast } from "../../broadcast/mod.ts";
+import { CommandError, printable } from "../output.ts";
+import { WriterPace } from "./pace.ts";
+import { RecordReader, type Source } from "./records.ts";
+import { summarize, type Summary } from "./summary.ts";
+import { type TaskName, TASKS } from "./tasks.ts";
+import type { Order, Report } from "./worker.ts";
 
-/** What a caller may want besides. */
-export interface StreamHooks {
-  /** Is called every now and then with the bytes that were read and the seconds that passed. */
-  readonly onProgress?: ((bytes: number, seconds: number) => void) | undefined;
-  /** The module that the workers run, in place of their own. */
-  readonly workerUrl?: URL;
+/** Options of {@link stream}. */
+export interface StreamOptions {
+  /** The capacity of the ring. */
+  readonly ringBytes: number;
+  /** The length of a record; by default, records are lines of text or 1 KiB of binary data. */
+  readonly recordBytes?: number | undefined;
+  /** Whether the writer waits for the slowest worker. */
+  readonly paced: boolean;
 }
 
-/** How much is read at once. */
-const BLOCK_BYTES = 512 * 1024;
-/** No message is longer, so that what is left of a block leaves room for more behind it. */
-const MAX_MESSAGE_BYTES = BLOCK_BYTES / 2;
-/** How much is published at once, unless the block ends before. */
+/** How many bytes are published at once. */
 const PUBLISH_BYTES = 32 * 1024;
 
 /**
- * Streams a source over one ring to three workers, and verifies what they received.
+ * Streams a source over one ring to three workers, and verifies the data that they received.
  *
- * @throws {CommandError} If the source cannot be streamed, or a worker fails.
+ * @throws {CommandError} If the source is empty, or a worker fails.
  */
 export async function stream(
   source: Source,
+  name: string,
   options: StreamOptions,
-  hooks: StreamHooks = {},
+  workerUrl: URL = new URL("./worker.ts", import.meta.url),
 ): Promise<Summary> {
-  using input = source.open();
-  const blocks = new BlockReader(input, BLOCK_BYTES);
-  // Before anything is started: there may be nothing to stream.
-  if (!blocks.next(0)) throw refusal(source.name, "it is empty");
-  const isText = !blocks.block.subarray(0, blocks.end).includes(0);
-  const tasks: TaskName[] = ["count", "hash", isText ? "words" : "bytes"];
-
+  const input = new RecordReader(source, options.recordBytes);
+  if (input.totals.bytes === 0) {
+    throw new CommandError(`Cannot stream '${printable(name)}' as it is empty`);
+  }
+  const tasks = Object.keys(TASKS) as TaskName[];
   const broadcast = Broadcast.create({ capacityBytes: options.ringBytes });
-  const pacer = new Pacer(broadcast, tasks.length);
-  using team = new Team(tasks, broadcast, pacer.control, hooks.workerUrl);
   using writer = broadcast.writer();
-  // However this ends, a worker must be awake to be terminated.
-  using _wake = { [Symbol.dispose]: () => pacer.finish(writer, "abandoned") };
-  await team.ready();
+  const pace = new WriterPace(broadcast, writer, tasks.length);
 
-  const cutter = new Cutter(
-    recordKind(options.recordBytes, isText),
-    Math.min(writer.maxMessageBytes, MAX_MESSAGE_BYTES),
-  );
-  const send = sender(writer, options.isPaced ? pacer : undefined);
+  using cleanup = new DisposableStack();
+  const workers = tasks.map((task, worker) => {
+    const order: Order = { task, broadcast: broadcast.handle, control: pace.control, worker };
+    return cleanup.use(startWorker(workerUrl, order));
+  });
+  cleanup.defer(() => pace.end()); // runs first, as a worker must be awake to be terminated
+  await Promise.all(workers.map(({ ready }) => ready));
+
   const start = performance.now();
-  const secondsPassed = () => Math.ceil((performance.now() - start) * 1000) / 1e6;
-  let used: number;
-  do {
-    used = cutter.cut(blocks.block, blocks.end, blocks.isLast, send);
-    writer.publish();
-    hooks.onProgress?.(blocks.total, secondsPassed());
-  } while (!pacer.findsLeaver(writer) && blocks.next(used));
-  pacer.finish(writer, "ended");
-  // Rejects if it was for a worker's failure that we stopped.
-  const reports = await team.reports();
-  const streamed: Streamed = {
-    source: source.name,
-    isText,
-    bytes: blocks.total,
-    records: cutter.records,
-    messages: cutter.messages,
-    seconds: secondsPassed(),
-    ringBytes: options.ringBytes,
-    isPaced: options.isPaced,
-  };
-  return summarize(streamed, tasks, reports, hashSource(source, streamed.bytes));
-}
-
-/** How a source is cut. */
-function recordKind(recordBytes: number | undefined, isText: boolean) {
-  if (recordBytes !== undefined) return { recordBytes };
-  return isText ? "lines" : { recordBytes: DEFAULT_RECORD_BYTES };
-}
-
-/** Sends messages over the ring, many at a time. */
-function sender(writer: BroadcastWriter, pacer: Pacer | undefined): Send {
   let published = writer.position;
-  return (block, from, to, options) => {
-    pacer?.makeRoom(writer, to - from);
-    writer.append(block.subarray(from, to), options);
-    if (writer.position - published < PUBLISH_BYTES) return;
+  for (const { bytes, frame } of input.take(writer.maxMessageBytes)) {
+    if (options.paced) pace.waitForRoom(bytes.length);
+    writer.append(bytes, frame);
+    if (writer.position - published < PUBLISH_BYTES) continue;
     writer.publish();
     published = writer.position;
+  }
+  pace.end();
+  const reports = await Promise.all(workers.map(({ report }) => report));
+  const seconds = Math.ceil((performance.now() - start) * 1000) / 1e6;
+  const sha256 = hashSource(source, input.totals.bytes);
+  return summarize({ source: name, ...options, ...input.totals, seconds, sha256 }, reports);
+}
+
+/** Starts a worker, which posts `"ready"` and then its report, or the error that prevented it. */
+function startWorker(url: URL, order: Order) {
+  const ready = Promise.withResolvers<void>();
+  const report = Promise.withResolvers<Report>();
+  const fail = ({ message }: { message: string }) =>
+    report.reject(new CommandError(`The ${order.task} worker failed: ${message}`));
+  const worker = new Worker(url, { type: "module", name: order.task });
+  worker.onmessage = ({ data }: MessageEvent<"ready" | Report | Error>) => {
+    if (data === "ready") ready.resolve();
+    else if (data instanceof Error) fail(data);
+    else report.resolve(data);
   };
+  worker.onerror = (event) => {
+    event.preventDefault(); // otherwise the error would end this process
+    fail(event);
+  };
+  worker.postMessage(order);
+  return {
+    ready: Promise.race([ready.promise, report.promise]),
+    report: report.promise,
+    [Symbol.dispose]: () => worker.terminate(),
+  };
+}
+
+/** Hashes the first `bytes` bytes of a source, which may have grown since it was streamed. */
+function hashSource(source: Source, bytes: number): string {
+  const hash = createHash("sha256");
+  const block = new Uint8Array(1024 * 1024);
+  source.seekSync(0, Deno.SeekMode.Start);
+  for (let rest = bytes; rest > 0;) {
+    const read = source.readSync(block.subarray(0, Math.min(rest, block.length)));
+    if (read === null) break;
+    hash.update(block.subarray(0, read));
+    rest -= read;
+  }
+  return hash.digest("hex");
 }

@@ -1,112 +1,110 @@
 /**
- * What came out of a stream, and whether it is right.
+ * The outcome of a stream: whether everything arrived, and how that is shown.
  *
  * @module
  */
 
-import type { FollowReport } from "./follow.ts";
-import type { TaskName } from "./tasks.ts";
+import { styleText } from "node:util";
+import {
+  formatAmount,
+  formatCount,
+  formatSize,
+  formatTable,
+  formatUnit,
+  printable,
+} from "../output.ts";
+import type { Report } from "./worker.ts";
 
-/** What the writer knows. */
-export interface Streamed {
-  /** What was streamed. */
+/** The writer's view of the stream; `sha256` was computed from the source directly. */
+export interface Outcome {
   readonly source: string;
-  /** Whether it was taken for text. */
-  readonly isText: boolean;
-  /** Its bytes. */
+  readonly kind: string;
   readonly bytes: number;
-  /** How many records they were cut into. */
   readonly records: number;
-  /** In how many messages those went. */
   readonly messages: number;
-  /** How long it took until the last worker had seen all. */
-  readonly seconds: number;
-  /** The size of the ring. */
   readonly ringBytes: number;
-  /** Whether the writer waited for the slowest worker. */
-  readonly isPaced: boolean;
-}
-
-/** What one worker did. */
-export interface WorkerSummary extends FollowReport {
-  /** Its task. */
-  readonly task: TaskName;
-  /** How many messages it did not receive. */
-  readonly lostMessages: number;
-  /** How many bytes of the source it did not receive. */
-  readonly lostBytes: number;
-}
-
-/** All that is known when a stream is over. */
-export interface Summary extends Streamed {
-  /** Bytes of the source a second. */
-  readonly bytesPerSecond: number;
-  /** Records a second. */
-  readonly recordsPerSecond: number;
-  /** What each worker did. */
-  readonly workers: readonly WorkerSummary[];
-  /** The hash of the source, computed directly. */
+  readonly paced: boolean;
+  readonly seconds: number;
   readonly sha256: string;
-  /** Whether the worker that hashed came to the same. Where it lost data it cannot: `incomplete`. */
-  readonly hash: "verified" | "incomplete" | "different";
-  /** What must not be; empty if all is well. */
-  readonly faults: readonly string[];
 }
 
-/** Puts together what the writer and the workers say, and judges it. */
-export function summarize(
-  streamed: Streamed,
-  tasks: readonly TaskName[],
-  reports: readonly FollowReport[],
-  sha256: string,
-): Summary {
-  const workers = reports.map((report, i): WorkerSummary => ({
-    task: tasks[i]!,
-    ...report,
-    lostMessages: streamed.messages - report.messages,
-    lostBytes: streamed.bytes - report.bytes,
-  }));
+/** An outcome with the reports of the workers, and whether they are right. */
+export type Summary = ReturnType<typeof summarize>;
+type WorkerSummary = Report & { readonly lostBytes: number };
+
+/** Compares the reports of the workers with the outcome. */
+export function summarize(outcome: Outcome, reports: readonly Report[]) {
+  const { bytes, records, seconds, sha256 } = outcome;
+  const workers = reports.map((report) => ({ ...report, lostBytes: bytes - report.bytes }));
   return {
-    ...streamed,
-    bytesPerSecond: Math.round(streamed.bytes / streamed.seconds),
-    recordsPerSecond: Math.round(streamed.records / streamed.seconds),
+    ...outcome,
+    bytesPerSecond: Math.round(bytes / seconds),
+    recordsPerSecond: Math.round(records / seconds),
     workers,
-    sha256,
-    hash: judgeHash(workers, sha256),
-    faults: workers.flatMap((worker) => findFaults(worker, streamed, sha256)),
+    /** Whether the hash worker came to the same hash. */
+    verified: workers.some(({ result }) => result.task === "hash" && result.sha256 === sha256),
+    /** What went wrong; empty if the outcome is as it must be. */
+    faults: workers.flatMap((worker) => faultOf(worker, outcome) ?? []),
   };
 }
 
-function judgeHash(workers: readonly WorkerSummary[], sha256: string): Summary["hash"] {
-  const worker = workers.find(({ result }) => result.kind === "sha256");
-  if (worker === undefined || isIncomplete(worker)) return "incomplete";
-  return hashOf(worker) === sha256 ? "verified" : "different";
+function faultOf({ result, lostBytes, overruns }: WorkerSummary, outcome: Outcome) {
+  const { task } = result;
+  if (lostBytes !== 0) {
+    if (outcome.paced) return `the ${task} worker lost data though the writer waited for it`;
+    if (lostBytes < 0) return `the ${task} worker received more than was sent`;
+    if (overruns === 0) return `the ${task} worker lost data without being overrun`;
+  } else if (task === "hash" && result.sha256 !== outcome.sha256) {
+    return `the hash worker came to ${result.sha256}, ` +
+      `but the SHA-256 of the file is ${outcome.sha256}`;
+  } else if (task === "count" && result.records !== outcome.records) {
+    return `the count worker counted ${result.records} records of ${outcome.records}`;
+  }
 }
 
-function hashOf({ result }: WorkerSummary): string | undefined {
-  return result.kind === "sha256" ? result.hash : undefined;
+/** A summary for people. */
+export function formatSummary(summary: Summary, styled: boolean): string {
+  const { source, kind, faults, verified, sha256, workers } = summary;
+  const style = (format: "bold" | "green" | "yellow" | "red", text: string) =>
+    styled ? styleText(format, text, { validateStream: false }) : text;
+  const records = formatUnit(summary.records, "record");
+  const messages = formatUnit(summary.messages, "message");
+  const speed = style("bold", `${formatAmount(summary.bytesPerSecond)}/s`);
+  const rows = workers.map((worker) => {
+    const { result, messages, bytes, maxLagBytes, lostBytes, overruns } = worker;
+    const counts = [messages, bytes, maxLagBytes, lostBytes, overruns].map(formatCount);
+    return [result.task, ...counts, formatResult(worker)];
+  });
+  const verdict = verified
+    ? style("green", `verified: the SHA-256 received is that of the file, ${sha256}`)
+    : style("yellow", "not verified: the hash is incomplete, as its worker lost data");
+  return [
+    style("bold", printable(source)),
+    `${formatAmount(summary.bytes)} of ${kind}, ${records} in ${messages}`,
+    `over one ring of ${formatSize(summary.ringBytes)} to ${workers.length} workers, ` +
+    (summary.paced ? "the writer waiting for the slowest" : "the writer not waiting"),
+    `in ${summary.seconds.toFixed(3)} s: ${speed}, ${
+      formatCount(summary.recordsPerSecond)
+    } records/s`,
+    "",
+    formatTable([
+      ["worker", "messages", "bytes", "max lag", "lost bytes", "overruns", "result"],
+      ...rows,
+    ]),
+    "",
+    ...(faults.length === 0 ? [verdict] : faults.map((fault) => style("red", `wrong: ${fault}`))),
+  ].join("\n");
 }
 
-/** Whether the worker did not receive exactly what was sent. */
-export function isIncomplete(worker: WorkerSummary): boolean {
-  return worker.lostBytes !== 0 || worker.lostMessages !== 0;
-}
-
-function findFaults(worker: WorkerSummary, streamed: Streamed, sha256: string): string[] {
-  const { task, result } = worker;
-  if (isIncomplete(worker)) {
-    if (streamed.isPaced) return [`the ${task} worker lost data though the writer waited for it`];
-    if (worker.lostBytes < 0 || worker.lostMessages < 0) {
-      return [`the ${task} worker received more than was sent`];
-    }
-    return worker.overruns > 0 ? [] : [`the ${task} worker lost data and was not told`];
+function formatResult({ result, lostBytes }: WorkerSummary): string {
+  switch (result.task) {
+    case "count":
+      return formatUnit(result.records, "record");
+    case "hash":
+      return lostBytes === 0 ? `${result.sha256.slice(0, 16)}…` : "incomplete";
+    case "bytes":
+      return result.top
+        .map(({ value, count }) => `${value} ${(100 * count / result.total).toFixed(1)} %`)
+        .join(", ");
   }
-  const hash = hashOf(worker);
-  if (hash !== undefined && hash !== sha256) {
-    return [`the hash worker came to ${hash}, but the SHA-256 of the file is ${sha256}`];
-  }
-  if (result.kind === "records" && result.records !== streamed.records) {
-    return [`the count worker counted ${result.records} records of ${streamed.records}`];
-  }
-  return [];
 }

@@ -1,65 +1,66 @@
 /**
- * A worker of the demo: is given a ring and a task, and reports what came out.
+ * A worker: attaches to the ring, performs a task on its messages, and reports the result.
  *
  * @module
  */
 
-import { Broadcast, type BroadcastHandle } from "../../broadcast/broadcast.ts";
-import { follow, type FollowReport } from "./follow.ts";
-import { Follower } from "./pace.ts";
-import type { Task } from "./task.ts";
-import { beginTask, type TaskName } from "./tasks.ts";
+import { Broadcast, type BroadcastHandle, type BroadcastReader } from "../../broadcast/mod.ts";
+import { STOPPED, WorkerPace } from "./pace.ts";
+import { type Task, type TaskName, type TaskResult, TASKS } from "./tasks.ts";
 
-/** What a worker is told. */
+/** What a worker is started with; `control` is the block that `pace.ts` describes. */
 export interface Order {
-  /** What to do with the messages. */
   readonly task: TaskName;
-  /** The ring. */
   readonly broadcast: BroadcastHandle;
-  /** The control block; see `pace.ts`. */
-  readonly control: Int32Array;
-  /** The number of the worker. */
+  readonly control: BigInt64Array;
   readonly worker: number;
 }
 
-/** What a worker tells. */
-export type News =
-  | { readonly kind: "ready" }
-  | { readonly kind: "report"; readonly report: FollowReport }
-  | { readonly kind: "failure"; readonly message: string };
-
-/** The part of a worker's global scope that is used here. */
-interface WorkerScope {
-  onmessage: ((event: MessageEvent<Order>) => void) | null;
-  postMessage(news: News): void;
+/** What a worker reports: the messages that it received, its largest lag, and its result. */
+export interface Report {
+  readonly messages: number;
+  readonly bytes: number;
+  readonly maxLagBytes: number;
+  readonly overruns: number;
+  readonly result: TaskResult;
 }
 
-/**
- * Carries an order out, and tells how it went.
- *
- * @param begin Begins the task that the order names.
- */
-export function carryOut(
-  { task, broadcast, control, worker }: Order,
-  tell: (news: News) => void,
-  begin: (task: TaskName) => Task = beginTask,
-): void {
-  const follower = new Follower(control, worker);
+declare const self: Worker; // this worker's global scope: the other end of the main thread's Worker
+
+/** Posts `"ready"` and then the report, or the error that prevented either. */
+self.onmessage = ({ data: { task, broadcast, control, worker } }: MessageEvent<Order>) => {
+  const pace = new WorkerPace(control, worker);
   try {
     const ring = Broadcast.attach(broadcast);
-    const reader = ring.reader({ from: ring.startPosition });
-    tell({ kind: "ready" });
-    tell({ kind: "report", report: follow(reader, follower, begin(task)) });
+    const reader = ring.reader({ from: ring.startPosition, onOverrun: "continue" });
+    self.postMessage("ready");
+    self.postMessage(follow(reader, pace, TASKS[task]()));
   } catch (error) {
-    tell({ kind: "failure", message: error instanceof Error ? error.message : String(error) });
+    self.postMessage(error);
   } finally {
-    // Last, since it wakes a writer who then looks for what was told.
-    follower.leave();
+    pace.reached(STOPPED);
   }
-}
+};
 
-const scope = globalThis as unknown as WorkerScope;
-// Only a worker has somebody to tell.
-if (typeof scope.postMessage === "function") {
-  scope.onmessage = ({ data }) => carryOut(data, (news) => scope.postMessage(news));
+/** Reads to the end of the stream, blocking while there is nothing to read. */
+export function follow(reader: BroadcastReader, pace: WorkerPace, task: Task): Report {
+  let messages = 0;
+  let bytes = 0;
+  let maxLagBytes = 0;
+  for (;;) {
+    const hasEnded = pace.hasEnded(); // before the poll: see pace.ts
+    maxLagBytes = Math.max(maxLagBytes, reader.lagBytes);
+    if (!reader.poll()) {
+      if (hasEnded) break;
+      reader.wait();
+      continue;
+    }
+    while (reader.next()) {
+      task.take(reader);
+      messages++;
+      bytes += reader.length;
+    }
+    pace.reached(reader.position);
+  }
+  return { messages, bytes, maxLagBytes, overruns: reader.overruns, result: task.result() };
 }

@@ -1,5 +1,5 @@
 /**
- * A worker that cannot even be started.
+ * A worker that fails while its module is loaded.
  *
  * @module
  */

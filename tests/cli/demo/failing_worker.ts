@@ -4,26 +4,14 @@
  * @module
  */
 
-import type { Task } from "../../../src/cli/demo/task.ts";
-import { beginTask, type TaskName } from "../../../src/cli/demo/tasks.ts";
-import { carryOut, type News, type Order } from "../../../src/cli/demo/worker.ts";
+import { type Task, TASKS } from "../../../src/cli/demo/tasks.ts";
+import "../../../src/cli/demo/worker.ts";
 
-const scope = globalThis as unknown as {
-  onmessage: (event: MessageEvent<Order>) => void;
-  postMessage(news: News): void;
+let messages = 0;
+const failing: Task = {
+  take() {
+    if (++messages === 100) throw new Error("failed on purpose");
+  },
+  result: () => ({ task: "hash", sha256: "" }),
 };
-
-function begin(name: TaskName): Task {
-  const task = beginTask(name);
-  if (name !== "hash") return task;
-  let messages = 0;
-  return {
-    take() {
-      if (++messages === 100) throw new Error("no more of this");
-    },
-    skip() {},
-    result: () => task.result(),
-  };
-}
-
-scope.onmessage = ({ data }) => carryOut(data, (news) => scope.postMessage(news), begin);
+Object.assign(TASKS, { hash: () => failing });

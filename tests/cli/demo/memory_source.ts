@@ -4,26 +4,23 @@
  * @module
  */
 
-import type { Source } from "../../../src/cli/demo/source.ts";
+import type { Source } from "../../../src/cli/demo/records.ts";
 
 /** A source of these bytes, which are read at most `readBytes` at a time. */
-export function memorySource(bytes: Uint8Array, readBytes = Infinity): Source {
+export function memorySource(bytes: Uint8Array, readBytes: () => number = () => Infinity): Source {
+  let position = 0;
   return {
-    name: "memory",
-    expectedBytes: bytes.length,
-    open() {
-      let position = 0;
-      return {
-        readSync(target) {
-          const end = Math.min(position + Math.min(target.length, readBytes), bytes.length);
-          if (end === position) return null;
-          target.set(bytes.subarray(position, end));
-          const read = end - position;
-          position = end;
-          return read;
-        },
-        [Symbol.dispose]() {},
-      };
+    readSync(target) {
+      const end = Math.min(position + Math.min(target.length, readBytes()), bytes.length);
+      if (end === position) return null;
+      target.set(bytes.subarray(position, end));
+      const read = end - position;
+      position = end;
+      return read;
+    },
+    seekSync(offset) {
+      position = Number(offset);
+      return position;
     },
   };
 }

@@ -1,14 +1,16 @@
 import { assertEquals, assertThrows } from "@std/assert";
-import { CommandError } from "../../../src/cli/mod.ts";
-import { HELP, parseOptions } from "../../../src/cli/demo/options.ts";
+import { HELP, parseOptions } from "../../../src/cli/demo/demo.ts";
+import { CommandError } from "../../../src/cli/output.ts";
 
 Deno.test("options have defaults", () => {
-  const options = parseOptions([]);
-  assertEquals(options.file, undefined);
-  assertEquals(options.recordBytes, undefined);
-  assertEquals(options.isPaced, true);
-  assertEquals(options.isJson, false);
-  assertEquals(options.isHelp, false);
+  assertEquals(parseOptions([]), {
+    file: undefined,
+    ringBytes: 2 ** 20,
+    recordBytes: undefined,
+    paced: true,
+    json: false,
+    help: false,
+  });
 });
 
 Deno.test("options are read in any order, around the file", () => {
@@ -25,11 +27,11 @@ Deno.test("options are read in any order, around the file", () => {
     file: "a file",
     ringBytes: 65536,
     recordBytes: 100,
-    isPaced: false,
-    isJson: true,
-    isHelp: false,
+    paced: false,
+    json: true,
+    help: false,
   });
-  assertEquals(parseOptions(["-h"]).isHelp, true);
+  assertEquals(parseOptions(["-h"]).help, true);
   assertEquals(parseOptions(["--", "--ring"]).file, "--ring");
 });
 
@@ -42,26 +44,28 @@ Deno.test("options take sizes with units", () => {
   assertEquals(ring("1G"), 2 ** 30);
 });
 
-Deno.test("options refuse what cannot be understood, and say what was expected", () => {
-  const refused: [string[], string][] = [
+Deno.test("options that are invalid are rejected, and the error names the expected value", () => {
+  const rejected: [string[], string][] = [
     [["--rign", "1M"], "Unknown option '--rign'"],
     [["--ring"], "--ring"],
     [["--json=yes"], "--json"],
     [
       ["--ring", "big"],
-      `'--ring' must be a number of bytes, such as 1024, 64K or 1M: received "big"`,
+      `'--ring' must be a power of two from 64 to 1073741824, such as 1024, 64K or 1M: ` +
+      `received "big"`,
     ],
-    [["--ring", "-1"], "--ring"],
+    [["--ring", "-1"], "Option '--ring' argument is ambiguous\n"],
     [["--ring", ""], `received ""`],
-    [["--ring", "100"], "'--ring' must be a power of two from 64 to 1073741824: received 100"],
+    [["--ring", "100"], `'--ring' must be a power of two from 64 to 1073741824`],
+    [["--ring", "100"], `received "100"`],
     [["--ring", "32"], "'--ring' must be a power of two from 64"],
-    [["--ring", "2G"], "received 2147483648"],
+    [["--ring", "2G"], `received "2G"`],
     [["--record", "0"], "'--record' must be a whole number from 1"],
     [["--record", "1e3"], `received "1e3"`],
     [["--pace", "slow"], `'--pace' must be on or off: received "slow"`],
     [["one", "two"], "one FILE was expected: received 2"],
   ];
-  for (const [args, message] of refused) {
+  for (const [args, message] of rejected) {
     const error = assertThrows(() => parseOptions(args), CommandError, message);
     assertEquals(error.message.startsWith("Cannot run the demo"), true, error.message);
     assertEquals(error.message.endsWith("\nTry --help."), true, error.message);

@@ -1,45 +1,58 @@
-import { assertEquals, assertStrictEquals } from "@std/assert";
+import { assertEquals } from "@std/assert";
 import fc from "fast-check";
-import { Broadcast } from "../../../src/broadcast/broadcast.ts";
-import { Follower, Pacer } from "../../../src/cli/demo/pace.ts";
+import { Broadcast } from "../../../src/broadcast/mod.ts";
+import { STOPPED, WorkerPace, WriterPace } from "../../../src/cli/demo/pace.ts";
 
-Deno.test("pacer tells its workers how the stream stands", () => {
+Deno.test("pace tells its workers when the stream has ended", () => {
   const broadcast = Broadcast.create({ capacityBytes: 1024 });
   using writer = broadcast.writer();
-  const pacer = new Pacer(broadcast, 1);
-  const follower = new Follower(pacer.control, 0);
-  assertStrictEquals(follower.state, "streaming");
-  pacer.finish(writer, "ended");
-  assertStrictEquals(follower.state, "ended");
-  pacer.finish(writer, "abandoned");
-  assertStrictEquals(follower.state, "abandoned");
+  const pace = new WriterPace(broadcast, writer, 1);
+  const worker = new WorkerPace(pace.control, 0);
+  assertEquals(worker.hasEnded(), false);
+  pace.end();
+  assertEquals(worker.hasEnded(), true);
 });
 
-Deno.test("pacer wakes who sleeps on the ring when the stream is over", () => {
+Deno.test("pace publishes the last messages before the end, and wakes readers that sleep", () => {
   const broadcast = Broadcast.create({ capacityBytes: 1024 });
   using writer = broadcast.writer();
   const reader = broadcast.reader();
-  new Pacer(broadcast, 1).finish(writer, "ended");
-  assertEquals(reader.wait(0), true);
+  const pace = new WriterPace(broadcast, writer, 1);
+  writer.append(new Uint8Array(16));
+  pace.end();
+  assertEquals(reader.wait({ timeoutMs: 0 }), true);
+  assertEquals(reader.poll() && reader.next() && reader.length, 16);
 });
 
-Deno.test("pacer finds a worker that left, and no longer waits for it", () => {
+Deno.test("pace wakes readers that sleep though nothing is left to read", () => {
   const broadcast = Broadcast.create({ capacityBytes: 1024 });
   using writer = broadcast.writer();
-  const pacer = new Pacer(broadcast, 2);
-  const [first, second] = [new Follower(pacer.control, 0), new Follower(pacer.control, 1)];
-  assertEquals(pacer.findsLeaver(writer), false);
-  first.leave();
-  assertEquals(pacer.findsLeaver(writer), true);
+  const reader = broadcast.reader();
+  new WriterPace(broadcast, writer, 1).end();
+  assertEquals(reader.wait({ timeoutMs: 0 }), true);
+  assertEquals(reader.poll(), false);
+});
+
+Deno.test("pace does not wait for a worker that has stopped", () => {
+  const broadcast = Broadcast.create({ capacityBytes: 1024 });
+  using writer = broadcast.writer();
+  const pace = new WriterPace(broadcast, writer, 2);
+  const [first, second] = [new WorkerPace(pace.control, 0), new WorkerPace(pace.control, 1)];
+  first.reached(STOPPED);
   for (let i = 0; i < 1000; i++) {
-    pacer.makeRoom(writer, 16);
+    pace.waitForRoom(16);
     writer.send(new Uint8Array(16));
     second.reached(writer.position);
   }
+  second.reached(STOPPED);
+  for (let i = 0; i < 1000; i++) {
+    pace.waitForRoom(16);
+    writer.send(new Uint8Array(16));
+  }
 });
 
-Deno.test("pacer never lets the writer overrun a worker, nor waits without need", () => {
-  // Whatever the ring, where it begins and how long messages are; the worker reads one message
+Deno.test("pace never lets the writer overrun a worker, and never waits without need", () => {
+  // For any ring, start position and message lengths. The worker reads one message
   // whenever the writer would have to wait, so a wait without need would never end.
   const ring = fc.record({
     capacityBytes: fc.constantFrom(64, 128, 1024, 4096),
@@ -51,16 +64,16 @@ Deno.test("pacer never lets the writer overrun a worker, nor waits without need"
     const startPosition = laps * capacityBytes;
     const broadcast = Broadcast.create({ capacityBytes, segments, startPosition });
     using writer = broadcast.writer();
-    // Takes one message at a time, so that it is not ahead of what it says.
+    // One message at a time, so that the reader is never ahead of the position it stores.
     const reader = broadcast.reader({ batchBytes: 8 });
-    const pacer = new Pacer(broadcast, 1);
-    const follower = new Follower(pacer.control, 0);
+    const pace = new WriterPace(broadcast, writer, 1);
+    const worker = new WorkerPace(pace.control, 0);
     let sent = 0;
     let received = 0;
     // The one thread of this test reads where the writer would sleep.
     const readOnWait = (() => {
       if (reader.next() || (reader.poll() && reader.next())) received++;
-      follower.reached(reader.position);
+      worker.reached(reader.position);
       return "ok";
     }) as typeof Atomics.wait;
     const wait = Atomics.wait;
@@ -68,7 +81,7 @@ Deno.test("pacer never lets the writer overrun a worker, nor waits without need"
     try {
       while (writer.position < startPosition + 3 * capacityBytes) {
         const length = Math.min(lengths[sent++ % lengths.length]!, writer.maxMessageBytes);
-        pacer.makeRoom(writer, length);
+        pace.waitForRoom(length);
         writer.append(new Uint8Array(length));
       }
     } finally {

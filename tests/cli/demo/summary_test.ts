@@ -1,40 +1,36 @@
 import { assertEquals, assertStringIncludes } from "@std/assert";
-import type { FollowReport } from "../../../src/cli/demo/follow.ts";
-import { type Streamed, summarize } from "../../../src/cli/demo/summary.ts";
-import { formatSummary } from "../../../src/cli/demo/summary_format.ts";
+import { formatSummary, type Outcome, summarize } from "../../../src/cli/demo/summary.ts";
+import type { Report } from "../../../src/cli/demo/worker.ts";
 
-const TASKS = ["count", "hash", "bytes"] as const;
-
-function streamed(isPaced: boolean): Streamed {
+function outcome(paced: boolean): Outcome {
   return {
     source: "a\x1bfile",
-    isText: false,
+    kind: "binary data",
     bytes: 3000,
     records: 3,
     messages: 3,
-    seconds: 0.5,
     ringBytes: 65536,
-    isPaced,
+    paced,
+    seconds: 0.5,
+    sha256: "abc",
   };
 }
 
-function reports(change: Partial<FollowReport> = {}, hash = "abc", records = 3): FollowReport[] {
+function reports(change: Partial<Report> = {}, sha256 = "abc", records = 3): Report[] {
   const all = { messages: 3, bytes: 3000, maxLagBytes: 1032, overruns: 0 };
+  const top = [{ value: "0x00", count: 1500 }];
   return [
-    { ...all, result: { kind: "records", records, longestBytes: 1000 } },
-    { ...all, ...change, result: { kind: "sha256", hash } },
-    {
-      ...all,
-      result: { kind: "bytes", top: [{ value: "0x00", count: 1500 }], total: 3000, different: 9 },
-    },
+    { ...all, result: { task: "count", records } },
+    { ...all, ...change, result: { task: "hash", sha256 } },
+    { ...all, result: { task: "bytes", total: 3000, top } },
   ];
 }
 
 const lost = { messages: 1, bytes: 1000, overruns: 1 };
 
-Deno.test("summary is verified if all arrived and the hash is equal", () => {
-  const summary = summarize(streamed(true), TASKS, reports(), "abc");
-  assertEquals(summary.hash, "verified");
+Deno.test("summary is verified if everything arrived and the hash is equal", () => {
+  const summary = summarize(outcome(true), reports());
+  assertEquals(summary.verified, true);
   assertEquals(summary.faults, []);
   assertEquals(summary.bytesPerSecond, 6000);
   assertEquals(summary.recordsPerSecond, 6);
@@ -45,31 +41,30 @@ Deno.test("summary is verified if all arrived and the hash is equal", () => {
 });
 
 Deno.test("summary reports loss of a writer that does not wait, and finds no fault in it", () => {
-  const summary = summarize(streamed(false), TASKS, reports(lost), "abc");
-  assertEquals(summary.hash, "incomplete");
+  const summary = summarize(outcome(false), reports(lost, "xyz"));
+  assertEquals(summary.verified, false);
   assertEquals(summary.faults, []);
   assertEquals(summary.workers.map(({ lostBytes }) => lostBytes), [0, 2000, 0]);
-  assertEquals(summary.workers.map(({ lostMessages }) => lostMessages), [0, 2, 0]);
   const text = formatSummary(summary, false);
   assertStringIncludes(text, "not verified: the hash is incomplete");
 });
 
 Deno.test("summary finds fault with loss where the writer waits", () => {
-  const { faults } = summarize(streamed(true), TASKS, reports(lost), "abc");
+  const { faults } = summarize(outcome(true), reports(lost, "xyz"));
   assertEquals(faults, ["the hash worker lost data though the writer waited for it"]);
 });
 
 Deno.test("summary finds fault with silent loss, and with more than was sent", () => {
-  const silent = summarize(streamed(false), TASKS, reports({ ...lost, overruns: 0 }), "abc");
-  assertEquals(silent.faults, ["the hash worker lost data and was not told"]);
-  const more = summarize(streamed(false), TASKS, reports({ messages: 4, overruns: 1 }), "abc");
+  const silent = summarize(outcome(false), reports({ ...lost, overruns: 0 }, "xyz"));
+  assertEquals(silent.faults, ["the hash worker lost data without being overrun"]);
+  const more = summarize(outcome(false), reports({ bytes: 4000, overruns: 1 }, "xyz"));
   assertEquals(more.faults, ["the hash worker received more than was sent"]);
 });
 
 Deno.test("summary finds fault with a different hash, paced or not", () => {
-  for (const isPaced of [true, false]) {
-    const summary = summarize(streamed(isPaced), TASKS, reports({}, "xyz"), "abc");
-    assertEquals(summary.hash, "different");
+  for (const paced of [true, false]) {
+    const summary = summarize(outcome(paced), reports({}, "xyz"));
+    assertEquals(summary.verified, false);
     assertEquals(summary.faults, [
       "the hash worker came to xyz, but the SHA-256 of the file is abc",
     ]);
@@ -78,12 +73,12 @@ Deno.test("summary finds fault with a different hash, paced or not", () => {
 });
 
 Deno.test("summary finds fault with a wrong count of records", () => {
-  const { faults } = summarize(streamed(true), TASKS, reports({}, "abc", 2), "abc");
+  const { faults } = summarize(outcome(true), reports({}, "abc", 2));
   assertEquals(faults, ["the count worker counted 2 records of 3"]);
 });
 
 Deno.test("summary is styled only where asked for", () => {
-  const summary = summarize(streamed(true), TASKS, reports(), "abc");
+  const summary = summarize(outcome(true), reports());
   assertEquals(formatSummary(summary, false).includes("\x1b"), false);
   assertStringIncludes(formatSummary(summary, true), "\x1b[32m");
 });

@@ -1,6 +1,6 @@
 /**
- * Lamport's bakery: draw a number above all that are held, and wait for the smaller ones. It needs
- * no operation but load and store.
+ * Lamport's bakery: draw a number above all that are held, and wait for threads with smaller ones.
+ * It uses only loads and stores.
  *
  * Source: L. Lamport, "A New Solution of Dijkstra's Concurrent Programming Problem", CACM 17(8),
  * 1974.
@@ -43,12 +43,12 @@ function draw(words: Int32Array, me: number, threads: number): number {
   return greatest + 1;
 }
 
-/** Two threads may draw the same number; the first of them in name goes first. */
+/** Two threads may draw the same number; then the one with the smaller id goes first. */
 function isServedBefore(theirs: number, other: number, mine: number, me: number): boolean {
   return theirs !== 0 && (theirs < mine || (theirs === mine && other < me));
 }
 
-/** Does not wait while others choose, whose numbers may still turn out smaller. */
+/** Does not wait for threads that are choosing, whose numbers may turn out smaller. */
 function withoutChoosing(words: Int32Array, me: number, threads: number): Lock {
   return {
     ...bakery(words, me, threads),
@@ -74,6 +74,6 @@ Deno.test("Lamport's bakery excludes, 3 threads once", async () => {
   await assertHolds(countingUnder(bakery, { threads: 3 }));
 });
 
-Deno.test("Lamport's bakery is broken if nobody waits for those who choose", async () => {
+Deno.test("Lamport's bakery does not exclude without waiting for threads that are choosing", async () => {
   await assertFails("data race", countingUnder(withoutChoosing, { threads: 2 }));
 });

@@ -1,6 +1,6 @@
 /**
- * The sense-reversing barrier: the last to arrive resets the count and flips the sense on which the
- * others spin, or sleep, so that the barrier can be used again at once.
+ * The sense-reversing barrier: the last thread to arrive resets the count and flips the sense on
+ * which the others spin or sleep, so that the barrier can be used again at once.
  *
  * Source: J. M. Mellor-Crummey, M. L. Scott, "Algorithms for Scalable Synchronization on
  * Shared-Memory Multiprocessors", ACM TOCS 9(1), 1991, algorithm 7.
@@ -11,7 +11,7 @@
 import { assertEquals } from "@std/assert";
 import { assertFails, assertHolds, sharedWords } from "./verdict.ts";
 
-/** Words: how many have still to arrive, and the sense. */
+/** Words: the number of threads that are still to arrive, and the sense. */
 const MISSING = 0;
 const SENSE = 1;
 
@@ -23,7 +23,7 @@ const spinning: Barrier = (words, threads) => {
   return () => {
     sense = 1 - sense;
     if (Atomics.sub(words, MISSING, 1) === 1) {
-      // Before the sense is flipped: the others may arrive again as soon as it is.
+      // Before the sense is flipped: from then on the others may arrive again.
       Atomics.store(words, MISSING, threads);
       Atomics.store(words, SENSE, sense);
     } else {
@@ -46,7 +46,7 @@ const sleeping: Barrier = (words, threads) => {
   };
 };
 
-/** Resets the count after the sense: who arrives again in between is forgotten. */
+/** Resets the count after the sense: an arrival in between is lost. */
 const resetsLate: Barrier = (words, threads) => {
   let sense = 0;
   return () => {
@@ -60,13 +60,13 @@ const resetsLate: Barrier = (words, threads) => {
   };
 };
 
-/** Waits for the count to be full again: a fast thread lowers it before a slow one has looked. */
+/** Waits for the count to be full again: a fast thread lowers it before a slow one reads it. */
 const withoutSense: Barrier = (words, threads) => () => {
   if (Atomics.sub(words, MISSING, 1) === 1) Atomics.store(words, MISSING, threads);
   else while (Atomics.load(words, MISSING) !== threads) Atomics.pause();
 };
 
-/** Lowers the count in two operations: two threads may both seem to be first. */
+/** Lowers the count in two operations: two arrivals may be counted as one. */
 const countsUnchecked: Barrier = (words, threads) => {
   const side = spinning(words, threads);
   let sense = 0;
@@ -81,11 +81,11 @@ const countsUnchecked: Barrier = (words, threads) => {
 
 interface State {
   readonly words: Int32Array;
-  /** For each thread the phase that it is in, written and read plainly. */
+  /** The phase of each thread, written and read plainly. */
   readonly phases: Int32Array;
 }
 
-/** In each phase each thread writes its word, and after the barrier reads those of all others. */
+/** In each phase each thread writes its word, and after the barrier reads the words of all. */
 function model(barrier: Barrier, threads: number, rounds: number) {
   const body = (me: number) => ({ words, phases }: State) => {
     const arrive = barrier(words, threads);
@@ -94,7 +94,7 @@ function model(barrier: Barrier, threads: number, rounds: number) {
       phases[me] = phase;
       arrive();
       for (let other = 0; other < threads; other++) seen.push(phases[other]!);
-      // Nobody may write for the next phase before all have read.
+      // No thread may write for the next phase before all have read.
       arrive();
     }
     return seen;

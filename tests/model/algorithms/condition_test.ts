@@ -1,10 +1,10 @@
 /**
- * A condition variable beside a mutex: give up the mutex and sleep, without missing a notification
- * in between. A count that every notification raises makes the two one step.
+ * A condition variable beside a mutex: release the mutex and sleep, without missing a notification
+ * in between. A count that every notification raises makes the two steps atomic.
  *
- * Source: C. A. R. Hoare, "Monitors: An Operating System Structuring Concept", CACM 17(10), 1974; with
- * the semantics of Lampson and Redell, "Experience with Processes and Monitors in Mesa", CACM 23(2),
- * 1980: a woken thread looks at its condition again.
+ * Source: C. A. R. Hoare, "Monitors: An Operating System Structuring Concept", CACM 17(10), 1974;
+ * with the semantics of Lampson and Redell, "Experience with Processes and Monitors in Mesa", CACM
+ * 23(2), 1980: a woken thread checks its condition again.
  *
  * @module
  */
@@ -18,7 +18,7 @@ const COUNT = 1;
 
 interface State {
   readonly words: Int32Array;
-  /** How many elements there are; guarded by the mutex, and accessed plainly. */
+  /** The number of elements; guarded by the mutex, and accessed plainly. */
   readonly elements: Int32Array;
 }
 
@@ -38,7 +38,7 @@ function unlock(words: Int32Array): void {
 
 const condition: Condition = {
   wait(words) {
-    // Under the mutex: a notification of what comes after raises the count, so that nobody sleeps.
+    // Under the mutex: each later notification raises the count, so that the wait does not sleep.
     const count = Atomics.load(words, COUNT);
     unlock(words);
     Atomics.wait(words, COUNT, count);
@@ -50,7 +50,7 @@ const condition: Condition = {
   },
 };
 
-/** Reads the count without the mutex: a notification in between is missed. */
+/** Reads the count after releasing the mutex: a notification in between is missed. */
 const countReadLate: Condition = {
   ...condition,
   wait(words) {
@@ -60,7 +60,7 @@ const countReadLate: Condition = {
   },
 };
 
-/** Sleeps with the mutex in its hands: nobody can make the condition true. */
+/** Sleeps while holding the mutex: no thread can make the condition true. */
 const keepsTheMutex: Condition = {
   ...condition,
   wait(words) {
@@ -75,7 +75,7 @@ function put({ words, elements }: State, { notifyOne }: Condition): void {
   notifyOne(words);
 }
 
-/** Returns how many elements are left. */
+/** Returns the number of elements that are left. */
 function take({ words, elements }: State, { wait }: Condition): number {
   lock(words);
   while (elements[0] === 0) wait(words);
@@ -84,8 +84,8 @@ function take({ words, elements }: State, { wait }: Condition): number {
   return left;
 }
 
-/** Believes, once woken, that there is an element. */
-function takeWithoutLooking({ words, elements }: State, { wait }: Condition): number {
+/** Assumes, once woken, that there is an element. */
+function takeWithoutRecheck({ words, elements }: State, { wait }: Condition): number {
   lock(words);
   if (elements[0] === 0) wait(words);
   const left = --elements[0]!;
@@ -118,7 +118,7 @@ function model(condition: Condition, count: number) {
   };
 }
 
-/** The taker may be woken for an element that is gone, and will be put back. */
+/** The taker may be woken for an element that is borrowed, and will be put back. */
 function modelWithBorrower(taker: typeof take) {
   return {
     setup: () => ({ words: sharedWords(2), elements: sharedWords(1) }),
@@ -141,12 +141,12 @@ Deno.test("a condition variable wakes its taker, 2 elements", async () => {
   await assertHolds(model(condition, 2));
 });
 
-Deno.test("a condition variable's taker looks again for an element that was borrowed", async () => {
+Deno.test("a condition variable's taker waits again for an element that was borrowed", async () => {
   await assertHolds(modelWithBorrower(take));
 });
 
-Deno.test("a taker that does not look again takes an element that is not there", async () => {
-  await assertFails("assertion", modelWithBorrower(takeWithoutLooking));
+Deno.test("a taker that does not check again takes an element that is not there", async () => {
+  await assertFails("assertion", modelWithBorrower(takeWithoutRecheck));
 });
 
 Deno.test("a condition variable misses a notification if it reads the count without the mutex", async () => {

@@ -1,5 +1,6 @@
 /**
- * Dekker's lock for two threads: raise a flag; if both did, the one whose turn it is not steps back.
+ * Dekker's lock for two threads: raise a flag; if both flags are up, the thread that does not have
+ * the turn steps back.
  *
  * Source: E. W. Dijkstra, "Cooperating Sequential Processes", EWD 123, 1965, section 2.1.
  *
@@ -9,7 +10,7 @@
 import { countingUnder, type Lock } from "./lock.ts";
 import { assertFails, assertHolds } from "./verdict.ts";
 
-/** Words: one flag for each thread, then whose turn it is. */
+/** Words: one flag for each thread, then the thread that has the turn. */
 const TURN = 2;
 
 function dekker(words: Int32Array, me: number): Lock {
@@ -34,8 +35,8 @@ function dekker(words: Int32Array, me: number): Lock {
   };
 }
 
-/** Looks whether the other wants in before it says that it does itself. */
-function looksFirst(words: Int32Array, me: number): Lock {
+/** Reads the other's flag before it raises its own. */
+function readsFirst(words: Int32Array, me: number): Lock {
   return {
     acquire() {
       while (Atomics.load(words, 1 - me) === 1) Atomics.pause();
@@ -87,14 +88,14 @@ Deno.test("Dekker's lock excludes, 2 threads twice", async () => {
   await assertHolds(countingUnder(dekker, { threads: 2, rounds: 2 }));
 });
 
-Deno.test("a lock that looks before it raises its flag does not exclude", async () => {
-  await assertFails("data race", countingUnder(looksFirst, { threads: 2 }));
+Deno.test("a lock that reads the other flag before it raises its own does not exclude", async () => {
+  await assertFails("data race", countingUnder(readsFirst, { threads: 2 }));
 });
 
 Deno.test("a lock of two flags without a turn livelocks", async () => {
   await assertFails("livelock", countingUnder(neverStepsBack, { threads: 2 }));
 });
 
-Deno.test("Dekker's lock is broken if a thread that stepped back does not raise its flag again", async () => {
+Deno.test("Dekker's lock does not exclude if a thread that stepped back leaves its flag down", async () => {
   await assertFails("data race", countingUnder(staysBack, { threads: 2, rounds: 2 }));
 });

@@ -1,9 +1,10 @@
 /**
  * The work-stealing deque of Chase and Lev: its owner pushes and takes at the bottom, thieves steal
- * at the top; only for the last element do they compete.
+ * at the top; owner and thieves compete for the last element only.
  *
- * Sources: D. Chase, Y. Lev, "Dynamic Circular Work-Stealing Deque", SPAA 2005. N. M. Lê, A. Pop, A.
- * Cohen, F. Zappa Nardelli, "Correct and Efficient Work-Stealing for Weak Memory Models", PPoPP 2013.
+ * Sources: D. Chase, Y. Lev, "Dynamic Circular Work-Stealing Deque", SPAA 2005. N. M. Lê, A. Pop,
+ * A. Cohen, F. Zappa Nardelli, "Correct and Efficient Work-Stealing for Weak Memory Models", PPoPP
+ * 2013.
  *
  * @module
  */
@@ -17,13 +18,13 @@ const BOTTOM = 1;
 const CAPACITY = 4;
 const slot = (index: number) => 2 + index % CAPACITY;
 
-/** No element: the deque was empty, or a thief has lost. */
+/** No element: the deque was empty, or another thread was faster. */
 const NONE = 0;
 
 function push(words: Int32Array, value: number): void {
   const bottom = Atomics.load(words, BOTTOM);
   Atomics.store(words, slot(bottom), value);
-  // Publishes the element: thieves look at this word before they read it.
+  // Publishes the element: thieves read this word before they read the element.
   Atomics.store(words, BOTTOM, bottom + 1);
 }
 
@@ -38,7 +39,7 @@ function take(words: Int32Array): number {
   }
   const value = Atomics.load(words, slot(bottom));
   if (top < bottom) return value;
-  // The last one: whoever moves the top has it.
+  // The last element: the thread that moves the top gets it.
   const isMine = Atomics.compareExchange(words, TOP, top, top + 1) === top;
   Atomics.store(words, BOTTOM, bottom + 1);
   return isMine ? value : NONE;
@@ -61,7 +62,7 @@ function takeWithoutExchange(words: Int32Array): number {
   return NONE;
 }
 
-/** Reads the top before it lowers the bottom: a thief may pass it unseen. */
+/** Reads the top before it lowers the bottom: a thief may move the top in between. */
 function takeTopFirst(words: Int32Array): number {
   const bottom = Atomics.load(words, BOTTOM) - 1;
   const top = Atomics.load(words, TOP);
@@ -77,7 +78,7 @@ function takeTopFirst(words: Int32Array): number {
   return isMine ? value : NONE;
 }
 
-/** Reads the element after it has moved the top, when the owner may have put another one there. */
+/** Reads the element after moving the top, when the owner may have written another one there. */
 function stealThenRead(words: Int32Array): number {
   const top = Atomics.load(words, TOP);
   if (top >= Atomics.load(words, BOTTOM)) return NONE;
@@ -85,7 +86,7 @@ function stealThenRead(words: Int32Array): number {
   return Atomics.load(words, slot(top));
 }
 
-/** Each element comes out once: taken, stolen, or still there. */
+/** Fails unless each element was taken once, was stolen once, or is still there. */
 function assertOnce(words: Int32Array, out: number[], pushed: number[]): void {
   const all = out.filter((value) => value !== NONE);
   for (let i = words[TOP]!; i < words[BOTTOM]!; i++) all.push(words[slot(i)]!);
@@ -144,11 +145,11 @@ Deno.test("a Chase-Lev deque hands out the last element twice without compareExc
   await assertFails("assertion", takeAgainstSteals(takeWithoutExchange, steal, 1, 1));
 });
 
-Deno.test("a Chase-Lev deque hands out an element twice if its owner looks at the top first", async () => {
+Deno.test("a Chase-Lev deque hands out an element twice if its owner reads the top first", async () => {
   await assertFails("assertion", takeAgainstSteals(takeTopFirst, steal, 2, 2));
 });
 
-Deno.test("a Chase-Lev thief reads the wrong element if it reads it after it has moved the top", async () => {
+Deno.test("a Chase-Lev thief gets the wrong element if it reads it after moving the top", async () => {
   await assertFails("assertion", {
     setup: () => {
       const words = sharedWords(2 + CAPACITY);
@@ -157,7 +158,7 @@ Deno.test("a Chase-Lev thief reads the wrong element if it reads it after it has
     },
     threads: {
       owner: (words: Int32Array) => {
-        // As an owner that grows its deque when it is full would, so that nothing is overwritten.
+        // Pushes only while there is room, like an owner that grows its deque when it is full.
         for (let value = CAPACITY; value <= CAPACITY + 1; value++) {
           if (Atomics.load(words, BOTTOM) - Atomics.load(words, TOP) < CAPACITY) push(words, value);
         }

@@ -1,6 +1,6 @@
 /**
- * The event count: sleep on any condition, whatever words it is made of. A sleeper takes a ticket,
- * looks at its condition, and then sleeps unless the count has moved since.
+ * The event count: sleep on a condition over any words. A waiter takes a ticket, checks its
+ * condition, and then sleeps unless the count has moved since.
  *
  * Source: D. P. Reed, R. K. Kanodia, "Synchronization with Eventcounts and Sequencers", CACM 22(2),
  * 1979.
@@ -11,7 +11,7 @@
 import { assertEquals } from "@std/assert";
 import { assertFails, assertHolds, sharedWords } from "./verdict.ts";
 
-/** Words: the count, how many sleep or are about to, and the two words of the condition. */
+/** Words: the count, the number of registered sleepers, and the two words of the condition. */
 const COUNT = 0;
 const SLEEPERS = 1;
 const LEFT = 2;
@@ -29,13 +29,13 @@ function waitUntilTrue(words: Int32Array): void {
   }
 }
 
-/** Called after the condition was made true. */
+/** To be called after making the condition true. */
 function notifyAll(words: Int32Array): void {
   Atomics.add(words, COUNT, 1);
   if (Atomics.load(words, SLEEPERS) > 0) Atomics.notify(words, COUNT);
 }
 
-/** Takes the ticket after it has looked: what happens in between is not noticed. */
+/** Takes the ticket after the check: a notification in between is missed. */
 function ticketTakenLate(words: Int32Array): void {
   while (!isTrue(words)) {
     Atomics.add(words, SLEEPERS, 1);
@@ -44,8 +44,8 @@ function ticketTakenLate(words: Int32Array): void {
   }
 }
 
-/** Is counted as a sleeper only after it has looked. */
-function countedLate(words: Int32Array): void {
+/** Registers as a sleeper only after the check. */
+function registeredLate(words: Int32Array): void {
   while (!isTrue(words)) {
     const ticket = Atomics.load(words, COUNT);
     if (isTrue(words)) return;
@@ -55,19 +55,19 @@ function countedLate(words: Int32Array): void {
   }
 }
 
-/** Looks for sleepers before it moves the count. */
-function looksForSleepersFirst(words: Int32Array): void {
+/** Checks for sleepers before it moves the count. */
+function checksSleepersFirst(words: Int32Array): void {
   const isAnyAsleep = Atomics.load(words, SLEEPERS) > 0;
   Atomics.add(words, COUNT, 1);
   if (isAnyAsleep) Atomics.notify(words, COUNT);
 }
 
 /** Notifies sleepers, but does not move the count. */
-function countStands(words: Int32Array): void {
+function countStays(words: Int32Array): void {
   if (Atomics.load(words, SLEEPERS) > 0) Atomics.notify(words, COUNT);
 }
 
-/** One thread waits for both words, which two threads set; or one does. */
+/** One thread waits for both words, which are set by one thread or by two. */
 function model(waiter: typeof waitUntilTrue, notify: typeof notifyAll, setters: 1 | 2) {
   const set = (...indices: number[]) => (words: Int32Array) => {
     for (const index of indices) {
@@ -93,22 +93,22 @@ Deno.test("an event count wakes its sleeper, 2 setters of a word", async () => {
   await assertHolds(model(waitUntilTrue, notifyAll, 2));
 });
 
-Deno.test("an event count loses a wake-up if the ticket is taken after the look", async () => {
+Deno.test("an event count loses a wake-up if the ticket is taken after the check", async () => {
   await assertFails("deadlock", model(ticketTakenLate, notifyAll, 1));
 });
 
-Deno.test("an event count may count its sleepers late, if it counts before it looks for them", async () => {
-  await assertHolds(model(countedLate, notifyAll, 1));
+Deno.test("an event count may register sleepers late if the count moves before sleepers are checked", async () => {
+  await assertHolds(model(registeredLate, notifyAll, 1));
 });
 
-Deno.test("an event count may look for sleepers first, if they are counted before they look", async () => {
-  await assertHolds(model(waitUntilTrue, looksForSleepersFirst, 1));
+Deno.test("an event count may check for sleepers first if they register before their check", async () => {
+  await assertHolds(model(waitUntilTrue, checksSleepersFirst, 1));
 });
 
-Deno.test("an event count loses a wake-up if sleepers are both counted late and looked for first", async () => {
-  await assertFails("deadlock", model(countedLate, looksForSleepersFirst, 1));
+Deno.test("an event count loses a wake-up if sleepers both register late and are checked first", async () => {
+  await assertFails("deadlock", model(registeredLate, checksSleepersFirst, 1));
 });
 
-Deno.test("an event count loses a wake-up if it does not count", async () => {
-  await assertFails("deadlock", model(waitUntilTrue, countStands, 1));
+Deno.test("an event count loses a wake-up if the count does not move", async () => {
+  await assertFails("deadlock", model(waitUntilTrue, countStays, 1));
 });

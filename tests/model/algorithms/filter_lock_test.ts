@@ -1,9 +1,9 @@
 /**
- * Peterson's lock for any number of threads: a row of levels, at each of which the last to come waits
- * while anybody else is there or further on.
+ * Peterson's lock for any number of threads: a row of levels, at each of which the last thread to
+ * arrive waits while any other thread is at that level or beyond.
  *
- * Source: G. L. Peterson, "Myths about the Mutual Exclusion Problem", IPL 12(3), 1981; as the filter
- * lock in M. Herlihy, N. Shavit, "The Art of Multiprocessor Programming", 2008, section 2.4.
+ * Source: G. L. Peterson, "Myths about the Mutual Exclusion Problem", IPL 12(3), 1981; as the
+ * filter lock in M. Herlihy, N. Shavit, "The Art of Multiprocessor Programming", 2008, section 2.4.
  *
  * @module
  */
@@ -11,7 +11,7 @@
 import { countingUnder, type Lock } from "./lock.ts";
 import { assertFails, assertHolds } from "./verdict.ts";
 
-/** Words: for each thread its level, 0 for none; then for each level who came last. */
+/** Words: for each thread its level, 0 for none; then for each level the last to arrive. */
 function filterLock(levels: (threads: number) => number) {
   return (words: Int32Array, me: number, threads: number): Lock => {
     const last = (level: number) => threads + level;

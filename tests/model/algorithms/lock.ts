@@ -1,8 +1,8 @@
 /**
- * How a lock is put to the test: threads increment a plain counter under it.
+ * A model for locks: threads increment a plain counter under the lock.
  *
- * If two threads are ever inside at once, or one does not see what the one before it wrote, then
- * the increments race, and the race detector says so; the final count judges it a second time.
+ * If two threads are ever inside at once, or an owner does not see the writes of the owner before,
+ * then the increments race and the race detector fails. The final count is a second check.
  *
  * @module
  */
@@ -26,7 +26,7 @@ interface State {
   readonly counter: Int32Array;
 }
 
-/** Each of the threads enters the lock `rounds` times, and counts. */
+/** Each thread acquires the lock `rounds` times, and increments the counter. */
 export function countingUnder(
   open: OpenLock,
   { threads, rounds = 1 }: { threads: number; rounds?: number },

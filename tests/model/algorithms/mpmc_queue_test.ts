@@ -1,6 +1,6 @@
 /**
- * The bounded queue of Vyukov, for many producers and many consumers: each slot has a sequence that
- * says whose turn it is there.
+ * The bounded queue of Vyukov, for many producers and many consumers: the sequence of each slot is
+ * the position at which the slot can be used next.
  *
  * Source: D. Vyukov, "Bounded MPMC queue", 1024cores.net, 2010.
  *
@@ -10,7 +10,7 @@
 import { assertEquals } from "@std/assert";
 import { assertFails, assertHolds, sharedWords } from "./verdict.ts";
 
-/** Words: the next position to put to, the next to take from, then one sequence for each slot. */
+/** Words: the next positions to put to and to take from, then one sequence for each slot. */
 const PUT = 0;
 const TAKE = 1;
 const CAPACITY = 2;
@@ -23,9 +23,9 @@ interface State {
 }
 
 interface Queue {
-  /** Whether there was room. */
+  /** Puts an element; returns whether there was room. */
   put(state: State, value: number): boolean;
-  /** The element, or 0 if there was none. */
+  /** Takes an element; returns 0 if there is none. */
   take(state: State): number;
 }
 
@@ -58,7 +58,7 @@ const queue: Queue = {
   },
 };
 
-/** Hands the slot on before it has written it. */
+/** Publishes the slot before writing it. */
 const publishesFirst: Queue = {
   ...queue,
   put({ words, slots }, value) {
@@ -75,7 +75,7 @@ const publishesFirst: Queue = {
   },
 };
 
-/** Moves the position in a second operation: two producers may write to one slot. */
+/** Moves the position in a second operation: two producers may write to the same slot. */
 const movesUnchecked: Queue = {
   ...queue,
   put({ words, slots }, value) {
@@ -88,8 +88,8 @@ const movesUnchecked: Queue = {
   },
 };
 
-/** Gives the slot back to the lap that it came from: the next lap never gets it. */
-const givesBackWrongLap: Queue = {
+/** Returns the slot to its own lap: the producer of the next lap never gets it. */
+const returnsToOwnLap: Queue = {
   ...queue,
   take({ words, slots }) {
     for (;;) {
@@ -152,15 +152,15 @@ function twoProducers(queue: Queue) {
   };
 }
 
-Deno.test("an MPMC queue of 2 slots hands on 3 elements in order, 1 producer, 1 consumer", async () => {
+Deno.test("an MPMC queue of 2 slots passes 3 elements in order, 1 producer, 1 consumer", async () => {
   await assertHolds(oneToOne(queue, 3));
 });
 
-Deno.test("an MPMC queue hands on every element, 2 producers, 1 consumer", async () => {
+Deno.test("an MPMC queue passes every element, 2 producers, 1 consumer", async () => {
   await assertHolds(twoProducers(queue));
 });
 
-Deno.test("an MPMC queue hands each element to one of 2 consumers, 1 producer", async () => {
+Deno.test("an MPMC queue passes each element to one of 2 consumers, 1 producer", async () => {
   await assertHolds({
     setup,
     threads: {
@@ -175,7 +175,7 @@ Deno.test("an MPMC queue hands each element to one of 2 consumers, 1 producer", 
   });
 });
 
-Deno.test("an MPMC queue races if it hands a slot on before it is written", async () => {
+Deno.test("an MPMC queue races if it publishes a slot before it is written", async () => {
   await assertFails("data race", oneToOne(publishesFirst, 1));
 });
 
@@ -187,6 +187,6 @@ Deno.test("an MPMC queue races if two producers can claim one slot", async () =>
   });
 });
 
-Deno.test("an MPMC queue livelocks if a slot is given back to the lap that it came from", async () => {
-  await assertFails("livelock", oneToOne(givesBackWrongLap, 3));
+Deno.test("an MPMC queue livelocks if a slot is returned to its own lap", async () => {
+  await assertFails("livelock", oneToOne(returnsToOwnLap, 3));
 });

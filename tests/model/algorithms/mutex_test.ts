@@ -1,5 +1,5 @@
 /**
- * Mutexes that sleep: one word, free (0), held (1), or held while others may sleep (2).
+ * Mutexes whose waiters sleep: one word, free (0), held (1), or held while waiters may sleep (2).
  *
  * Source: U. Drepper, "Futexes Are Tricky", 2011, sections 5 to 7.
  *
@@ -21,7 +21,7 @@ function mutex(words: Int32Array): Lock {
       if (state !== CONTENDED) state = Atomics.exchange(words, 0, CONTENDED);
       while (state !== FREE) {
         Atomics.wait(words, 0, CONTENDED);
-        // As contended, although this thread may have been the only sleeper: it cannot know.
+        // Always contended: other threads may still sleep, and the release must notify them.
         state = Atomics.exchange(words, 0, CONTENDED);
       }
     },
@@ -31,7 +31,7 @@ function mutex(words: Int32Array): Lock {
   };
 }
 
-/** A thread that was woken takes the mutex as if nobody else slept. */
+/** A thread that was woken takes the mutex as if no other thread slept. */
 function wokenTakesAsHeld(words: Int32Array): Lock {
   return {
     ...mutex(words),
@@ -61,7 +61,7 @@ function countsSleepersLate(words: Int32Array): Lock {
   };
 }
 
-/** Two states: nobody knows whether somebody sleeps, so that each release notifies. */
+/** Two states, which do not tell whether a thread sleeps, so that each release notifies. */
 function alwaysNotifies(words: Int32Array): Lock {
   return {
     acquire() {

@@ -1,5 +1,5 @@
 /**
- * Initialisation by whoever comes first, and double-checked: all later comers only look.
+ * Double-checked initialisation: the first thread creates the value, and all others only check.
  *
  * Source: D. C. Schmidt, T. Harrison, "Double-Checked Locking", PLoP 1996; how it goes wrong: "The
  * 'Double-Checked Locking is Broken' Declaration", D. Bacon and others, 2000.
@@ -10,14 +10,14 @@
 import { assertEquals } from "@std/assert";
 import { assertFails, assertHolds, sharedWords } from "./verdict.ts";
 
-/** Words: whether the value is there, a lock, and how often it was made. */
+/** Words: whether the value is there, a lock, and how many times it was created. */
 const DONE = 0;
 const LOCK = 1;
-const MADE = 2;
+const CREATED = 2;
 
 interface State {
   readonly words: Int32Array;
-  /** What is made once, written and read plainly. */
+  /** The value, written and read plainly. */
   readonly value: Int32Array;
 }
 
@@ -30,18 +30,18 @@ function unlock(words: Int32Array): void {
   Atomics.notify(words, LOCK, 1);
 }
 
-function make({ words, value }: State): void {
-  Atomics.add(words, MADE, 1);
+function create({ words, value }: State): void {
+  Atomics.add(words, CREATED, 1);
   value[0] = 42;
 }
 
 function once(state: State): number {
   const { words, value } = state;
-  // Pairs with the store below: who sees it sees the value.
+  // Pairs with the store below: a thread that reads 1 also sees the value.
   if (Atomics.load(words, DONE) === 0) {
     lock(words);
     if (Atomics.load(words, DONE) === 0) {
-      make(state);
+      create(state);
       Atomics.store(words, DONE, 1);
     }
     unlock(words);
@@ -49,13 +49,13 @@ function once(state: State): number {
   return value[0]!;
 }
 
-/** Looks with a plain read, which orders nothing. */
-function plainLook(state: State): number {
+/** Checks with a plain read, which orders nothing. */
+function plainCheck(state: State): number {
   const { words, value } = state;
   if (words[DONE] === 0) {
     lock(words);
     if (words[DONE] === 0) {
-      make(state);
+      create(state);
       words[DONE] = 1;
     }
     unlock(words);
@@ -63,30 +63,30 @@ function plainLook(state: State): number {
   return value[0]!;
 }
 
-/** Says that the value is there before it is. */
+/** Publishes the value before creating it. */
 function doneFirst(state: State): number {
   const { words, value } = state;
   if (Atomics.load(words, DONE) === 0) {
     lock(words);
     if (Atomics.load(words, DONE) === 0) {
       Atomics.store(words, DONE, 1);
-      make(state);
+      create(state);
     }
     unlock(words);
   }
   return value[0]!;
 }
 
-/** Does not look again under the lock. */
+/** Does not check again under the lock. */
 function checkedOnce(state: State): number {
   const { words, value } = state;
   if (Atomics.load(words, DONE) === 0) {
     lock(words);
-    make(state);
+    create(state);
     Atomics.store(words, DONE, 1);
     unlock(words);
   }
-  // Read under the lock, so that only the number of makings tells.
+  // Read under the lock, so that only the count is wrong.
   lock(words);
   const seen = value[0]!;
   unlock(words);
@@ -98,28 +98,28 @@ function model(get: typeof once, threads: number) {
     setup: () => ({ words: sharedWords(3), value: sharedWords(1) }),
     threads: Object.fromEntries(Array.from({ length: threads }, (_, i) => [`t${i}`, get])),
     check: ({ words }: State, results: Record<string, number>) => {
-      assertEquals(words[MADE], 1);
+      assertEquals(words[CREATED], 1);
       for (const seen of Object.values(results)) assertEquals(seen, 42);
     },
   };
 }
 
-Deno.test("a double-checked value is made once and seen by all, 2 threads", async () => {
+Deno.test("a double-checked value is created once and seen by all, 2 threads", async () => {
   await assertHolds(model(once, 2));
 });
 
-Deno.test("a double-checked value is made once and seen by all, 3 threads", async () => {
+Deno.test("a double-checked value is created once and seen by all, 3 threads", async () => {
   await assertHolds(model(once, 3));
 });
 
-Deno.test("a double-checked value races if the first look is a plain read", async () => {
-  await assertFails("data race", model(plainLook, 2));
+Deno.test("a double-checked value races if the first check is a plain read", async () => {
+  await assertFails("data race", model(plainCheck, 2));
 });
 
-Deno.test("a double-checked value races if it is announced before it is made", async () => {
+Deno.test("a double-checked value races if it is published before it is created", async () => {
   await assertFails("data race", model(doneFirst, 2));
 });
 
-Deno.test("a value that is checked once only is made twice", async () => {
+Deno.test("a value that is checked only once is created twice", async () => {
   await assertFails("assertion", model(checkedOnce, 2));
 });

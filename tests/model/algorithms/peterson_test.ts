@@ -1,6 +1,6 @@
 /**
- * Peterson's lock for two threads: raise a flag, give way, wait while the other wants in and it is
- * not yet one's turn.
+ * Peterson's lock for two threads: raise a flag, give the turn to the other thread, and wait while
+ * its flag is up and it has the turn.
  *
  * Source: G. L. Peterson, "Myths about the Mutual Exclusion Problem", IPL 12(3), 1981.
  *
@@ -10,7 +10,7 @@
 import { countingUnder, type Lock } from "./lock.ts";
 import { assertFails, assertHolds } from "./verdict.ts";
 
-/** Words: one flag for each thread, then whose turn it is. */
+/** Words: one flag for each thread, then the thread that has the turn. */
 const TURN = 2;
 
 function peterson(words: Int32Array, me: number): Lock {
@@ -29,7 +29,7 @@ function peterson(words: Int32Array, me: number): Lock {
   };
 }
 
-/** Gives way before it raises its flag, so that the other may pass in between. */
+/** Gives the turn away before it raises its flag: the other may enter in between. */
 function turnBeforeFlag(words: Int32Array, me: number): Lock {
   const other = 1 - me;
   return {
@@ -44,7 +44,7 @@ function turnBeforeFlag(words: Int32Array, me: number): Lock {
   };
 }
 
-/** Raises its flag with a plain write, which nothing keeps before the reads that follow. */
+/** Raises its flag with a plain write, which may take effect after the reads that follow. */
 function plainFlag(words: Int32Array, me: number): Lock {
   const other = 1 - me;
   return {
@@ -59,7 +59,7 @@ function plainFlag(words: Int32Array, me: number): Lock {
   };
 }
 
-/** Claims the turn for itself instead of giving way: the last to come passes the first. */
+/** Takes the turn instead of giving it away: the last thread to come enters, too. */
 function turnTaken(words: Int32Array, me: number): Lock {
   const other = 1 - me;
   return {
@@ -82,14 +82,14 @@ Deno.test("Peterson's lock excludes, 2 threads twice", async () => {
   await assertHolds(countingUnder(peterson, { threads: 2, rounds: 2 }));
 });
 
-Deno.test("Peterson's lock is broken if the turn is given before the flag is raised", async () => {
+Deno.test("Peterson's lock does not exclude if the turn is given before the flag is raised", async () => {
   await assertFails("data race", countingUnder(turnBeforeFlag, { threads: 2 }));
 });
 
-Deno.test("Peterson's lock is broken if each thread takes the turn", async () => {
+Deno.test("Peterson's lock does not exclude if each thread takes the turn", async () => {
   await assertFails("data race", countingUnder(turnTaken, { threads: 2 }));
 });
 
-Deno.test("Peterson's lock is broken if the flags are plain", async () => {
+Deno.test("Peterson's lock races if the flags are plain", async () => {
   await assertFails("data race", countingUnder(plainFlag, { threads: 2 }));
 });

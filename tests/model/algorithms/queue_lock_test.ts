@@ -1,6 +1,6 @@
 /**
- * Locks whose waiters stand in a queue, each spinning on a word of its own: MCS, where a waiter spins
- * on its own node and is handed the lock, and CLH, where it spins on the node of the one before it.
+ * Queue locks, where each waiter spins on a word of its own: in MCS on its own node, until the lock
+ * is handed over; in CLH on the node of its predecessor.
  *
  * Sources: J. M. Mellor-Crummey, M. L. Scott, "Algorithms for Scalable Synchronization on
  * Shared-Memory Multiprocessors", ACM TOCS 9(1), 1991, algorithm 5. T. S. Craig, "Building FIFO and
@@ -24,7 +24,7 @@ function mcs(words: Int32Array, me: number): Lock {
       Atomics.store(words, next(mine), 0);
       const before = Atomics.exchange(words, TAIL, mine);
       if (before === 0) return;
-      // Before the link is made: whoever follows the link must find the flag raised.
+      // Before the link: the owner that follows the link must find the flag raised.
       Atomics.store(words, isWaiting(mine), 1);
       Atomics.store(words, next(before), mine);
       while (Atomics.load(words, isWaiting(mine)) === 1) Atomics.pause();
@@ -32,7 +32,7 @@ function mcs(words: Int32Array, me: number): Lock {
     release() {
       if (Atomics.load(words, next(mine)) === 0) {
         if (Atomics.compareExchange(words, TAIL, mine, 0) === mine) return;
-        // Somebody is behind, but has not made the link yet.
+        // There is a successor, which has not linked its node yet.
         while (Atomics.load(words, next(mine)) === 0) Atomics.pause();
       }
       Atomics.store(words, isWaiting(Atomics.load(words, next(mine))), 0);
@@ -40,7 +40,7 @@ function mcs(words: Int32Array, me: number): Lock {
   };
 }
 
-/** Empties the queue although somebody may have come in the meantime. */
+/** Empties the queue although a successor may have come in the meantime. */
 function mcsThatForgets(words: Int32Array, me: number): Lock {
   const mine = me + 1;
   return {
@@ -53,7 +53,7 @@ function mcsThatForgets(words: Int32Array, me: number): Lock {
   };
 }
 
-/** Raises the flag after the link, so that the hand-over may come before it and be lost. */
+/** Raises the flag after the link: a hand-over in between is lost. */
 function mcsThatLinksFirst(words: Int32Array, me: number): Lock {
   const mine = me + 1;
   return {
@@ -69,7 +69,7 @@ function mcsThatLinksFirst(words: Int32Array, me: number): Lock {
   };
 }
 
-/** A released thread takes over the node before it, since its own is still being watched. */
+/** After its release a thread uses its predecessor's node, as its successor reads its own. */
 function clh(words: Int32Array, me: number): Lock {
   let mine = me + 1;
   let before = 0;
@@ -77,7 +77,7 @@ function clh(words: Int32Array, me: number): Lock {
     acquire() {
       Atomics.store(words, isWaiting(mine), 1);
       before = Atomics.exchange(words, TAIL, mine);
-      // Node 0 stands for a lock that nobody holds.
+      // Node 0 is never waiting: it stands for a free lock.
       while (Atomics.load(words, isWaiting(before)) === 1) Atomics.pause();
     },
     release() {
@@ -87,7 +87,7 @@ function clh(words: Int32Array, me: number): Lock {
   };
 }
 
-/** Keeps its own node, and raises its flag again while the next thread may still look at it. */
+/** Keeps its own node, and raises the flag again while its successor may still read it. */
 function clhThatKeepsItsNode(words: Int32Array, me: number): Lock {
   const lock = clh(words, me);
   const mine = me + 1;
@@ -107,7 +107,7 @@ Deno.test("an MCS lock excludes, 3 threads once", async () => {
   await assertHolds(countingUnder(mcs, { threads: 3 }));
 });
 
-Deno.test("an MCS lock is broken if its release does not look for late comers", async () => {
+Deno.test("an MCS lock livelocks if its release forgets a successor that has not linked", async () => {
   await assertFails("livelock", countingUnder(mcsThatForgets, { threads: 2 }));
 });
 

@@ -1,6 +1,7 @@
 /**
- * The queue of Michael and Scott: a list with a dummy node at its head, whose tail may lag behind by
- * one node; whoever finds it so helps. Nodes are used again, so that every link carries a tag.
+ * The queue of Michael and Scott: a list with a dummy node at its head, whose tail may lag behind
+ * by one node; each thread that finds a lagging tail moves it. Nodes are reused, so every link has
+ * a tag.
  *
  * Source: M. M. Michael, M. L. Scott, "Simple, Fast, and Practical Non-Blocking and Blocking
  * Concurrent Queue Algorithms", PODC 1996, figure 1.
@@ -11,7 +12,7 @@
 import { record, type Specification } from "@busbar/busbar/model";
 import { assertFails, assertHolds, sharedWords } from "./verdict.ts";
 
-/** Words: head and tail, which are links; then for node `n` (from 1) its next link and its value. */
+/** Words: the links to head and tail; then for node `n` (from 1) its next link and its value. */
 const HEAD = 0;
 const TAIL = 1;
 const nextOf = (node: number) => 2 * node;
@@ -21,7 +22,7 @@ const valueOf = (node: number) => 2 * node + 1;
 const nodeOf = (link: number) => link & 0xff;
 const relink = (link: number, node: number) => (link & ~0xff) + 0x100 | node;
 
-/** Swings a link from what was seen there to a node; whether it was still the same. */
+/** Swings a link to a node, unless the link has changed since it was read; returns whether. */
 function swing(words: Int32Array, link: number, seen: number, node: number): boolean {
   return Atomics.compareExchange(words, link, seen, relink(seen, node)) === seen;
 }
@@ -31,7 +32,7 @@ const NONE = 0;
 
 interface Queue {
   enqueue(words: Int32Array, node: number, value: number): void;
-  /** The value, and the node that is free now. */
+  /** Returns the value, and the node that is now free. */
   dequeue(words: Int32Array): { value: number; node: number };
 }
 
@@ -42,7 +43,7 @@ const michaelScott: Queue = {
     for (;;) {
       const tail = Atomics.load(words, TAIL);
       const next = Atomics.load(words, nextOf(nodeOf(tail)));
-      // Were these of one node? The tail may have moved on, and the node be elsewhere by now.
+      // If the tail has moved, the node may be reused, and `next` is not that of the tail.
       if (tail !== Atomics.load(words, TAIL)) continue;
       if (nodeOf(next) !== 0) {
         swing(words, TAIL, tail, nodeOf(next));
@@ -70,7 +71,7 @@ const michaelScott: Queue = {
   },
 };
 
-/** Links the new node, and leaves it to nobody to swing the tail. */
+/** Links the new node, but never swings the tail. */
 const tailForgotten: Queue = {
   ...michaelScott,
   enqueue(words, node, value) {
@@ -85,7 +86,7 @@ const tailForgotten: Queue = {
   },
 };
 
-/** Does not check that head and next were read of one state. */
+/** Does not check that head and next were read in the same state. */
 const inconsistentRead: Queue = {
   ...michaelScott,
   dequeue(words) {
@@ -104,7 +105,7 @@ const inconsistentRead: Queue = {
   },
 };
 
-/** Reads the value when the node is no longer protected by being in the queue. */
+/** Reads the value when the node may already be reused. */
 const valueReadLate: Queue = {
   ...michaelScott,
   dequeue(words) {
@@ -123,7 +124,7 @@ const valueReadLate: Queue = {
   },
 };
 
-/** What a queue does when calls come one at a time, from a given content on. */
+/** The sequential specification of a queue that contains some values at first. */
 function fifo(...initial: number[]): Specification<readonly number[]> {
   return {
     initial,
@@ -142,7 +143,7 @@ function queueOf(count: number): Int32Array {
   return words;
 }
 
-/** The operations of one thread, which goes on using the nodes that it frees. */
+/** The operations of one thread, which reuses the nodes that it frees. */
 function user({ enqueue, dequeue }: Queue, words: Int32Array, ...free: number[]) {
   return {
     enqueue(value: number) {
@@ -161,7 +162,7 @@ function user({ enqueue, dequeue }: Queue, words: Int32Array, ...free: number[])
   };
 }
 
-/** A takes twice; B puts two values in, and between them takes one, whose node it uses again. */
+/** `a` dequeues; `b` enqueues two values, and between them dequeues one, whose node it reuses. */
 function reuse(queue: Queue) {
   return {
     setup: () => queueOf(2),
@@ -230,11 +231,11 @@ Deno.test("a Michael-Scott queue is linearizable, 2 producers, 1 consumer of 2",
   });
 });
 
-Deno.test("a Michael-Scott queue is linearizable, 2 threads, nodes used again", async () => {
+Deno.test("a Michael-Scott queue is linearizable, 2 threads, nodes reused", async () => {
   await assertHolds(reuse(michaelScott));
 });
 
-Deno.test("a Michael-Scott queue livelocks if nobody swings the tail", async () => {
+Deno.test("a Michael-Scott queue livelocks if no thread swings the tail", async () => {
   await assertFails("livelock", {
     setup: () => queueOf(0),
     threads: {
@@ -244,11 +245,11 @@ Deno.test("a Michael-Scott queue livelocks if nobody swings the tail", async () 
   });
 });
 
-Deno.test("a Michael-Scott queue seems empty if head and next are not of one state", async () => {
+Deno.test("a Michael-Scott queue seems empty if head and next are not read in the same state", async () => {
   await assertFails("not linearizable", reuse(inconsistentRead));
 });
 
-Deno.test("a Michael-Scott queue hands out a wrong value if it is read after the head is swung", async () => {
+Deno.test("a Michael-Scott queue returns a wrong value if it is read after the head is swung", async () => {
   await assertFails("not linearizable", {
     ...reuse(valueReadLate),
     threads: {

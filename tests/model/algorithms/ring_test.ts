@@ -1,6 +1,6 @@
 /**
- * The ring of one producer and one consumer, which needs no read-modify-write: each side writes one
- * cursor and reads the other's.
+ * The ring buffer of one producer and one consumer (SPSC), which needs no read-modify-write: each
+ * side writes one cursor and reads the other's.
  *
  * Source: L. Lamport, "Specifying Concurrent Program Modules", ACM TOPLAS 5(2), 1983.
  *
@@ -10,7 +10,7 @@
 import { assertEquals } from "@std/assert";
 import { assertFails, assertHolds, sharedWords } from "./verdict.ts";
 
-/** Words: how many were put in, how many were taken out. */
+/** Words: the number of elements that were put, and that were taken. */
 const TAIL = 0;
 const HEAD = 1;
 const CAPACITY = 2;
@@ -38,7 +38,7 @@ const ring: Ring = {
     const head = Atomics.load(cursors, HEAD);
     while (Atomics.load(cursors, TAIL) === head) Atomics.pause();
     const value = slots[head % CAPACITY]!;
-    // Gives the slot back: pairs with the producer's load of the head.
+    // Returns the slot: pairs with the producer's load of the head.
     Atomics.store(cursors, HEAD, head + 1);
     return value;
   },
@@ -55,7 +55,7 @@ const plainPublish: Ring = {
   },
 };
 
-/** Publishes a slot before it has written it. */
+/** Publishes a slot before writing it. */
 const publishesFirst: Ring = {
   ...ring,
   put({ cursors, slots }, value) {
@@ -66,8 +66,8 @@ const publishesFirst: Ring = {
   },
 };
 
-/** Gives a slot back before it has read it. */
-const givesBackFirst: Ring = {
+/** Returns a slot before reading it. */
+const returnsFirst: Ring = {
   ...ring,
   take({ cursors, slots }) {
     const head = Atomics.load(cursors, HEAD);
@@ -77,7 +77,7 @@ const givesBackFirst: Ring = {
   },
 };
 
-/** Does not look whether the ring is full. */
+/** Does not check whether the ring is full. */
 const overwrites: Ring = {
   ...ring,
   put({ cursors, slots }, value) {
@@ -87,7 +87,7 @@ const overwrites: Ring = {
   },
 };
 
-/** Believes that it has one slot more than it has. */
+/** Assumes one slot more than there is. */
 const offByOne: Ring = {
   ...ring,
   put({ cursors, slots }, value) {
@@ -98,7 +98,7 @@ const offByOne: Ring = {
   },
 };
 
-/** The values 1 to `count` go through a ring of two slots. */
+/** Passes the values 1 to `count` through a ring of two slots. */
 function model({ put, take }: Ring, count: number) {
   return {
     ...unchecked({ put, take }, count),
@@ -108,7 +108,7 @@ function model({ put, take }: Ring, count: number) {
   };
 }
 
-/** The same for rings that hand on wrong values too, where the race is what is asked for. */
+/** The same without a check, for rings that also pass wrong values, to find the race. */
 function unchecked({ put, take }: Ring, count: number) {
   return {
     setup: () => ({ cursors: sharedWords(2), slots: sharedWords(CAPACITY) }),
@@ -121,7 +121,7 @@ function unchecked({ put, take }: Ring, count: number) {
   };
 }
 
-Deno.test("a ring of 2 slots hands on 5 elements in order", async () => {
+Deno.test("a ring of 2 slots passes 5 elements in order", async () => {
   await assertHolds(model(ring, 5));
 });
 
@@ -133,14 +133,14 @@ Deno.test("a ring races if it publishes a slot before it is written", async () =
   await assertFails("data race", model(publishesFirst, 1));
 });
 
-Deno.test("a ring races if it gives a slot back before it is read", async () => {
-  await assertFails("data race", unchecked(givesBackFirst, 3));
+Deno.test("a ring races if it returns a slot before it is read", async () => {
+  await assertFails("data race", unchecked(returnsFirst, 3));
 });
 
-Deno.test("a ring races if it does not look whether it is full", async () => {
+Deno.test("a ring races if it does not check whether it is full", async () => {
   await assertFails("data race", unchecked(overwrites, 3));
 });
 
-Deno.test("a ring races if it believes that it has one slot more", async () => {
+Deno.test("a ring races if it assumes one slot more than there is", async () => {
   await assertFails("data race", unchecked(offByOne, 3));
 });

@@ -1,9 +1,9 @@
 /**
- * A lock for many readers or one writer that sleeps: one word counts the readers inside, and is
- * negative while a writer is.
+ * A reader-writer lock whose waiters sleep: one word counts the readers inside, and is negative
+ * while a writer is inside.
  *
  * Source: P. J. Courtois, F. Heymans, D. L. Parnas, "Concurrent Control with Readers and Writers",
- * CACM 14(10), 1971, first problem: no reader waits but for a writer that is inside.
+ * CACM 14(10), 1971, first problem: a reader waits only for a writer that is inside.
  *
  * @module
  */
@@ -44,7 +44,7 @@ const rwLock: RwLock = {
   },
 };
 
-/** Looks for a writer, and enters in a second operation: a writer may enter in between. */
+/** Checks for a writer, and enters in a second operation: a writer may enter in between. */
 const entersUnchecked: RwLock = {
   ...rwLock,
   acquireRead(words) {
@@ -53,7 +53,7 @@ const entersUnchecked: RwLock = {
   },
 };
 
-/** The last reader leaves without a word, although a writer may sleep. */
+/** The last reader leaves without a notification, although a writer may sleep. */
 const leavesSilently: RwLock = {
   ...rwLock,
   releaseRead(words) {
@@ -61,7 +61,7 @@ const leavesSilently: RwLock = {
   },
 };
 
-/** Wakes one sleeper when it leaves. If that is a reader, the last reader to leave wakes the rest. */
+/** The writer wakes one sleeper. If that is a reader, the last reader to leave wakes the rest. */
 const wakesOne: RwLock = {
   ...rwLock,
   releaseWrite(words) {
@@ -72,7 +72,7 @@ const wakesOne: RwLock = {
 
 interface State {
   readonly words: Int32Array;
-  /** Guarded by the lock: two words that are always written alike. */
+  /** Guarded by the lock: two words that always get the same value. */
   readonly data: Int32Array;
 }
 
@@ -132,11 +132,11 @@ Deno.test("two readers are inside a reader-writer lock at once in some schedule"
   assertEquals(most, 2);
 });
 
-Deno.test("a reader-writer lock's writer may wake one sleeper only, 1 writer, 2 readers", async () => {
+Deno.test("a reader-writer lock's writer may wake only one sleeper, 1 writer, 2 readers", async () => {
   await assertHolds(model(wakesOne, 1, 2));
 });
 
-Deno.test("a reader-writer lock does not exclude if a reader looks and enters in two operations", async () => {
+Deno.test("a reader-writer lock does not exclude if a reader checks and enters in two operations", async () => {
   await assertFails("data race", model(entersUnchecked, 1, 1));
 });
 

@@ -1,5 +1,5 @@
 /**
- * A counting semaphore that sleeps while nothing is left.
+ * A counting semaphore whose waiters sleep while no permit is left.
  *
  * Source: E. W. Dijkstra, "Cooperating Sequential Processes", EWD 123, 1965, section 4.
  *
@@ -9,7 +9,7 @@
 import { assertEquals, assertLessOrEqual } from "@std/assert";
 import { assertFails, assertHolds, sharedWords } from "./verdict.ts";
 
-/** Words: how many permits are left; for the tests, how many threads are inside. */
+/** Words: the number of permits that are left; for the tests, of threads that are inside. */
 const PERMITS = 0;
 const INSIDE = 1;
 
@@ -32,7 +32,7 @@ const semaphore: Semaphore = {
   },
 };
 
-/** Notifies only when the first permit comes back: the second sleeper is forgotten. */
+/** Notifies only for the first permit that is released: the second sleeper is forgotten. */
 const notifiesTheFirstOnly: Semaphore = {
   ...semaphore,
   release(words) {
@@ -40,7 +40,7 @@ const notifiesTheFirstOnly: Semaphore = {
   },
 };
 
-/** Takes a permit that it has only seen: two threads may take the same. */
+/** Checks and takes a permit in two operations: two threads may take the same one. */
 const takesUnchecked: Semaphore = {
   ...semaphore,
   acquire(words) {
@@ -49,7 +49,7 @@ const takesUnchecked: Semaphore = {
   },
 };
 
-/** Threads take one permit each, and give it back. */
+/** Each thread acquires a permit, and releases it. */
 function model({ acquire, release }: Semaphore, permits: number, threads: number) {
   const body = (words: Int32Array) => {
     acquire(words);
@@ -72,14 +72,14 @@ function model({ acquire, release }: Semaphore, permits: number, threads: number
   };
 }
 
-/** Two threads wait for permits that a third one hands out. */
-function handOut({ acquire, release }: Semaphore) {
+/** Two threads wait for permits that a third one releases. */
+function released({ acquire, release }: Semaphore) {
   return {
     setup: () => sharedWords(1),
     threads: {
       a: acquire,
       b: acquire,
-      giver: (words: Int32Array) => {
+      releaser: (words: Int32Array) => {
         release(words);
         release(words);
       },
@@ -97,13 +97,13 @@ Deno.test("a semaphore of 2 permits lets two threads in at a time, 3 threads", a
 });
 
 Deno.test("a semaphore wakes a sleeper for each permit, 2 sleepers, 2 permits", async () => {
-  await assertHolds(handOut(semaphore));
+  await assertHolds(released(semaphore));
 });
 
 Deno.test("a semaphore forgets a sleeper if it notifies only for the first permit", async () => {
-  await assertFails("deadlock", handOut(notifiesTheFirstOnly));
+  await assertFails("deadlock", released(notifiesTheFirstOnly));
 });
 
-Deno.test("a semaphore lets too many in if it looks and takes in two operations", async () => {
+Deno.test("a semaphore lets too many in if it checks and takes in two operations", async () => {
   await assertFails("assertion", model(takesUnchecked, 1, 2));
 });

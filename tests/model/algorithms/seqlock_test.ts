@@ -1,11 +1,12 @@
 /**
- * The sequence lock: a writer makes the sequence odd while it writes; a reader keeps what it read if
- * the sequence was even and has not moved.
+ * The sequence lock: a writer makes the sequence odd while it writes; a reader uses its copy if the
+ * sequence was even and has not moved.
  *
  * The data words are atomic. With plain ones, as in the original, the reader's copy races with the
- * writer even when it is thrown away, which ECMAScript's memory model gives no meaning to.
+ * writer even if it is discarded, and ECMAScript's memory model does not define its value.
  *
- * Source: H.-J. Boehm, "Can Seqlocks Get Along With Programming Language Memory Models?", MSPC 2012.
+ * Source: H.-J. Boehm, "Can Seqlocks Get Along With Programming Language Memory Models?", MSPC
+ * 2012.
  *
  * @module
  */
@@ -13,7 +14,7 @@
 import { assertEquals, assertLessOrEqual } from "@std/assert";
 import { assertFails, assertHolds, sharedWords } from "./verdict.ts";
 
-/** Words: the sequence, then two words of data that are always written alike. */
+/** Words: the sequence, then two words of data that always get the same value. */
 const SEQUENCE = 0;
 const FIRST = 1;
 const SECOND = 2;
@@ -56,13 +57,13 @@ function plainRead(words: Int32Array): Pair {
   }
 }
 
-/** Does not look at the sequence again. */
+/** Does not check the sequence again. */
 function readWithoutRecheck(words: Int32Array): Pair {
   while ((Atomics.load(words, SEQUENCE) & 1) === 1) Atomics.pause();
   return [Atomics.load(words, FIRST), Atomics.load(words, SECOND)];
 }
 
-/** Compares the sequence, but accepts an odd one: the writer may have been at work all along. */
+/** Compares the sequence, but accepts an odd one: the writer may have been writing throughout. */
 function readWhileOdd(words: Int32Array): Pair {
   for (;;) {
     const before = Atomics.load(words, SEQUENCE);
@@ -72,7 +73,7 @@ function readWhileOdd(words: Int32Array): Pair {
   }
 }
 
-/** Moves the sequence once, after writing: a reader in the midst of it sees nothing wrong. */
+/** Moves the sequence only after writing: a reader does not notice a write in progress. */
 function writeThenMove(words: Int32Array, value: number): void {
   Atomics.store(words, FIRST, value);
   Atomics.store(words, SECOND, value);

@@ -1,6 +1,6 @@
 /**
- * Locks of one word on which everybody spins: test-and-set, and test-and-test-and-set, which looks
- * before it tries.
+ * Locks of one word on which all waiters spin: test-and-set, and test-and-test-and-set, which reads
+ * the word before it tries to set it.
  *
  * Source: T. E. Anderson, "The Performance of Spin Lock Alternatives for Shared-Memory
  * Multiprocessors", IEEE TPDS 1(1), 1990.
@@ -34,7 +34,7 @@ function testAndTestAndSet(words: Int32Array): Lock {
   };
 }
 
-/** Looks, and then sets without looking again: two threads may both have seen it free. */
+/** Tests and sets in two operations: two threads may both find the lock free. */
 function testThenSet(words: Int32Array): Lock {
   return {
     ...testAndSet(words),
@@ -45,7 +45,7 @@ function testThenSet(words: Int32Array): Lock {
   };
 }
 
-/** Frees the lock with a plain write, of which the next owner learns nothing. */
+/** Frees the lock with a plain write, from which the next owner acquires nothing. */
 function plainRelease(words: Int32Array): Lock {
   return {
     ...testAndSet(words),

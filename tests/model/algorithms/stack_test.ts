@@ -1,7 +1,7 @@
 /**
- * Treiber's stack, a list whose head is swung by compareExchange. Nodes are used again, so that the
- * head carries a tag beside the node: without it, a head that has gone and come back looks as if
- * nothing had happened in between (the ABA problem).
+ * Treiber's stack, a list whose head is swung by compareExchange. Nodes are reused, so the head has
+ * a tag beside the node: without it, a node that was removed and pushed again would look as if the
+ * stack had not changed in between (the ABA problem).
  *
  * Source: R. K. Treiber, "Systems Programming: Coping with Parallelism", IBM RJ 5118, 1986; the tag
  * is that of IBM System/370 Principles of Operation, appendix A, "free-pool list manipulation".
@@ -14,11 +14,11 @@ import { assertFails, assertHolds, sharedWords } from "./verdict.ts";
 
 interface Stack {
   push(node: number): void;
-  /** The node that was on top, or 0. */
+  /** Returns the node that was on top, or 0. */
   pop(): number;
 }
 
-/** Word 0 is the head, `tag << 8 | node`; word `n` holds the node below node `n` (from 1). */
+/** Word 0 is the head, `tag << 8 | node`; word `n` is the node below node `n` (from 1). */
 const HEAD = 0;
 const nodeOf = (head: number) => head & 0xff;
 
@@ -37,7 +37,7 @@ function openStack(words: Int32Array, tagStep: number): Stack {
         const head = Atomics.load(words, HEAD);
         const node = nodeOf(head);
         if (node === 0) return 0;
-        // By now the node may be gone, and what stands below it may have changed.
+        // The node may have been popped since, and pushed again on top of another one.
         const below = Atomics.load(words, node);
         if (Atomics.compareExchange(words, HEAD, head, withNode(head, below)) === head) return node;
       }
@@ -48,11 +48,11 @@ function openStack(words: Int32Array, tagStep: number): Stack {
 const tagged = (words: Int32Array) => openStack(words, 0x100);
 const untagged = (words: Int32Array) => openStack(words, 0);
 
-/** What is still on the stack, from the top. */
+/** The nodes on the stack, from the top. */
 function remaining(words: Int32Array): number[] {
   const nodes: number[] = [];
   for (let node = nodeOf(words[HEAD]!); node !== 0; node = words[node]!) {
-    if (nodes.push(node) > words.length) throw new Error("the stack is a circle");
+    if (nodes.push(node) > words.length) throw new Error("the stack is circular");
   }
   return nodes;
 }
@@ -64,7 +64,7 @@ function stackOf(count: number, open: (words: Int32Array) => Stack): Int32Array 
   return words;
 }
 
-/** One thread takes a node; the other takes two, and puts the first one back. */
+/** One thread pops a node; the other pops two, and pushes the first one again. */
 function reuse(open: (words: Int32Array) => Stack) {
   return {
     setup: () => stackOf(3, open),
@@ -85,7 +85,7 @@ function reuse(open: (words: Int32Array) => Stack) {
   };
 }
 
-/** Each thread takes a node and puts it back. */
+/** Each thread pops a node and pushes it again. */
 function shuffle(threads: number) {
   const body = (words: Int32Array) => {
     const stack = tagged(words);
@@ -100,23 +100,23 @@ function shuffle(threads: number) {
   };
 }
 
-Deno.test("Treiber's stack with a tag keeps every node, 2 threads, nodes used again", async () => {
+Deno.test("Treiber's stack with a tag keeps every node, 2 threads, nodes reused", async () => {
   await assertHolds(reuse(tagged));
 });
 
-Deno.test("Treiber's stack without a tag loses nodes that are used again", async () => {
+Deno.test("Treiber's stack without a tag loses nodes that are reused", async () => {
   await assertFails("assertion", reuse(untagged));
 });
 
-Deno.test("Treiber's stack keeps every node, 2 threads that take and put back", async () => {
+Deno.test("Treiber's stack keeps every node, 2 threads that pop and push", async () => {
   await assertHolds(shuffle(2));
 });
 
-Deno.test("Treiber's stack keeps every node, 3 threads that take and put back", async () => {
+Deno.test("Treiber's stack keeps every node, 3 threads that pop and push", async () => {
   await assertHolds(shuffle(3));
 });
 
-Deno.test("Treiber's stack without a tag keeps every node that is not used again", async () => {
+Deno.test("Treiber's stack without a tag keeps every node that is not reused", async () => {
   await assertHolds({
     setup: () => stackOf(3, untagged),
     threads: {

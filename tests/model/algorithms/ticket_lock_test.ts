@@ -1,5 +1,5 @@
 /**
- * The ticket lock: draw a ticket, wait until it is served. First come, first served.
+ * The ticket lock: draw a ticket, and wait until it is served; in FIFO order.
  *
  * Source: J. M. Mellor-Crummey, M. L. Scott, "Algorithms for Scalable Synchronization on
  * Shared-Memory Multiprocessors", ACM TOCS 9(1), 1991, algorithm 2.
@@ -21,13 +21,13 @@ function ticketLock(words: Int32Array): Lock {
       while (Atomics.load(words, SERVED) !== mine) Atomics.pause();
     },
     release() {
-      // Only the owner writes this word, so that load and store need not be one operation.
+      // Only the owner writes this word, so load and store need not be one operation.
       Atomics.store(words, SERVED, Atomics.load(words, SERVED) + 1);
     },
   };
 }
 
-/** Draws a ticket in two operations: two threads may hold the same, and enter together. */
+/** Draws a ticket in two operations: two threads may draw the same one, and enter together. */
 function sharedTickets(words: Int32Array): Lock {
   return {
     ...ticketLock(words),
@@ -39,7 +39,7 @@ function sharedTickets(words: Int32Array): Lock {
   };
 }
 
-/** Serves whoever drew last instead of the next: those between are never served. */
+/** Serves the ticket that is drawn next: tickets that wait are never served. */
 function servesTheLast(words: Int32Array): Lock {
   return {
     ...ticketLock(words),
@@ -57,7 +57,7 @@ Deno.test("a ticket lock excludes, 3 threads once", async () => {
   await assertHolds(countingUnder(ticketLock, { threads: 3 }));
 });
 
-Deno.test("a ticket lock is broken if a ticket is drawn in two operations", async () => {
+Deno.test("a ticket lock does not exclude if a ticket is drawn in two operations", async () => {
   await assertFails("data race", countingUnder(sharedTickets, { threads: 2 }));
 });
 

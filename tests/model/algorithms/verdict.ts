@@ -1,5 +1,5 @@
 /**
- * What a test says of an algorithm: right under every schedule, or wrong in a named way.
+ * Assertions about algorithms: correct under every schedule, or failing in a named way.
  *
  * @module
  */
@@ -15,7 +15,7 @@ import {
 } from "@busbar/busbar/model";
 import { assert, assertEquals, assertRejects } from "@std/assert";
 
-/** Fails unless every schedule was visited and none fails. */
+/** Fails unless every schedule is visited and none fails. */
 export async function assertHolds<State, T extends Threads<State>>(
   model: ExploreOptions<State, T>,
 ): Promise<Report> {
@@ -24,7 +24,7 @@ export async function assertHolds<State, T extends Threads<State>>(
   return report;
 }
 
-/** Fails unless some schedule fails in this way. */
+/** Fails unless a schedule fails in this way. */
 export async function assertFails<State, T extends Threads<State>>(
   kind: FailureKind,
   model: ExploreOptions<State, T>,
@@ -34,7 +34,7 @@ export async function assertFails<State, T extends Threads<State>>(
   return failure;
 }
 
-/** So many 32-bit words of shared memory, all zero. */
+/** Creates zeroed 32-bit words of shared memory. */
 export function sharedWords(count: number): Int32Array {
   return new Int32Array(new SharedArrayBuffer(count * Int32Array.BYTES_PER_ELEMENT));
 }

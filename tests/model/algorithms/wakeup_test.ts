@@ -1,9 +1,9 @@
 /**
- * Sleeping until something has happened, and the ways to sleep through it.
+ * Sleeping until an event, and the ways to lose the wake-up.
  *
- * The rule: a sleeper names the value that it saw, and whoever changes the word notifies afterwards.
- * Then the change comes before the sleeper looks (and it does not sleep), or the notification comes
- * after it fell asleep (and it wakes).
+ * The rule: a sleeper waits for a change of the value that it saw, and a thread that changes the
+ * word notifies afterwards. Then either the change comes before the wait compares the value (and it
+ * does not sleep), or the notification comes after the thread fell asleep (and it wakes).
  *
  * Source: U. Drepper, "Futexes Are Tricky", 2011, section 2.
  *
@@ -13,7 +13,7 @@
 import { assertEquals } from "@std/assert";
 import { assertFails, assertHolds, sharedWords } from "./verdict.ts";
 
-/** Words: whether it has happened, a word that nothing is ever written to, and what happened. */
+/** Words: whether the event has occurred, a word that is never written, and a payload. */
 const READY = 0;
 const OTHER = 1;
 const PAYLOAD = 2;
@@ -40,7 +40,7 @@ function signalAnother(words: Int32Array): void {
   Atomics.notify(words, OTHER);
 }
 
-/** Names the value that the word has now, not the one that it decided upon. */
+/** Waits for a change of the value that the word has by then, not of the one that it checked. */
 function waitForAnyChange(words: Int32Array): void {
   while (Atomics.load(words, READY) === 0) Atomics.wait(words, READY, Atomics.load(words, READY));
 }
@@ -51,14 +51,14 @@ function notifyThenStore(words: Int32Array): void {
   Atomics.store(words, READY, 1);
 }
 
-/** Says that the payload is there before it is. */
+/** Publishes the payload before writing it. */
 function signalThenWrite(words: Int32Array): void {
   Atomics.store(words, READY, 1);
   words[PAYLOAD] = 42;
   Atomics.notify(words, READY);
 }
 
-/** One thread waits for what the other writes plainly before it signals. */
+/** One thread waits for a payload that the other writes plainly before it signals. */
 function model(waiter: (words: Int32Array) => void, signaller: (words: Int32Array) => void) {
   return {
     setup: () => sharedWords(3),
@@ -73,18 +73,18 @@ function model(waiter: (words: Int32Array) => void, signaller: (words: Int32Arra
   };
 }
 
-Deno.test("a sleeper that names the value it saw is always woken, 1 sleeper", async () => {
+Deno.test("a sleeper that waits with the value it saw is always woken, 1 sleeper", async () => {
   await assertHolds(model(wait, signal));
 });
 
-Deno.test("3 sleepers are all woken by one notification", async () => {
+Deno.test("one notification wakes 3 sleepers", async () => {
   await assertHolds({
     setup: () => sharedWords(3),
     threads: { a: wait, b: wait, c: wait, signaller: signal },
   });
 });
 
-Deno.test("a sleeper with a timeout wakes although nobody notifies", async () => {
+Deno.test("a sleeper with a timeout wakes without a notification", async () => {
   await assertHolds({
     setup: () => sharedWords(1),
     threads: {
@@ -102,7 +102,7 @@ Deno.test("a wake-up is lost between the check and the sleep on another word", a
   await assertFails("deadlock", model(waitOnAnother, signalAnother));
 });
 
-Deno.test("a wake-up is lost if the sleeper names the value that it finds", async () => {
+Deno.test("a wake-up is lost if the sleeper waits with a value that it reads after the check", async () => {
   await assertFails("deadlock", model(waitForAnyChange, signal));
 });
 
@@ -128,6 +128,6 @@ Deno.test("a wake-up is lost if one of 2 sleepers is notified", async () => {
   });
 });
 
-Deno.test("a signal that comes before what it announces races with the reader", async () => {
+Deno.test("a signal that comes before its payload races with the reader", async () => {
   await assertFails("data race", model(wait, signalThenWrite));
 });

@@ -1,0 +1,487 @@
+/**
+ * The entry point of every intercepted call of the code under test: the call is answered from the
+ * thread's log, or takes effect at once, or suspends the thread until the scheduler chooses it.
+ *
+ * @module
+ */
+
+import { MAX_THREADS } from "../machine/clock.ts";
+import { type Entry, EntryOf, type Operation, type PlainEntry } from "../machine/entry.ts";
+import type { Execution } from "../machine/execution.ts";
+import { initialise } from "../machine/initialisation.ts";
+import {
+  type AtomicsKind,
+  BUFFER,
+  CALL,
+  CLOCK,
+  COMPARE_EXCHANGE,
+  JOIN,
+  type Kind,
+  KINDS,
+  LOAD,
+  NOTIFY,
+  PAUSE,
+  READ,
+  RETURN,
+  SPAN_BEGIN,
+  SPAN_END,
+  SPAWN,
+  VIEW,
+  WAIT,
+  WAIT_ASYNC,
+  WRITE,
+} from "../machine/kinds.ts";
+import type { Machine } from "../machine/machine.ts";
+import { ModelBuffer } from "../machine/memory.ts";
+import { applyPlain } from "../machine/plain.ts";
+import { announce, replayFailure } from "../machine/runner.ts";
+import { SUSPENDED, type Thread } from "../machine/thread.ts";
+import type { Body } from "../machine/thread_declaration.ts";
+import { type AnyTypedArray, NativeSharedArrayBuffer } from "../native.ts";
+import { callNative, isAccepted, toCount, toElement, toTimeoutMs } from "./native_operations.ts";
+import { buffers, isShared, resolve, type View } from "./registry.ts";
+import { stackLines } from "./stack_lines.ts";
+
+/**
+ * The intercepted calls of one machine.
+ *
+ * - **Replay.** A call that the running thread made before is answered from its log.
+ * - **Plain events.** A new plain access, view, buffer, span or reading of the clock takes effect
+ *   at once, and the thread runs on.
+ * - **Operations.** A new operation is announced, and suspends the thread.
+ * - **Setup and check.** Calls outside of a thread take effect at once, unlogged.
+ */
+export class Calls {
+  readonly #machine: Machine;
+  readonly #execution: Execution;
+
+  constructor(machine: Machine) {
+    this.#machine = machine;
+    this.#execution = machine.execution;
+  }
+
+  /** Whether the code of a simulated thread is running. */
+  get isThreadRunning(): boolean {
+    return this.#execution.current !== undefined;
+  }
+
+  /** A function of `Atomics` on a view. */
+  atomics(kind: AtomicsKind, view: unknown, index: number, a: unknown, b: unknown): unknown {
+    const thread = this.#execution.current;
+    if (thread === undefined) return this.#perform(kind, view, index, a, b);
+    if (thread.unwinding) throw SUSPENDED;
+    const { log, cursor } = thread;
+    if (cursor < log.length) {
+      const entry = log[cursor]!;
+      if (
+        entry.kind === kind && entry.view === view && entry.index === index && entry.a === a &&
+        entry.b === b
+      ) {
+        if (thread.capturing !== undefined) thread.capturing[cursor] = stackLines();
+        thread.cursor = cursor + 1;
+        if (kind !== WAIT && kind !== WAIT_ASYNC) return entry.result;
+        return this.#answerWait(thread, entry);
+      }
+    }
+    return this.#atomicsSlowly(thread, kind, view, index, a, b);
+  }
+
+  /** `Atomics.pause`. */
+  pause(hint: unknown): void {
+    const thread = this.#execution.current;
+    if (thread === undefined) return;
+    if (this.#replayed(thread, PAUSE) !== undefined) return;
+    if (hint !== undefined && !Number.isInteger(hint)) {
+      throw new TypeError(`Cannot pause: expected an integer or nothing, received ${String(hint)}`);
+    }
+    const detail = { watches: [], isForced: false };
+    this.#suspend(thread, new EntryOf(PAUSE, thread.id, detail, undefined, 0, 0));
+  }
+
+  /** A plain read of a range of bytes; returns a copy of the bytes when it took effect. */
+  read(buffer: ModelBuffer, start: number, size: number): Uint8Array {
+    const thread = this.#execution.current;
+    if (thread === undefined) return buffer.bytes.slice(start, start + size);
+    const bytes = this.#readPlain(thread, buffer, start, size, undefined, 0);
+    return (bytes as Uint8Array).slice();
+  }
+
+  /** A plain read of one element. */
+  readElement(buffer: ModelBuffer, real: AnyTypedArray, index: number, offset: number): unknown {
+    const thread = this.#execution.current;
+    if (thread === undefined) return real[index];
+    const size = real.BYTES_PER_ELEMENT;
+    return this.#readPlain(thread, buffer, offset + index * size, size, real, index);
+  }
+
+  /** A plain write of a range of bytes, which `write` performs. */
+  write(buffer: ModelBuffer, start: number, size: number, write: () => void): void {
+    const thread = this.#execution.current;
+    if (thread === undefined) {
+      this.#execution.beforeDirectWrite();
+      initialise(buffer, start, size);
+      return write();
+    }
+    if (this.#replayed(thread, WRITE, buffer, start, size) !== undefined) return;
+    const entry = new EntryOf(WRITE, thread.id, undefined, buffer, start, size);
+    thread.cursor++;
+    applyPlain(this.#execution, thread, entry, write);
+  }
+
+  /** The creation of a view on model memory; a replay returns the same object. */
+  view<T extends object>(
+    constructor: unknown,
+    buffer: ModelBuffer,
+    a: unknown,
+    b: unknown,
+    create: () => T,
+  ): T {
+    const thread = this.#execution.current;
+    if (thread === undefined) return create();
+    const known = this.#replayed(thread, VIEW, buffer);
+    if (known !== undefined) {
+      const { detail } = known;
+      if (detail.constructor !== constructor || detail.args[0] !== a || detail.args[1] !== b) {
+        this.#failReplay(thread, known, "another new view");
+      }
+      return detail.view as T;
+    }
+    const view = create();
+    const detail = { constructor, args: [a, b], view } as const;
+    this.#applyPlain(thread, new EntryOf(VIEW, thread.id, detail, buffer, 0, 0));
+    return view;
+  }
+
+  /** The creation of a shared buffer. */
+  buffer(byteLength: number, options: unknown): SharedArrayBuffer {
+    const thread = this.#execution.current;
+    if (thread !== undefined) {
+      const known = this.#replayed(thread, BUFFER);
+      if (known !== undefined) {
+        const { real } = known.detail.buffer;
+        if (real.byteLength !== byteLength) this.#failReplay(thread, known, "one of another size");
+        return real as SharedArrayBuffer;
+      }
+    }
+    const real = new NativeSharedArrayBuffer(byteLength, options as undefined);
+    if (thread === undefined) {
+      this.adopt(real);
+    } else {
+      const buffer = this.#register(real, `${thread.name}.buffer${thread.buffersCreated}`);
+      this.#applyPlain(thread, new EntryOf(BUFFER, thread.id, { buffer }, undefined, 0, 0));
+    }
+    return real;
+  }
+
+  /** Makes a buffer of setup part of the model. */
+  adopt(real: ArrayBufferLike, name?: string): void {
+    const { buffers } = this.#execution;
+    buffers.push(this.#register(real, name ?? `buffer${buffers.length}`));
+  }
+
+  /** A span of speculative reads begins. */
+  beginSpeculation(): void {
+    const thread = this.#execution.current;
+    if (thread === undefined) return;
+    if (this.#replayed(thread, SPAN_BEGIN) !== undefined) return;
+    this.#applyPlain(thread, new EntryOf(SPAN_BEGIN, thread.id, undefined, undefined, 0, 0));
+  }
+
+  /**
+   * A span of speculative reads ends.
+   *
+   * @param isKept Whether the thread uses its reads of the span.
+   */
+  endSpeculation(isKept: boolean): void {
+    const thread = this.#execution.current;
+    if (thread === undefined) return;
+    const known = this.#replayed(thread, SPAN_END);
+    if (known !== undefined) {
+      if (known.detail.isKept !== isKept) {
+        this.#failReplay(thread, known, "an end with another outcome");
+      }
+      return;
+    }
+    const detail = { isKept, begin: -1 };
+    this.#applyPlain(thread, new EntryOf(SPAN_END, thread.id, detail, undefined, 0, 0));
+  }
+
+  /** A recorded call begins. */
+  beginCall(name: string, args: readonly unknown[]): void {
+    const thread = this.#execution.current;
+    if (thread === undefined || this.#replayed(thread, CALL) !== undefined) return;
+    this.#suspend(thread, new EntryOf(CALL, thread.id, { name, args }, undefined, 0, 0));
+  }
+
+  /** A recorded call returns. */
+  endCall(name: string, result: unknown): void {
+    const thread = this.#execution.current;
+    if (thread === undefined || this.#replayed(thread, RETURN) !== undefined) return;
+    this.#suspend(thread, new EntryOf(RETURN, thread.id, { name, result }, undefined, 0, 0));
+  }
+
+  /**
+   * A reading of the clock by the running thread.
+   *
+   * @param name The function that was called.
+   * @returns Virtual milliseconds.
+   */
+  clock(name: string): number {
+    const thread = this.#execution.current!;
+    if (this.#execution.options.clock === "refuse") {
+      this.refuse(name, 'ask for the virtual clock with `clock: "virtual"`, or pass the time in');
+    }
+    const known = this.#replayed(thread, CLOCK);
+    if (known !== undefined) return known.result as number;
+    this.#applyPlain(thread, new EntryOf(CLOCK, thread.id, undefined, undefined, 0, 0));
+    return thread.elapsedMs;
+  }
+
+  /** Fails as the running thread called a function whose result differs from run to run. */
+  refuse(name: string, instead: string): void {
+    const thread = this.#execution.current!;
+    if (thread.unwinding) throw SUSPENDED;
+    this.#execution.fail({
+      kind: "misuse",
+      message: `Thread ${thread.name} uses ${name}, which differs from run to run: ${instead}`,
+    });
+  }
+
+  /** Fails as the running thread used shared memory that is not part of the model. */
+  refuseUntracked(action: string): void {
+    const thread = this.#execution.current!;
+    if (thread.unwinding) throw SUSPENDED;
+    this.#execution.fail({
+      kind: "misuse",
+      message: `Thread ${thread.name} ${action} shared memory that is not part of the model: ` +
+        "create it in setup or in a thread, or pass it to shareBuffer",
+    });
+  }
+
+  /** The start of a thread; returns its number. */
+  spawn(name: string | undefined, body: Body): number {
+    const thread = this.#execution.current;
+    if (thread === undefined) throw new Error("Cannot spawn: no simulated thread is running");
+    const known = this.#replayed(thread, SPAWN);
+    if (known !== undefined) return known.detail.child.id;
+    const id = this.#machine.childId(thread);
+    const child = { id, name: name ?? `${thread.name}.${thread.spawned}`, body };
+    return this.#suspend(thread, new EntryOf(SPAWN, thread.id, { child }, undefined, 0, 0));
+  }
+
+  /** A wait for the end of a spawned thread; returns its result. */
+  join(id: number): unknown {
+    const thread = this.#execution.current;
+    if (thread === undefined) throw new Error("Cannot join: no simulated thread is running");
+    const known = this.#replayed(thread, JOIN);
+    if (known !== undefined) return known.result;
+    return this.#suspend(thread, new EntryOf(JOIN, thread.id, { child: id }, undefined, 0, 0));
+  }
+
+  /** The entry that answers this call, or undefined if the call is new. */
+  #replayed<K extends Kind>(
+    thread: Thread,
+    kind: K,
+    buffer?: ModelBuffer,
+    start = 0,
+    size = 0,
+  ): EntryOf<K> | undefined {
+    if (thread.unwinding) throw SUSPENDED;
+    const { cursor } = thread;
+    if (thread.capturing !== undefined) thread.capturing[cursor] = stackLines();
+    if (cursor >= thread.log.length) {
+      if (thread.capturing !== undefined) {
+        thread.unwinding = true;
+        throw SUSPENDED;
+      }
+      return undefined;
+    }
+    const entry = thread.log[cursor]!;
+    if (
+      entry.kind !== kind || entry.buffer !== buffer || entry.start !== start || entry.size !== size
+    ) {
+      const where = buffer === undefined
+        ? ""
+        : ` of ${size} bytes at ${buffer.nameOf(start, size)}`;
+      this.#failReplay(thread, entry, `${KINDS[kind].name}${where}`);
+    }
+    thread.cursor = cursor + 1;
+    return entry as unknown as EntryOf<K>;
+  }
+
+  #failReplay(thread: Thread, first: Entry, now: string): never {
+    this.#execution.fail(replayFailure(thread, first, now));
+    throw SUSPENDED;
+  }
+
+  /** Applies a new plain entry; the thread runs on. */
+  #applyPlain(thread: Thread, entry: PlainEntry): void {
+    thread.cursor++;
+    applyPlain(this.#execution, thread, entry);
+  }
+
+  /** Announces a new operation, and unwinds the thread. */
+  #suspend(thread: Thread, entry: Operation): never {
+    const { reached } = this.#execution;
+    if (reached !== undefined) {
+      const key = ((thread.log.length * 32 + entry.kind) * 65536 + (entry.start & 65535)) *
+          MAX_THREADS + thread.id;
+      if (!reached.has(key)) reached.set(key, stackLines()[0] ?? "unknown");
+    }
+    announce(thread, entry);
+    thread.unwinding = true;
+    throw SUSPENDED;
+  }
+
+  /** A plain read of an element of `real`, or of bytes. */
+  #readPlain(
+    thread: Thread,
+    buffer: ModelBuffer,
+    start: number,
+    size: number,
+    real: AnyTypedArray | undefined,
+    index: number,
+  ): unknown {
+    const known = this.#replayed(thread, READ, buffer, start, size);
+    if (known !== undefined) return known.result;
+    const entry = new EntryOf(READ, thread.id, undefined, buffer, start, size);
+    entry.real = real;
+    entry.index = index;
+    this.#applyPlain(thread, entry);
+    return entry.result;
+  }
+
+  /** The result of a wait that is in the log. */
+  #answerWait(thread: Thread, entry: Entry): unknown {
+    if (entry.kind === WAIT && entry.detail.sleeper !== undefined) {
+      const wake = thread.log[thread.cursor]!;
+      if (thread.capturing !== undefined) thread.capturing[thread.cursor] = stackLines();
+      thread.cursor++;
+      return wake.result;
+    }
+    if (entry.kind === WAIT_ASYNC) {
+      if (entry.detail.sleeper === undefined) return { async: false, value: entry.result };
+      return {
+        async: true,
+        value: new Promise<string>((resolve) => thread.promises.push(resolve)),
+      };
+    }
+    return entry.result;
+  }
+
+  /** A function of `Atomics` that is new, or whose view or operands need a closer look. */
+  #atomicsSlowly(
+    thread: Thread,
+    kind: AtomicsKind,
+    view: unknown,
+    index: number,
+    a: unknown,
+    b: unknown,
+  ): unknown {
+    const found = resolve(view);
+    if (found === undefined) {
+      if (isShared(view)) this.refuseUntracked(`does Atomics.${KINDS[kind].name} on`);
+      return callNative(kind, view, index, a, b);
+    }
+    const real = found.real as Int32Array;
+    if (!isAccepted(kind, real, index)) return callNative(kind, real, index, a, b);
+    const { cursor } = thread;
+    if (thread.capturing !== undefined) {
+      thread.capturing[cursor] = stackLines();
+      thread.unwinding = true;
+      throw SUSPENDED;
+    }
+    if (cursor < thread.log.length) {
+      const known = thread.log[cursor]!;
+      // NaN operands, which are not equal to themselves.
+      if (
+        known.kind === kind && known.view === view && known.index === index &&
+        Object.is(known.a, a) && Object.is(known.b, b)
+      ) {
+        thread.cursor++;
+        return this.#answerWait(thread, known);
+      }
+      const { buffer, start, size } = rangeOf(found, index);
+      this.#failReplay(thread, known, `${KINDS[kind].name} of ${buffer.nameOf(start, size)}`);
+    }
+    return this.#suspend(thread, newOperation(thread, kind, found, view, index, a, b));
+  }
+
+  /** A function of `Atomics` in setup or check: it takes effect at once. */
+  #perform(kind: AtomicsKind, view: unknown, index: number, a: unknown, b: unknown): unknown {
+    const found = resolve(view);
+    if (found === undefined) return callNative(kind, view, index, a, b);
+    const real = found.real as Int32Array;
+    if (kind === WAIT || kind === WAIT_ASYNC) {
+      if (real[index] === toElement(real, a)) {
+        throw new Error("Cannot wait here: setup and check run alone, so no thread would notify");
+      }
+      return kind === WAIT ? "not-equal" : { async: false, value: "not-equal" };
+    }
+    if (kind === NOTIFY) return 0;
+    if (kind !== LOAD) this.#execution.beforeDirectWrite();
+    const { buffer, start, size } = rangeOf(found, index);
+    initialise(buffer, start, size);
+    return callNative(kind, real, index, a, b);
+  }
+
+  /** Creates the model of a real buffer. */
+  #register(real: ArrayBufferLike, name: string): ModelBuffer {
+    const buffer = new ModelBuffer(name, real);
+    if (this.#execution.options.uninitialised) {
+      buffer.initialised = new Uint8Array(real.byteLength);
+    }
+    buffers.set(real, buffer);
+    return buffer;
+  }
+}
+
+/** The range of an element of a view. */
+function rangeOf({ real, buffer, offset }: View, index: number) {
+  const size = (real as AnyTypedArray).BYTES_PER_ELEMENT;
+  return { buffer, start: offset + index * size, size };
+}
+
+/** The entry of a function of `Atomics`. */
+function newOperation(
+  thread: Thread,
+  kind: AtomicsKind,
+  found: View,
+  view: unknown,
+  index: number,
+  a: unknown,
+  b: unknown,
+): Operation {
+  const real = found.real as AnyTypedArray;
+  const { buffer, start, size } = rangeOf(found, index);
+  const list = { sleepersBefore: undefined, listClockBefore: undefined };
+  let entry: Operation;
+  switch (kind) {
+    case WAIT:
+    case WAIT_ASYNC: {
+      const timeoutMs = toTimeoutMs(b);
+      const detail = { ...list, timeoutMs, sleeper: undefined, promise: -1 };
+      entry = new EntryOf(kind, thread.id, detail, buffer, start, size) as Operation;
+      entry.expected = toElement(real, a);
+      break;
+    }
+    case NOTIFY:
+      entry = new EntryOf(kind, thread.id, { ...list, count: toCount(a) }, buffer, start, size);
+      break;
+    case COMPARE_EXCHANGE:
+      entry = new EntryOf(kind, thread.id, undefined, buffer, start, size);
+      entry.expected = toElement(real, a);
+      entry.operand = toElement(real, b);
+      break;
+    default:
+      entry = new EntryOf(kind, thread.id, undefined, buffer, start, size) as Operation;
+      if (kind !== LOAD) entry.operand = toElement(real, a);
+  }
+  entry.view = view;
+  entry.real = real;
+  entry.index = index;
+  entry.a = a;
+  entry.b = b;
+  entry.cell = buffer.cell(start, size);
+  return entry;
+}

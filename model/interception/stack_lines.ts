@@ -1,0 +1,33 @@
+/**
+ * The source lines of the code under test that led to a call.
+ *
+ * @module
+ */
+
+/** Enough frames for deep code under test below a few frames of the explorer. */
+const MAX_FRAMES = 40;
+
+/** The explorer's folder; undefined in a bundle, where it has no files of its own. */
+const directory = /^(.*\/)interception\/stack_lines\.[jt]s$/.exec(import.meta.url ?? "")?.[1];
+
+/** In a bundle: the names of the explorer's functions above and below the code under test. */
+const OWN_FUNCTIONS =
+  /^(?:async )?(?:new )?(?:#|(?:stackLines|atomics|runBody)\b|_?(?:Calls|Machine|Search)\.|(?:Object|Atomics)\.(?:load|store|add|sub|and|or|xor|exchange|compareExchange|wait|waitAsync|notify|pause|get|set|construct)\b)/;
+
+/** The caller's stack lines in the code under test, innermost first. */
+export function stackLines(): string[] {
+  const limit = Error.stackTraceLimit;
+  Error.stackTraceLimit = MAX_FRAMES;
+  const stack = new Error().stack ?? "";
+  Error.stackTraceLimit = limit;
+  const lines = stack.split("\n").slice(1).map((line) => line.trim().replace(/^at /, ""));
+  // Above them is the intercepted call, below them the runner that called the body.
+  const first = lines.findIndex((line) => !isOwn(line));
+  const last = lines.findIndex((line, i) => i > first && isOwn(line));
+  return first < 0 ? [] : lines.slice(first, last < 0 ? undefined : last);
+}
+
+/** Whether a stack line is the explorer's. */
+function isOwn(line: string): boolean {
+  return directory === undefined ? OWN_FUNCTIONS.test(line) : line.includes(directory);
+}

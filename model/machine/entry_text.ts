@@ -1,0 +1,86 @@
+/**
+ * Entries as text, for reports and messages.
+ *
+ * @module
+ */
+
+import type { Entry, Operation } from "./entry.ts";
+import {
+  ADD,
+  AND,
+  CALL,
+  COMPARE_EXCHANGE,
+  EXCHANGE,
+  JOIN,
+  LOAD,
+  NOTIFY,
+  OR,
+  PAUSE,
+  READ,
+  RESUME,
+  RETURN,
+  SPAWN,
+  STORE,
+  SUB,
+  WAIT,
+  WAIT_ASYNC,
+  WAKE,
+  WRITE,
+  XOR,
+} from "./kinds.ts";
+
+/** The names of threads, by their numbers. */
+export type ThreadNames = readonly ({ readonly name: string } | undefined)[];
+
+/** The access of an entry and its range, for instance `plain write of 4 bytes at ring.data+8`. */
+export function accessText(entry: Entry): string {
+  const { name, isOperation } = entry.traits;
+  if (entry.kind === READ || entry.kind === WRITE) {
+    const where = entry.buffer!.nameOf(entry.start, entry.size);
+    return `plain ${name} of ${entry.size} byte${entry.size === 1 ? "" : "s"} at ${where}`;
+  }
+  if (entry.buffer === undefined || !isOperation) return name;
+  return `${name} of ${entry.buffer.nameOf(entry.start, entry.size)}`;
+}
+
+/** An operation and its result in a few words: `load ring.position → 64`. */
+export function operationText(entry: Operation, threads: ThreadNames): string {
+  const { name } = entry.traits;
+  const word = entry.buffer?.nameOf(entry.start, entry.size) ?? "";
+  const { kind, operand, expected, result } = entry;
+  switch (kind) {
+    case LOAD:
+      return `load ${word} → ${result}`;
+    case STORE:
+      return `store ${word} ← ${operand}`;
+    case ADD:
+    case SUB:
+    case AND:
+    case OR:
+    case XOR:
+    case EXCHANGE:
+      return `${name} ${word} ${operand}: saw ${result}`;
+    case COMPARE_EXCHANGE:
+      return entry.wrote
+        ? `compareExchange ${word} ${expected} ⇒ ${operand}`
+        : `compareExchange ${word} ${expected} ⇏ ${operand}: saw ${result}`;
+    case WAIT:
+    case WAIT_ASYNC:
+      return `${name} ${word} while ${expected}: ${result ?? "sleeps"}`;
+    case WAKE:
+      return `wake ${word}: ${result ?? "sleeping"}`;
+    case NOTIFY:
+      return `notify ${word}: wakes ${result}`;
+    case PAUSE:
+      return entry.detail.isForced ? "pause (nothing else can run)" : "pause";
+    case CALL:
+      return `${entry.detail.name}(${entry.detail.args.map(String).join(", ")}) begins`;
+    case RETURN:
+      return `${entry.detail.name} returns ${String(entry.detail.result)}`;
+    case SPAWN:
+      return `spawn ${threads[entry.detail.child.id]?.name ?? entry.detail.child.id}`;
+    case JOIN:
+    case RESUME:
+      return name;
+  }
+}

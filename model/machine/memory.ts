@@ -1,0 +1,159 @@
+/**
+ * Model memory: the buffers that simulated threads share, and the explorer's data on each byte.
+ *
+ * The bytes are in a real buffer. Beside it are *cells* (one for each range that was ever accessed
+ * atomically), the times of plain accesses for the race detector, and a version for each 32-bit
+ * word, which tells whether a word that a paused thread watches was written.
+ *
+ * @module
+ */
+
+import { type Clock, MAX_THREADS } from "./clock.ts";
+import { Bytes } from "../native.ts";
+
+/** A place on a waiter list: of a thread that sleeps, or was woken and has not run yet. */
+export interface Sleeper {
+  /** The number of the sleeping thread. */
+  readonly thread: number;
+  /** Whether a notify has removed it from the list. */
+  notified: boolean;
+  /** The clock of the thread that woke it. */
+  clock: Clock | undefined;
+  /** The index of the transition that woke it, or -1. */
+  wakerDepth: number;
+}
+
+/** The waits at one byte. */
+export interface WaiterList {
+  /** In FIFO order. Replaced, never changed. */
+  sleepers: readonly Sleeper[];
+  /** The clock that entering the list's critical section acquires. */
+  clock: Clock | undefined;
+}
+
+/** A range of bytes that is accessed atomically. */
+export class Cell {
+  /** The clock that an atomic read of this range acquires. */
+  release: Clock | undefined = undefined;
+  /** Time of each thread's last atomic write, by its own clock; 0 for never. */
+  readonly writeTimes: number[] = new Array(MAX_THREADS).fill(0);
+  /** Time of each thread's last atomic read. */
+  readonly readTimes: number[] = new Array(MAX_THREADS).fill(0);
+  /** The waits at its first byte; cells of other sizes there share the list. */
+  readonly list: WaiterList;
+  /** Cells of other sizes that share bytes with this one. */
+  readonly overlaps: Cell[] = [];
+
+  readonly buffer: ModelBuffer;
+  readonly start: number;
+  readonly size: number;
+
+  constructor(buffer: ModelBuffer, start: number, size: number, list: WaiterList | undefined) {
+    this.buffer = buffer;
+    this.start = start;
+    this.size = size;
+    this.list = list ?? { sleepers: [], clock: undefined };
+  }
+}
+
+/** A name for a range of bytes, for reports. */
+interface Label {
+  readonly start: number;
+  readonly end: number;
+  readonly name: string;
+}
+
+/** A buffer shared by simulated threads. */
+export class ModelBuffer {
+  /** All bytes, accessed without tracking. */
+  readonly bytes: Uint8Array;
+  /** The number of writes of each 32-bit word. */
+  readonly versions: Int32Array;
+  /** The cells, by `start * 16 + size`. */
+  readonly cells: Map<number, Cell> = new Map();
+  // Allocated at the first plain access: 36 bytes for each byte of the model.
+  #plainWrites: Int32Array | undefined;
+  #plainReads: Int32Array | undefined;
+  /** 1 for each byte that was ever written; only kept if asked for. */
+  initialised: Uint8Array | undefined;
+  readonly #labels: Label[] = [];
+  readonly id: string;
+  readonly real: ArrayBufferLike;
+
+  /**
+   * @param id The same name in every execution.
+   * @param real The bytes.
+   */
+  constructor(id: string, real: ArrayBufferLike) {
+    this.id = id;
+    this.real = real;
+    this.bytes = new Bytes(real);
+    this.versions = new Int32Array((real.byteLength + 3) >> 2);
+  }
+
+  /** Whether any access was plain, so that an atomic one can race with it. */
+  get hasPlain(): boolean {
+    return this.#plainWrites !== undefined;
+  }
+
+  /** Of each byte, thread and time of its last plain write: `time * 8 + thread`, or 0. */
+  get plainWrites(): Int32Array {
+    return this.#plainWrites ??= new Int32Array(this.bytes.length);
+  }
+
+  /** Of each byte and thread, the time of the thread's last plain read: `[byte * 8 + thread]`. */
+  get plainReads(): Int32Array {
+    return this.#plainReads ??= new Int32Array(this.bytes.length * MAX_THREADS);
+  }
+
+  /** The cell of a range; created on first use. */
+  cell(start: number, size: number): Cell {
+    const key = start * 16 + size;
+    let cell = this.cells.get(key);
+    if (cell === undefined) {
+      const others = [...this.cells.values()];
+      const { list } = others.find((other) => other.start === start) ?? {};
+      cell = new Cell(this, start, size, list);
+      for (const other of others) {
+        if (other.start < start + size && start < other.start + other.size) {
+          other.overlaps.push(cell);
+          cell.overlaps.push(other);
+        }
+      }
+      this.cells.set(key, cell);
+    }
+    return cell;
+  }
+
+  /** The sum of the versions of the words that a range touches. */
+  version(start: number, size: number): number {
+    let sum = 0;
+    for (let word = start >> 2; word << 2 < start + size; word++) sum += this.versions[word]!;
+    return sum;
+  }
+
+  /** Counts a write (`by` = 1) or its undoing (`by` = -1). */
+  bump(start: number, size: number, by: number): void {
+    for (let word = start >> 2; word << 2 < start + size; word++) this.versions[word]! += by;
+  }
+
+  /** Gives a range of bytes a name for reports. */
+  label(start: number, size: number, name: string): void {
+    const end = start + size;
+    if (!this.#labels.some((l) => l.start === start && l.end === end && l.name === name)) {
+      this.#labels.push({ start, end, name });
+    }
+  }
+
+  /** The name of a range: from the narrowest label that contains its start, else the buffer's. */
+  nameOf(start: number, size: number): string {
+    let best: Label | undefined;
+    for (const label of this.#labels) {
+      if (label.start > start || start >= label.end) continue;
+      if (best === undefined || label.end - label.start < best.end - best.start) best = label;
+    }
+    if (best === undefined) return `${this.id}+${start}`;
+    const offset = start - best.start;
+    return offset === 0 && (size <= best.end - best.start) ? best.name : `${best.name}+${offset}`;
+  }
+}

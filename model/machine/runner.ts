@@ -1,0 +1,208 @@
+/**
+ * Runs the body of a thread to its next operation, with every earlier call answered from the log.
+ *
+ * An asynchronous body runs until all its microtasks are done. If it then awaits promises of
+ * `Atomics.waitAsync`, its next operation is to resume one of them.
+ *
+ * @module
+ */
+
+import type { Failure } from "../failure.ts";
+import { type Entry, EntryOf, isOperation, type Operation } from "./entry.ts";
+import { accessText } from "./entry_text.ts";
+import type { Execution } from "./execution.ts";
+import { freeze } from "./freeze.ts";
+import { impossible } from "./impossible.ts";
+import { PAUSE, RESUME } from "./kinds.ts";
+import { applyPlain } from "./plain.ts";
+import { rangesSincePause } from "./spinning.ts";
+import { isThenable } from "./thenable.ts";
+import type { Thread } from "./thread.ts";
+
+/** Sets the thread's next operation. */
+export function announce(thread: Thread, entry: Operation): void {
+  if (entry.kind === PAUSE) entry.detail.watches = rangesSincePause(thread);
+  thread.announced = entry;
+}
+
+/** Brings a thread to its next operation: by its known behaviour, else by replay. */
+export function advance(execution: Execution, thread: Thread): void | Promise<void> {
+  for (;;) {
+    const { moment } = thread;
+    const entry = moment?.entry;
+    if (entry === undefined) {
+      if (moment?.end === undefined) return runBody(execution, thread);
+      thread.done = true;
+      thread.result = moment.end.result;
+      return;
+    }
+    if (isOperation(entry)) return announce(thread, entry);
+    applyPlain(execution, thread, entry);
+    if (execution.failure !== undefined) return;
+    thread.moment = moment!.child(entry);
+  }
+}
+
+/**
+ * Replays a thread to its next operation, its end, or its failure.
+ *
+ * @returns A promise if the body is asynchronous.
+ */
+export function runBody(execution: Execution, thread: Thread): void | Promise<void> {
+  thread.cursor = 0;
+  thread.unwinding = false;
+  thread.promises = [];
+  const known = thread.log.length;
+  let value: unknown;
+  execution.current = thread;
+  try {
+    value = thread.body(execution.state as never);
+    execution.current = undefined;
+  } catch (error) {
+    execution.current = undefined;
+    if (!thread.unwinding) failWith(execution, thread, error);
+  }
+  if (isThenable(value)) {
+    return drive(execution, thread, value).then(() => remember(execution, thread, known));
+  }
+  if (execution.failure === undefined && !thread.unwinding) end(execution, thread, value);
+  remember(execution, thread, known);
+}
+
+/**
+ * The stack lines of every entry in a thread's log, and of its next operation, by replay.
+ *
+ * To be called only after a failure, which a replay cannot replace.
+ */
+export function captureLines(
+  execution: Execution,
+  thread: Thread,
+): string[][] | Promise<string[][]> {
+  if (execution.failure === undefined) impossible("stack lines are captured without a failure");
+  const { done, result, announced } = thread;
+  const lines: string[][] = thread.capturing = [];
+  const restore = () => {
+    thread.capturing = undefined;
+    thread.done = done;
+    thread.result = result;
+    thread.announced = announced;
+    return lines;
+  };
+  const run = runBody(execution, thread);
+  return run ? run.then(restore) : restore();
+}
+
+/** The failure of a thread that does something else than when it ran first. */
+export function replayFailure(thread: Thread, first: Entry, now: string): Failure {
+  return {
+    kind: "nondeterminism",
+    message: `Thread ${thread.name} does not replay to the same operations: its step ` +
+      `${thread.cursor + 1} was ${accessText(first)} at first, and is now ${now}. A body must ` +
+      "depend on nothing but shared memory: create the objects that it changes inside it.",
+  };
+}
+
+/** Adds the entries that a replay appended to the first `known` ones to the known behaviour. */
+function remember(execution: Execution, thread: Thread, known: number): void {
+  if (execution.failure !== undefined || thread.capturing !== undefined) return;
+  let { moment } = thread;
+  const { log } = thread;
+  for (let i = known; moment !== undefined && i < log.length; i++) {
+    const entry = log[i]!;
+    moment.entry = entry;
+    moment = moment.child(entry);
+  }
+  thread.moment = moment;
+  if (moment === undefined) return;
+  if (thread.announced !== undefined) moment.entry = thread.announced;
+  else if (thread.done) moment.end = { result: thread.result };
+}
+
+/** Ends a thread whose body has returned. */
+function end(execution: Execution, thread: Thread, value: unknown): void {
+  if (thread.cursor < thread.log.length && thread.capturing === undefined) {
+    return execution.fail(replayFailure(thread, thread.log[thread.cursor]!, "its end"));
+  }
+  if (thread.span >= 0) {
+    execution.fail({
+      kind: "misuse",
+      message: `Thread ${thread.name} ends inside a speculative span`,
+    });
+  }
+  thread.done = true;
+  thread.result = freeze(value);
+}
+
+/** Fails as a body threw an error. */
+function failWith(execution: Execution, thread: Thread, error: unknown): void {
+  if (thread.capturing !== undefined) return;
+  const text = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
+  execution.fail({
+    kind: "exception",
+    message: `Thread ${thread.name} threw ${text}`,
+    cause: error,
+  });
+}
+
+/** Drives an asynchronous body: runs its microtasks, and resolves promises as the log did. */
+async function drive(
+  execution: Execution,
+  thread: Thread,
+  promise: PromiseLike<unknown>,
+): Promise<void> {
+  let outcome: { value: unknown } | { error: unknown } | undefined;
+  promise.then((value) => outcome = { value }, (error) => outcome = { error });
+  for (;;) {
+    execution.current = thread;
+    await microtasks();
+    execution.current = undefined;
+    const next = thread.log[thread.cursor];
+    if (thread.unwinding || next?.kind !== RESUME) break;
+    if (thread.capturing !== undefined) thread.capturing[thread.cursor] = [];
+    thread.cursor++;
+    thread.promises[next.detail.promise]!(next.result as string);
+  }
+  if (thread.unwinding) return;
+  if (outcome !== undefined) {
+    if ("error" in outcome) failWith(execution, thread, outcome.error);
+    else end(execution, thread, outcome.value);
+    return;
+  }
+  if (thread.outstanding.length === 0) {
+    execution.fail({
+      kind: "misuse",
+      message: `Thread ${thread.name} awaits a promise that no simulated thread resolves: ` +
+        "only Atomics.waitAsync can be awaited here",
+    });
+    return;
+  }
+  thread.announced = new EntryOf(
+    RESUME,
+    thread.id,
+    {
+      sleeper: undefined,
+      timeoutMs: Infinity,
+      waker: -1,
+      sleepersBefore: undefined,
+      listClockBefore: undefined,
+      outstanding: [],
+      promise: -1,
+    },
+    undefined,
+    0,
+    0,
+  );
+}
+
+/** Resolves once every queued microtask, and those that they queue, have run. */
+function microtasks(): Promise<void> {
+  return new Promise((resolve) => {
+    const { port1, port2 } = new MessageChannel();
+    port1.onmessage = () => {
+      port1.close();
+      port2.close();
+      resolve();
+    };
+    port2.postMessage(0);
+  });
+}

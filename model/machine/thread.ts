@@ -1,0 +1,62 @@
+/**
+ * A simulated thread: a body, and the log of its calls so far.
+ *
+ * @module
+ */
+
+import { type Clock, ORIGIN } from "./clock.ts";
+import type { Entry, EntryOf, Operation } from "./entry.ts";
+import type { WAIT_ASYNC } from "./kinds.ts";
+import type { Moment } from "./moments.ts";
+import type { Body, ThreadDeclaration } from "./thread_declaration.ts";
+
+/** Thrown to unwind a thread's stack. One frozen object: throwing it costs well under 1 µs. */
+export const SUSPENDED: unknown = Object.freeze({
+  name: "Suspended",
+  message: "The explorer suspends this simulated thread here; rethrow errors that you do not know.",
+});
+
+/** A simulated thread. */
+export class Thread {
+  readonly id: number;
+  readonly name: string;
+  readonly body: Body;
+  readonly declaration: ThreadDeclaration;
+  /** The entries of all its calls that took effect. */
+  readonly log: Entry[] = [];
+  /** The number of log entries that the current replay has consumed. */
+  cursor = 0;
+  /** Whether it has reached its next operation: calls while its stack unwinds do not count. */
+  unwinding = false;
+  /** Its next operation, which has not yet taken effect. */
+  announced: Operation | undefined = undefined;
+  /** Whether its body has returned. */
+  done = false;
+  /** The result of its body. */
+  result: unknown = undefined;
+  /** The events of all threads that happen before its next one. */
+  clock: Clock = ORIGIN;
+  /** The log index at which the open speculative span began, or -1. */
+  span = -1;
+  /** The number of threads that it has spawned. */
+  spawned = 0;
+  /** The number of buffers that it has created. */
+  buffersCreated = 0;
+  /** Virtual milliseconds that its expired timeouts took. */
+  elapsedMs = 0;
+  /** Resolve functions of the promises of waitAsync in this replay, in the order of the calls. */
+  promises: ((value: string) => void)[] = [];
+  /** The waitAsync calls that are not resolved. */
+  outstanding: readonly EntryOf<typeof WAIT_ASYNC>[] = [];
+  /** The stack lines of each entry; only while a report is being written. */
+  capturing: string[][] | undefined = undefined;
+  /** Where it is in its tree of known behaviour; undefined if it must be replayed. */
+  moment: Moment | undefined = undefined;
+
+  constructor(declaration: ThreadDeclaration) {
+    this.id = declaration.id;
+    this.name = declaration.name;
+    this.body = declaration.body;
+    this.declaration = declaration;
+  }
+}

@@ -1,0 +1,16 @@
+/**
+ * A thread as the model or another thread declares it, before it runs.
+ *
+ * @module
+ */
+
+/** The code of a thread: a plain or async function of the state that `setup` returned. */
+export type Body = (state: never) => unknown;
+
+/** The identity and the code of a thread. */
+export interface ThreadDeclaration {
+  /** Its number: the same in every execution. */
+  readonly id: number;
+  readonly name: string;
+  readonly body: Body;
+}

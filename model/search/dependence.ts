@@ -1,0 +1,312 @@
+/**
+ * Which operations of different threads do not commute, and the partial order that follows.
+ *
+ * Two executions that differ only in the order of independent operations are one Mazurkiewicz
+ * trace: they end in the same state, so one of them is enough.
+ *
+ * @module
+ */
+
+import { MAX_THREADS } from "../machine/clock.ts";
+import {
+  type Entry,
+  isForcedPause,
+  isOperation,
+  type Operation,
+  type Range,
+  touchesMemory,
+} from "../machine/entry.ts";
+import {
+  type AccessKind,
+  CALL,
+  JOIN,
+  NOTIFY,
+  type OperationKind,
+  PAUSE,
+  READ,
+  RESUME,
+  RETURN,
+  SPAN_BEGIN,
+  SPAN_END,
+  SPAWN,
+  WAIT,
+  WAIT_ASYNC,
+  WAKE,
+  WRITE,
+} from "../machine/kinds.ts";
+import type { ModelBuffer } from "../machine/memory.ts";
+
+/** The effects of an operation that decide with which others it commutes. */
+export interface Footprint {
+  readonly thread: number;
+  readonly kind: OperationKind;
+  /** Whether it is a load, store or read-modify-write: two of them can only conflict in memory. */
+  readonly isAccess: boolean;
+  /** The memory that it reads or writes. */
+  readonly access: Range | undefined;
+  /** Whether it wrote there: a failed compareExchange is a read. */
+  readonly wrote: boolean;
+  /** The value that it left there. */
+  readonly value: unknown;
+  /** The speculative reads of its thread before the next operation: their values may differ. */
+  readonly guesses: readonly Range[];
+  /** The plain writes of its thread before the next operation. */
+  readonly writes: readonly Range[];
+  /** For pause: the ranges that its thread had read, and reads again afterwards. */
+  readonly watches: readonly Range[];
+  /** The waiter lists that it may change. */
+  readonly lists: readonly Range[];
+  /** For notify: whether it woke no thread. */
+  readonly isIdle: boolean;
+  /** For spawn and join: the other thread; else -1. */
+  readonly child: number;
+  /** For notify: its own event key; for wake: the key of the notify that caused it; else -1. */
+  readonly notifyKey: number;
+  /** Whether it depends on everything: a pause that ended as no other thread could run. */
+  readonly isBarrier: boolean;
+}
+
+const none: readonly Range[] = [];
+
+type EntryRange = Pick<Entry, "start" | "size"> & { readonly buffer: ModelBuffer | undefined };
+
+function rangeOf({ buffer, start, size }: EntryRange): Range {
+  return { buffer: buffer!.id, start, size };
+}
+
+function overlap(a: Range, b: Range): boolean {
+  return a.start < b.start + b.size && b.start < a.start + a.size && a.buffer === b.buffer;
+}
+
+/** The plain accesses of a transition that other threads can notice. */
+interface PlainAccesses {
+  readonly guesses: readonly Range[];
+  readonly writes: readonly Range[];
+}
+
+const noPlainAccesses: PlainAccesses = { guesses: none, writes: none };
+
+/** The speculative reads and plain writes between an operation and its thread's next one. */
+function plainAccessesAfter(operation: Operation, log: readonly Entry[]): PlainAccesses {
+  if (log.at(-1) === operation) return noPlainAccesses;
+  const index = log.lastIndexOf(operation);
+  const guesses: Range[] = [];
+  const writes: Range[] = [];
+  let isGuess = isInSpan(log, index);
+  for (let i = index + 1; i < log.length; i++) {
+    const entry = log[i]!;
+    if (isOperation(entry)) break;
+    if (entry.kind === SPAN_BEGIN) isGuess = true;
+    else if (entry.kind === SPAN_END) isGuess = false;
+    else if (entry.kind === READ && isGuess) guesses.push(rangeOf(entry));
+    else if (entry.kind === WRITE) writes.push(rangeOf(entry));
+  }
+  return { guesses, writes };
+}
+
+/** Whether a speculative span is open at an entry of a log. */
+function isInSpan(log: readonly Entry[], index: number): boolean {
+  for (let i = index; i >= 0; i--) {
+    const { kind } = log[i]!;
+    if (kind === SPAN_BEGIN) return true;
+    if (kind === SPAN_END) return false;
+  }
+  return false;
+}
+
+/** The waiter lists that an operation may change. */
+function listsOf(entry: Operation): readonly Range[] {
+  switch (entry.kind) {
+    case WAIT:
+    case WAIT_ASYNC:
+      // Even if it does not sleep: whether it does may be due to a third operation, independent of
+      // the notify, and must not decide which operations depend on each other.
+      return entry.detail.timeoutMs === 0 ? none : [accessRange(entry)];
+    case NOTIFY:
+      return entry.detail.count === 0 ? none : [accessRange(entry)];
+    case WAKE:
+      return entry.result === "timed-out" ? [accessRange(entry)] : none;
+    case RESUME:
+      return entry.detail.outstanding.map(accessRange);
+    default:
+      return none;
+  }
+}
+
+/** The range of an operation; entries are applied many times, so it is computed once. */
+function accessRange(entry: Operation): Range {
+  return entry.range ??= rangeOf(entry);
+}
+
+/**
+ * The footprint of an operation that has just taken effect.
+ *
+ * @param log The log of its thread.
+ * @param key Its event key, see {@linkcode eventKey}.
+ * @param wakerKey The event key of the notify that woke it, or -1.
+ */
+export function footprintOf(
+  entry: Operation,
+  log: readonly Entry[],
+  key: number,
+  wakerKey: number,
+): Footprint {
+  const { kind, traits: { isAccess } } = entry;
+  const touches = touchesMemory(entry);
+  const { guesses, writes } = plainAccessesAfter(entry, log);
+  return {
+    thread: entry.thread,
+    kind,
+    isAccess,
+    access: touches ? accessRange(entry) : undefined,
+    wrote: entry.wrote,
+    value: touches ? entry.real![entry.index] : undefined,
+    guesses,
+    writes,
+    watches: kind === PAUSE ? entry.detail.watches.map(rangeOf) : none,
+    lists: isAccess ? none : listsOf(entry),
+    isIdle: kind === NOTIFY && entry.result === 0,
+    child: kind === SPAWN ? entry.detail.child.id : kind === JOIN ? entry.detail.child : -1,
+    notifyKey: kind === NOTIFY ? key : kind === WAKE ? wakerKey : -1,
+    isBarrier: isForcedPause(entry),
+  };
+}
+
+/** A number for the `ordinal`-th operation of a thread, the same in every execution. */
+function eventKey(thread: number, ordinal: number): number {
+  return ordinal * MAX_THREADS + thread;
+}
+
+/** Decides whether two operations commute. */
+export class Dependence {
+  readonly #ordersWrites: boolean;
+
+  /**
+   * @param ordersWrites Whether all writes depend on each other, so that each trace has one
+   *   sequence of memory states; needed for an invariant that is checked after each step.
+   */
+  constructor(ordersWrites: boolean) {
+    this.#ordersWrites = ordersWrites;
+  }
+
+  /** Whether the order of two operations matters. */
+  dependent(a: Footprint, b: Footprint): boolean {
+    if (a.thread === b.thread || a.isBarrier || b.isBarrier) return true;
+    if (a.access !== undefined && b.access !== undefined && (a.wrote || b.wrote)) {
+      if (overlap(a.access, b.access)) return true;
+      if (this.#ordersWrites && a.wrote && b.wrote) return true;
+    }
+    if (a.guesses.length > 0 && invalidatesGuess(b, a)) return true;
+    if (b.guesses.length > 0 && invalidatesGuess(a, b)) return true;
+    if (a.isAccess && b.isAccess) return false;
+    return affects(a, b) || affects(b, a);
+  }
+}
+
+/** Whether transition `a` writes a range that transition `b` reads speculatively. */
+function invalidatesGuess(a: Footprint, b: Footprint): boolean {
+  return b.guesses.some((guess) =>
+    (a.wrote && overlap(a.access!, guess)) || a.writes.some((write) => overlap(write, guess))
+  );
+}
+
+function shareList(a: Footprint, b: Footprint): boolean {
+  return a.lists.some((list) => b.lists.some((other) => overlap(list, other)));
+}
+
+/** Dependences other than by memory; to be asked in both orders. */
+function affects(a: Footprint, b: Footprint): boolean {
+  switch (a.kind) {
+    case PAUSE:
+      return b.wrote && a.watches.some((watch) => overlap(watch, b.access!));
+    case WAKE:
+      if (a.lists.length > 0) return shareList(a, b);
+      return b.kind === NOTIFY && a.notifyKey === b.notifyKey;
+    case NOTIFY:
+      return !(a.isIdle && b.isIdle) && shareList(a, b);
+    case WAIT:
+    case WAIT_ASYNC:
+    case RESUME:
+      return shareList(a, b);
+    case SPAWN:
+    case JOIN:
+      return a.child === b.thread;
+    case CALL:
+      // Linearizability depends on whether one call returns before another begins.
+      return b.kind === RETURN;
+    default:
+      a.kind satisfies AccessKind | typeof RETURN;
+      return false;
+  }
+}
+
+/** An operation in its place in an execution. */
+export interface Event {
+  readonly entry: Operation;
+  readonly footprint: Footprint;
+  /** It is the thread's `ordinal`-th operation, from 1. */
+  readonly ordinal: number;
+  /** For each thread, how many of its events come before this one in the partial order. */
+  readonly clock: readonly number[];
+  /** Earlier events of other threads that it follows immediately in the partial order. */
+  readonly races: readonly number[];
+}
+
+/** Whether `a` comes before `b` in the partial order, or is `b`. */
+export function precedes(a: Event, b: Event): boolean {
+  return b.clock[a.footprint.thread]! >= a.ordinal;
+}
+
+/**
+ * Appends the event of an operation that has just taken effect.
+ *
+ * @param log The log of its thread.
+ */
+export function appendEvent(
+  events: Event[],
+  entry: Operation,
+  log: readonly Entry[],
+  dependence: Dependence,
+): Event {
+  const { thread } = entry;
+  let previous: Event | undefined;
+  for (let i = events.length - 1; i >= 0; i--) {
+    if (events[i]!.footprint.thread === thread) {
+      previous = events[i];
+      break;
+    }
+  }
+  const ordinal = (previous?.ordinal ?? 0) + 1;
+  const waker = entry.kind === WAKE && entry.result === "ok"
+    ? events[entry.detail.waker]
+    : undefined;
+  const footprint = footprintOf(
+    entry,
+    log,
+    eventKey(thread, ordinal),
+    waker === undefined ? -1 : eventKey(waker.footprint.thread, waker.ordinal),
+  );
+  const clock = previous === undefined
+    ? new Array<number>(MAX_THREADS).fill(0)
+    : previous.clock.slice();
+  clock[thread] = ordinal;
+  const races: number[] = [];
+  for (let i = events.length - 1; i >= 0; i--) {
+    const other = events[i]!;
+    if (clock[other.footprint.thread]! >= other.ordinal) continue;
+    if (!dependence.dependent(other.footprint, footprint)) continue;
+    races.push(i);
+    for (let t = 0; t < MAX_THREADS; t++) {
+      if (other.clock[t]! > clock[t]!) clock[t] = other.clock[t]!;
+    }
+  }
+  const event = { entry, footprint, ordinal, clock, races };
+  events.push(event);
+  return event;
+}
+
+/** A name for the partial order of an execution: equal for equivalent executions only. */
+export function traceKey(events: readonly Event[]): string {
+  return events.map((e) => `${eventKey(e.footprint.thread, e.ordinal)}:${e.clock.join()}`)
+    .sort().join(" ");
+}

@@ -1,0 +1,218 @@
+/**
+ * Optimal dynamic partial-order reduction: one execution for each Mazurkiewicz trace.
+ *
+ * After each execution, every reversible race in it yields a *wakeup sequence*: the events that do
+ * not depend on the race's first event, then the second. The sequence is inserted into the wakeup
+ * tree of the state before the first event, unless the sleep set shows that it would repeat an
+ * explored trace. A sleep set contains the next operations of threads that were explored from this
+ * state or an earlier one, and that no later operation depends on.
+ *
+ * For programs whose operations are always enabled, the number of complete executions equals the
+ * number of traces, and no execution is abandoned. With blocking (wait, pause, join) every trace is
+ * still visited; an abandoned execution is counted as pruned.
+ *
+ * Source: Abdulla, Aronis, Jonsson, Sagonas, "Source Sets: A Foundation for Optimal Dynamic Partial
+ * Order Reduction", JACM 64(4), 2017, algorithm 2.
+ *
+ * @module
+ */
+
+import { type Entry, mayBlock, type Operation } from "../machine/entry.ts";
+import { impossible, unhandled } from "../machine/impossible.ts";
+import { COMPARE_EXCHANGE, JOIN, NOTIFY, PAUSE, RESUME, SPAWN, WAKE } from "../machine/kinds.ts";
+import type { Thread } from "../machine/thread.ts";
+import {
+  appendEvent,
+  type Dependence,
+  type Event,
+  type Footprint,
+  precedes,
+} from "./dependence.ts";
+import type { Strategy } from "./strategy.ts";
+
+/** A node of a wakeup tree: run this thread next. */
+interface Node {
+  readonly footprint: Footprint;
+  readonly children: Node[];
+}
+
+/** A state of the present execution. */
+interface Frame {
+  /** The sleep set: next operations that need not be tried here. */
+  readonly sleep: Footprint[];
+  /** The wakeup tree: the threads that are still to be tried here, in order. */
+  readonly tree: Node[];
+  /** Whether anything has been tried here. */
+  isStarted: boolean;
+}
+
+/** Visits one execution of each Mazurkiewicz trace; see the module. */
+export class OptimalDpor implements Strategy {
+  readonly isExhaustive = true;
+  readonly #dependence: Dependence;
+  /** The events of the present execution. */
+  readonly #events: Event[] = [];
+  /** The state before each event, and the present one. */
+  readonly #frames: Frame[] = [{ sleep: [], tree: [], isStarted: false }];
+  /** The wakeup tree of the state after the chosen operation. */
+  #subtree: Node[] = [];
+  /** The events before this one were in the previous execution, and their races are reversed. */
+  #firstNew = 0;
+
+  constructor(dependence: Dependence) {
+    this.#dependence = dependence;
+  }
+
+  /** Assumes that no state will have to try more than it has to try now. */
+  get fraction(): number {
+    let done = 0;
+    let share = 1;
+    for (const { sleep, tree } of this.#frames) {
+      const explored = sleep.length;
+      share /= explored + 1 + tree.length;
+      done += share * explored;
+    }
+    return done;
+  }
+
+  choose(enabled: readonly Thread[]): Thread | undefined {
+    const frame = this.#frames[this.#events.length]!;
+    for (let node = frame.tree.shift(); node !== undefined; node = frame.tree.shift()) {
+      frame.isStarted = true;
+      const { thread } = node.footprint;
+      const chosen = enabled.find((t) => t.id === thread);
+      if (chosen === undefined) continue;
+      this.#subtree = node.children;
+      return chosen;
+    }
+    if (frame.isStarted) return undefined;
+    frame.isStarted = true;
+    this.#subtree = [];
+    const awake = enabled.filter((t) => !frame.sleep.some((next) => next.thread === t.id));
+    const last = this.#events.at(-1)?.footprint.thread;
+    return awake.find((t) => t.id === last) ?? awake[0];
+  }
+
+  advanced(entry: Operation, log: readonly Entry[]): void {
+    const frame = this.#frames[this.#events.length]!;
+    const { footprint } = appendEvent(this.#events, entry, log, this.#dependence);
+    this.#frames.push({
+      sleep: frame.sleep.filter((next) => !this.#dependence.dependent(next, footprint)),
+      tree: this.#subtree,
+      isStarted: false,
+    });
+  }
+
+  backtrack(): number {
+    this.#reverseRaces();
+    const events = this.#events;
+    const frames = this.#frames;
+    if (frames.length !== events.length + 1) impossible("a state has no event that led to it");
+    while (events.length > 0) {
+      frames.pop();
+      const frame = frames.at(-1)!;
+      frame.sleep.push(events.pop()!.footprint);
+      if (frame.tree.length > 0) return this.#firstNew = events.length;
+    }
+    return -1;
+  }
+
+  /** Schedules the other order of every new race of the execution that has just ended. */
+  #reverseRaces(): void {
+    const events = this.#events;
+    for (let i = this.#firstNew; i < events.length; i++) {
+      for (const j of events[i]!.races) {
+        if (this.#isReversible(j, i)) this.#insert(j, i);
+      }
+    }
+  }
+
+  /** Whether event `i` could take effect in the state before event `j`, with which it races. */
+  #isReversible(j: number, i: number): boolean {
+    const events = this.#events;
+    const first = events[j]!;
+    const { entry, footprint } = events[i]!;
+    if (first.footprint.kind === SPAWN && first.footprint.child === footprint.thread) return false;
+    if (!mayBlock(entry)) return !first.footprint.isBarrier;
+    /** Whether an event takes effect even without `first`. */
+    const survives = (k: number) => k !== j && k >= 0 && !(k > j && precedes(first, events[k]!));
+    switch (entry.kind) {
+      case JOIN:
+        return footprint.child !== first.footprint.thread;
+      case WAKE:
+        return entry.detail.timeoutMs !== Infinity || survives(entry.detail.waker);
+      case RESUME:
+        return entry.detail.outstanding.some(({ detail: { sleeper, timeoutMs } }) =>
+          timeoutMs !== Infinity || (sleeper!.notified && survives(sleeper!.wakerDepth))
+        );
+      case PAUSE:
+        if (entry.detail.isForced) return false;
+        return events.slice(0, i).some((other, k) =>
+          survives(k) && other.entry.changed && other.footprint.thread !== footprint.thread &&
+          entry.detail.watches.some((watch) =>
+            watch.buffer.id === other.footprint.access!.buffer &&
+            watch.start < other.entry.start + other.entry.size &&
+            other.entry.start < watch.start + watch.size &&
+            other.entry.version > watch.version
+          )
+        );
+      default:
+        return unhandled(entry);
+    }
+  }
+
+  /** Inserts the sequence that reverses a race into the wakeup tree before its first event. */
+  #insert(j: number, i: number): void {
+    const events = this.#events;
+    const first = events[j]!;
+    let sequence: Event[] = [];
+    for (let k = j + 1; k < events.length; k++) {
+      if (!precedes(first, events[k]!)) sequence.push(events[k]!);
+    }
+    sequence.push(this.#reversed(events[i]!, first, sequence));
+    const frame = this.#frames[j]!;
+    if (frame.sleep.some((next) => this.#isWeakInitial(next, sequence))) return;
+    let { tree } = frame;
+    for (;;) {
+      const node = tree.find((child) => this.#isWeakInitial(child.footprint, sequence));
+      if (node === undefined) break;
+      if (node.children.length === 0) return;
+      const at = sequence.findIndex((e) => e.footprint.thread === node.footprint.thread);
+      if (at >= 0) sequence = sequence.toSpliced(at, 1);
+      tree = node.children;
+    }
+    for (const { footprint } of sequence) {
+      const children: Node[] = [];
+      tree.push({ footprint, children });
+      tree = children;
+    }
+  }
+
+  /** The second event of a race as it will be if the first does not come before it. */
+  #reversed(event: Event, first: Event, before: readonly Event[]): Event {
+    const { entry, footprint } = event;
+    if (entry.kind === NOTIFY) return { ...event, footprint: { ...footprint, isIdle: false } };
+    if (entry.kind !== COMPARE_EXCHANGE) return event;
+    const same = (other: Event) =>
+      other.entry.buffer === entry.buffer && other.entry.start === entry.start &&
+      other.entry.size === entry.size && other.footprint.access !== undefined;
+    const source = before.findLast((other) => same(other) && other.footprint.wrote);
+    let wrote = true;
+    if (source !== undefined) wrote = source.footprint.value === entry.expected;
+    else if (same(first)) wrote = first.entry.before === entry.expected;
+    return { ...event, footprint: { ...footprint, wrote } };
+  }
+
+  /** Whether `first` can come first in an execution equivalent to one that begins as `sequence`. */
+  #isWeakInitial(first: Footprint, sequence: readonly Event[]): boolean {
+    const at = sequence.findIndex((event) => event.footprint.thread === first.thread);
+    if (at < 0) {
+      return sequence.every((event) => !this.#dependence.dependent(event.footprint, first));
+    }
+    const event = sequence[at]!;
+    for (let k = 0; k < at; k++) {
+      if (precedes(sequence[k]!, event)) return false;
+    }
+    return true;
+  }
+}
