@@ -27,7 +27,7 @@ export class WindowReader {
   readonly #capacityBytes: number;
   /** Position and sequence: in an array, as storing such large numbers in fields allocates. */
   readonly #mark: Float64Array;
-  /** How often frames were left out because a writer was replaced and its last ones were dropped. */
+  /** How often frames were left out because a writer was replaced, and its last ones dropped. */
   #gaps = 0;
 
   /** Begins at a mark. */
@@ -49,7 +49,7 @@ export class WindowReader {
     return this.#mark[1]!;
   }
 
-  /** How often frames were left out because a writer was replaced and its last ones were dropped. */
+  /** How often frames were left out because a writer was replaced, and its last ones dropped. */
   get gaps(): number {
     return this.#gaps;
   }
@@ -70,8 +70,8 @@ export class WindowReader {
    * Takes what is published, up to `size` bytes and the end of the ring. Afterwards the position is
    * that of the first byte, which may be further on than before.
    *
-   * @returns How many bytes were taken, or {@link EMPTY} or {@link LAPPED}. Frames begin at the first
-   * of them, and may continue beyond the last.
+   * @returns How many bytes were taken, or {@link EMPTY} or {@link LAPPED}. Frames begin at the
+   * first of them, and may continue beyond the last.
    */
   take(size: number, out: CopyOut): number {
     const capacityBytes = this.#capacityBytes;
@@ -142,8 +142,8 @@ export class WindowReader {
 
   /**
    * The same in a segment that was entered again, or is cut. A cut says that a writer was replaced
-   * while the segment was retained, and that its frames end somewhere, here or in a later segment. So
-   * the frames of each segment are taken on their own.
+   * while the segment was retained, and that its frames end somewhere, here or in a later segment.
+   * So the frames of each segment are taken on their own.
    */
   #takeBeforeCut(position: number, size: number, isFrame: boolean, out: CopyOut): number {
     const { segmentBytes } = this.#ring;

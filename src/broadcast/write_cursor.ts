@@ -46,7 +46,7 @@ export class WriteCursor {
   #lapStart: number;
   /** Where in the lap the next frame begins; the capacity once the lap is full. */
   #offset: number;
-  /** Where in the lap the next segment begins: a frame that ends beyond it needs room made for it. */
+  /** Where in the lap the next segment begins: a frame that ends beyond it needs more room. */
   #limit: number;
   /** The position up to which segments are entered. */
   #frontier: number;
@@ -88,7 +88,7 @@ export class WriteCursor {
     return this.#offset;
   }
 
-  /** Where in the data the present segment ends: a frame that ends beyond it needs room made. */
+  /** Where in the data the present segment ends: a frame that ends beyond it needs more room. */
   get limit(): number {
     return this.#limit;
   }

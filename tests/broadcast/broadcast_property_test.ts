@@ -2,9 +2,9 @@
  * Any sequence of calls gives what a plain model gives, overruns and takers-over included.
  *
  * The model keeps every frame ever committed in a list, positions as plain numbers, and knows these
- * rules: frames do not wrap; a reader is overrun once the segment that it is in was entered anew; it
- * goes on at the first frame of a segment half the ring behind what is published; and a new writer
- * that takes over goes on in the segment after those that the old one has entered.
+ * rules: frames do not wrap; a reader is overrun once the segment that it is in was entered anew;
+ * it goes on at the first frame of a segment half the ring behind what is published; and a new
+ * writer that takes over goes on in the segment after those that the old one has entered.
  */
 
 import { assert, assertEquals, assertThrows } from "@std/assert";

@@ -46,8 +46,8 @@ const LONGER = Number(
 
 /**
  * Sets a writer that never waits on a reader that hunts for torn messages, until so many were
- * written. How many of them it gets, and how often it is overrun, depends on the machine; on a quiet
- * one it is some hundred thousand times a second in the smallest ring.
+ * written. How many of them it gets, and how often it is overrun, depends on the machine; on a
+ * quiet one it is some hundred thousand times a second in the smallest ring.
  */
 async function hunt(
   ring: { capacityBytes: number; segments: number; largest: number },

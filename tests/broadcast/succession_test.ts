@@ -1,8 +1,8 @@
 /**
  * One writer after the other, however the one before ended.
  *
- * What happens while both are alive is explored in `succession_model_test.ts`; here, more of them meet
- * than could be explored, each stopped at each of its operations in turn.
+ * What happens while both are alive is explored in `succession_model_test.ts`; here, more of them
+ * meet than could be explored, each stopped at each of its operations in turn.
  */
 
 import { assert, assertEquals, assertThrows } from "@std/assert";
