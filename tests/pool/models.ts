@@ -13,6 +13,7 @@ import {
   type Packet,
 } from "@busbar/busbar";
 import { StaleTicketError } from "../../src/pool/errors.ts";
+import { diesAfter, VISIBLE_OPERATIONS } from "../dying.ts";
 
 /** What the threads of a model are given. */
 export interface State {
@@ -140,18 +141,10 @@ export function tryFetch(pool: BufferPool, box: Int32Array, i = 0): Packet | und
   }
 }
 
-/** How a thread dies. */
-class Death extends Error {}
-
-/** The operations of {@linkcode Atomics} that the pool uses, and that others notice. */
-const deeds = ["store", "add", "and", "or", "xor", "exchange", "compareExchange", "wait", "notify"];
-/** Those that nobody notices: to die before one is to die after the deed before. */
-const looks = ["load", "pause"];
-
 /**
  * A thread that attaches, prepares something, and then acts until it dies.
  *
- * @param life How many deeds of `act` it lives to do.
+ * @param life How many visible operations of `act` it performs.
  * @param thread The number under which it attaches.
  * @returns A body, which returns whether it died.
  */
@@ -164,27 +157,6 @@ export function mortal<Prepared>(
   return attached(thread, (pool, box) => {
     const prepared = prepare(pool, box);
     tellReady(box);
-    const proper = globalThis.Atomics;
-    const last = Object.create(proper);
-    let done = 0;
-    for (const name of [...deeds, ...looks]) {
-      const operation = proper[name as "load"] as (...args: unknown[]) => unknown;
-      const isDeed = deeds.includes(name);
-      last[name] = (...args: unknown[]) => {
-        // Once it is dead it does nothing more, not even in what `finally` holds.
-        if (done > life || (isDeed && done++ === life)) throw new Death();
-        return operation.apply(proper, args);
-      };
-    }
-    globalThis.Atomics = last;
-    try {
-      act(pool, box, prepared);
-      return false;
-    } catch (error) {
-      if (!(error instanceof Death)) throw error;
-      return true;
-    } finally {
-      globalThis.Atomics = proper;
-    }
+    return diesAfter(life, () => void act(pool, box, prepared), VISIBLE_OPERATIONS);
   });
 }

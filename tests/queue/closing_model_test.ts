@@ -15,7 +15,8 @@ import {
   HOLDER_MASK,
   USE,
 } from "../../src/queue/layout.ts";
-import { mortal, tampered } from "../tamper.ts";
+import { mortal } from "../dying.ts";
+import { tampered } from "../tamper.ts";
 import { fails, passes } from "../verdicts.ts";
 import { PlainPool, type PlainPoolHandle } from "./plain_pool.ts";
 

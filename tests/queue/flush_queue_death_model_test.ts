@@ -11,7 +11,8 @@ import { assert, assertEquals, assertRejects } from "@std/assert";
 import { FlushQueue, type FlushQueueHandle, type WriterHandle } from "@busbar/busbar";
 import { ExplorationError, explore, spawn, type Task } from "@busbar/busbar/model";
 import { FLUSHED, FLUSHER } from "../../src/queue/layout.ts";
-import { type Life, mortal, tampered } from "../tamper.ts";
+import { type Life, mortal } from "../dying.ts";
+import { tampered } from "../tamper.ts";
 import { PlainPool, type PlainPoolHandle } from "./plain_pool.ts";
 
 interface State {
