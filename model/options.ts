@@ -32,17 +32,20 @@ export interface ExploreOptions<State, T extends Threads<State>> {
    * threads return are frozen: use `toSorted`, not `sort`.
    */
   readonly check?: (state: State, results: Results<T>) => void | Promise<void>;
-  /** Checks the state after each step; must throw if it is wrong. It sees atomic writes only. */
+  /**
+   * Checks the state after each step; must throw if it is wrong. It must depend only on words that
+   * are written atomically.
+   */
   readonly invariant?: (state: State) => void;
   /** The sequential specification of the calls that threads make with `record`. */
   // deno-lint-ignore no-explicit-any
   readonly linearizable?: Specification<any>;
   /**
-   * `dpor` (default) visits one of all schedules that differ only in the order of independent
+   * `dpor` (default) visits one schedule of each set that differs only in the order of independent
    * operations; `all` visits every schedule; `pct` and `random` try `executions` random ones.
    */
   readonly strategy?: StrategyName;
-  /** Visit all schedules in which threads that can go on are interrupted at most so many times. */
+  /** Visit all schedules with at most so many switches away from a thread that can go on. */
   readonly preemptions?: number;
   /** With `pct` and `random`: the seed of the random schedules. Default 1. */
   readonly seed?: number;

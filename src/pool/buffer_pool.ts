@@ -47,8 +47,8 @@
  *
  * **Happens before.** Batches are only changed by read-modify-write, so everything done with a
  * buffer before it was given back happens before everything done with it after it was taken.
- * Everything that a sender did happens before everything that the adopter does, and everything that
- * any holder did happens before everything done by the thread that drops the last reference.
+ * Everything that a sender did happens before everything that the adopter does. Everything that a
+ * holder did before it dropped its hold happens before everything done after the last drop.
  *
  * **Stale tickets.** A ticket that was already adopted, or the number of an offer that was
  * withdrawn, no longer matches the hold and is rejected, regardless of which thread has the buffer

@@ -1,5 +1,5 @@
 /**
- * Where buffers and packets were taken that are not released: the debug mode of a pool.
+ * The debug mode of a pool: where the references that are not released were taken.
  *
  * @module
  */
@@ -8,11 +8,11 @@
 export interface Leak {
   /** The number of the buffer. */
   readonly buffer: number;
-  /** Whether a packet refers to it, or a number that was acquired. */
+  /** Whether the reference is a packet, or a number that was acquired or adopted. */
   readonly kind: "packet" | "number";
   /** The lines of the stack, innermost first, without those of the pool. */
   readonly place: string;
-  /** Whether the packet was garbage-collected, so that nobody can release it any more. */
+  /** Whether the packet was garbage-collected, so that it can no longer be released. */
   readonly isCollected: boolean;
 }
 
@@ -24,28 +24,28 @@ interface Watched {
   isCollected: boolean;
 }
 
-/** Where the files of the pool are; undefined in a bundle, where every line of a stack is shown. */
+/** The folder of the pool; undefined in a bundle, where every line of a stack is shown. */
 const directory = /^(.*\/src\/pool\/)leaks\.[jt]s$/.exec(import.meta.url ?? "")?.[1];
 const STACK_DEPTH = 20;
 
 /** Remembers where each reference was taken until it is released. */
 export class Leaks {
   readonly #watched = new Set<Watched>();
-  /** The numbers that were acquired, by buffer. */
+  /** The references by number, by buffer. */
   readonly #numbers = new Map<number, Watched>();
   readonly #packets = new WeakMap<object, Watched>();
   readonly #collected = new FinalizationRegistry<Watched>((watched) => {
     watched.isCollected = true;
   });
 
-  /** A packet was made. */
+  /** Records that a packet was made. */
   addPacket(packet: object, buffer: number): void {
     const watched = this.#watch(buffer, "packet");
     this.#packets.set(packet, watched);
     this.#collected.register(packet, watched, packet);
   }
 
-  /** A packet was released or sent. */
+  /** Records that a packet was released, detached or split. */
   removePacket(packet: object): void {
     const watched = this.#packets.get(packet);
     if (watched === undefined) return;
@@ -53,12 +53,12 @@ export class Leaks {
     this.#collected.unregister(packet);
   }
 
-  /** A buffer was acquired, or received; if that was known already, the first time counts. */
+  /** Records that a buffer was acquired or adopted; the first time counts. */
   addNumber(buffer: number): void {
     if (!this.#numbers.has(buffer)) this.#numbers.set(buffer, this.#watch(buffer, "number"));
   }
 
-  /** No number refers to a buffer any more. */
+  /** Records that the last reference by number to a buffer was dropped. */
   removeNumber(buffer: number): void {
     const watched = this.#numbers.get(buffer);
     if (watched === undefined) return;
@@ -66,7 +66,7 @@ export class Leaks {
     this.#numbers.delete(buffer);
   }
 
-  /** What is not released, longest first. */
+  /** The references that are not released, oldest first. */
   list(): Leak[] {
     return [...this.#watched].map((watched) => ({ ...watched }));
   }
@@ -78,7 +78,7 @@ export class Leaks {
   }
 }
 
-/** What to say of leaks. */
+/** Describes leaks in an error message, one a line. */
 export function describeLeaks(leaks: readonly Leak[]): string {
   return leaks.map(({ buffer, kind, place, isCollected }) => {
     const what = kind === "packet" ? "a packet of buffer" : "buffer";
@@ -88,7 +88,7 @@ export function describeLeaks(leaks: readonly Leak[]): string {
   }).join("\n");
 }
 
-/** The lines of the stack outside the pool. */
+/** The lines of the present stack outside the pool. */
 function callerPlace(): string {
   const limit = Error.stackTraceLimit;
   Error.stackTraceLimit = STACK_DEPTH;

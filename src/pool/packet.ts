@@ -1,9 +1,8 @@
 /**
- * A packet: a message, or any stretch of bytes, in a buffer of a pool.
+ * A packet: a reference-counted message, or any other range of bytes, in a buffer of a pool.
  *
- * Several packets can lie in one buffer, and overlap. Each holds a reference; with the last one, on
- * whichever thread, the buffer goes back to the pool. References within a thread are counted in
- * private; how they cross threads is described at the head of `buffer_pool.ts`.
+ * References within a thread are counted in private, see `thread_buffers.ts`; how they go from
+ * thread to thread is described at the head of `buffer_pool.ts`.
  *
  * @module
  */
@@ -32,11 +31,11 @@ export interface DetachedPacket extends Handle {
   readonly offset: number;
   /** The bytes of the packet. */
   readonly length: number;
-  /** A single-use ticket, which adopts the packet. */
+  /** The single-use ticket that adopts the packet. */
   readonly ticket: number;
 }
 
-/** The state of one thread's part in a pool that its packets share. */
+/** What the packets of one thread share: their pool, as that thread sees it. */
 export interface PacketSource {
   /** The buffers of the thread. */
   readonly buffers: ThreadBuffers;
@@ -48,11 +47,11 @@ export interface PacketSource {
   readonly stride: number;
   /** The identity of the pool. */
   readonly pool: number;
-  /** Where packets were taken, in a debug mode. */
+  /** Where packets were taken, in debug mode. */
   readonly leaks: Leaks | undefined;
 }
 
-/** Makes a packet; only {@link Packet} itself can. */
+/** Calls the private constructor of {@link Packet}. */
 let make: typeof makePacket;
 
 /** Makes a packet, which takes over one reference to the buffer. */
@@ -65,13 +64,24 @@ export function makePacket(
   return make(source, buffer, offset, length);
 }
 
-/** The length of a packet that was released, detached or split. */
+/** In place of the length of a packet that was released, detached or split. */
 const GONE = -1;
 
 /**
- * A packet: a message, or any stretch of bytes, in a buffer of a {@link BufferPool}, of which it
- * shows the bytes without a copy. Release it when it is not used any more, by `using` or by
+ * A packet: a reference-counted message, or any other range of bytes, in a buffer of a
+ * {@link BufferPool}. It shows the bytes without a copy. Release it after use, by `using` or by
  * {@link Packet.release}.
+ *
+ * - **One reference.** Each packet holds one reference to its buffer. When the last one is
+ *   released, on any thread, the buffer returns to the pool.
+ * - **Shared bytes.** Several packets can lie in one buffer, and overlap. Bytes that several
+ *   packets show must only be read.
+ * - **Released once.** A packet that was released, detached or split is *gone*: every use of it but
+ *   `using` throws a {@link ClosedError}, regardless of which thread has the buffer by then.
+ * - **Adopted once.** A detached packet can be adopted by one thread, once; a second attempt throws
+ *   a {@link StaleTicketError}.
+ * - **Visibility.** Everything done with the bytes before a packet was detached, plain writes too,
+ *   is visible to the thread that adopts it.
  *
  * @example Usage
  * ```ts
@@ -97,10 +107,10 @@ const GONE = -1;
  *
  * const packet = pool.packet(pool.acquire(), 0, 8);
  * packet.bytes.fill(1);
- * const sent = packet.detach(); // worker.postMessage(sent)
+ * const detached = packet.detach(); // worker.postMessage(detached)
  *
- * using received = there.adopt(sent);
- * assertEquals(received.bytes[0], 1);
+ * using adopted = there.adopt(detached);
+ * assertEquals(adopted.bytes[0], 1);
  * ```
  */
 export class Packet implements Disposable {
@@ -111,6 +121,11 @@ export class Packet implements Disposable {
   /** The bytes of the packet, or {@link GONE}. */
   #length: number;
 
+  /**
+   * Made by {@link BufferPool.packet}, {@link BufferPool.sharePacket} and {@link BufferPool.adopt}.
+   *
+   * @ignore
+   */
   private constructor(source: PacketSource, buffer: number, offset: number, length: number) {
     this.#source = source;
     this.#buffer = buffer;
@@ -159,8 +174,8 @@ export class Packet implements Disposable {
   }
 
   /**
-   * A view of the packet in the buffer, a new one at each call. It must not be used after the
-   * packet was released, or written to while others have a packet of the same bytes.
+   * A view of the bytes of the packet, a new one at each call. It must not be used after the packet
+   * is gone, or written to while there are other packets of the same bytes.
    *
    * @throws {ClosedError} If the packet is gone: released, detached or split.
    */
@@ -186,7 +201,7 @@ export class Packet implements Disposable {
   }
 
   /**
-   * Leaves out the first bytes: the packet begins after them.
+   * Removes the first bytes: the packet begins after them.
    *
    * @param count How many bytes, up to all.
    * @throws {RangeError} If `count` is not a whole number up to the length.
@@ -200,7 +215,7 @@ export class Packet implements Disposable {
   }
 
   /**
-   * Splits the packet into several, end to end. This one is gone then.
+   * Splits the packet into several adjacent ones. This one is gone then.
    *
    * @param offsets Where the second and all further packets begin, in ascending order, from the
    * start of this one.
@@ -211,10 +226,10 @@ export class Packet implements Disposable {
   split(offsets: readonly number[]): Packet[] {
     this.#check("split");
     const length = this.#length;
-    let least = 0;
+    let min = 0;
     for (const [i, offset] of offsets.entries()) {
-      checkInteger("split packet", `offsets[${i}]`, offset, least, length);
-      least = offset;
+      checkInteger("split packet", `offsets[${i}]`, offset, min, length);
+      min = offset;
     }
     this.#source.buffers.retain(this.#buffer, PACKET, offsets.length);
     this.#leave();
@@ -230,7 +245,7 @@ export class Packet implements Disposable {
   /**
    * Gives the packet away, for another thread to adopt it. This one is gone then.
    *
-   * @returns What to send there, for example by `postMessage`, and to pass to
+   * @returns The detached packet, to be sent there, for example by `postMessage`, and passed to
    * {@link BufferPool.adopt}.
    * @throws {TicketsExhaustedError} If the buffer is shared, and all tickets of this thread are in
    * flight: see `tickets` of {@link BufferPool.create}.
@@ -246,18 +261,19 @@ export class Packet implements Disposable {
   }
 
   /**
-   * As {@link Packet.detach}, as four words that can travel through a ring.
+   * As {@link Packet.detach}, but writes four words, which can travel through a ring.
    *
    * @param words The array to write them to, for {@link BufferPool.adoptFrom} there.
    * @param index The index of the first of them.
    * @throws {TypeError} If `words` is not an Int32Array.
-   * @throws {RangeError} If they do not fit.
-   * @throws As {@link Packet.detach}.
+   * @throws {RangeError} If four words do not fit at `index`.
+   * @throws {TicketsExhaustedError} As {@link Packet.detach}.
+   * @throws {ClosedError} If the packet is gone: released, detached or split.
    */
   detachInto(words: Int32Array, index: number): void {
     this.#check("detach");
     checkWords("detach", words, index);
-    // Mixed with the pool's identity, so that no other pool takes the words for its own.
+    // Mixed with the identity of the pool, so that another pool rejects the words.
     words[index + 3] = this.#source.buffers.detach(this.#buffer, PACKET) ^ this.#source.pool;
     words[index] = this.#buffer;
     words[index + 1] = this.#offset;
@@ -282,17 +298,19 @@ export class Packet implements Disposable {
     if (!this.isGone) this.release();
   }
 
+  /** Records that the packet is gone. */
   #leave(): void {
     this.#length = GONE;
     this.#source.leaks?.removePacket(this);
   }
 
+  /** Throws unless the packet can be used. */
   #check(action: string): void {
-    if (this.isGone) this.#refuse(action);
+    if (this.isGone) throw this.#goneError(action);
   }
 
-  #refuse(action: string): never {
-    throw new ClosedError(
+  #goneError(action: string): ClosedError {
+    return new ClosedError(
       this.#length === GONE
         ? `Cannot ${action} this packet of buffer ${this.#buffer} as it was released, detached or split before`
         : `Cannot ${action} this packet of buffer ${this.#buffer} as its thread has left the pool`,
@@ -303,14 +321,15 @@ export class Packet implements Disposable {
 /**
  * Adopts a packet that was detached.
  *
- * @throws {TypeError} If it is not one of this pool.
+ * @throws {TypeError} If it is not a detached packet of this pool.
  * @throws {StaleTicketError} If its ticket is not in flight.
+ * @throws {ClosedError} If this thread has left the pool.
  */
 export function adoptPacket(source: PacketSource, detached: DetachedPacket): Packet {
   checkHandle(detached, KIND);
   if (detached.pool !== source.pool) {
     throw new TypeError(
-      `Cannot adopt packet as it is of another pool: expected pool ${source.pool}, received one of ${
+      `Cannot adopt packet as it is of another pool: expected pool ${source.pool}, received pool ${
         describe(detached.pool)
       }`,
     );
@@ -319,9 +338,9 @@ export function adoptPacket(source: PacketSource, detached: DetachedPacket): Pac
   return adoptParts(source, buffer, offset, length, ticket);
 }
 
-/** Throws unless the parts of a packet fit into the words, from an index on. */
+/** Throws unless the words of a packet fit into the array, from an index on. */
 export function checkWords(action: string, words: Int32Array, index: number): void {
-  // By its name, since under a checker, or of another realm, it is not of our class.
+  // By its name, since an array of another realm, or under a checker, has another class.
   if (words?.[Symbol.toStringTag] !== "Int32Array") {
     throw new TypeError(
       `Cannot ${action} packet as 'words' must be an Int32Array: received ${describe(words)}`,
@@ -340,7 +359,8 @@ export function checkWords(action: string, words: Int32Array, index: number): vo
  * Adopts a packet by its parts.
  *
  * @throws {TypeError} If they are not those of a packet.
- * @throws {Error} If its ticket is not in flight.
+ * @throws {StaleTicketError} If its ticket is not in flight.
+ * @throws {ClosedError} If this thread has left the pool.
  */
 export function adoptParts(
   source: PacketSource,
@@ -350,8 +370,8 @@ export function adoptParts(
   ticket: number,
 ): Packet {
   const end = offset + length;
-  const isStretch = offset >>> 0 === offset && length >>> 0 === length && end <= source.bufferBytes;
-  if (!isStretch || (buffer | 0) !== buffer || (ticket | 0) !== ticket) {
+  const isRange = offset >>> 0 === offset && length >>> 0 === length && end <= source.bufferBytes;
+  if (!isRange || (buffer | 0) !== buffer || (ticket | 0) !== ticket) {
     throw new TypeError(
       `Cannot adopt packet as 'buffer', 'offset', 'length' and 'ticket' are not those of a packet: received ${
         [buffer, offset, length, ticket].map(describe).join(", ")

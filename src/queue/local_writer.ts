@@ -17,6 +17,7 @@
  * @module
  */
 
+import { ReclaimedError } from "../memory/errors.ts";
 import {
   type AsyncWaitOptions,
   checkAsyncWaitOptions,
@@ -145,12 +146,7 @@ export class LocalWriter extends Writer implements DirtyWriter, RoomMaker {
     if (
       length >>> 0 === length && length - 1 < this.#half && length !== 0 &&
       offset + length <= this.#limit && this.#slot <= this.#safeSlotLimit
-    ) {
-      if (this.#latest >= 0) this.#spillLatest();
-      this.#next = offset + length;
-      this.#latestLength = length;
-      return this.#latest = offset;
-    }
+    ) return this.#claimNext(length);
     return this.#tryClaimSlowly(length);
   }
 
@@ -213,9 +209,14 @@ export class LocalWriter extends Writer implements DirtyWriter, RoomMaker {
     this.#queue.publish();
     // Everything is published. Pairs with the flusher's look at the closings, and with the
     // compareExchange of the next writer in this place.
-    const use = this.#segments.base + USE;
-    const closings = Atomics.load(this.#words, use) & ~HOLDER_MASK;
-    Atomics.store(this.#words, use, closings + CLOSING | FREE);
+    const at = this.#segments.base + USE;
+    const use = Atomics.load(this.#words, at);
+    if ((use & HOLDER_MASK) !== 1 + this.#pool.thread) {
+      throw new ReclaimedError(
+        `Cannot close writer ${this.index} of this thread as another thread has reclaimed it`,
+      );
+    }
+    Atomics.store(this.#words, at, (use & ~HOLDER_MASK) + CLOSING | FREE);
     // After the closing: the flusher may have looked before, and sleep.
     this.#queue.announceAndWake(1 << this.index);
   }
@@ -256,17 +257,20 @@ export class LocalWriter extends Writer implements DirtyWriter, RoomMaker {
     this.#isStalled = this.#open.count > 0 && this.#open.hasEndedBehind(this.#slotsTaken);
   }
 
+  /** Claims the next bytes of the present segment, which has room. */
+  #claimNext(length: number): number {
+    if (this.#latest >= 0) this.#spillLatest();
+    const offset = this.#next;
+    this.#next = offset + length;
+    this.#latestLength = length;
+    return this.#latest = offset;
+  }
+
   /** Claims room that may need a buffer, without waiting. */
   #tryClaimSlowly(length: number): number {
     if (this.#isClosed) throw closedError("claim");
     checkLength(length, this.maxMessageBytes);
-    if (this.#fits(length)) {
-      if (this.#latest >= 0) this.#spillLatest();
-      this.#latestLength = length;
-      this.#latest = this.#next;
-      this.#next += length;
-      return this.#latest;
-    }
+    if (this.#fits(length)) return this.#claimNext(length);
     const buffer = this.#pool.tryAcquire();
     if (buffer >= 0) return this.claimIn(buffer, length);
     // Lets the flusher return every buffer that it can, even that of the present segment, which

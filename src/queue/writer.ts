@@ -171,7 +171,12 @@ export abstract class Writer implements Disposable {
    */
   abstract publish(): void;
 
-  /** Aborts open reservations, publishes, and gives up the writer. Closing again does nothing. */
+  /**
+   * Aborts open reservations, publishes, and frees the place of the writer. Closing again does
+   * nothing.
+   *
+   * @throws {ReclaimedError} If another thread has reclaimed this one, which is alive.
+   */
   abstract close(): void;
 
   /** As {@link Writer.close}. */

@@ -35,7 +35,7 @@ const LAYOUT = new FlushQueueLayout(BUFFER_BYTES, BUFFERS, WRITERS, MESSAGES);
 function setup(): State {
   const pool = PlainPool.create(BUFFER_BYTES, BUFFERS);
   const queue = FlushQueue.create({
-    pool: pool.asPool,
+    pool: pool,
     writers: WRITERS,
     messagesPerBuffer: MESSAGES,
   });
@@ -45,7 +45,7 @@ function setup(): State {
 }
 
 function open(state: State, thread?: number): FlushQueue {
-  return FlushQueue.attach(state.queue, PlainPool.attach(state.pool, thread).asPool);
+  return FlushQueue.attach(state.queue, PlainPool.attach(state.pool, thread));
 }
 
 function put(writer: Writer, value: number): void {

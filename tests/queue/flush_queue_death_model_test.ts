@@ -32,13 +32,13 @@ const OTHER = 3;
 
 function setup(): State {
   const pool = PlainPool.create(BUFFER, BUFFERS, true);
-  const queue = FlushQueue.create({ pool: pool.asPool, writers: 2, messagesPerBuffer: 4 });
+  const queue = FlushQueue.create({ pool, writers: 2, messagesPerBuffer: 4 });
   using shared = queue.writer({ shared: true });
   return { pool: pool.handle, queue: queue.handle, shared: shared.handle };
 }
 
 function open(state: State, thread: number): FlushQueue {
-  return FlushQueue.attach(state.queue, PlainPool.attach(state.pool, thread).asPool);
+  return FlushQueue.attach(state.queue, PlainPool.attach(state.pool, thread));
 }
 
 function write(isShared: boolean, values: readonly number[], thread: number) {

@@ -30,7 +30,7 @@ function queue(buffers = BUFFERS, writers = 2): () => State {
   return () => {
     const pool = PlainPool.create(BUFFER, buffers);
     const queue = FlushQueue.create({
-      pool: pool.asPool,
+      pool,
       writers,
       messagesPerBuffer: MESSAGES,
     });
@@ -41,7 +41,7 @@ function queue(buffers = BUFFERS, writers = 2): () => State {
 
 function open({ pool, queue }: State): { pool: PlainPool; queue: FlushQueue } {
   const opened = PlainPool.attach(pool);
-  return { pool: opened, queue: FlushQueue.attach(queue, opened.asPool) };
+  return { pool: opened, queue: FlushQueue.attach(queue, opened) };
 }
 
 function fill(writer: Writer, offset: number, value: number, length: number): void {

@@ -51,7 +51,7 @@ interface Reservation extends Message {
 }
 
 function open({ pool, queue }: State): FlushQueue {
-  return FlushQueue.attach(queue, PlainPool.attach(pool).asPool);
+  return FlushQueue.attach(queue, PlainPool.attach(pool));
 }
 
 function writerOf(state: State, isShared: boolean): Writer {
@@ -141,7 +141,7 @@ Deno.test("random programs of writers under random schedules lose, tear and reor
         setup(): State {
           const pool = PlainPool.create(BUFFER, buffers, true);
           const queue = FlushQueue.create({
-            pool: pool.asPool,
+            pool,
             writers: programs.length + 1,
             messagesPerBuffer: messages,
           });

@@ -1,30 +1,32 @@
 /**
- * A pool that is as plain as can be, so that models of what uses a pool stay small: one word, in
- * which each buffer has a bit while it is free.
+ * The smallest pool that keeps the guarantees of a {@link BufferSource}, so that models of what uses
+ * a pool stay small: one word, in which each buffer has a bit while it is free.
  *
- * It keeps the promises that writers, flushers and framers rely on: what was done with a buffer
- * before its release happens before what is done after its acquisition, and who waits is woken.
+ * It makes no packets, counts no references, and caches nothing.
  *
  * @module
  */
 
-import { type BufferPool, Memory, type MemoryHandle, type WaitOptions } from "@busbar/busbar";
+import { Memory, type MemoryHandle, type Packet } from "@busbar/busbar";
 import { SleepWord } from "../../src/memory/sleep.ts";
+import type { AsyncWaitOptions, WaitOptions } from "../../src/memory/wait_options.ts";
+import type { BufferSource } from "../../src/pool/buffer_source.ts";
+import { StaleTicketError } from "../../src/pool/errors.ts";
 
 /** Opens a plain pool in another thread. */
 export interface PlainPoolHandle {
   memory: MemoryHandle;
   bufferBytes: number;
   bufferCount: number;
-  /** Whether a buffer can be received only once for each time it was sent. */
+  /** Whether a buffer can be adopted only once for each time it was detached. */
   tracksFlights: boolean;
 }
 
 /** Where the buffers begin. */
 const DATA = 64;
 
-/** A pool without caches or holds; references are counted by nobody. */
-export class PlainPool {
+/** A pool without caches, holds or references. */
+export class PlainPool implements BufferSource {
   readonly bufferBytes: number;
   readonly bufferCount: number;
   readonly threads = 8;
@@ -32,7 +34,7 @@ export class PlainPool {
   readonly identity = 0;
   readonly thread: number;
   readonly #tracksFlights: boolean;
-  readonly bytes: Uint8Array;
+  readonly bytes: Uint8Array<SharedArrayBuffer>;
   readonly #memory: Memory;
   readonly #words: Int32Array;
   readonly #free: SleepWord;
@@ -61,7 +63,6 @@ export class PlainPool {
     });
   }
 
-  /** A pool, as what takes a {@link BufferPool} takes it. */
   static attach(handle: PlainPoolHandle, thread = 0): PlainPool {
     return new PlainPool(handle, thread);
   }
@@ -70,10 +71,6 @@ export class PlainPool {
     const { bufferBytes, bufferCount } = this;
     const tracksFlights = this.#tracksFlights;
     return { memory: this.#memory.handle, bufferBytes, bufferCount, tracksFlights };
-  }
-
-  get asPool(): BufferPool {
-    return this as unknown as BufferPool;
   }
 
   /** How many buffers are free. */
@@ -102,6 +99,13 @@ export class PlainPool {
     return buffer;
   }
 
+  async acquireAsync(options?: AsyncWaitOptions): Promise<number> {
+    let buffer = -1;
+    const attempt = () => (buffer = this.tryAcquire()) < 0 ? 0 : undefined;
+    await this.#free.sleepUntilAsync(attempt, options);
+    return buffer;
+  }
+
   release(buffer: number): void {
     const before = Atomics.or(this.#words, 0, 1 << buffer);
     if (before === 0) this.#free.notify();
@@ -110,6 +114,22 @@ export class PlainPool {
 
   returnCached(): void {}
 
+  isUnique(): boolean {
+    return true;
+  }
+
+  retain(): never {
+    throw new Error("A plain pool counts no references");
+  }
+
+  packet(): Packet {
+    throw new Error("A plain pool makes no packets");
+  }
+
+  sharePacket(): Packet {
+    throw new Error("A plain pool makes no packets");
+  }
+
   /** The ticket is odd, and no other of the buffer is the same. */
   detachBuffer(buffer: number): number {
     return this.#tracksFlights ? Atomics.add(this.#words, 1 + buffer, 1) + 1 : buffer;
@@ -117,7 +137,7 @@ export class PlainPool {
 
   adoptBuffer(buffer: number, ticket: number): void {
     if (this.tryAdoptBuffer(buffer, ticket)) return;
-    throw new Error(`Buffer ${buffer} was not in flight with ticket ${ticket}`);
+    throw new StaleTicketError(buffer);
   }
 
   tryAdoptBuffer(buffer: number, ticket: number): boolean {
