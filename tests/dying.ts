@@ -20,7 +20,7 @@ export const VISIBLE_OPERATIONS: ReadonlySet<AtomicOperation> = new Set(
 );
 
 /** Runs a function, and calls another before each of its atomic operations. */
-function runHooked(body: () => void, before: (name: AtomicOperation) => void): void {
+export function runHooked(body: () => void, before: (name: AtomicOperation) => void): void {
   const proper = globalThis.Atomics;
   const hooked = Object.create(proper);
   for (const name of atomicOperations) {

@@ -1,5 +1,6 @@
 /**
- * A buffer pool: shared buffers of one size, allocated once and recycled by any number of threads.
+ * A buffer pool: reference-counted shared buffers of one size, allocated once and recycled by up to
+ * 20 threads.
  *
  * The shared words are drawn in `layout.ts`, and each part of them has a file: `batches.ts`,
  * `holds.ts`, `tickets.ts`, `threads.ts`. The private state of a thread is described in
@@ -107,7 +108,8 @@ import type {
 import { PoolWaiting } from "./waiting.ts";
 
 /**
- * A buffer pool: shared buffers of one size, allocated once and recycled by any number of threads.
+ * A buffer pool: reference-counted shared buffers of one size, allocated once and recycled by up to
+ * 20 threads.
  *
  * This object is one thread's part in the pool, and must stay in that thread. A buffer is known by
  * its number, which costs no allocation; a {@link Packet} is more convenient, and safer.

@@ -1,5 +1,5 @@
 /**
- * A pool of buffers that threads pass around, and packets in them.
+ * A pool of shared buffers, which threads acquire, release and hand over, and packets in them.
  *
  * @module
  */

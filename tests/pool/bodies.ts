@@ -1,5 +1,5 @@
 /**
- * What the workers of `buffer_pool_worker_test.ts` do.
+ * The bodies of the workers of `buffer_pool_worker_test.ts`.
  *
  * @module
  */
@@ -14,17 +14,18 @@ import {
   PACKET_WORDS,
   WaiterQueue,
 } from "../../mod.ts";
+import { runHooked } from "../dying.ts";
 
-/** What each body is told. */
+/** The argument of each body. */
 export interface Job {
   pool: BufferPoolHandle;
   /** The number of the worker's thread in the pool. */
   thread: number;
-  /** How many buffers to use, or packets to send. */
+  /** How many buffers to use, or packets to detach. */
   count: number;
 }
 
-/** Numbers from 0 to `below`, the same ones each time. */
+/** Pseudo-random numbers from 0 to `below`, the same for the same seed. */
 function sequence(seed: number): (below: number) => number {
   let state = seed;
   return (below) => {
@@ -33,13 +34,13 @@ function sequence(seed: number): (below: number) => number {
   };
 }
 
-/** Fills a buffer with bytes that tell who wrote them, and when. */
+/** Fills a buffer with bytes that tell which thread wrote them, and when. */
 function fill(pool: BufferPool, buffer: number, stamp: number): void {
   const start = pool.offsetOf(buffer);
   for (let i = 0; i < pool.bufferBytes; i++) pool.bytes[start + i] = stamp + i;
 }
 
-/** Fails unless the bytes of a buffer, or a stretch of them, are those that were filled in. */
+/** Fails unless the bytes of a buffer, or a range of them, are those that were filled in. */
 function verify(bytes: Uint8Array, stamp: number, offset = 0): void {
   for (let i = 0; i < bytes.length; i++) {
     const expected = (stamp + offset + i) & 255;
@@ -61,7 +62,8 @@ export function contend({ pool: handle, thread, count }: Job): number {
     const first = pool.tryAcquire();
     if (first < 0) waits++;
     const buffers = [first < 0 ? pool.acquire() : first];
-    // It waits for one only, and takes more if there are, so that nobody waits for ever.
+    // It waits for one buffer only, and takes more if there are any, so that no thread waits
+    // forever.
     for (let more = random(3); more > 0; more--) {
       const buffer = pool.tryAcquire();
       if (buffer >= 0) buffers.push(buffer);
@@ -89,11 +91,11 @@ export async function contendAsync({ pool: handle, thread, count }: Job): Promis
   await Promise.all(tasks);
 }
 
-/** What is told who takes turns with others. */
+/** The argument of a worker that takes turns with others. */
 export interface Turns extends Job {
-  /** How many others there are. */
+  /** How many other workers there are. */
   others: number;
-  /** Word 0: how many turns there were; then who had each. Changed by who has the buffer. */
+  /** Word 0: the number of turns; then the thread of each. Changed by the owner of the buffer. */
   turns: Int32Array;
 }
 
@@ -108,14 +110,14 @@ export function takeTurns({ pool: handle, thread, count, others, turns }: Turns)
     if (!isOver) {
       turns[0]! += 1;
       turns[turns[0]!] = thread;
-      // Asleep, so as to leave the processor to them.
+      // Asleep, to leave the processor to them.
       while (queue.waiting < others) Atomics.wait(idle, 0, 0, 0.05);
     }
     pool.release(buffer);
   }
 }
 
-/** What is told who sends or receives packets through a ring. */
+/** The argument of a worker that sends or receives packets through a ring. */
 export interface Stream extends Job {
   ring: BroadcastHandle;
   /** How many parts each buffer is split into; part `i` is for receiver `i`. */
@@ -161,7 +163,7 @@ export function receive(stream: Stream & { part: number }): number {
   const kept: Packet[] = [];
   let bytesSeen = 0;
   for (let message = 0; message < count * parts;) {
-    // What is kept here might be what the sender waits for.
+    // The sender may be waiting for a buffer that is kept here.
     for (const packet of kept.splice(0)) packet.release();
     pool.returnCached();
     reader.wait();
@@ -183,12 +185,12 @@ export function receive(stream: Stream & { part: number }): number {
   return bytesSeen;
 }
 
-/** Answers each packet with another of the same bytes, by messages; leaves when told nothing. */
+/** Answers each packet with another of the same bytes, by messages; leaves when it gets null. */
 export function echo({ pool: handle, thread, port }: Job & { port: MessagePort }): void {
   const pool = BufferPool.attach(handle, { thread });
   port.onmessage = ({ data }: MessageEvent<DetachedPacket | null>) => {
     if (data === null) {
-      pool[Symbol.dispose]();
+      pool.close();
       return port.postMessage(null);
     }
     const packet = pool.adopt(data);
@@ -196,56 +198,50 @@ export function echo({ pool: handle, thread, port }: Job & { port: MessagePort }
     answer.bytes.set(packet.bytes);
     port.postMessage(answer.detach());
     packet.release();
-    // Idle until the next message: what is kept here might be what the other waits for.
+    // Idle until the next message: the other thread may be waiting for a buffer that is kept here.
     pool.returnCached();
   };
 }
 
-/** What is told a worker that dies. */
+/** The argument of a worker that dies. */
 export interface Mortality extends Job {
-  /** How many operations it lives. */
+  /** How many operations it executes before. */
   life: number;
-  /** Word 0: that it is dead. */
+  /** Word 0: whether it is dead. */
   grave: Int32Array;
 }
 
 /**
- * Uses buffers and packets until it has performed so many atomic operations; then it is dead: it
- * stands still where it is, in the midst of whatever it does.
+ * Uses buffers and packets until it has executed so many atomic operations; then it is dead: it
+ * stops for good where it is, at any instruction.
  */
 export function die({ pool: handle, thread, life, grave }: Mortality): void {
-  const random = sequence(life);
-  const proper = globalThis.Atomics;
-  const last = Object.create(proper);
+  const { store, notify, wait } = Atomics;
   let count = 0;
-  for (const name of Object.getOwnPropertyNames(proper)) {
-    const operation = proper[name as "load"] as unknown;
-    if (typeof operation !== "function") continue;
-    last[name] = (...args: unknown[]) => {
-      if (count++ === life) {
-        proper.store(grave, 0, 1);
-        proper.notify(grave, 0);
-        // For ever, as far as the pool is concerned; then the test is over, and so is this.
-        proper.wait(grave, 1, 0);
-        throw new Error("dead");
-      }
-      return operation.apply(proper, args);
-    };
-  }
-  globalThis.Atomics = last;
-  const pool = BufferPool.attach(handle, { thread });
+  runHooked(() => useForever(BufferPool.attach(handle, { thread }), sequence(life)), () => {
+    if (count++ !== life) return;
+    store(grave, 0, 1);
+    notify(grave, 0);
+    // Until the test is over; it makes no further call of the pool.
+    wait(grave, 1, 0);
+    throw new Error("dead");
+  });
+}
+
+/** Uses buffers and packets at random. */
+function useForever(pool: BufferPool, random: (below: number) => number): never {
   const packets: Packet[] = [];
-  const sent: DetachedPacket[] = [];
+  const detached: DetachedPacket[] = [];
   for (;;) {
     const choice = random(8);
     const packet = packets[random(packets.length)]!;
     if (choice < 3 && packets.length < 4) packets.push(pool.packet(pool.acquire(), 0, 8));
-    else if (choice === 3 && sent.length > 0) packets.push(pool.adopt(sent.shift()!));
+    else if (choice === 3 && detached.length > 0) packets.push(pool.adopt(detached.shift()!));
     else if (choice === 7) pool.returnCached();
     else if (packet === undefined) continue;
     else if (choice === 4) packets.push(packet.clone());
-    else if (choice === 5 && sent.length < 3) {
-      sent.push(packet.detach());
+    else if (choice === 5 && detached.length < 3) {
+      detached.push(packet.detach());
       packets.splice(packets.indexOf(packet), 1);
     } else {
       packet.release();
@@ -254,7 +250,7 @@ export function die({ pool: handle, thread, life, grave }: Mortality): void {
   }
 }
 
-/** Takes all that it gets, and does nothing more. */
+/** Acquires all buffers that are free, and does nothing more. */
 export function hoard({ pool: handle, thread }: Job): number {
   const pool = BufferPool.attach(handle, { thread });
   let count = 0;

@@ -1,8 +1,8 @@
 /**
  * The buffer pool as shipped, under every schedule that matters, and broken twins of it.
  *
- * The pools have one to four buffers. A buffer in use is read and written plainly, so two threads
- * that have the same one are a data race; afterwards all buffers must be free, each once.
+ * The pools have one to four buffers. A buffer in use is read and written plainly, so it is a data
+ * race if two threads have the same one. Afterwards all buffers must be free, each once.
  *
  * @module
  */
@@ -53,13 +53,11 @@ Deno.test("pool: three threads that want the same buffer never have it at once",
   });
 });
 
-/**
- * Takes as many buffers as it gets, up to `most`, uses them and releases them in the same order.
- */
-function burst(most: number): Body<number> {
+/** Acquires up to `max` buffers, uses them, and releases them in the same order. */
+function burst(max: number): Body<number> {
   return (pool, box) => {
     const buffers: number[] = [];
-    for (let i = 0; i < most; i++) {
+    for (let i = 0; i < max; i++) {
       const buffer = pool.tryAcquire();
       if (buffer >= 0) buffers.push(buffer);
       pauseBetween(box);
@@ -82,7 +80,7 @@ Deno.test("pool: refilling races with giving back, within a batch", async () => 
   });
 });
 
-Deno.test("pool: refilling races with spilling, across batches", async () => {
+Deno.test("pool: refilling races with giving back, across batches", async () => {
   await passes({
     setup: poolOf({ batchCount: 3 }),
     threads: { a: attached(0, burst(3)), b: attached(1, burst(2)) },
@@ -123,7 +121,7 @@ Deno.test("pool: two threads that wait for two buffers of a batch both get one",
   });
 });
 
-/** Where in the box a waiter says that it was served. */
+/** The word of the box in which a waiter tells that it was served. */
 const SERVED = 14;
 
 /** Waits until another thread is registered as a waiter, or was served already. */
@@ -133,26 +131,26 @@ function untilAwaited(handle: BufferPoolHandle, box: Int32Array): void {
 }
 
 /** Waits for a buffer, and keeps it in use. */
-const waitForEver: Body<void> = (pool, box) => {
+const waitForever: Body<void> = (pool, box) => {
   use(pool, pool.acquire());
   Atomics.store(box, SERVED, 1);
 };
 
-/** What a thread that keeps a free buffer, and has another in use, may do next. */
+/** The calls that a thread may make that keeps a free buffer and has another in use. */
 const calls: Record<string, (pool: BufferPool, used: number) => void> = {
   acquires: (pool) => void pool.tryAcquire(),
   releases: (pool, used) => pool.release(used),
-  flushes: (pool) => pool.returnCached(),
-  leaves: (pool) => pool[Symbol.dispose](),
+  "returns its cached buffers": (pool) => pool.returnCached(),
+  leaves: (pool) => pool.close(),
   waits: (pool) => void pool.acquire({ timeoutMs: 1 }),
 };
 
-/** Keeps a buffer, and uses another, until somebody waits; then makes a call, and no more. */
+/** Keeps a buffer, and uses another, until a thread waits; then makes one call, and no more. */
 function keeper(call: (pool: BufferPool, used: number) => void) {
   return ({ handle, box }: State) => {
     const pool = BufferPool.attach(handle, { thread: 0 });
     const [kept, used] = [pool.tryAcquire(), pool.tryAcquire()];
-    // Else the other one was first, and is served.
+    // Otherwise the other thread was first, and is served.
     if (used < 0) return;
     use(pool, kept);
     pool.release(kept);
@@ -165,7 +163,7 @@ for (const [does, call] of Object.entries(calls)) {
   Deno.test(`pool: a waiter is served when a thread that keeps a buffer ${does}`, async () => {
     await passes({
       setup: poolOf({ buffersPerBatch: 2 }),
-      threads: { keeper: keeper(call), waiter: attached(1, waitForEver) },
+      threads: { keeper: keeper(call), waiter: attached(1, waitForever) },
     });
   });
 }
@@ -173,18 +171,18 @@ for (const [does, call] of Object.entries(calls)) {
 Deno.test("pool: a thread that keeps a buffer and makes no call leaves a waiter asleep", async () => {
   await fails("deadlock", {
     setup: poolOf({ buffersPerBatch: 2 }),
-    threads: { keeper: keeper(() => {}), waiter: attached(1, waitForEver) },
+    threads: { keeper: keeper(() => {}), waiter: attached(1, waitForever) },
   });
 });
 
-/** Where in the box it stands that all buffers are in use. */
+/** The word of the box that tells that all buffers are in use. */
 const EXHAUSTED = 13;
 
 function untilExhausted(box: Int32Array): void {
   while (Atomics.load(box, EXHAUSTED) === 0) Atomics.wait(box, EXHAUSTED, 0);
 }
 
-/** Keeps both buffers until somebody waits; then gives them back. */
+/** Keeps both buffers until a thread waits; then gives them back. */
 function giveTwo({ handle, box }: State): void {
   const pool = BufferPool.attach(handle, { thread: 0 });
   pool.release(pool.tryAcquire());
@@ -194,7 +192,7 @@ function giveTwo({ handle, box }: State): void {
   pool.returnCached();
 }
 
-/** Takes what is free, uses one for ever, and makes no further call. */
+/** Acquires a buffer, never releases it, and makes no further call. */
 const takeOnce: Body<void> = (pool, box) => {
   untilExhausted(box);
   const buffer = pool.tryAcquire();
@@ -203,10 +201,10 @@ const takeOnce: Body<void> = (pool, box) => {
 
 const waitOnceExhausted: Body<void> = (pool, box) => {
   untilExhausted(box);
-  waitForEver(pool, box);
+  waitForever(pool, box);
 };
 
-Deno.test("pool: a waiter that passed over a batch is served by who took from it", async () => {
+Deno.test("pool: a waiter that passed over a batch is served by the thread that took from it", async () => {
   await passes({
     setup: poolOf({ buffersPerBatch: 2 }),
     threads: {
@@ -217,7 +215,7 @@ Deno.test("pool: a waiter that passed over a batch is served by who took from it
   });
 });
 
-/** Waits for a while; uses what it gets by then. */
+/** Waits for a time; uses the buffer if it gets one. */
 const waitBriefly: Body<void> = (pool) => {
   const buffer = pool.acquire({ timeoutMs: 5 });
   if (buffer < 0) return;
@@ -226,7 +224,7 @@ const waitBriefly: Body<void> = (pool) => {
   pool.returnCached();
 };
 
-/** Is aborted at any moment of its wait, also when it was served already. */
+/** Is aborted at any moment of its wait, even after it was served. */
 const waitAborted: Body<Promise<void>> = async (pool) => {
   const controller = new AbortController();
   const waiting = pool.acquireAsync({ signal: controller.signal });
@@ -267,7 +265,7 @@ Deno.test("pool: a thread that awaits is served", async () => {
   });
 });
 
-Deno.test("packet: what was written before a buffer is sent is there when it is received", async () => {
+Deno.test("packet: bytes written before a packet is detached are visible when it is adopted", async () => {
   await passes({
     setup: poolOf(),
     threads: {
@@ -289,7 +287,7 @@ Deno.test("packet: what was written before a buffer is sent is there when it is 
   });
 });
 
-/** Sends one of two packets of a buffer, and drops the other. */
+/** Detaches one of two packets of a buffer, and releases the other. */
 const sendOne: Body<void> = (pool, box) => {
   const buffer = pool.tryAcquire();
   use(pool, buffer);
@@ -298,7 +296,7 @@ const sendOne: Body<void> = (pool, box) => {
   drop(pool, packet, box);
 };
 
-/** Reads a packet's byte, drops it, and uses the buffer if it is free. */
+/** Reads the byte of a packet, releases it, and uses the buffer if it is free. */
 function drop(pool: BufferPool, packet: ReturnType<BufferPool["packet"]>, box: Int32Array): void {
   assertEquals(packet.bytes[0], 1);
   packet.release();
@@ -308,7 +306,7 @@ function drop(pool: BufferPool, packet: ReturnType<BufferPool["packet"]>, box: I
 
 const fetchAndDrop: Body<void> = (pool, box) => drop(pool, fetch(pool, box), box);
 
-// The byte is read by several threads, and written by who has the buffer to itself.
+// Several threads read the byte; only a thread that has acquired the buffer writes it.
 Deno.test("packet: of two threads that drop the last references one gets the buffer", async () => {
   await passes({
     setup: poolOf(),
@@ -328,7 +326,7 @@ Deno.test("packet: of three threads that drop the last references one gets the b
       }),
       first: attached(1, (pool, box) => {
         assertEquals(fetch(pool, box, 0).bytes[0], 1);
-        pool[Symbol.dispose]();
+        pool.close();
       }),
       second: attached(2, (pool, box) => {
         fetch(pool, box, 1).release();
@@ -339,7 +337,7 @@ Deno.test("packet: of three threads that drop the last references one gets the b
   });
 });
 
-Deno.test("packet: one thread receives two packets of a buffer while the sender drops its own", async () => {
+Deno.test("packet: one thread adopts two packets of a buffer while the sender drops its own", async () => {
   await passes({
     setup: poolOf(),
     threads: {
@@ -387,18 +385,18 @@ Deno.test("packet: a packet that goes there and back is used by one thread at a 
   });
 });
 
-/** Sends a packet of a whole buffer. */
+/** Detaches a packet of a buffer that no other thread has. */
 const sendWhole: Body<void> = (pool, box) => post(box, pool.packet(pool.tryAcquire(), 0, 1));
 
-/** Sends a packet of a buffer, and keeps another one. */
+/** Detaches a packet of a buffer, and keeps another one. */
 const sendShared: Body<void> = (pool, box) => {
   const packet = pool.packet(pool.tryAcquire(), 0, 1);
   packet.clone();
   post(box, packet);
 };
 
-/** Waits for the packet, and receives it unless somebody else has; says whether it did. */
-const receiveOnce: Body<boolean> = (pool, box) => {
+/** Waits for the packet, and adopts it unless another thread has; returns whether it did. */
+const adoptOnce: Body<boolean> = (pool, box) => {
   while (Atomics.load(box, 0) === 0) Atomics.wait(box, 0, 0);
   return tryFetch(pool, box) !== undefined;
 };
@@ -406,25 +404,25 @@ const receiveOnce: Body<boolean> = (pool, box) => {
 const ways = { "a whole buffer": sendWhole, "a buffer that the sender keeps": sendShared };
 
 for (const [what, send] of Object.entries(ways)) {
-  Deno.test(`packet: a packet of ${what} is received once, by one of two`, async () => {
-    const receivers = new Set<boolean>();
+  Deno.test(`packet: a packet of ${what} is adopted once, by one of two`, async () => {
+    const adopters = new Set<boolean>();
     await passes({
       setup: poolOf(),
       threads: {
         sender: attached(0, send),
-        first: attached(1, receiveOnce),
-        second: attached(2, receiveOnce),
+        first: attached(1, adoptOnce),
+        second: attached(2, adoptOnce),
       },
       check(_, { first, second }) {
         assert(first !== second);
-        receivers.add(first);
+        adopters.add(first);
       },
     });
-    assertEquals(receivers.size, 2);
+    assertEquals(adopters.size, 2);
   });
 }
 
-Deno.test("packet: one that is received again while the buffer is taken anew is refused", async () => {
+Deno.test("packet: a second adoption while the buffer is acquired again is rejected", async () => {
   await passes({
     setup: poolOf(),
     threads: {
@@ -437,7 +435,7 @@ Deno.test("packet: one that is received again while the buffer is taken anew is 
         Atomics.notify(box, 0);
         tryOnce(pool);
       }),
-      again: attached(1, (pool, box) => assertEquals(receiveOnce(pool, box), false)),
+      again: attached(1, (pool, box) => assertEquals(adoptOnce(pool, box), false)),
     },
     check,
   });
@@ -459,10 +457,10 @@ function inTwo<Result>(operation: Operation, body: (state: State) => Result) {
   }));
 }
 
-/** Takes what it can get, uses it, and gives it back. */
+/** Acquires a buffer if there is one, uses it, and gives it back. */
 const oneBurst = burst(1);
 
-Deno.test("broken twin: two that become takers by load and store have the same buffers", async () => {
+Deno.test("broken twin: two threads that become takers by load and store have the same buffers", async () => {
   await fails("data race", {
     setup: poolOf(),
     threads: {
@@ -472,7 +470,7 @@ Deno.test("broken twin: two that become takers by load and store have the same b
   });
 });
 
-Deno.test("broken twin: taking by load and store loses what is given back meanwhile", async () => {
+Deno.test("broken twin: taking by load and store loses a buffer that is given back meanwhile", async () => {
   await fails("assertion", {
     setup: poolOf({ buffersPerBatch: 2 }),
     threads: {
@@ -492,7 +490,7 @@ Deno.test("broken twin: taking by load and store loses what is given back meanwh
   });
 });
 
-Deno.test("broken twin: giving back by load and store loses what another gives back", async () => {
+Deno.test("broken twin: giving back by load and store loses a buffer that another gives back", async () => {
   await fails("assertion", {
     setup: poolOf({ buffersPerBatch: 2 }),
     threads: {
@@ -514,7 +512,7 @@ Deno.test("broken twin: a waiter that is not woken sleeps on", async () => {
   assert(error.message.includes("waiter_queue.mail[1]"), error.message);
 });
 
-/** A thread that never finds anybody waiting when it looks. */
+/** A thread that finds no waiter whenever it looks. */
 function overlooking<Result>(body: (state: State) => Result): (state: State) => Result {
   return (state) => {
     // The mail says that its owner waits; see registrations.ts.
@@ -528,14 +526,14 @@ function overlooking<Result>(body: (state: State) => Result): (state: State) => 
   };
 }
 
-Deno.test("broken twin: who gives back and does not look leaves a waiter asleep", async () => {
+Deno.test("broken twin: a thread that gives back and does not look leaves a waiter asleep", async () => {
   await fails("deadlock", {
     setup: poolOf(),
     threads: { a: overlooking(attached(0, tryOnce)), b: attached(1, waitOnce) },
   });
 });
 
-Deno.test("broken twin: a taker that does not look leaves a waiter asleep that passed over", async () => {
+Deno.test("broken twin: a taker that does not look leaves a waiter asleep that passed over its batch", async () => {
   await fails("deadlock", {
     setup: poolOf({ buffersPerBatch: 2 }),
     threads: {
@@ -546,7 +544,7 @@ Deno.test("broken twin: a taker that does not look leaves a waiter asleep that p
   });
 });
 
-Deno.test("broken twin: a wait that is cancelled by a store loses the buffer that has come", async () => {
+Deno.test("broken twin: a wait that is cancelled by a store loses the buffer that has arrived", async () => {
   await fails("assertion", {
     setup: poolOf(),
     threads: {
@@ -565,12 +563,12 @@ Deno.test("broken twin: a wait that is cancelled by a store loses the buffer tha
   });
 });
 
-Deno.test("broken twin: a waiter that gives no sign is not served by a release", async () => {
+Deno.test("broken twin: a waiter that does not announce itself is not served by a release", async () => {
   await fails("deadlock", {
     setup: poolOf({ buffersPerBatch: 2 }),
     threads: {
       keeper: keeper(calls.releases!),
-      waiter: tampered(attached(1, waitForEver), (proper) => ({
+      waiter: tampered(attached(1, waitForever), (proper) => ({
         or: (view: Int32Array, index: number, bits: number) =>
           index === WAITING && bits === 1 << 1 ? 0 : proper.or(view, index, bits),
       })),
@@ -579,20 +577,20 @@ Deno.test("broken twin: a waiter that gives no sign is not served by a release",
 });
 
 for (const [what, send] of Object.entries(ways)) {
-  Deno.test(`broken twin: a packet of ${what} is received twice by load and store`, async () => {
+  Deno.test(`broken twin: a packet of ${what} is adopted twice by load and store`, async () => {
     await fails("assertion", {
       setup: poolOf(),
       threads: {
         sender: attached(0, send),
-        first: inTwo("compareExchange", attached(1, receiveOnce)),
-        second: inTwo("compareExchange", attached(2, receiveOnce)),
+        first: inTwo("compareExchange", attached(1, adoptOnce)),
+        second: inTwo("compareExchange", attached(2, adoptOnce)),
       },
-      check: (_, { first, second }) => assert(first !== second, "received twice"),
+      check: (_, { first, second }) => assert(first !== second, "adopted twice"),
     });
   });
 }
 
-Deno.test("broken twin: two that let go by load and store both leave it to the other", async () => {
+Deno.test("broken twin: two threads that drop a buffer by load and store both leave it to the other", async () => {
   await fails("assertion", {
     setup: poolOf(),
     threads: {
@@ -603,11 +601,11 @@ Deno.test("broken twin: two that let go by load and store both leave it to the o
   });
 });
 
-Deno.test("broken twin: who lets go without looking for others overwrites what they read", async () => {
+Deno.test("broken twin: a thread that drops a buffer without looking for others overwrites their bytes", async () => {
   await fails("data race", {
     setup: poolOf(),
     threads: {
-      // It takes itself for the only one.
+      // It always finds itself to be the only holder.
       sender: tampered(attached(0, sendOne), (proper) => ({
         load: (view: Int32Array, index: number) => {
           const word = proper.load(view, index);
@@ -629,7 +627,7 @@ Deno.test("broken twin: a sender that does not remain a holder loses the buffer"
   });
 });
 
-Deno.test("broken twin: a receiver that is counted by load and store loses another's count", async () => {
+Deno.test("broken twin: an adopter that is counted by load and store loses another's count", async () => {
   await fails("assertion", {
     setup: poolOf(),
     threads: {

@@ -1,9 +1,9 @@
 /**
- * Any sequence of calls on several threads' parts in a pool gives what a plain model gives.
+ * Any sequence of calls on the parts of several threads in a pool has the results of a plain model.
  *
  * All parts live in one thread here. The model keeps a list of references: which part has them, or
- * that they are in flight, and what the bytes they refer to must be. A buffer is free when there is
- * no reference to it.
+ * that they are in flight, and which bytes they must show. A buffer is free when there is no
+ * reference to it.
  */
 
 import { assert, assertEquals, assertThrows } from "@std/assert";
@@ -15,8 +15,8 @@ import { StaleTicketError, TicketsExhaustedError } from "../../src/pool/errors.t
 const BUFFER_BYTES = 16;
 const THREADS = 3;
 
-/** What a model's reference is to. */
-interface Stretch {
+/** The bytes that a reference of the model refers to. */
+interface Range {
   buffer: number;
   offset: number;
   length: number;
@@ -24,14 +24,14 @@ interface Stretch {
 
 type Reference =
   | { kind: "number"; thread: number; buffer: number }
-  | { kind: "packet"; thread: number; packet: Packet } & Stretch
+  | { kind: "packet"; thread: number; packet: Packet } & Range
   | { kind: "ticket"; sender: number; buffer: number; ticket: number }
-  | { kind: "sent"; sender: number; sent: DetachedPacket } & Stretch
-  | { kind: "words"; sender: number; words: Int32Array } & Stretch;
+  | { kind: "detached"; sender: number; detached: DetachedPacket } & Range
+  | { kind: "words"; sender: number; words: Int32Array } & Range;
 
 class System {
   readonly parts: BufferPool[];
-  /** What each buffer's bytes begin with while it is in use. */
+  /** The value of each byte of a buffer while it is in use. */
   readonly stamps = new Map<number, number>();
   references: Reference[] = [];
   #stamp = 0;
@@ -52,7 +52,7 @@ class System {
     return this.parts[0]!.bufferCount;
   }
 
-  /** How many buffers somebody refers to. */
+  /** How many buffers there are references to. */
   get used(): number {
     return new Set(this.references.map(({ buffer }) => buffer)).size;
   }
@@ -72,7 +72,7 @@ class System {
     this.references.splice(this.references.indexOf(reference), 1);
   }
 
-  /** Writes something into a buffer that was just acquired. */
+  /** Fills a buffer that was just acquired. */
   stamp(pool: BufferPool, buffer: number): void {
     const stamp = this.#stamp = (this.#stamp + 1) % 256;
     this.stamps.set(buffer, stamp);
@@ -80,13 +80,13 @@ class System {
     pool.bytes.fill(stamp, start, start + BUFFER_BYTES);
   }
 
-  /** Fails unless the usage is as it must be, and no buffer in use was written by another. */
+  /** Fails unless the usage adds up, and no buffer in use was written by another thread. */
   check(): void {
     for (const pool of this.parts) {
       const { free, kept, inUse, waiting } = pool.usage();
       assertEquals(waiting, []);
       const others = kept.reduce((sum, count) => sum + count) - kept[pool.thread]!;
-      // What others keep is known as of when they last dealt with the pool.
+      // Others told what they keep when they last took or returned some.
       assert(free + kept[pool.thread]! + this.used <= this.total);
       assert(others >= 0 && inUse <= this.total);
     }
@@ -131,7 +131,7 @@ const acquire = step("acquire", (system, thread) => {
   const pool = system.parts[thread]!;
   const buffer = pool.tryAcquire();
   if (buffer < 0) {
-    // All that nobody refers to is kept by others.
+    // Other threads keep all buffers without references.
     const { free, kept } = pool.usage();
     assertEquals([free, kept[thread]], [0, 0]);
     return;
@@ -149,7 +149,7 @@ const release = step("release", (system, thread, any) => {
     system.remove(reference);
     return;
   }
-  // None is there that could be released by number.
+  // This thread has no reference by number.
   for (const buffer of [-1, 0, 1, system.total, 0.5]) {
     assertThrows(() => pool.release(buffer), Error, "Cannot release");
   }
@@ -231,17 +231,17 @@ function tryToDetach<T>(detach: () => T): T | undefined {
   }
 }
 
-const send = step("send", (system, thread, any) => {
+const detach = step("detach", (system, thread, any) => {
   const reference = pick(system.of("packet", thread), any);
   if (reference === undefined) return;
   const { buffer, offset, length, packet } = reference;
   if (any % 2 === 0) {
-    const sent = tryToDetach(() => packet.detach());
-    if (sent === undefined) return;
+    const detached = tryToDetach(() => packet.detach());
+    if (detached === undefined) return;
     system.references.push({
-      kind: "sent",
+      kind: "detached",
       sender: thread,
-      sent: structuredClone(sent),
+      detached: structuredClone(detached),
       buffer,
       offset,
       length,
@@ -255,7 +255,7 @@ const send = step("send", (system, thread, any) => {
   system.remove(reference);
 });
 
-const sendNumber = step("detachBuffer", (system, thread, any) => {
+const detachNumber = step("detachBuffer", (system, thread, any) => {
   const reference = pick(system.of("number", thread), any);
   if (reference === undefined) return;
   const { buffer } = reference;
@@ -265,37 +265,37 @@ const sendNumber = step("detachBuffer", (system, thread, any) => {
   system.references.push({ kind: "ticket", sender: thread, buffer, ticket });
 });
 
-const receive = step("receive", (system, thread, any) => {
+const adopt = step("adopt", (system, thread, any) => {
   const pool = system.parts[thread]!;
-  const sent = pick([...system.of("sent"), ...system.of("words")], any);
-  if (sent === undefined) return;
+  const flight = pick([...system.of("detached"), ...system.of("words")], any);
+  if (flight === undefined) return;
   const adoptIt = () =>
-    sent.kind === "sent" ? pool.adopt(sent.sent) : pool.adoptFrom(sent.words, 1);
-  const { buffer, offset, length } = sent;
+    flight.kind === "detached" ? pool.adopt(flight.detached) : pool.adoptFrom(flight.words, 1);
+  const { buffer, offset, length } = flight;
   system.references.push({ kind: "packet", thread, packet: adoptIt(), buffer, offset, length });
-  system.remove(sent);
+  system.remove(flight);
   assertThrows(adoptIt, StaleTicketError);
 });
 
-const receiveNumber = step("adoptBuffer", (system, thread, any) => {
+const adoptNumber = step("adoptBuffer", (system, thread, any) => {
   const pool = system.parts[thread]!;
-  const sent = pick(system.of("ticket"), any);
-  if (sent === undefined) return;
-  const { buffer, ticket } = sent;
+  const flight = pick(system.of("ticket"), any);
+  if (flight === undefined) return;
+  const { buffer, ticket } = flight;
   pool.adoptBuffer(buffer, ticket);
   assertThrows(() => pool.adoptBuffer(buffer, ticket), StaleTicketError);
   assertEquals(pool.tryAdoptBuffer(buffer, ticket), false);
-  system.remove(sent);
+  system.remove(flight);
   system.references.push({ kind: "number", thread, buffer });
 });
 
-const receiveForged = step("receive what was not sent", (system, thread, any) => {
+const adoptForged = step("adopt with a forged ticket", (system, thread, any) => {
   const pool = system.parts[thread]!;
   const known = system.references.map((reference) =>
     reference.kind === "ticket"
       ? reference.ticket
-      : reference.kind === "sent"
-      ? reference.sent.ticket
+      : reference.kind === "detached"
+      ? reference.detached.ticket
       : reference.kind === "words"
       ? reference.words[4]
       : undefined
@@ -306,13 +306,13 @@ const receiveForged = step("receive what was not sent", (system, thread, any) =>
   }
 });
 
-const flush = step("flush", (system, thread) => {
+const returnCached = step("returnCached", (system, thread) => {
   const pool = system.parts[thread]!;
   pool.returnCached();
   assertEquals(pool.usage().kept[thread], 0);
 });
 
-/** What the thread had is gone. */
+/** Removes the references of a thread. */
 function forget(system: System, thread: number): void {
   system.references = system.references.filter((reference) =>
     !("thread" in reference) || reference.thread !== thread
@@ -322,7 +322,7 @@ function forget(system: System, thread: number): void {
 const leave = step("leave", (system, thread) => {
   const { handle } = system.parts[thread]!;
   const packet = system.of("packet", thread)[0]?.packet;
-  system.parts[thread]![Symbol.dispose]();
+  system.parts[thread]!.close();
   assertThrows(() => system.parts[thread]!.tryAcquire(), ClosedError, "has left the pool");
   if (packet !== undefined) assertThrows(() => packet.bytes, ClosedError, "has left the pool");
   forget(system, thread);
@@ -330,7 +330,7 @@ const leave = step("leave", (system, thread) => {
 });
 
 const reclaim = step("reclaim", (system, thread, any) => {
-  // This part is used no more, as if its thread had died.
+  // This part is not used any more, as if its thread had died.
   const { handle } = system.parts[thread]!;
   const usedBefore = system.used;
   forget(system, thread);
@@ -342,7 +342,7 @@ const reclaim = step("reclaim", (system, thread, any) => {
   }
   const reclaimer = system.parts[(thread + 1 + any % (THREADS - 1)) % THREADS]!;
   const count = reclaimer.reclaim(thread, { detached });
-  assert(count >= usedBefore - system.used, "not all buffers came back");
+  assert(count >= usedBefore - system.used, "not all buffers were returned");
   system.parts[thread] = BufferPool.attach(handle, { thread });
 });
 
@@ -355,17 +355,17 @@ const anyStep = fc.oneof(
   { weight: 1, arbitrary: advance },
   { weight: 2, arbitrary: split },
   { weight: 4, arbitrary: drop },
-  { weight: 6, arbitrary: send },
-  { weight: 3, arbitrary: sendNumber },
-  { weight: 6, arbitrary: receive },
-  { weight: 3, arbitrary: receiveNumber },
-  { weight: 1, arbitrary: receiveForged },
-  { weight: 1, arbitrary: flush },
+  { weight: 6, arbitrary: detach },
+  { weight: 3, arbitrary: detachNumber },
+  { weight: 6, arbitrary: adopt },
+  { weight: 3, arbitrary: adoptNumber },
+  { weight: 1, arbitrary: adoptForged },
+  { weight: 1, arbitrary: returnCached },
   { weight: 1, arbitrary: leave },
   { weight: 1, arbitrary: reclaim },
 );
 
-Deno.test("buffer pool: any sequence of calls gives what a plain model gives", () => {
+Deno.test("buffer pool: any sequence of calls has the results of a plain model", () => {
   fc.assert(
     fc.property(
       fc.integer({ min: 1, max: 4 }),
@@ -379,13 +379,13 @@ Deno.test("buffer pool: any sequence of calls gives what a plain model gives", (
           system.check();
         }
         const { handle } = system.parts[0]!;
-        const unreceived = new Set(
+        const inFlight = new Set(
           system.references.filter((reference) => "sender" in reference).map((r) => r.buffer),
         ).size;
-        for (const pool of system.parts) pool[Symbol.dispose]();
+        for (const pool of system.parts) pool.close();
         using pool = BufferPool.attach(handle);
-        assertEquals(pool.usage().free, system.total - unreceived);
-        assertEquals(pool.usage().inUse, unreceived);
+        assertEquals(pool.usage().free, system.total - inFlight);
+        assertEquals(pool.usage().inUse, inFlight);
       },
     ),
     { numRuns: 300 },

@@ -1,10 +1,10 @@
 /**
- * Threads of a buffer pool that die, at each instruction, and are reclaimed while others go on.
+ * Threads of a buffer pool that die, at each instruction, and are reclaimed while others continue.
  *
- * In each model there are three threads. The victim does something, and dies before its first
- * operation, its second, and so on: one exploration for each, until it survives. Its parent waits
- * for its end and reclaims it. The other uses the pool meanwhile. Afterwards all buffers must be
- * free, each once.
+ * In each model there are three threads. The victim acts, and dies before its first operation, its
+ * second, and so on: one exploration for each, until it survives. Its parent waits for its end and
+ * reclaims it. The other thread uses the pool meanwhile. Afterwards all buffers must be free, each
+ * once.
  *
  * @module
  */
@@ -60,14 +60,14 @@ const HOLD = (() => {
   return KIND.read(new Int32Array(memory.buffer, byteOffset)).holdWords;
 })();
 
-/** What happens, and to whom. */
+/** What happens before, during and after the death of the victim. */
 interface Scenario<Prepared> {
   setup: () => State;
   /** What the victim does before it may die. */
   prepare: Body<Prepared>;
   /** What the victim does until it dies. */
   act: (pool: BufferPool, box: Int32Array, prepared: Prepared) => unknown;
-  /** What the other thread does before the victim begins; what it returns is given to `other`. */
+  /** What the other thread does before the victim begins; the result is passed to `other`. */
   before?: Body<number>;
   /** What the other thread does. */
   other: (pool: BufferPool, box: Int32Array, before: number) => unknown;
@@ -101,10 +101,10 @@ function model<Prepared>(scenario: Scenario<Prepared>, life: number) {
   };
 }
 
-/** Less than all schedules. */
+/** A bound, for fewer than all schedules. */
 type Bound = Pick<ExploreOptions<State, Threads<State>>, "strategy" | "preemptions">;
 
-/** Explores the deaths of the victim before each of its operations. */
+/** Explores the death of the victim before each of its operations. */
 async function survives<Prepared>(
   scenario: Scenario<Prepared>,
   check: (state: State) => void = assertAllFree,
@@ -126,20 +126,20 @@ async function survives<Prepared>(
 
 const nothing = () => {};
 
-/** Uses a packet if one is there, and the buffer when it is free. */
-const receiver: Body<void> = (pool, box) => {
+/** Adopts a packet if there is one, and uses the buffer when it is free. */
+const adopter: Body<void> = (pool, box) => {
   const packet = tryFetch(pool, box);
   packet?.release();
   tryOnce(pool);
 };
 
-/** Drops a packet if one is there. */
-const fetchAndFlush: Body<void> = (pool, box) => {
+/** Adopts a packet if there is one, and releases it. */
+const fetchAndReturn: Body<void> = (pool, box) => {
   tryFetch(pool, box)?.release();
   pool.returnCached();
 };
 
-/** A packet of the only buffer, which a reclaimer may keep others from for a moment. */
+/** A packet of the only buffer; a reclaimer may be the taker of its batch for a moment. */
 function onePacket(pool: BufferPool): Packet {
   for (;;) {
     const buffer = pool.tryAcquire();
@@ -154,8 +154,8 @@ function twoPackets(pool: BufferPool): [Packet, Packet] {
   return [packet, packet.clone()];
 }
 
-/** Puts packets of the buffer into the box for the victim, and drops another. */
-function sendTo(count: 1 | 2): Body<void> {
+/** Detaches packets of the buffer into the box for the victim, and releases another. */
+function detachTo(count: 1 | 2): Body<void> {
   return (pool, box) => {
     const [first, second] = twoPackets(pool);
     if (count === 1) post(box, first);
@@ -165,13 +165,13 @@ function sendTo(count: 1 | 2): Body<void> {
   };
 }
 
-/** Packets that the victim did not receive are received in the end. */
+/** Adopts the packets that the victim did not adopt, and fails unless all buffers are free then. */
 function assertAllFreeAtLast(state: State): void {
   attached(3, (pool, box) => {
     for (const i of [0, 1]) {
       if (box[1 + 4 * i + 3] !== 0) tryFetch(pool, box, i);
     }
-    pool[Symbol.dispose]();
+    pool.close();
   })(state);
   assertAllFree(state);
 }
@@ -204,7 +204,7 @@ Deno.test("reclaim: a thread that gives back while one waits", async () => {
   }, (state) => {
     attached(3, (pool) => {
       assertEquals(pool.reclaim(1), 1);
-      pool[Symbol.dispose]();
+      pool.close();
     })(state);
     assertAllFree(state);
   }, { strategy: "all", preemptions: 2 });
@@ -228,7 +228,7 @@ Deno.test("reclaim: a thread that leaves with a buffer in use", async () => {
   await survives({
     setup: poolOf(),
     prepare: (pool) => pool.tryAcquire(),
-    act: (pool) => pool[Symbol.dispose](),
+    act: (pool) => pool.close(),
     other: tryOnce,
     reclaim(pool) {
       try {
@@ -240,17 +240,17 @@ Deno.test("reclaim: a thread that leaves with a buffer in use", async () => {
   });
 });
 
-Deno.test("reclaim: a thread that sends a whole buffer", async () => {
+Deno.test("reclaim: a thread that detaches a whole buffer", async () => {
   await survives({
     setup: poolOf(),
     prepare: onePacket,
     act: (_, box, packet) => post(box, packet),
-    other: receiver,
+    other: adopter,
     detached: true,
   });
 });
 
-Deno.test("reclaim: a thread that sends a packet of a buffer and drops another", async () => {
+Deno.test("reclaim: a thread that detaches a packet of a buffer and releases another", async () => {
   await survives({
     setup: poolOf(),
     prepare: twoPackets,
@@ -259,12 +259,12 @@ Deno.test("reclaim: a thread that sends a packet of a buffer and drops another",
       second.release();
       pool.returnCached();
     },
-    other: receiver,
+    other: adopter,
     detached: true,
   });
 });
 
-Deno.test("reclaim: a thread that sends the last packet of a buffer that another has", async () => {
+Deno.test("reclaim: a thread that detaches its last packet of a buffer that another has", async () => {
   await survives({
     setup: poolOf(),
     prepare(pool, box) {
@@ -279,13 +279,13 @@ Deno.test("reclaim: a thread that sends the last packet of a buffer that another
       } catch (error) {
         assert(error instanceof StaleTicketError, String(error));
       }
-      fetchAndFlush(pool, box);
+      fetchAndReturn(pool, box);
     },
     detached: true,
   });
 });
 
-Deno.test("reclaim: a thread that receives a whole buffer", async () => {
+Deno.test("reclaim: a thread that adopts a whole buffer", async () => {
   await survives({
     setup: poolOf(),
     prepare: nothing,
@@ -299,16 +299,16 @@ Deno.test("reclaim: a thread that receives a whole buffer", async () => {
   }, assertAllFreeAtLast);
 });
 
-Deno.test("reclaim: a thread that receives a packet of a buffer that another has", async () => {
+Deno.test("reclaim: a thread that adopts a packet of a buffer that another has", async () => {
   await survives({
     setup: poolOf(),
     prepare: nothing,
-    act: fetchAndFlush,
-    other: sendTo(1),
+    act: fetchAndReturn,
+    other: detachTo(1),
   }, assertAllFreeAtLast);
 });
 
-Deno.test("reclaim: a thread that receives a second packet of a buffer", async () => {
+Deno.test("reclaim: a thread that adopts a second packet of a buffer", async () => {
   await survives({
     setup: poolOf(),
     prepare: nothing,
@@ -319,12 +319,12 @@ Deno.test("reclaim: a thread that receives a second packet of a buffer", async (
       first.release();
       pool.returnCached();
     },
-    other: sendTo(2),
+    other: detachTo(2),
   }, assertAllFreeAtLast);
 });
 
-/** Sends one packet of a buffer, and drops another; with a third buffer it does nothing. */
-function sendAndDrop(pool: BufferPool, box: Int32Array): void {
+/** Detaches one packet of a buffer, and releases another; a further buffer remains in use. */
+function detachAndDrop(pool: BufferPool, box: Int32Array): void {
   const [first, second] = twoPackets(pool);
   pool.tryAcquire();
   post(box, first);
@@ -338,7 +338,7 @@ function sendAndDrop(pool: BufferPool, box: Int32Array): void {
  */
 function reclaimTheReclaimer(firstLife: number, secondLife: number) {
   return (state: State): [boolean, boolean, boolean] => {
-    const first = spawn(() => mortal(firstLife, nothing, sendAndDrop, 3)(state), "first");
+    const first = spawn(() => mortal(firstLife, nothing, detachAndDrop, 3)(state), "first");
     const hasFirstDied = first.join();
     const isBetween = isCountedAndNotFlying(state);
     const second = spawn(
@@ -347,7 +347,7 @@ function reclaimTheReclaimer(firstLife: number, secondLife: number) {
     );
     const hasSecondDied = second.join();
     attached(2, (pool) => {
-      // Who is not known to have died yet comes first: it may be the taker of a batch.
+      // A thread that is not yet known to be dead comes first: it may be the taker of a batch.
       const order = isDying(state, 3) ? [0, 3] : [3, 0];
       for (const thread of order) tryToReclaim(pool, thread);
     })(state);
@@ -355,7 +355,7 @@ function reclaimTheReclaimer(firstLife: number, secondLife: number) {
   };
 }
 
-/** Whether a thread has counted one of its tickets, and not sent it. */
+/** Whether a thread has counted one of its tickets, which is not yet in flight. */
 function isCountedAndNotFlying({ handle }: State): boolean {
   const words = new Int32Array(handle.memory.buffer, handle.byteOffset);
   const { holdWords, ticketWords, tickets, threads } = KIND.read(words);
@@ -371,7 +371,7 @@ function isDying({ handle }: State, thread: number): boolean {
   return (Atomics.load(words, threadLine(thread) + STATE) & STATE_MASK) === DYING;
 }
 
-/** Reclaims a thread, unless that is done already. */
+/** Reclaims a thread, unless it was reclaimed before. */
 function tryToReclaim(pool: BufferPool, thread: number): void {
   try {
     pool.reclaim(thread, { detached: true });
@@ -396,7 +396,7 @@ Deno.test("reclaim: a reclaimer that dies, at each instruction of both", async (
   }
 });
 
-Deno.test("reclaim: a reclaimer that dies while another receives", async () => {
+Deno.test("reclaim: a reclaimer that dies while another thread adopts", async () => {
   // The first dies when its packet is counted, and not yet in flight.
   const firstLife = 7;
   let isBetween = false;
@@ -406,7 +406,7 @@ Deno.test("reclaim: a reclaimer that dies while another receives", async () => {
       setup: poolOf({ buffersPerBatch: 2, tickets: 1 }),
       threads: {
         parent: reclaimTheReclaimer(firstLife, secondLife),
-        other: attached(1, fetchAndFlush),
+        other: attached(1, fetchAndReturn),
       },
       check(state, { parent }) {
         hasSecondDied ||= parent[1];
@@ -446,14 +446,14 @@ const handsOver: Scenario<number> = {
   other: waitOnce,
 };
 
-Deno.test("broken twin: a reclaimer that does not wake who was given a buffer", async () => {
+Deno.test("broken twin: a reclaimer that does not wake a waiter that was given a buffer", async () => {
   await succumbs("deadlock", {
     ...handsOver,
     reclaim: (pool) => tampered(() => pool.reclaim(0), () => ({ notify: () => 0 }))(undefined),
   });
 });
 
-Deno.test("broken twin: a taker that writes a hold plainly while somebody comes late", async () => {
+Deno.test("broken twin: a taker that writes a hold plainly while a thread has a stale number", async () => {
   await succumbs("data race", {
     setup: poolOf(),
     prepare: (pool) => pool.release(pool.tryAcquire()),
@@ -493,7 +493,7 @@ Deno.test("broken twin: a reclaimer that does not keep takers out", async () => 
   );
 });
 
-Deno.test("broken twin: a sender that is counted in two steps", async () => {
+Deno.test("broken twin: a ticket that is counted in two steps", async () => {
   await succumbs("assertion", {
     setup: poolOf(),
     prepare: twoPackets,
@@ -504,23 +504,23 @@ Deno.test("broken twin: a sender that is counted in two steps", async () => {
           return proper.add(view, index, -1); // no holder
         },
       }))(undefined),
-    other: receiver,
+    other: adopter,
     detached: true,
   });
 });
 
-Deno.test("broken twin: a receiver that is counted before it is the only one", async () => {
+Deno.test("broken twin: an adopter whose ticket is idle before it is a holder", async () => {
   await succumbs("assertion", {
     setup: poolOf(),
     prepare: nothing,
     act: (pool, box) =>
       tampered(() => tryFetch(pool, box)?.release(), (proper) => ({
-        // It does not say whether it is counted.
+        // The state does not tell whether the ticket is counted.
         compareExchange: (view: Int32Array, index: number, before: number, after: number) =>
           (before & PHASE_MASK) === FLYING && (after & PHASE_MASK) === LANDED
             ? proper.compareExchange(view, index, before, (after & ~PHASE_MASK) | IDLE)
             : proper.compareExchange(view, index, before, after),
       }))(undefined),
-    other: sendTo(1),
+    other: detachTo(1),
   });
 });

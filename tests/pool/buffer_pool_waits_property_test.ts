@@ -1,6 +1,6 @@
 /**
- * Any sequence of waits, aborts, releases and departures on several threads' parts in a pool loses
- * no buffer, gives none to two, and forgets nobody.
+ * Any sequence of waits, aborts, releases and departures on the parts of several threads in a pool
+ * loses no buffer, gives none to two waits, and forgets no waiter.
  *
  * All parts live in one thread here, so that everything is asynchronous, and the steps fall between
  * any two turns of its queue of tasks. `deno test FILE -- 5000` makes so many runs.
@@ -12,8 +12,8 @@ import { BufferPool } from "../../mod.ts";
 
 const RUNS = Number(Deno.args[0] ?? 60);
 const THREADS = 3;
-/** After how many milliseconds who waits was forgotten. */
-const MOST_MS = 500;
+/** After this time a waiter counts as forgotten. */
+const MAX_WAIT_MS = 500;
 
 /** One wait for a buffer. */
 interface Wait {
@@ -28,7 +28,7 @@ class System {
   readonly held: { buffer: number; part: BufferPool }[] = [];
   readonly waits: Wait[] = [];
   #timer: ReturnType<typeof setTimeout> | undefined;
-  /** Whether buffers are released as soon as they come. */
+  /** Whether buffers are released as soon as they arrive. */
   isOver = false;
 
   constructor(batchCount: number, buffersPerBatch: number) {
@@ -57,12 +57,15 @@ class System {
   }
 
   #hold(part: BufferPool, buffer: number): void {
-    // What a part has that is left was given back.
+    // The buffers of a part that was closed were given back.
     if (buffer < 0 || !this.parts.includes(part)) return;
-    assert(!this.held.some((other) => other.buffer === buffer), `${buffer} is had twice`);
+    assert(
+      !this.held.some((other) => other.buffer === buffer),
+      `buffer ${buffer} was given to two waits`,
+    );
     if (!this.isOver) return void this.held.push({ buffer, part });
     part.release(buffer);
-    // It may make no further call, and somebody be about to wait for what it keeps.
+    // It may make no further call, while a thread is about to wait for the buffer that it keeps.
     part.returnCached();
   }
 
@@ -77,28 +80,28 @@ class System {
     for (let i = this.held.length; i-- > 0;) {
       if (this.held[i]!.part === part) this.held.splice(i, 1);
     }
-    part[Symbol.dispose]();
+    part.close();
     this.parts[index] = this.#attach(index + 1);
   }
 
-  /** Rejects once somebody must have been forgotten. */
-  #refuseLate(): Promise<never> {
+  /** Rejects once a waiter must have been forgotten. */
+  #rejectLate(): Promise<never> {
     return new Promise((_, reject) => {
       const forget = () => {
         const { waiting } = this.#first.usage();
         for (const { controller } of this.waits) controller.abort();
-        reject(new Error(`Of threads ${waiting} somebody waits for ever`));
+        reject(new Error(`Threads ${waiting} wait forever`));
       };
-      this.#timer = setTimeout(forget, MOST_MS);
+      this.#timer = setTimeout(forget, MAX_WAIT_MS);
     });
   }
 
-  /** Gives everything back, and fails unless everybody is served then and all is free. */
+  /** Releases everything, and fails unless all waits are served then and all buffers are free. */
   async finish(): Promise<void> {
     this.isOver = true;
     while (this.held.length > 0) this.release(0);
     for (const part of this.parts) part.returnCached();
-    await Promise.race([Promise.all(this.waits.map(({ settled }) => settled)), this.#refuseLate()]);
+    await Promise.race([Promise.all(this.waits.map(({ settled }) => settled)), this.#rejectLate()]);
     clearTimeout(this.#timer);
     for (const part of this.parts) part.returnCached();
     const { free, inUse, waiting } = this.#first.usage();
@@ -107,7 +110,7 @@ class System {
       inUse: 0,
       waiting: [],
     });
-    for (const part of [...this.parts, this.#first]) part[Symbol.dispose]();
+    for (const part of [...this.parts, this.#first]) part.close();
   }
 }
 
@@ -128,8 +131,8 @@ const abort = fc.nat(100).map((any) =>
   named(`abort(${any})`, ({ waits }) => waits[any % (waits.length || 1)]?.controller.abort())
 );
 const release = fc.nat(100).map((any) => named(`release(${any})`, (system) => system.release(any)));
-const flush = anyPart.map((part) =>
-  named(`flush(${part})`, (system) => system.parts[part]!.returnCached())
+const returnCached = anyPart.map((part) =>
+  named(`returnCached(${part})`, (system) => system.parts[part]!.returnCached())
 );
 const leave = anyPart.map((part) => named(`leave(${part})`, (system) => system.leave(part)));
 const turns = fc.nat(8).map((count) =>
@@ -146,13 +149,13 @@ const anyStep = fc.oneof(
   { weight: 1, arbitrary: waitBriefly },
   { weight: 3, arbitrary: abort },
   { weight: 5, arbitrary: release },
-  { weight: 1, arbitrary: flush },
+  { weight: 1, arbitrary: returnCached },
   { weight: 1, arbitrary: leave },
   { weight: 4, arbitrary: turns },
   { weight: 2, arbitrary: later },
 );
 
-Deno.test("buffer pool: whoever waits, gives up or leaves, no buffer is lost and nobody forgotten", async () => {
+Deno.test("buffer pool: waits, aborts and departures lose no buffer and forget no waiter", async () => {
   await fc.assert(
     fc.asyncProperty(
       fc.integer({ min: 1, max: 3 }),

@@ -9,7 +9,7 @@ import { runOnWorker, startWorker } from "../workers.ts";
 
 const bodies = import.meta.resolve("./bodies.ts");
 
-/** A pool that the calling thread leaves at the end, when all must be free again. */
+/** Fails unless all buffers are free, once this thread has returned its cached ones. */
 function assertAllFree(pool: BufferPool): void {
   pool.returnCached();
   const { free, inUse, waiting } = pool.usage();
@@ -24,7 +24,7 @@ for (
   const [batchCount, buffersPerBatch, count] of [[1, 2, 3_000], [2, 2, 10_000], [3, 4, 10_000]]
 ) {
   const what = `${batchCount! * buffersPerBatch!} buffers in ${batchCount} batches`;
-  workerTest(`three workers that contend for ${what} never have one at once`, async () => {
+  workerTest(`three workers that contend for ${what} never have the same one at once`, async () => {
     using pool = BufferPool.create({
       bufferBytes: 64,
       batchCount: batchCount!,
@@ -39,7 +39,7 @@ for (
   });
 }
 
-workerTest("three workers that wait for one buffer have it in turn", async () => {
+workerTest("three workers that wait for one buffer get it in turn", async () => {
   using pool = BufferPool.create({ bufferBytes: 64, batchCount: 1, buffersPerBatch: 1 });
   const count = 600;
   const turns = new Int32Array(new SharedArrayBuffer(4 * (1 + count)));
@@ -62,26 +62,29 @@ workerTest("workers that block and workers that await serve each other", async (
 });
 
 for (const parts of [1, 2] as const) {
-  const what = parts === 1 ? "whole buffers" : "halves of buffers";
-  workerTest(`a worker sends ${what} to ${parts}, and uses few of them over and over`, async () => {
-    using pool = BufferPool.create({ bufferBytes: 64, batchCount: 4, buffersPerBatch: 2 });
-    const stream = {
-      pool: pool.handle,
-      ring: Broadcast.create({ capacityBytes: 16 * 1024 }).handle,
-      count: 10_000,
-      parts,
-      progress: new Int32Array(new SharedArrayBuffer(8)),
-    };
-    const [, ...seen] = await Promise.all([
-      runOnWorker(bodies, "send", { ...stream, thread: 1 }),
-      ...Array.from(
-        { length: parts },
-        (_, part) => runOnWorker(bodies, "receive", { ...stream, thread: 2 + part, part }),
-      ),
-    ]);
-    assertEquals(seen, seen.map(() => 64 / parts * stream.count));
-    assertAllFree(pool);
-  });
+  const what = parts === 1 ? "whole buffers to one" : "halves of buffers to two";
+  workerTest(
+    `a worker sends ${what}, and reuses a few buffers over and over`,
+    async () => {
+      using pool = BufferPool.create({ bufferBytes: 64, batchCount: 4, buffersPerBatch: 2 });
+      const stream = {
+        pool: pool.handle,
+        ring: Broadcast.create({ capacityBytes: 16 * 1024 }).handle,
+        count: 10_000,
+        parts,
+        progress: new Int32Array(new SharedArrayBuffer(8)),
+      };
+      const [, ...seen] = await Promise.all([
+        runOnWorker(bodies, "send", { ...stream, thread: 1 }),
+        ...Array.from(
+          { length: parts },
+          (_, part) => runOnWorker(bodies, "receive", { ...stream, thread: 2 + part, part }),
+        ),
+      ]);
+      assertEquals(seen, seen.map(() => 64 / parts * stream.count));
+      assertAllFree(pool);
+    },
+  );
 }
 
 workerTest("packets travel by postMessage", async () => {
@@ -99,8 +102,8 @@ workerTest("packets travel by postMessage", async () => {
   for (let number = 0; number < 200; number++) {
     const packet = pool.packet(await pool.acquireAsync(), 0, 8);
     packet.bytes.fill(number);
-    using received = pool.adopt((await ask(packet.detach()))!);
-    assert(received.bytes.every((byte) => byte === (number & 255)));
+    using adopted = pool.adopt((await ask(packet.detach()))!);
+    assert(adopted.bytes.every((byte) => byte === (number & 255)));
   }
   await ask(null);
   port1.close();
@@ -108,10 +111,10 @@ workerTest("packets travel by postMessage", async () => {
   assertAllFree(pool);
 });
 
-workerTest("a terminated worker's buffers come back", async () => {
+workerTest("the buffers of a terminated worker are reclaimed", async () => {
   using pool = BufferPool.create({ bufferBytes: 64, batchCount: 4, buffersPerBatch: 4 });
   for (let round = 0; round < 3; round++) {
-    // It is terminated when it is at rest again.
+    // It is terminated when it is idle.
     assertEquals(await runOnWorker(bodies, "hoard", { pool: pool.handle, thread: 1 }), 16);
     assertEquals(pool.tryAcquire(), -1);
     assertEquals(pool.reclaim(1), 16);
@@ -119,7 +122,7 @@ workerTest("a terminated worker's buffers come back", async () => {
   }
 });
 
-workerTest("workers that die anywhere are reclaimed while others go on", async () => {
+workerTest("workers that die anywhere are reclaimed while others continue", async () => {
   using pool = BufferPool.create({ bufferBytes: 64, batchCount: 4, buffersPerBatch: 4 });
   const others = [2, 3].map((thread) =>
     runOnWorker(bodies, "contend", { pool: pool.handle, thread, count: 20_000 })

@@ -1,6 +1,6 @@
 /**
- * What the model tests of the buffer pool have in common: tiny pools, threads that are attached to
- * them under numbers of their own, threads that die at a given instruction.
+ * Helpers of the model tests of the buffer pool: tiny pools, threads that are attached to them
+ * under given numbers, threads that die at a given instruction.
  *
  * @module
  */
@@ -15,20 +15,20 @@ import {
 import { StaleTicketError } from "../../src/pool/errors.ts";
 import { diesAfter, VISIBLE_OPERATIONS } from "../dying.ts";
 
-/** What the threads of a model are given. */
+/** The shared state of the threads of a model. */
 export interface State {
   readonly handle: BufferPoolHandle;
-  /** Words by which they agree, and in which packets travel. */
+  /** Words by which they synchronize, and in which packets travel. */
   readonly box: Int32Array;
 }
 
-/** What a thread does with its part in the pool. */
+/** The body of a thread, given its part in the pool. */
 export type Body<Result> = (pool: BufferPool, box: Int32Array) => Result;
 
 /** The number of a thread that is attached only by {@linkcode assertAllFree}. */
 const CHECKER = 4;
 
-/** A pool of one buffer, unless said otherwise, that nobody is attached to. */
+/** A pool to which no thread is attached, of one buffer by default. */
 export function poolOf(size: Partial<BufferPoolSize> = {}): () => State {
   return () => {
     using pool = BufferPool.create({
@@ -43,12 +43,12 @@ export function poolOf(size: Partial<BufferPoolSize> = {}): () => State {
   };
 }
 
-/** A thread that attaches under a number, does something, and does not leave. */
+/** A thread that attaches under a number, executes a body, and does not leave. */
 export function attached<Result>(thread: number, body: Body<Result>): (state: State) => Result {
   return ({ handle, box }) => body(BufferPool.attach(handle, { thread }), box);
 }
 
-/** Fails unless all buffers are free, and nobody waits or is in the midst of something. */
+/** Fails unless all buffers are free, no thread waits, and no batch has a taker. */
 export function assertAllFree({ handle }: State): void {
   using pool = BufferPool.attach(handle, { thread: CHECKER });
   const { free, waiting } = pool.usage();
@@ -57,20 +57,20 @@ export function assertAllFree({ handle }: State): void {
   const buffers = new Set<number>();
   for (let i = 0; i < free; i++) buffers.add(pool.tryAcquire());
   assertEquals(buffers.size, free, "a buffer is there twice");
-  assert(!buffers.has(-1), "a free buffer cannot be had");
+  assert(!buffers.has(-1), "a free buffer cannot be acquired");
 }
 
-/** Reads and writes the first byte of a buffer, plainly: a race if anybody else does. */
+/** Reads and writes the first byte of a buffer, plainly: a race if another thread does so too. */
 export function use(pool: BufferPool, buffer: number): void {
   pool.bytes[pool.offsetOf(buffer)]! += 1;
 }
 
-/** A point between two calls at which other threads may come in. */
+/** A point between two calls at which other threads may run. */
 export function pauseBetween(box: Int32Array): void {
   Atomics.load(box, 15);
 }
 
-/** Uses a buffer if there is one, and gives back what is kept. */
+/** Uses a buffer if there is one, and returns the cached ones. */
 export function tryOnce(pool: BufferPool): boolean {
   const buffer = pool.tryAcquire();
   if (buffer >= 0) {
@@ -81,7 +81,7 @@ export function tryOnce(pool: BufferPool): boolean {
   return buffer >= 0;
 }
 
-/** Waits for a buffer, uses it, and gives back what is kept. */
+/** Waits for a buffer, uses it, and returns the cached ones. */
 export function waitOnce(pool: BufferPool): void {
   const buffer = pool.acquire();
   use(pool, buffer);
@@ -101,7 +101,7 @@ function until(box: Int32Array, word: number): void {
   while (Atomics.load(box, word) === 0) Atomics.wait(box, word, 0);
 }
 
-/** Tells others that something is prepared. */
+/** Tells others that this thread has prepared something. */
 const tellReady = (box: Int32Array): void => tell(box, READY);
 
 /** Waits until another thread has prepared something. */
@@ -118,19 +118,19 @@ const SENT = 0;
 const PACKETS = 1;
 const PACKET_WORDS = 4;
 
-/** Puts packets into the box, and tells it. */
+/** Detaches packets into the box, and tells others. */
 export function post(box: Int32Array, ...packets: Packet[]): void {
   packets.forEach((packet, i) => packet.detachInto(box, PACKETS + i * PACKET_WORDS));
   tell(box, SENT);
 }
 
-/** Waits for the packets, and receives one. */
+/** Waits for the packets, and adopts one. */
 export function fetch(pool: BufferPool, box: Int32Array, i = 0): Packet {
   until(box, SENT);
   return pool.adoptFrom(box, PACKETS + i * PACKET_WORDS);
 }
 
-/** Fetches a packet if there is one and it can be received. */
+/** Adopts a packet if there is one, and its ticket is in flight. */
 export function tryFetch(pool: BufferPool, box: Int32Array, i = 0): Packet | undefined {
   if (Atomics.load(box, SENT) === 0) return undefined;
   try {

@@ -1,5 +1,5 @@
 /**
- * Packets on one thread: views of buffers, which are released with the last of them.
+ * Packets on one thread: views of buffers, which are free once the last packet is released.
  */
 
 import { assertEquals, assertThrows } from "@std/assert";
@@ -20,7 +20,7 @@ function bytesOf(packet: Packet): number[] {
   return [...packet.bytes];
 }
 
-Deno.test("a packet shows its stretch of the buffer, without a copy", () => {
+Deno.test("a packet shows its range of the buffer, without a copy", () => {
   const { pool, packet } = packetOf16();
   assertEquals([packet.offset, packet.length], [0, 16]);
   assertEquals(packet.byteOffset, pool.offsetOf(packet.buffer));
@@ -47,7 +47,7 @@ Deno.test("a packet does not reach beyond its buffer", () => {
   pool.packet(buffer, 16, 0).release();
 });
 
-Deno.test("a packet takes one reference over", () => {
+Deno.test("a packet takes over one reference", () => {
   const { pool, packet } = packetOf16();
   assertThrows(
     () => pool.release(packet.buffer),
@@ -82,7 +82,7 @@ Deno.test("a buffer is free once all its packets are released", () => {
   assertEquals(pool.tryAcquire(), buffer);
 });
 
-Deno.test("a clone is as its original is then, and goes its own way", () => {
+Deno.test("a clone begins as its original is, and changes apart from it", () => {
   const { packet } = packetOf16();
   packet.advance(10);
   using clone = packet.clone();
@@ -117,11 +117,11 @@ Deno.test("a packet splits at ascending offsets within it, and only there", () =
   assertEquals([first!.length, second!.offset, second!.length], [9, 15, 1]);
 });
 
-Deno.test("a packet that is gone refuses everything", () => {
+Deno.test("a packet that is gone rejects every use", () => {
   const ways: Record<string, (packet: Packet) => unknown> = {
     released: (packet) => packet.release(),
-    "disposed of": (packet) => packet[Symbol.dispose](),
-    sent: (packet) => packet.detach(),
+    disposed: (packet) => packet[Symbol.dispose](),
+    detached: (packet) => packet.detach(),
     split: (packet) => packet.split([1]),
   };
   for (const way of Object.values(ways)) {
@@ -157,9 +157,9 @@ Deno.test("a packet is released at the end of its block", () => {
   assertEquals(pool.usage().inUse, 0);
 });
 
-Deno.test("packets of a pool that was left are gone", () => {
+Deno.test("packets of a pool are gone once their thread has left it", () => {
   const { pool, packet } = packetOf16();
-  pool[Symbol.dispose]();
+  pool.close();
   assertThrows(
     () => packet.bytes,
     Error,
@@ -168,28 +168,28 @@ Deno.test("packets of a pool that was left are gone", () => {
   packet[Symbol.dispose]();
 });
 
-Deno.test("a packet that is sent as an object is received as it was", () => {
+Deno.test("a packet that is detached as an object is adopted as it was", () => {
   const { pool, packet } = packetOf16();
   using there = BufferPool.attach(pool.handle);
   packet.advance(3);
   const [first, second] = packet.split([5]) as [Packet, Packet];
-  // Of a buffer that the sender keeps, and of a whole one.
-  const received = [first, second].map((part) => there.adopt(structuredClone(part.detach())));
-  assertEquals(received.map(bytesOf), [[3, 4, 5, 6, 7], [8, 9, 10, 11, 12, 13, 14, 15]]);
-  for (const part of received) part.release();
+  // One of a buffer that the sender keeps, and one of a whole buffer.
+  const adopted = [first, second].map((part) => there.adopt(structuredClone(part.detach())));
+  assertEquals(adopted.map(bytesOf), [[3, 4, 5, 6, 7], [8, 9, 10, 11, 12, 13, 14, 15]]);
+  for (const part of adopted) part.release();
   there.returnCached();
   assertEquals(pool.usage().inUse, 0);
 });
 
-Deno.test("a packet that is sent as words is received as it was", () => {
+Deno.test("a packet that is detached as words is adopted as it was", () => {
   const { pool, packet } = packetOf16();
   using there = BufferPool.attach(pool.handle);
   const words = new Int32Array(PACKET_WORDS + 2);
   packet.advance(9);
   packet.detachInto(words, 1);
   assertEquals([words[0], words[5]], [0, 0]);
-  using received = there.adoptFrom(words, 1);
-  assertEquals(bytesOf(received), [9, 10, 11, 12, 13, 14, 15]);
+  using adopted = there.adoptFrom(words, 1);
+  assertEquals(bytesOf(adopted), [9, 10, 11, 12, 13, 14, 15]);
 });
 
 Deno.test("words for a packet must fit", () => {
@@ -205,7 +205,7 @@ Deno.test("words for a packet must fit", () => {
     `Cannot detach packet as ${short}`,
   );
   assertThrows(() => pool.adoptFrom(new Int32Array(3), 0), RangeError, short);
-  // A ticket does not fit the elements of others, and the packet would be lost.
+  // A ticket does not fit the elements of other arrays: the packet would be lost.
   for (const wrong of [undefined, new Uint8Array(4), new Uint32Array(4), new Float64Array(4), []]) {
     const words = wrong as unknown as Int32Array;
     assertThrows(() => packet.detachInto(words, 0), TypeError, "'words' must be an Int32Array");
@@ -214,40 +214,60 @@ Deno.test("words for a packet must fit", () => {
   packet.release();
 });
 
-Deno.test("a sender can take back what nobody has received", () => {
+Deno.test("a sender can adopt its own packet that no other thread has adopted", () => {
   const { pool, packet } = packetOf16();
-  const sent = packet.detach();
-  using back = pool.adopt(sent);
+  const detached = packet.detach();
+  using back = pool.adopt(detached);
   assertEquals(back.length, 16);
-  assertThrows(() => pool.adopt(sent), StaleTicketError);
+  assertThrows(() => pool.adopt(detached), StaleTicketError);
 });
 
-Deno.test("a packet of one pool is not received by another, though all else be the same", () => {
+Deno.test("a packet of one pool is not adopted by another, even if all else is equal", () => {
   const { pool, packet } = packetOf16();
   const { pool: twin, packet: theirs } = packetOf16();
-  const [sent, sentByTwin] = [packet.detach(), theirs.detach()];
-  assertEquals({ ...sent, pool: 0 }, { ...sentByTwin, pool: 0 });
-  assertThrows(() => twin.adopt(sent), TypeError, "it is of another pool: expected pool");
-  pool.adopt(sent).release();
-  twin.adopt(sentByTwin).release();
+  const [detached, detachedByTwin] = [packet.detach(), theirs.detach()];
+  assertEquals({ ...detached, pool: 0 }, { ...detachedByTwin, pool: 0 });
+  assertThrows(() => twin.adopt(detached), TypeError, "it is of another pool: expected pool");
+  pool.adopt(detached).release();
+  twin.adopt(detachedByTwin).release();
 });
 
-Deno.test("what is not a packet of the pool is not received", () => {
+Deno.test("only detached packets of the pool are adopted", () => {
   const { pool, packet } = packetOf16();
-  const sent = packet.detach();
-  const receive = (wrong: unknown) => () => pool.adopt(wrong as DetachedPacket);
-  assertThrows(receive(undefined), TypeError, "a handle of kind 'busbar.packet' was expected");
-  assertThrows(receive(pool.handle), TypeError, "received kind");
-  assertThrows(receive({ ...sent, version: 2 }), TypeError, "received version 2");
-  assertThrows(receive({ ...sent, pool: sent.pool + 64 }), TypeError, "it is of another pool");
-  assertThrows(receive({ ...sent, length: 17 }), TypeError, "are not those of a packet: received");
-  assertThrows(receive({ ...sent, offset: 1 }), TypeError, "are not those of a packet: received");
-  assertThrows(receive({ ...sent, offset: -1 }), TypeError, "are not those of a packet: received");
-  assertThrows(receive({ ...sent, buffer: 2 }), StaleTicketError);
-  assertThrows(receive({ ...sent, buffer: "0" }), TypeError, "are not those of a packet: received");
-  assertThrows(receive({ ...sent, ticket: 1.5 }), TypeError, "are not those of a packet: received");
-  assertThrows(receive({ ...sent, ticket: -1 }), StaleTicketError);
-  pool.adopt(sent).release();
+  const detached = packet.detach();
+  const adopt = (wrong: unknown) => () => pool.adopt(wrong as DetachedPacket);
+  assertThrows(adopt(undefined), TypeError, "a handle of kind 'busbar.packet' was expected");
+  assertThrows(adopt(pool.handle), TypeError, "received kind");
+  assertThrows(adopt({ ...detached, version: 2 }), TypeError, "received version 2");
+  assertThrows(
+    adopt({ ...detached, pool: detached.pool + 64 }),
+    TypeError,
+    "it is of another pool",
+  );
+  assertThrows(
+    adopt({ ...detached, length: 17 }),
+    TypeError,
+    "are not those of a packet: received",
+  );
+  assertThrows(adopt({ ...detached, offset: 1 }), TypeError, "are not those of a packet: received");
+  assertThrows(
+    adopt({ ...detached, offset: -1 }),
+    TypeError,
+    "are not those of a packet: received",
+  );
+  assertThrows(adopt({ ...detached, buffer: 2 }), StaleTicketError);
+  assertThrows(
+    adopt({ ...detached, buffer: "0" }),
+    TypeError,
+    "are not those of a packet: received",
+  );
+  assertThrows(
+    adopt({ ...detached, ticket: 1.5 }),
+    TypeError,
+    "are not those of a packet: received",
+  );
+  assertThrows(adopt({ ...detached, ticket: -1 }), StaleTicketError);
+  pool.adopt(detached).release();
   assertEquals(pool.usage().inUse, 0);
 });
 
