@@ -204,8 +204,8 @@ function endOf({ kind, there, back }: Trip): End {
 }
 
 /**
- * Counts the sleepers that this thread wakes from here on. It slows all atomic operations down, by half
- * a microsecond a round trip; so it is left out where both threads spin.
+ * Counts the sleepers that this thread wakes from here on. That slows all its atomic operations
+ * down, by half a microsecond a round trip; so it is left out where both threads spin.
  */
 function countWoken(woken: Int32Array): void {
   const notify = Atomics.notify;

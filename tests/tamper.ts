@@ -4,7 +4,8 @@
  * @module
  */
 
-const OPERATIONS = [
+/** All operations that threads perform on shared memory, and pauses. */
+export const atomicOperations = [
   "load",
   "store",
   "add",
@@ -16,10 +17,14 @@ const OPERATIONS = [
   "compareExchange",
   "wait",
   "notify",
+  "pause",
 ] as const;
 
+/** The name of one of them. */
+export type AtomicOperation = typeof atomicOperations[number];
+
 /** The operations that a twin can get wrong. */
-type Operations = Pick<typeof Atomics, typeof OPERATIONS[number]>;
+type Operations = Pick<typeof Atomics, AtomicOperation>;
 
 /**
  * A body that runs with other atomic operations.
@@ -36,54 +41,6 @@ export function tampered<Argument, Result>(
     globalThis.Atomics = Object.assign(Object.create(proper), wrong(proper));
     try {
       return body(argument);
-    } finally {
-      globalThis.Atomics = proper;
-    }
-  };
-}
-
-/** What a thread that died cannot go on from. */
-class Death extends Error {}
-
-/** What became of a thread that may have died. */
-export interface Life {
-  /** Whether it died before its end. */
-  readonly hasDied: boolean;
-  /** What it noted until then. */
-  readonly notes: number[];
-}
-
-/**
- * A body that dies before its operation number `life`, and does nothing more, not even in
- * `finally`.
- *
- * @param body What the thread does; it can note numbers.
- */
-export function mortal<Argument>(
-  life: number,
-  body: (argument: Argument, notes: number[]) => void,
-): (argument: Argument) => Life {
-  return (argument) => {
-    const notes: number[] = [];
-    const proper = globalThis.Atomics;
-    const last = Object.create(proper);
-    let count = 0;
-    let hasDied = false;
-    for (const name of OPERATIONS) {
-      const operation = proper[name] as (...operands: unknown[]) => unknown;
-      last[name] = (...operands: unknown[]) => {
-        hasDied ||= count++ >= life;
-        if (hasDied) throw new Death();
-        return operation.apply(proper, operands);
-      };
-    }
-    globalThis.Atomics = last;
-    try {
-      body(argument, notes);
-      return { hasDied, notes };
-    } catch (error) {
-      if (!hasDied) throw error;
-      return { hasDied, notes };
     } finally {
       globalThis.Atomics = proper;
     }

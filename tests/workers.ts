@@ -7,7 +7,22 @@
 import type { Outcome, Task } from "./worker_entry.ts";
 
 /**
- * Calls an exported function of a module on a worker of its own, which is ended afterwards.
+ * Starts a worker that calls an exported function of a module, and that runs until the test
+ * terminates it. What the function returns or throws is posted, as an {@link Outcome}.
+ */
+export function startWorker(
+  module: string,
+  name: string,
+  argument: unknown,
+  transfer: Transferable[] = [],
+): Worker {
+  const worker = new Worker(import.meta.resolve("./worker_entry.ts"), { type: "module", name });
+  worker.postMessage({ module, name, argument } satisfies Task, transfer);
+  return worker;
+}
+
+/**
+ * Calls an exported function of a module on a worker of its own, which is terminated afterwards.
  *
  * @param module Where the module is, as from `import.meta.resolve`. It is loaded on the worker, so
  * it must not declare tests.
@@ -21,7 +36,7 @@ export async function runOnWorker<Result>(
   name: string,
   argument: unknown,
 ): Promise<Result> {
-  const worker = new Worker(import.meta.resolve("./worker_entry.ts"), { type: "module", name });
+  const worker = startWorker(module, name, argument);
   try {
     const outcome = await new Promise<Outcome>((resolve, reject) => {
       worker.onmessage = (event: MessageEvent<Outcome>) => resolve(event.data);
@@ -30,7 +45,6 @@ export async function runOnWorker<Result>(
         event.preventDefault();
         reject(new Error(event.message));
       };
-      worker.postMessage({ module, name, argument } satisfies Task);
     });
     if (outcome.failed) throw outcome.error;
     return outcome.result as Result;

@@ -10,7 +10,7 @@ import {
   type ReaderOptions,
 } from "@busbar/busbar/broadcast";
 import { workerTest } from "../permission.ts";
-import { runOnWorker } from "../workers.ts";
+import { runOnWorker, startWorker } from "../workers.ts";
 import { AGREED, check, checkedMessages, checkFrom, type Hunt } from "./bodies.ts";
 
 const bodies = import.meta.resolve("./bodies.ts");
@@ -191,9 +191,8 @@ workerTest(
     const messages = checkedMessages(200);
     for (let i = 0; i < 10; i++) {
       const words = agreed();
-      const worker = new Worker(import.meta.resolve("../worker_entry.ts"), { type: "module" });
       const argument = { handle: broadcast.handle, messages: 0, agreed: words };
-      worker.postMessage({ module: bodies, name: "writeOn", argument });
+      const worker = startWorker(bodies, "writeOn", argument);
       await Atomics.waitAsync(words, AGREED.ready, 0).value;
       // It is not paced, so it may lap this reader; then that is told, and exactly.
       drain(reader);

@@ -13,55 +13,8 @@ import {
   ReplacedError,
 } from "@busbar/busbar/broadcast";
 import { ClosedError } from "@busbar/busbar/memory";
-import { tampered } from "../tamper.ts";
+import { diesAfter, isInterruptedAfter } from "../dying.ts";
 import { numbered, take } from "./messages.ts";
-
-class Death extends Error {}
-
-/**
- * Runs something, and something else just before an atomic operation of the first.
- *
- * @param operations How many operations come before that.
- * @returns Whether the first one was over before.
- */
-function isOverBefore(operations: number, body: () => void, meanwhile: () => void): boolean {
-  let left = operations;
-  const properAtomics = globalThis.Atomics;
-  const interrupted = tampered(body, (proper) => {
-    const operation = (name: keyof typeof proper) => (...args: unknown[]) => {
-      if (left-- === 0) {
-        const ours = globalThis.Atomics;
-        globalThis.Atomics = properAtomics;
-        try {
-          meanwhile();
-        } finally {
-          globalThis.Atomics = ours;
-        }
-      }
-      return (proper[name] as (...args: unknown[]) => unknown).apply(proper, args);
-    };
-    const names = ["load", "store", "add", "and", "compareExchange", "notify"] as const;
-    return Object.fromEntries(names.map((name) => [name, operation(name)]));
-  });
-  interrupted(undefined as never);
-  return left >= 0;
-}
-
-/**
- * Runs something until it has made so many atomic operations, and no more.
- *
- * @returns Whether it came to its end before.
- */
-function isOverAfter(operations: number, body: () => void): boolean {
-  try {
-    return isOverBefore(operations, body, () => {
-      throw new Death();
-    });
-  } catch (error) {
-    if (!(error instanceof Death)) throw error;
-    return false;
-  }
-}
 
 /** The first bytes of all that a reader gets. */
 function firstBytes(reader: BroadcastReader): number[] {
@@ -81,7 +34,7 @@ Deno.test("a writer that dies at any of its operations can be followed without a
     const broadcast = Broadcast.create({ capacityBytes: 512 });
     const early = broadcast.reader();
     const late = broadcast.reader();
-    const isOver = isOverAfter(operations, () => {
+    const hasDied = diesAfter(operations, () => {
       const writer = broadcast.writer();
       send(writer, OLD.length, OLD[0]!);
       writer.append(new Uint8Array(100).fill(99)); // It is not published.
@@ -97,7 +50,7 @@ Deno.test("a writer that dies at any of its operations can be followed without a
     for (const reader of [early, late, broadcast.reader()]) {
       assertEquals([reader.sequence, reader.lostMessages], [published.length + NEW.length, 0]);
     }
-    if (isOver) break;
+    if (!hasDied) break;
     deaths++;
   }
   assert(deaths > 15, `${deaths}`);
@@ -114,7 +67,7 @@ Deno.test("a writer that dies while it takes over can be followed without a loss
       send(old, OLD.length, OLD[0]!);
       for (let i = 0; i < unpublished; i++) old.append(numbered(9, 60));
       assertEquals(firstBytes(early), OLD);
-      const isOver = isOverAfter(operations, () => {
+      const hasDied = diesAfter(operations, () => {
         broadcast.writer({ takeOver: true });
       });
       assertEquals(firstBytes(early), []);
@@ -126,7 +79,7 @@ Deno.test("a writer that dies while it takes over can be followed without a loss
       for (const reader of [early, late, broadcast.reader()]) {
         assertEquals([reader.sequence, reader.lostMessages], [OLD.length + NEW.length, 0]);
       }
-      if (isOver) break;
+      if (!hasDied) break;
       deaths++;
     }
     assert(deaths > 30, `${deaths}`);
@@ -247,7 +200,7 @@ for (const isAwaited of [false, true]) {
       if (isAwaited) reader.wait({ timeoutMs: 0 });
       let another: BroadcastWriter | undefined;
       let stayed = false;
-      const isOver = isOverBefore(operations, () => {
+      const isInterrupted = isInterruptedAfter(operations, () => {
         stayed = triesToTakeOver(broadcast);
       }, () => {
         try {
@@ -257,7 +210,7 @@ for (const isAwaited of [false, true]) {
         }
         another = broadcast.writer({ takeOver: true });
       });
-      if (isOver) break;
+      if (!isInterrupted) break;
       if (!stayed) {
         another!.send(numbered(2, 8));
         assertEquals(take(reader), [numbered(2, 8)], `${operations}`);
@@ -276,13 +229,13 @@ for (const others of [1, 2, 3, 4, 5]) {
       old.claim(8);
       let last: BroadcastWriter | undefined;
       let stayed = false;
-      const isOver = isOverBefore(operations, () => {
+      const isInterrupted = isInterruptedAfter(operations, () => {
         stayed = triesToTakeOver(broadcast);
       }, () => {
         for (let i = 0; i < others; i++) last = broadcast.writer({ takeOver: true });
         for (let i = 2; i < 4; i++) last!.send(numbered(i, 8));
       });
-      if (isOver) break;
+      if (!isInterrupted) break;
       if (!stayed) {
         assertEquals(take(reader), [1, 2, 3].map((i) => numbered(i, 8)), `${operations}`);
         for (let i = 0; i < 20; i++) last!.send(numbered(i, 8));
@@ -303,7 +256,7 @@ Deno.test("a cut that is changed and looks as before is noticed by one that take
     const reader = broadcast.reader();
     let another!: BroadcastWriter;
     let stayed = false;
-    const isOver = isOverBefore(operations, () => {
+    const isInterrupted = isInterruptedAfter(operations, () => {
       stayed = triesToTakeOver(broadcast);
     }, () => {
       try {
@@ -313,7 +266,7 @@ Deno.test("a cut that is changed and looks as before is noticed by one that take
       }
       another = broadcast.writer({ takeOver: true });
     });
-    if (isOver) break;
+    if (!isInterrupted) break;
     if (!stayed) {
       another.send(numbered(2, 8));
       assertEquals(take(reader), [numbered(2, 8)], `${operations}`);
@@ -335,13 +288,13 @@ Deno.test("a reader that joins while two take over begins where its number is tr
     writer.send(new Uint8Array(0));
     writer.send(numbered(8, 8));
     let reader!: BroadcastReader;
-    const isOver = isOverBefore(operations, () => {
+    const isInterrupted = isInterruptedAfter(operations, () => {
       reader = broadcast.reader({ from: "oldest" });
     }, () => {
       broadcast.writer({ takeOver: true });
       broadcast.writer({ takeOver: true });
     });
-    if (isOver) break;
+    if (!isInterrupted) break;
     assertEquals(reader.sequence, truth[reader.position], `${operations}: ${reader.position}`);
   }
 });
@@ -350,7 +303,7 @@ Deno.test("a writer that gives up late does not give up the ring of another", ()
   const broadcast = Broadcast.create({ capacityBytes: 1024, segments: 32 });
   broadcast.writer();
   const late = broadcast.writer({ takeOver: true });
-  isOverBefore(0, () => late[Symbol.dispose](), () => {
+  isInterruptedAfter(0, () => late[Symbol.dispose](), () => {
     // Up to the same tag again.
     for (let i = 0; i < 6; i++) broadcast.writer({ takeOver: true });
   });

@@ -14,6 +14,7 @@ import {
   PACKET_WORDS,
   WaiterQueue,
 } from "../../mod.ts";
+import { runHooked } from "../dying.ts";
 
 /** The argument of each body. */
 export interface Job {
@@ -215,26 +216,20 @@ export interface Mortality extends Job {
  * stops for good where it is, at any instruction.
  */
 export function die({ pool: handle, thread, life, grave }: Mortality): void {
-  const random = sequence(life);
-  const proper = globalThis.Atomics;
-  const last = Object.create(proper);
+  const { store, notify, wait } = Atomics;
   let count = 0;
-  for (const name of Object.getOwnPropertyNames(proper)) {
-    const operation = proper[name as "load"] as unknown;
-    if (typeof operation !== "function") continue;
-    last[name] = (...args: unknown[]) => {
-      if (count++ === life) {
-        proper.store(grave, 0, 1);
-        proper.notify(grave, 0);
-        // Until the test is over; it makes no further call of the pool.
-        proper.wait(grave, 1, 0);
-        throw new Error("dead");
-      }
-      return operation.apply(proper, args);
-    };
-  }
-  globalThis.Atomics = last;
-  const pool = BufferPool.attach(handle, { thread });
+  runHooked(() => useForever(BufferPool.attach(handle, { thread }), sequence(life)), () => {
+    if (count++ !== life) return;
+    store(grave, 0, 1);
+    notify(grave, 0);
+    // Until the test is over; it makes no further call of the pool.
+    wait(grave, 1, 0);
+    throw new Error("dead");
+  });
+}
+
+/** Uses buffers and packets at random. */
+function useForever(pool: BufferPool, random: (below: number) => number): never {
   const packets: Packet[] = [];
   const detached: DetachedPacket[] = [];
   for (;;) {

@@ -5,8 +5,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { Broadcast, BufferPool, type DetachedPacket } from "../../mod.ts";
 import { workerTest } from "../permission.ts";
-import { runOnWorker } from "../workers.ts";
-import type { Task } from "../worker_entry.ts";
+import { runOnWorker, startWorker } from "../workers.ts";
 
 const bodies = import.meta.resolve("./bodies.ts");
 
@@ -88,18 +87,12 @@ for (const parts of [1, 2] as const) {
   );
 }
 
-/** Starts a worker that runs until the test terminates it. */
-function start(name: string, argument: unknown, transfer: Transferable[] = []): Worker {
-  const worker = new Worker(import.meta.resolve("../worker_entry.ts"), { type: "module", name });
-  worker.onerror = (event) => event.preventDefault();
-  worker.postMessage({ module: bodies, name, argument } satisfies Task, transfer);
-  return worker;
-}
-
 workerTest("packets travel by postMessage", async () => {
   using pool = BufferPool.create({ bufferBytes: 64, batchCount: 2, buffersPerBatch: 2 });
   const { port1, port2 } = new MessageChannel();
-  const worker = start("echo", { pool: pool.handle, thread: 1, port: port2 }, [port2]);
+  const worker = startWorker(bodies, "echo", { pool: pool.handle, thread: 1, port: port2 }, [
+    port2,
+  ]);
   /** Posts something, and waits for the answer. */
   const ask = (question: DetachedPacket | null) =>
     new Promise<DetachedPacket | null>((resolve) => {
@@ -138,7 +131,13 @@ workerTest("workers that die anywhere are reclaimed while others continue", asyn
   for (let i = 0; i < 16; i++) {
     const grave = new Int32Array(new SharedArrayBuffer(8));
     const life = 20 + i * 37;
-    const worker = start("die", { pool: pool.handle, thread: 1, count: 0, life, grave });
+    const worker = startWorker(bodies, "die", {
+      pool: pool.handle,
+      thread: 1,
+      count: 0,
+      life,
+      grave,
+    });
     await Atomics.waitAsync(grave, 0, 0).value;
     dead.push([worker, grave]);
     pool.reclaim(1, { detached: true });

@@ -13,6 +13,7 @@ import {
   type Packet,
 } from "@busbar/busbar";
 import { StaleTicketError } from "../../src/pool/errors.ts";
+import { diesAfter, VISIBLE_OPERATIONS } from "../dying.ts";
 
 /** The shared state of the threads of a model. */
 export interface State {
@@ -140,28 +141,10 @@ export function tryFetch(pool: BufferPool, box: Int32Array, i = 0): Packet | und
   }
 }
 
-/** Ends a thread that dies. */
-class Death extends Error {}
-
-/** The operations of {@linkcode Atomics} that the pool uses, and that have an effect on others. */
-const visibleOperations = [
-  "store",
-  "add",
-  "and",
-  "or",
-  "xor",
-  "exchange",
-  "compareExchange",
-  "wait",
-  "notify",
-];
-/** Those without effect: dying before one is the same as dying after the visible one before. */
-const reads = ["load", "pause"];
-
 /**
  * A thread that attaches, prepares something, and then acts until it dies.
  *
- * @param life How many visible operations of `act` it executes.
+ * @param life How many visible operations of `act` it performs.
  * @param thread The number under which it attaches.
  * @returns A body, which returns whether it died.
  */
@@ -174,27 +157,6 @@ export function mortal<Prepared>(
   return attached(thread, (pool, box) => {
     const prepared = prepare(pool, box);
     tellReady(box);
-    const proper = globalThis.Atomics;
-    const last = Object.create(proper);
-    let done = 0;
-    for (const name of [...visibleOperations, ...reads]) {
-      const operation = proper[name as "load"] as (...args: unknown[]) => unknown;
-      const isVisible = visibleOperations.includes(name);
-      last[name] = (...args: unknown[]) => {
-        // A dead thread does nothing more, not even in a `finally` block.
-        if (done > life || (isVisible && done++ === life)) throw new Death();
-        return operation.apply(proper, args);
-      };
-    }
-    globalThis.Atomics = last;
-    try {
-      act(pool, box, prepared);
-      return false;
-    } catch (error) {
-      if (!(error instanceof Death)) throw error;
-      return true;
-    } finally {
-      globalThis.Atomics = proper;
-    }
+    return diesAfter(life, () => void act(pool, box, prepared), VISIBLE_OPERATIONS);
   });
 }

@@ -6,56 +6,19 @@
  */
 
 import { assertEquals } from "@std/assert";
-import { FlushQueue, type FlushQueueHandle, type Writer, type WriterHandle } from "@busbar/busbar";
-import {
-  CLOSING,
-  FLUSHED,
-  FlushQueueLayout,
-  FREE,
-  HOLDER_MASK,
-  USE,
-} from "../../src/queue/layout.ts";
-import { mortal, tampered } from "../tamper.ts";
+import { CLOSING, FLUSHED, FREE, HOLDER_MASK, USE } from "../../src/queue/layout.ts";
+import { mortal } from "../dying.ts";
+import { tampered } from "../tamper.ts";
 import { fails, passes } from "../verdicts.ts";
-import { PlainPool, type PlainPoolHandle } from "./plain_pool.ts";
+import { createQueue, layoutOf, open, openWriter, put, type State } from "./models.ts";
 
-interface State {
-  readonly pool: PlainPoolHandle;
-  readonly queue: FlushQueueHandle;
-  readonly shared: WriterHandle;
-}
+const LAYOUT = layoutOf();
 
-const BUFFER_BYTES = 16;
-const BUFFERS = 3;
-const WRITERS = 2;
-const MESSAGES = 4;
-const LAYOUT = new FlushQueueLayout(BUFFER_BYTES, BUFFERS, WRITERS, MESSAGES);
-
-function setup(): State {
-  const pool = PlainPool.create(BUFFER_BYTES, BUFFERS);
-  const queue = FlushQueue.create({
-    pool: pool,
-    writers: WRITERS,
-    messagesPerBuffer: MESSAGES,
-  });
-  const shared = queue.writer({ shared: true });
-  const { handle } = shared;
-  return { pool: pool.handle, queue: queue.handle, shared: handle };
-}
-
-function open(state: State, thread?: number): FlushQueue {
-  return FlushQueue.attach(state.queue, PlainPool.attach(state.pool, thread));
-}
-
-function put(writer: Writer, value: number): void {
-  const offset = writer.claim(4);
-  writer.bytes[offset] = value;
-  writer.commit(offset);
-}
+const setup = (): State => createQueue({ keepsShared: true });
 
 /** Writes a message and closes. */
 function writeAlone(state: State): void {
-  const writer = open(state, 1).writer();
+  const writer = openWriter(state, false, 1);
   put(writer, 1);
   writer.close();
 }
@@ -63,7 +26,7 @@ function writeAlone(state: State): void {
 /** Receives messages until so many writers have closed. */
 function receiveUntil(closings: number) {
   return (state: State): number[] => {
-    const flusher = open(state, 0).flusher();
+    const flusher = open(state, 0).queue.flusher();
     const seen: number[] = [];
     while (flusher.closings < closings) {
       flusher.drain((run) => {
@@ -107,7 +70,7 @@ Deno.test("twin: a writer that closes without waking the flusher leaves it aslee
 
 Deno.test("twin: a writer that counts its closing before it publishes loses its message", async () => {
   const early = (state: State): void => {
-    const queue = open(state, 1);
+    const { queue } = open(state, 1);
     const writer = queue.writer();
     put(writer, 1);
     Atomics.add(wordsOf(state), useOf(1), CLOSING);
@@ -147,7 +110,7 @@ Deno.test("twin: a flusher that looks at closings last counts a writer before it
  */
 function share(value: number, thread: number) {
   return (state: State): void => {
-    const writer = open(state, thread).attachWriter(state.shared);
+    const writer = openWriter(state, true, thread);
     Atomics.sub(wordsOf(state), useOf(0), 1); // the setup has counted this thread already
     put(writer, value);
     writer.close();
@@ -174,7 +137,7 @@ Deno.test("closing: a writer that dies at any operation is counted at most once,
   for (let life = 0, hasDied = true; hasDied; life++) {
     const state = setup();
     hasDied = mortal(life, writeAlone)(state).hasDied;
-    const queue = open(state, 0);
+    const { queue } = open(state, 0);
     queue.reclaim(1);
     const flusher = queue.flusher();
     while (flusher.poll()) while (flusher.next());

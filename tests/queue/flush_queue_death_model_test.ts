@@ -8,20 +8,13 @@
  */
 
 import { assert, assertEquals, assertRejects } from "@std/assert";
-import { FlushQueue, type FlushQueueHandle, type WriterHandle } from "@busbar/busbar";
 import { ExplorationError, explore, spawn, type Task } from "@busbar/busbar/model";
 import { FLUSHED, FLUSHER } from "../../src/queue/layout.ts";
-import { type Life, mortal, tampered } from "../tamper.ts";
-import { PlainPool, type PlainPoolHandle } from "./plain_pool.ts";
+import { type Life, mortal } from "../dying.ts";
+import { tampered } from "../tamper.ts";
+import { createQueue, messagesOf, open, openWriter, put, type State } from "./models.ts";
 
-interface State {
-  readonly pool: PlainPoolHandle;
-  readonly queue: FlushQueueHandle;
-  readonly shared: WriterHandle;
-}
-
-const BUFFER = 16;
-const BUFFERS = 3;
+/** The bytes of a message. */
 const LENGTH = 8;
 
 /** The threads. */
@@ -29,26 +22,13 @@ const PARENT = 1;
 const VICTIM = 2;
 const OTHER = 3;
 
-function setup(): State {
-  const pool = PlainPool.create(BUFFER, BUFFERS, true);
-  const queue = FlushQueue.create({ pool, writers: 2, messagesPerBuffer: 4 });
-  using shared = queue.writer({ shared: true });
-  return { pool: pool.handle, queue: queue.handle, shared: shared.handle };
-}
-
-function open(state: State, thread: number): FlushQueue {
-  return FlushQueue.attach(state.queue, PlainPool.attach(state.pool, thread));
-}
+const setup = (): State => createQueue({ tracksFlights: true });
 
 function write(isShared: boolean, values: readonly number[], thread: number) {
   return (state: State, notes: number[] = []): void => {
-    const queue = open(state, thread);
-    const writer = isShared ? queue.attachWriter(state.shared) : queue.writer();
+    const writer = openWriter(state, isShared, thread);
     for (const value of values) {
-      const offset = writer.claim(LENGTH);
-      writer.bytes[offset] = value;
-      writer.bytes[offset + LENGTH - 1] = value;
-      writer.commit(offset);
+      put(writer, value, LENGTH);
       writer.publish();
       notes.push(value);
     }
@@ -58,16 +38,11 @@ function write(isShared: boolean, values: readonly number[], thread: number) {
 /** Receives until it has `last`, or for once without waiting. */
 function receive(thread: number, last?: number) {
   return (state: State, notes: number[] = []): number[] => {
-    using flusher = open(state, thread).flusher();
-    const { bytes } = flusher;
+    using flusher = open(state, thread).queue.flusher();
     do {
       if (last !== undefined) flusher.wait();
       while (flusher.poll() && flusher.next()) {
-        const { offset, length } = flusher;
-        for (let at = offset; at < offset + length; at += LENGTH) {
-          assertEquals(bytes[at], bytes[at + LENGTH - 1], "a torn message");
-          notes.push(bytes[at]!);
-        }
+        for (const value of messagesOf(flusher, LENGTH)) notes.push(value);
       }
     } while (last !== undefined && !notes.includes(last));
     return notes;
@@ -102,7 +77,7 @@ for (const isShared of [false, true]) {
         mortal(life, write(isShared, [1, 2, 3], VICTIM))(state)
       );
       const { hasDied, notes } = victim.join();
-      const queue = open(state, PARENT);
+      const { queue } = open(state, PARENT);
       if (isShared) queue.reclaimWriter(state.shared);
       else if (hasDied) queue.reclaim(VICTIM);
       const seen = receive(PARENT)(state);
@@ -126,7 +101,7 @@ Deno.test("a writer that dies anywhere keeps neither the flusher nor another wri
   const parent = (life: number) => (state: State) => {
     const victim = spawn(() => mortal(life, write(false, [1], VICTIM))(state));
     const { hasDied } = victim.join();
-    if (hasDied) open(state, PARENT).reclaim(VICTIM);
+    if (hasDied) open(state, PARENT).queue.reclaim(VICTIM);
     write(true, [9], PARENT)(state);
     return hasDied;
   };
@@ -149,7 +124,7 @@ function takeOver(life: number, last: number) {
       })(state)
     );
     const { hasDied, notes } = victim.join();
-    if (hasDied) open(state, PARENT).reclaim(VICTIM);
+    if (hasDied) open(state, PARENT).queue.reclaim(VICTIM);
     const seen = notes.includes(last) ? [] : receive(PARENT, last)(state);
     return { hasDied, notes, seen };
   };

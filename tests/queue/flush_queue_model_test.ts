@@ -8,50 +8,18 @@
  */
 
 import { assert, assertEquals } from "@std/assert";
-import { FlushQueue, type FlushQueueHandle, type Writer, type WriterHandle } from "@busbar/busbar";
 import { spawn } from "@busbar/busbar/model";
-import { CLOSED, CURRENT, FLUSHED, FlushQueueLayout } from "../../src/queue/layout.ts";
+import { CLOSED, CURRENT, FLUSHED } from "../../src/queue/layout.ts";
 import { tampered } from "../tamper.ts";
 import { fails, passes } from "../verdicts.ts";
-import { PlainPool, type PlainPoolHandle } from "./plain_pool.ts";
+import { createQueue, fill, layoutOf, messagesOf, open, put, type State } from "./models.ts";
+import { PlainPool } from "./plain_pool.ts";
 
-interface State {
-  readonly pool: PlainPoolHandle;
-  readonly queue: FlushQueueHandle;
-  readonly shared: WriterHandle;
-}
-
-const BUFFER = 16;
-const MESSAGES = 4;
 const BUFFERS = 3;
 
-/** A queue over some buffers, and a shared writer of it. */
+/** Creates queues of so many buffers and writers. */
 function queue(buffers = BUFFERS, writers = 2): () => State {
-  return () => {
-    const pool = PlainPool.create(BUFFER, buffers);
-    const queue = FlushQueue.create({
-      pool,
-      writers,
-      messagesPerBuffer: MESSAGES,
-    });
-    using shared = queue.writer({ shared: true, id: 9 });
-    return { pool: pool.handle, queue: queue.handle, shared: shared.handle };
-  };
-}
-
-function open({ pool, queue }: State): { pool: PlainPool; queue: FlushQueue } {
-  const opened = PlainPool.attach(pool);
-  return { pool: opened, queue: FlushQueue.attach(queue, opened) };
-}
-
-function fill(writer: Writer, offset: number, value: number, length: number): void {
-  for (let i = offset; i < offset + length; i++) writer.bytes[i] = value;
-}
-
-function put(writer: Writer, value: number, length = 4): void {
-  const offset = writer.claim(length);
-  fill(writer, offset, value, length);
-  writer.commit(offset);
+  return () => createQueue({ buffers, writers });
 }
 
 /** A thread that shares the writer, writes these messages of these lengths, and flushes once. */
@@ -83,13 +51,7 @@ function receive(bytes: number, length = 4) {
       flusher.wait();
       while (flusher.next()) {
         received += flusher.length;
-        for (let at = 0; at < flusher.length; at += length) {
-          const value = flusher.bytes[flusher.offset + at]!;
-          for (let i = 1; i < length; i++) {
-            assertEquals(flusher.bytes[flusher.offset + at + i], value, "a torn message");
-          }
-          seen.push(value);
-        }
+        seen.push(...messagesOf(flusher, length));
       }
     }
     return seen;
@@ -247,13 +209,7 @@ function late(state: Gated): number[] {
   const seen: number[] = [];
   using flusher = queue.flusher();
   const receive = () => {
-    while (flusher.poll()) {
-      while (flusher.next()) {
-        for (let at = 0; at < flusher.length; at += 4) {
-          seen.push(flusher.bytes[flusher.offset + at]!);
-        }
-      }
-    }
+    while (flusher.poll()) while (flusher.next()) seen.push(...messagesOf(flusher));
   };
   put(writer, 1, 12);
   // Without a buffer this closes the segment, of which the first knows nothing.
@@ -503,11 +459,7 @@ Deno.test("flusher: one that takes over goes on where the one before left off", 
           using flusher = open(state).queue.flusher();
           while (seen.length < most) {
             flusher.wait();
-            if (flusher.poll() && flusher.next()) {
-              for (let at = 0; at < flusher.length; at += 12) {
-                seen.push(flusher.bytes[flusher.offset + at]!);
-              }
-            }
+            if (flusher.poll() && flusher.next()) seen.push(...messagesOf(flusher, 12));
           }
         };
         take(1);
@@ -572,7 +524,7 @@ Deno.test("broken twin: room that is reserved by load and store is reserved twic
 
 /** Where the word is that threads of the shared writer sleep on. */
 function currentIndex(): number {
-  return new FlushQueueLayout(BUFFER, BUFFERS, 2, MESSAGES).writer(0) + CURRENT;
+  return layoutOf().writer(0) + CURRENT;
 }
 
 Deno.test("broken twin: two threads that switch at once lose a buffer's messages", async () => {
@@ -647,7 +599,7 @@ Deno.test("broken twin: a flush that is set by load and store loses another's", 
 });
 
 Deno.test("broken twin: a flusher that clears what was flushed after it has looked misses a message", async () => {
-  const tables = new FlushQueueLayout(BUFFER, BUFFERS, 2, MESSAGES).table(0);
+  const tables = layoutOf().table(0);
   await fails("deadlock", {
     setup: queue(),
     threads: {
@@ -691,7 +643,7 @@ Deno.test("broken twin: a segment that is announced plainly is a race", async ()
     threads: {
       writer: tampered(alone([1, 2, 3], 8), (proper) => ({
         store(view: View, index: number, value: number) {
-          if (index === new FlushQueueLayout(BUFFER, BUFFERS, 2, MESSAGES).writer(1) + CURRENT) {
+          if (index === layoutOf().writer(1) + CURRENT) {
             view[index] = value;
           } else proper.store(view, index, value);
           return value;

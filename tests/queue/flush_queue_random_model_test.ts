@@ -8,24 +8,21 @@
  */
 
 import { assertEquals } from "@std/assert";
-import {
-  FlushQueue,
-  type FlushQueueHandle,
-  type WriteFlusher,
-  type Writer,
-  type WriterHandle,
-} from "@busbar/busbar";
+import type { WriteFlusher } from "@busbar/busbar";
 import fc from "fast-check";
 import { passesAtRandom } from "../verdicts.ts";
-import { PlainPool, type PlainPoolHandle } from "./plain_pool.ts";
+import {
+  BUFFER_BYTES,
+  createQueue,
+  fill,
+  open,
+  openWriter,
+  type State as Shared,
+} from "./models.ts";
 
 const RUNS = Number(Deno.args[0] ?? 12);
-const BUFFER = 16;
 
-interface State {
-  readonly pool: PlainPoolHandle;
-  readonly queue: FlushQueueHandle;
-  readonly shared: WriterHandle;
+interface State extends Shared {
   /** How many writers are done. */
   readonly done: Int32Array;
 }
@@ -50,18 +47,9 @@ interface Reservation extends Message {
   readonly offset: number;
 }
 
-function open({ pool, queue }: State): FlushQueue {
-  return FlushQueue.attach(queue, PlainPool.attach(pool));
-}
-
-function writerOf(state: State, isShared: boolean): Writer {
-  const queue = open(state);
-  return isShared ? queue.attachWriter(state.shared) : queue.writer();
-}
-
 /** Performs a program; returns the messages that must arrive. */
 const perform = ({ isShared, steps }: Program, id: number) => (state: State): Message[] => {
-  const writer = writerOf(state, isShared);
+  const writer = openWriter(state, isShared);
   const reserved: Reservation[] = [];
   const messages: Reservation[] = [];
   const reserve = (length: number): void => {
@@ -75,7 +63,7 @@ const perform = ({ isShared, steps }: Program, id: number) => (state: State): Me
   const commit = (message: Reservation | undefined): void => {
     if (message === undefined) return;
     const { offset, length, value } = message;
-    for (let i = offset; i < offset + length; i++) writer.bytes[i] = value;
+    fill(writer, offset, value, length);
     writer.commit(offset);
   };
   const aborted = new Set<Reservation>();
@@ -105,14 +93,14 @@ const receive = (writers: number) => (state: State): number[] => {
   const seen: number[] = [];
   for (let isOver = false; !isOver;) {
     isOver = Atomics.load(state.done, 0) === writers;
-    using flusher = open(state).flusher();
+    using flusher = open(state).queue.flusher();
     takeAll(flusher, seen);
     if (!isOver) Atomics.pause();
   }
   return seen;
 };
 
-const length = fc.oneof(fc.integer({ min: 1, max: 8 }), fc.integer({ min: 9, max: BUFFER }));
+const length = fc.oneof(fc.integer({ min: 1, max: 8 }), fc.integer({ min: 9, max: BUFFER_BYTES }));
 const step: fc.Arbitrary<Step> = fc.oneof(
   fc.record({ do: fc.constantFrom("send" as const, "open" as const), length }),
   fc.record({
@@ -139,19 +127,13 @@ Deno.test("random programs of writers under random schedules lose, tear and reor
       };
       await passesAtRandom({
         setup(): State {
-          const pool = PlainPool.create(BUFFER, buffers, true);
-          const queue = FlushQueue.create({
-            pool,
+          const state = createQueue({
+            buffers,
             writers: programs.length + 1,
             messagesPerBuffer: messages,
+            tracksFlights: true,
           });
-          using shared = queue.writer({ shared: true });
-          return {
-            pool: pool.handle,
-            queue: queue.handle,
-            shared: shared.handle,
-            done: new Int32Array(new SharedArrayBuffer(4)),
-          };
+          return { ...state, done: new Int32Array(new SharedArrayBuffer(4)) };
         },
         threads,
         check(state, results) {
@@ -161,7 +143,7 @@ Deno.test("random programs of writers under random schedules lose, tear and reor
             const arrived = seen.filter((value) => value >> 4 === i);
             assertEquals(arrived, sent.flatMap(({ value, length }) => Array(length).fill(value)));
           }
-          assertEquals(PlainPool.attach(state.pool).freeCount, buffers);
+          assertEquals(open(state).pool.freeCount, buffers);
         },
         maxSteps: 20_000,
       }, seed);

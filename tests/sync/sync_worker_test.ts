@@ -5,7 +5,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { EventCount, Memory, Mutex, Parker, RwLock, Semaphore, WaiterQueue } from "../../mod.ts";
 import { workerTest } from "../permission.ts";
-import { runOnWorker } from "../workers.ts";
+import { runOnWorker, startWorker } from "../workers.ts";
 import { type Bed, type Job, storeIn } from "./bodies.ts";
 
 const bodies = import.meta.resolve("./bodies.ts");
@@ -143,8 +143,7 @@ for (const values of [1, 2]) {
 
 /** Ends a worker that sleeps on this. */
 async function endAsleep(bed: Bed, isAsleep: () => boolean): Promise<void> {
-  const worker = new Worker(import.meta.resolve("../worker_entry.ts"), { type: "module" });
-  worker.postMessage({ module: bodies, name: "sleepForEver", argument: bed });
+  const worker = startWorker(bodies, "sleepForEver", bed);
   while (!isAsleep()) await new Promise((resolve) => setTimeout(resolve));
   worker.terminate();
   // Nothing tells when it has ended.
@@ -211,8 +210,7 @@ workerTest(
       words: sharedWords(2),
     };
     const [guard, reader] = [mutex.lock(), lock.read()];
-    const worker = new Worker(import.meta.resolve("../worker_entry.ts"), { type: "module" });
-    worker.postMessage({ module: bodies, name: "workWhenWoken", argument: job });
+    const worker = startWorker(bodies, "workWhenWoken", job);
     const state = new Int32Array(mutex.handle.memory.buffer);
     while (Atomics.load(state, 2) !== 2) await pause();
     worker.terminate();
