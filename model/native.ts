@@ -61,7 +61,27 @@ export const NativeSharedArrayBuffer: SharedArrayBufferConstructor = globalThis.
   class NoSharedArrayBuffer {};
 /** The real `DataView`. */
 export const NativeDataView: DataViewConstructor = DataView;
-/** The real `Uint8Array`. */
-export const Bytes: Uint8ArrayConstructor = Uint8Array;
+/** The real `ArrayBuffer.isView`. */
+export const nativeIsView: (value: unknown) => value is ArrayBufferView = ArrayBuffer.isView;
 /** The real `performance.now`, or `Date.now` in a worklet, which has no `performance`. */
 export const now: () => number = globalThis.performance?.now.bind(performance) ?? Date.now;
+
+/** The constructor of one of the typed arrays, with the element type that indexing gives. */
+type Constructor<T> = new (source: number | ArrayBufferLike) => T;
+
+/** A subclass that has the native methods as its own: replacing those of all arrays spares it. */
+function independent<T>(Native: Constructor<T>): Constructor<T> {
+  // deno-lint-ignore no-explicit-any
+  const Independent = class extends (Native as any) {} as unknown as Constructor<T>;
+  Object.defineProperties(Independent.prototype, {
+    ...Object.getOwnPropertyDescriptors(typedArrayPrototype),
+    // Its slices are native arrays, whatever their constructor's species is.
+    constructor: { value: undefined },
+  });
+  return Independent;
+}
+
+/** A `Uint8Array` of the explorer's own. */
+export const Bytes: Constructor<Uint8Array> = independent(Uint8Array);
+/** An `Int32Array` of the explorer's own. */
+export const Words: Constructor<Int32Array> = independent(Int32Array);

@@ -37,9 +37,11 @@ import { applyPlain } from "../machine/plain.ts";
 import { announce, replayFailure } from "../machine/runner.ts";
 import { SUSPENDED, type Thread } from "../machine/thread.ts";
 import type { Body } from "../machine/thread_declaration.ts";
-import { type AnyTypedArray, NativeSharedArrayBuffer } from "../native.ts";
-import { callNative, isAccepted, toCount, toElement, toTimeoutMs } from "./native_operations.ts";
-import { buffers, isShared, resolve, type View } from "./registry.ts";
+import { type AnyTypedArray, Bytes } from "../native.ts";
+import { toCount, toTimeoutMs } from "./conversions.ts";
+import { elementTypeOf, toElement } from "./element_types.ts";
+import { type Arguments, callNative, convertArguments } from "./native_operations.ts";
+import { buffers, isShared, resolve, type View, views } from "./registry.ts";
 import { stackLines } from "./stack_lines.ts";
 
 /**
@@ -66,7 +68,7 @@ export class Calls {
   }
 
   /** A function of `Atomics` on a view. */
-  atomics(kind: AtomicsKind, view: unknown, index: number, a: unknown, b: unknown): unknown {
+  atomics(kind: AtomicsKind, view: unknown, index: unknown, a: unknown, b: unknown): unknown {
     const thread = this.#execution.current;
     if (thread === undefined) return this.#perform(kind, view, index, a, b);
     if (thread.unwinding) throw SUSPENDED;
@@ -89,11 +91,10 @@ export class Calls {
   /** `Atomics.pause`. */
   pause(hint: unknown): void {
     const thread = this.#execution.current;
-    if (thread === undefined) return;
-    if (this.#replayed(thread, PAUSE) !== undefined) return;
     if (hint !== undefined && !Number.isInteger(hint)) {
       throw new TypeError(`Cannot pause: expected an integer or nothing, received ${String(hint)}`);
     }
+    if (thread === undefined || this.#replayed(thread, PAUSE) !== undefined) return;
     const detail = { watches: [], isForced: false };
     this.#suspend(thread, new EntryOf(PAUSE, thread.id, detail, undefined, 0, 0));
   }
@@ -128,7 +129,14 @@ export class Calls {
     applyPlain(this.#execution, thread, entry, write);
   }
 
-  /** The creation of a view on model memory; a replay returns the same object. */
+  /**
+   * The creation of a view on model memory.
+   *
+   * A replay returns the same object, unless it differs from a new one: it has properties of its
+   * own, or is of a class that may be another one in each replay.
+   *
+   * @param constructor What makes it: the same in each replay, or undefined.
+   */
   view<T extends object>(
     constructor: unknown,
     buffer: ModelBuffer,
@@ -144,7 +152,8 @@ export class Calls {
       if (detail.constructor !== constructor || detail.args[0] !== a || detail.args[1] !== b) {
         this.#failReplay(thread, known, "another new view");
       }
-      return detail.view as T;
+      const isNew = constructor === undefined || !views.get(detail.view)!.isOrdinary;
+      return isNew ? create() : detail.view as T;
     }
     const view = create();
     const detail = { constructor, args: [a, b], view } as const;
@@ -152,31 +161,37 @@ export class Calls {
     return view;
   }
 
-  /** The creation of a shared buffer. */
-  buffer(byteLength: number, options: unknown): SharedArrayBuffer {
+  /**
+   * The creation of a shared buffer.
+   *
+   * @param create Creates the real one.
+   * @returns The buffer, and whether it is new: a replay returns the same one.
+   */
+  buffer(
+    byteLength: number,
+    create: () => SharedArrayBuffer,
+  ): { readonly buffer: ModelBuffer; readonly isNew: boolean } {
     const thread = this.#execution.current;
-    if (thread !== undefined) {
-      const known = this.#replayed(thread, BUFFER);
-      if (known !== undefined) {
-        const { real } = known.detail.buffer;
-        if (real.byteLength !== byteLength) this.#failReplay(thread, known, "one of another size");
-        return real as SharedArrayBuffer;
+    if (thread === undefined) return { buffer: this.adopt(create()), isNew: true };
+    const known = this.#replayed(thread, BUFFER);
+    if (known !== undefined) {
+      const { buffer } = known.detail;
+      if (buffer.bytes.length !== byteLength) {
+        this.#failReplay(thread, known, "one of another size");
       }
+      return { buffer, isNew: false };
     }
-    const real = new NativeSharedArrayBuffer(byteLength, options as undefined);
-    if (thread === undefined) {
-      this.adopt(real);
-    } else {
-      const buffer = this.#register(real, `${thread.name}.buffer${thread.buffersCreated}`);
-      this.#applyPlain(thread, new EntryOf(BUFFER, thread.id, { buffer }, undefined, 0, 0));
-    }
-    return real;
+    const buffer = this.#register(create(), `${thread.name}.buffer${thread.buffersCreated}`);
+    this.#applyPlain(thread, new EntryOf(BUFFER, thread.id, { buffer }, undefined, 0, 0));
+    return { buffer, isNew: true };
   }
 
   /** Makes a buffer of setup part of the model. */
-  adopt(real: ArrayBufferLike, name?: string): void {
+  adopt(real: ArrayBufferLike, name?: string): ModelBuffer {
     const { buffers } = this.#execution;
-    buffers.push(this.#register(real, name ?? `buffer${buffers.length}`));
+    const buffer = this.#register(real, name ?? `buffer${buffers.length}`);
+    buffers.push(buffer);
+    return buffer;
   }
 
   /** A span of speculative reads begins. */
@@ -248,14 +263,25 @@ export class Calls {
   }
 
   /** Fails as the running thread used shared memory that is not part of the model. */
-  refuseUntracked(action: string): void {
-    const thread = this.#execution.current!;
+  refuseUntracked(action: string): never {
+    this.refuseUse(
+      `${action} shared memory that is not part of the model: create it in setup or in a thread, ` +
+        "or pass it to shareBuffer",
+    );
+  }
+
+  /**
+   * Fails as code under test did something whose effect cannot be seen.
+   *
+   * @param use What it did: a verb and the rest of the sentence.
+   * @throws {unknown} In a thread, to unwind it; in setup or check, an error.
+   */
+  refuseUse(use: string): never {
+    const thread = this.#execution.current;
+    if (thread === undefined) throw new Error(`Setup or check ${use}`);
     if (thread.unwinding) throw SUSPENDED;
-    this.#execution.fail({
-      kind: "misuse",
-      message: `Thread ${thread.name} ${action} shared memory that is not part of the model: ` +
-        "create it in setup or in a thread, or pass it to shareBuffer",
-    });
+    this.#execution.fail({ kind: "misuse", message: `Thread ${thread.name} ${use}` });
+    throw SUSPENDED;
   }
 
   /** The start of a thread; returns its number. */
@@ -354,7 +380,12 @@ export class Calls {
   /** The result of a wait that is in the log. */
   #answerWait(thread: Thread, entry: Entry): unknown {
     if (entry.kind === WAIT && entry.detail.sleeper !== undefined) {
-      const wake = thread.log[thread.cursor]!;
+      const wake = thread.log[thread.cursor];
+      if (wake === undefined) {
+        // It sleeps still: the lines of its calls are being captured.
+        thread.unwinding = true;
+        throw SUSPENDED;
+      }
       if (thread.capturing !== undefined) thread.capturing[thread.cursor] = stackLines();
       thread.cursor++;
       return wake.result;
@@ -374,7 +405,7 @@ export class Calls {
     thread: Thread,
     kind: AtomicsKind,
     view: unknown,
-    index: number,
+    index: unknown,
     a: unknown,
     b: unknown,
   ): unknown {
@@ -383,53 +414,62 @@ export class Calls {
       if (isShared(view)) this.refuseUntracked(`does Atomics.${KINDS[kind].name} on`);
       return callNative(kind, view, index, a, b);
     }
-    const real = found.real as Int32Array;
-    if (!isAccepted(kind, real, index)) return callNative(kind, real, index, a, b);
-    const { cursor } = thread;
-    if (thread.capturing !== undefined) {
-      thread.capturing[cursor] = stackLines();
-      thread.unwinding = true;
-      throw SUSPENDED;
+    const args = convertArguments(kind, found, index, a, b);
+    if (thread.unwinding) throw SUSPENDED;
+    const { buffer, start, size } = rangeOf(found, args.index);
+    const { cursor, log, capturing } = thread;
+    if (capturing !== undefined) {
+      capturing[cursor] = stackLines();
+      if (cursor >= log.length) {
+        thread.unwinding = true;
+        throw SUSPENDED;
+      }
     }
-    if (cursor < thread.log.length) {
-      const known = thread.log[cursor]!;
-      // NaN operands, which are not equal to themselves.
+    if (cursor < log.length) {
+      const known = log[cursor]!;
       if (
-        known.kind === kind && known.view === view && known.index === index &&
-        Object.is(known.a, a) && Object.is(known.b, b)
+        known.kind === kind && known.buffer === buffer && known.start === start &&
+        elementTypeOf(known.real) === args.type && Object.is(known.a, args.a) &&
+        Object.is(known.b, args.b)
       ) {
         thread.cursor++;
         return this.#answerWait(thread, known);
       }
-      const { buffer, start, size } = rangeOf(found, index);
-      this.#failReplay(thread, known, `${KINDS[kind].name} of ${buffer.nameOf(start, size)}`);
+      const operands = [args.a, args.b].filter((operand) => operand !== undefined).map(String);
+      this.#failReplay(
+        thread,
+        known,
+        `${KINDS[kind].name} of ${buffer.nameOf(start, size)}` +
+          (operands.length === 0 ? "" : ` with ${operands.join(", ")}`),
+      );
     }
-    return this.#suspend(thread, newOperation(thread, kind, found, view, index, a, b));
+    return this.#suspend(thread, newOperation(thread, kind, found, view, args));
   }
 
   /** A function of `Atomics` in setup or check: it takes effect at once. */
-  #perform(kind: AtomicsKind, view: unknown, index: number, a: unknown, b: unknown): unknown {
+  #perform(kind: AtomicsKind, view: unknown, index: unknown, a: unknown, b: unknown): unknown {
     const found = resolve(view);
     if (found === undefined) return callNative(kind, view, index, a, b);
+    const args = convertArguments(kind, found, index, a, b);
     const real = found.real as Int32Array;
     if (kind === WAIT || kind === WAIT_ASYNC) {
-      if (real[index] === toElement(real, a)) {
+      if (real[args.index] === toElement(args.type, args.a)) {
         throw new Error("Cannot wait here: setup and check run alone, so no thread would notify");
       }
       return kind === WAIT ? "not-equal" : { async: false, value: "not-equal" };
     }
     if (kind === NOTIFY) return 0;
     if (kind !== LOAD) this.#execution.beforeDirectWrite();
-    const { buffer, start, size } = rangeOf(found, index);
+    const { buffer, start, size } = rangeOf(found, args.index);
     initialise(buffer, start, size);
-    return callNative(kind, real, index, a, b);
+    return callNative(kind, real, args.index, args.a, args.b);
   }
 
   /** Creates the model of a real buffer. */
   #register(real: ArrayBufferLike, name: string): ModelBuffer {
     const buffer = new ModelBuffer(name, real);
     if (this.#execution.options.uninitialised) {
-      buffer.initialised = new Uint8Array(real.byteLength);
+      buffer.initialised = new Bytes(buffer.bytes.length);
     }
     buffers.set(real, buffer);
     return buffer;
@@ -437,8 +477,8 @@ export class Calls {
 }
 
 /** The range of an element of a view. */
-function rangeOf({ real, buffer, offset }: View, index: number) {
-  const size = (real as AnyTypedArray).BYTES_PER_ELEMENT;
+function rangeOf({ type, buffer, offset }: View, index: number) {
+  const { size } = type!;
   return { buffer, start: offset + index * size, size };
 }
 
@@ -448,9 +488,7 @@ function newOperation(
   kind: AtomicsKind,
   found: View,
   view: unknown,
-  index: number,
-  a: unknown,
-  b: unknown,
+  { type, index, a, b }: Arguments,
 ): Operation {
   const real = found.real as AnyTypedArray;
   const { buffer, start, size } = rangeOf(found, index);
@@ -462,7 +500,7 @@ function newOperation(
       const timeoutMs = toTimeoutMs(b);
       const detail = { ...list, timeoutMs, sleeper: undefined, promise: -1 };
       entry = new EntryOf(kind, thread.id, detail, buffer, start, size) as Operation;
-      entry.expected = toElement(real, a);
+      entry.expected = toElement(type, a);
       break;
     }
     case NOTIFY:
@@ -470,12 +508,12 @@ function newOperation(
       break;
     case COMPARE_EXCHANGE:
       entry = new EntryOf(kind, thread.id, undefined, buffer, start, size);
-      entry.expected = toElement(real, a);
-      entry.operand = toElement(real, b);
+      entry.expected = toElement(type, a);
+      entry.operand = toElement(type, b);
       break;
     default:
       entry = new EntryOf(kind, thread.id, undefined, buffer, start, size) as Operation;
-      if (kind !== LOAD) entry.operand = toElement(real, a);
+      if (kind !== LOAD) entry.operand = toElement(type, a);
   }
   entry.view = view;
   entry.real = real;

@@ -10,7 +10,6 @@
 import {
   ADD,
   AND,
-  type AtomicsKind,
   COMPARE_EXCHANGE,
   EXCHANGE,
   LOAD,
@@ -23,9 +22,11 @@ import {
   XOR,
 } from "../machine/kinds.ts";
 import type { Machine } from "../machine/machine.ts";
+import type { ModelBuffer } from "../machine/memory.ts";
 import { SUSPENDED } from "../machine/thread.ts";
 import {
   type AnyTypedArray,
+  Bytes,
   nativeAtomics,
   NativeDataView,
   NativeSharedArrayBuffer,
@@ -34,8 +35,11 @@ import {
   typedArrays,
 } from "../native.ts";
 import { ignoreRejections, stopIgnoringRejections } from "../platform.ts";
+import { arrayMethods } from "./array_methods.ts";
 import { Calls } from "./calls.ts";
-import { buffers } from "./registry.ts";
+import { toBigInt, toIndex, toNumber } from "./conversions.ts";
+import { buffers, isObject, viewOf, views, visibleBuffer } from "./registry.ts";
+import { constructBuffer, sliceBuffer } from "./shared_buffers.ts";
 import { type CurrentCalls, trackView, untracked } from "./views.ts";
 
 /** Hints of shared-memory code to a checker; both find the slot by name, without an import. */
@@ -59,68 +63,119 @@ const current: CurrentCalls = {
     }
     return calls;
   },
+  get isThreadRunning(): boolean {
+    return calls?.isThreadRunning === true;
+  },
 };
 
-function atomics(kind: AtomicsKind, view: unknown, index: number, value: unknown): unknown {
-  return calls!.atomics(kind, view, index, value, undefined);
+/** The functions of `Atomics` during an exploration; each has as many parameters as its original. */
+const modelAtomics = {
+  load(view: unknown, index: unknown): unknown {
+    return calls!.atomics(LOAD, view, index, undefined, undefined);
+  },
+  store(view: unknown, index: unknown, value: unknown): unknown {
+    return calls!.atomics(STORE, view, index, value, undefined);
+  },
+  add(view: unknown, index: unknown, value: unknown): unknown {
+    return calls!.atomics(ADD, view, index, value, undefined);
+  },
+  sub(view: unknown, index: unknown, value: unknown): unknown {
+    return calls!.atomics(SUB, view, index, value, undefined);
+  },
+  and(view: unknown, index: unknown, value: unknown): unknown {
+    return calls!.atomics(AND, view, index, value, undefined);
+  },
+  or(view: unknown, index: unknown, value: unknown): unknown {
+    return calls!.atomics(OR, view, index, value, undefined);
+  },
+  xor(view: unknown, index: unknown, value: unknown): unknown {
+    return calls!.atomics(XOR, view, index, value, undefined);
+  },
+  exchange(view: unknown, index: unknown, value: unknown): unknown {
+    return calls!.atomics(EXCHANGE, view, index, value, undefined);
+  },
+  notify(view: unknown, index: unknown, count: unknown): unknown {
+    return calls!.atomics(NOTIFY, view, index, count, undefined);
+  },
+  compareExchange(view: unknown, index: unknown, expected: unknown, replacement: unknown): unknown {
+    return calls!.atomics(COMPARE_EXCHANGE, view, index, expected, replacement);
+  },
+  wait(view: unknown, index: unknown, value: unknown, timeout: unknown): unknown {
+    return calls!.atomics(WAIT, view, index, value, timeout);
+  },
+  waitAsync(view: unknown, index: unknown, value: unknown, timeout: unknown): unknown {
+    return calls!.atomics(WAIT_ASYNC, view, index, value, timeout);
+  },
+  pause(...hint: unknown[]): void {
+    return calls!.pause(hint[0]);
+  },
+};
+
+/** Makes the view that a constructor is asked for, on memory of the model. */
+function constructView(
+  native: TypedArrayConstructor | DataViewConstructor,
+  own: unknown,
+  buffer: ModelBuffer,
+  args: unknown[],
+  newTarget: unknown,
+): object {
+  const isOwn = newTarget === own;
+  const create = (offset: unknown, length: unknown) =>
+    Reflect.construct(
+      native,
+      length === undefined ? [buffer.real, offset] : [buffer.real, offset, length],
+      isOwn ? native : newTarget as typeof native,
+    ) as AnyTypedArray | DataView;
+  const size = (native as TypedArrayConstructor).BYTES_PER_ELEMENT ?? 1;
+  const whole = buffer.bytes.length;
+  // The standard's order; each error is the native constructor's.
+  const offset = toIndex(args[1]);
+  if (offset % size !== 0 || (native === NativeDataView && offset > whole)) {
+    return create(offset, undefined);
+  }
+  const length = args[2] === undefined ? undefined : toIndex(args[2]);
+  const isInside = length === undefined
+    ? offset <= whole && (whole - offset) % size === 0
+    : offset + length * size <= whole;
+  if (!isInside) return create(offset, length);
+  return current.calls.view(
+    isOwn ? native : undefined,
+    buffer,
+    offset,
+    length,
+    () => trackView(current, create(offset, length), buffer),
+  );
 }
 
-/** The replacement of `Atomics`. */
-const modelAtomics = {
-  load: (view: unknown, index: number) => calls!.atomics(LOAD, view, index, undefined, undefined),
-  store: (view: unknown, index: number, value: unknown) => atomics(STORE, view, index, value),
-  add: (view: unknown, index: number, value: unknown) => atomics(ADD, view, index, value),
-  sub: (view: unknown, index: number, value: unknown) => atomics(SUB, view, index, value),
-  and: (view: unknown, index: number, value: unknown) => atomics(AND, view, index, value),
-  or: (view: unknown, index: number, value: unknown) => atomics(OR, view, index, value),
-  xor: (view: unknown, index: number, value: unknown) => atomics(XOR, view, index, value),
-  exchange: (view: unknown, index: number, value: unknown) => atomics(EXCHANGE, view, index, value),
-  notify: (view: unknown, index: number, value: unknown) => atomics(NOTIFY, view, index, value),
-  compareExchange: (view: unknown, index: number, expected: unknown, replacement: unknown) =>
-    calls!.atomics(COMPARE_EXCHANGE, view, index, expected, replacement),
-  wait: (view: unknown, index: number, value: unknown, timeout?: number) =>
-    calls!.atomics(WAIT, view, index, value, timeout),
-  waitAsync: (view: unknown, index: number, value: unknown, timeout?: number) =>
-    calls!.atomics(WAIT_ASYNC, view, index, value, timeout),
-  pause: (hint?: number) => calls!.pause(hint),
-  isLockFree: (size: number) => nativeAtomics.isLockFree(size),
-  [Symbol.toStringTag]: "Atomics",
-};
+/** The constructors that replace the native ones, by these. */
+const modelConstructors = new Map<unknown, unknown>();
 
 /** A constructor whose views on model memory are tracked. */
 function trackingConstructor<T extends TypedArrayConstructor | DataViewConstructor>(native: T): T {
-  return new Proxy(native, {
+  const own: T = new Proxy(native, {
     construct(target, args, newTarget) {
-      const [first, a, b] = args;
-      if (typeof first === "object" && first !== null) {
+      const [first] = args;
+      if (typeof first === "object" && first !== null && calls !== undefined) {
         const buffer = buffers.get(first);
-        if (buffer !== undefined) {
-          return current.calls.view(
-            native,
-            buffer,
-            a,
-            b,
-            () =>
-              trackView(
-                current,
-                Reflect.construct(target, args) as AnyTypedArray | DataView,
-                buffer,
-              ),
-          );
+        if (buffer !== undefined) return constructView(native, own, buffer, args, newTarget);
+        if (first instanceof NativeSharedArrayBuffer && calls.isThreadRunning) {
+          calls.refuseUntracked(`makes a ${native.name} on`);
         }
-        if (first instanceof NativeSharedArrayBuffer && calls?.isThreadRunning) {
-          current.calls.refuseUntracked(`makes a ${native.name} on`);
+        if (views.has(first) && native !== NativeDataView) {
+          args = [untracked(calls, first), ...args.slice(1)];
         }
-        args = [untracked(current.calls, first), ...args.slice(1)];
       }
-      return Reflect.construct(target, args, newTarget);
+      return Reflect.construct(target, args, newTarget === own ? target : newTarget);
     },
   });
+  modelConstructors.set(native, own);
+  return own;
 }
 
-const ModelSharedArrayBuffer = new Proxy(NativeSharedArrayBuffer, {
-  construct(_target, [byteLength, options]) {
-    return current.calls.buffer(byteLength, options);
+const ModelSharedArrayBuffer: SharedArrayBufferConstructor = new Proxy(NativeSharedArrayBuffer, {
+  construct(target, args, newTarget) {
+    const isOwn = newTarget === ModelSharedArrayBuffer;
+    return constructBuffer(current, args, isOwn ? target : newTarget);
   },
 });
 
@@ -145,12 +200,85 @@ const untrackFirst = (native: (...args: never[]) => unknown) =>
     return native.call(this, untracked(current.calls, first) as never, ...rest);
   };
 
+type Native = (this: unknown, ...args: unknown[]) => unknown;
+
+/** A method of a platform's class: of the model if the receiver is one of its objects. */
+function method(
+  native: Native,
+  model: (self: object, args: readonly unknown[]) => { result: unknown } | undefined,
+): Native {
+  // As the methods of the platform, it is not a constructor.
+  const { replacement } = {
+    replacement(this: unknown, ...args: unknown[]): unknown {
+      const answer = isObject(this) && calls !== undefined ? model(this, args) : undefined;
+      return answer === undefined ? Reflect.apply(native, this, args) : answer.result;
+    },
+  };
+  return replacement;
+}
+
+/** A method of typed arrays. */
+function arrayMethod(native: Native, key: string): Native {
+  const model = arrayMethods[key]!;
+  return method(native, (self, args) => {
+    const view = views.get(self);
+    if (view?.type !== undefined) {
+      const constructor = modelConstructors.get(view.type.constructor);
+      return { result: model({ calls: calls!, view, self, constructor }, args) };
+    }
+    if (key !== "set") return undefined;
+    const [source, ...rest] = args;
+    return { result: Reflect.apply(native, self, [untracked(calls!, source), ...rest]) };
+  });
+}
+
+/** A method of data views: `getInt32`, say. */
+function dataViewMethod(native: Native, isWrite: boolean, size: number, isBigInt: boolean): Native {
+  return method(native, (self, args) => {
+    const view = views.get(self);
+    if (view === undefined || view.type !== undefined) return undefined;
+    const { real, buffer, offset, byteLength } = view;
+    const at = toIndex(args[0]);
+    if (!isWrite) {
+      if (at + size > byteLength) return { result: Reflect.apply(native, real, [at]) };
+      const bytes = calls!.read(buffer, offset + at, size);
+      return { result: Reflect.apply(native, new NativeDataView(bytes.buffer), [0, args[1]]) };
+    }
+    const value = isBigInt ? toBigInt(args[1]) : toNumber(args[1]);
+    if (at + size > byteLength) return { result: Reflect.apply(native, real, [at, value]) };
+    calls!.write(buffer, offset + at, size, () => {
+      Reflect.apply(native, real, [at, value, args[2]]);
+    });
+    return { result: undefined };
+  });
+}
+
+/** The object of the platform that a view, or a buffer, of the model stands for. */
+const realView = (self: object) => views.get(self)?.real;
+const realBuffer = (self: object) => buffers.get(self)?.real;
+
+/** A method or getter of the platform's class, applied to the real object. */
+function redirected(native: Native, realOf: (self: object) => object | undefined): Native {
+  return method(native, (self, args) => {
+    const real = realOf(self);
+    return real === undefined ? undefined : { result: Reflect.apply(native, real, args) };
+  });
+}
+
 const refused = (name: string, instead: string) => () => calls!.refuse(name, instead);
 const randomness = "choose values in setup, or pass them in";
 const timers = "simulated threads have no timers";
 
-/** Every replaced property, with both values. */
-const replacements: { target: object; key: PropertyKey; model: unknown; native: unknown }[] = [];
+/** A replaced property of an object. */
+interface Replacement {
+  readonly target: object;
+  readonly key: PropertyKey;
+  readonly model: PropertyDescriptor;
+  readonly native: PropertyDescriptor | undefined;
+}
+
+/** Every replaced property. */
+const replacements: Replacement[] = [];
 
 /** Adds a property to the replacements, if the platform has it. */
 function replace(
@@ -159,28 +287,130 @@ function replace(
   model: (native: never) => unknown,
 ): void {
   if (target === undefined) return;
-  const native = Reflect.get(target, key);
-  if (native === undefined) return;
-  replacements.push({ target, key, model: model(native as never), native });
+  const native = Reflect.getOwnPropertyDescriptor(target, key);
+  const value = Reflect.get(target, key);
+  if (value === undefined) return;
+  const replaced = like(value, model(value as never));
+  replacements.push({
+    target,
+    key,
+    native,
+    model: {
+      configurable: true,
+      enumerable: native?.enumerable ?? false,
+      writable: true,
+      value: replaced,
+    },
+  });
 }
 
-replace(globalThis, "Atomics", () => modelAtomics);
-replace(globalThis, "SharedArrayBuffer", () => ModelSharedArrayBuffer);
-for (const constructor of typedArrays) {
-  replace(globalThis, constructor.name, () => trackingConstructor(constructor));
+/** Adds getters of a class to the replacements. */
+function replaceGetters(
+  target: object,
+  keys: readonly PropertyKey[],
+  model: (native: Native) => Native,
+): void {
+  for (const key of keys) {
+    const native = Reflect.getOwnPropertyDescriptor(target, key);
+    const getter = native?.get as Native | undefined;
+    if (getter === undefined) continue;
+    const get = like(getter, model(getter));
+    replacements.push({ target, key, native: native!, model: { ...native!, get } });
+  }
 }
-replace(globalThis, "DataView", () => trackingConstructor(NativeDataView));
+
+/** Gives a function the name and the length of another. */
+function like<T>(native: unknown, model: T): T {
+  if (typeof native === "function" && typeof model === "function") {
+    for (const key of ["length", "name"] as const) {
+      const descriptor = Reflect.getOwnPropertyDescriptor(native, key);
+      if (descriptor !== undefined && model[key] !== descriptor.value) {
+        Reflect.defineProperty(model, key, descriptor);
+      }
+    }
+  }
+  return model;
+}
+
+for (const [key, model] of Object.entries(modelAtomics)) {
+  if (Reflect.has(nativeAtomics, key)) {
+    replace(nativeAtomics, key, () => model);
+  } else {
+    const descriptor = { value: model, writable: true, enumerable: false, configurable: true };
+    replacements.push({ target: nativeAtomics, key, native: undefined, model: descriptor });
+  }
+}
+replace(globalThis, "SharedArrayBuffer", () => ModelSharedArrayBuffer);
+for (const native of [...typedArrays, NativeDataView]) {
+  const model = trackingConstructor(native);
+  replace(globalThis, native.name, () => model);
+  replace(native.prototype, "constructor", () => model);
+}
 replace(globalThis, "Date", () => ModelDate);
-replace(typedArrayPrototype, "set", untrackFirst);
+replace(
+  ArrayBuffer,
+  "isView",
+  (native: (value: unknown) => boolean) => (value: unknown) =>
+    viewOf(value) !== undefined || native(value),
+);
+for (const key of Object.keys(arrayMethods)) {
+  replace(typedArrayPrototype, key, (native: Native) => arrayMethod(native, key));
+}
+{
+  // The iterator is the same function as `values`.
+  const values =
+    replacements.find(({ target, key }) => target === typedArrayPrototype && key === "values")!
+      .model.value;
+  replace(typedArrayPrototype, Symbol.iterator, () => values);
+}
+for (const prototype of [typedArrayPrototype, NativeDataView.prototype]) {
+  replaceGetters(
+    prototype,
+    ["byteLength", "byteOffset", "length", Symbol.toStringTag],
+    (native) => redirected(native, realView),
+  );
+  replaceGetters(prototype, ["buffer"], (native) =>
+    method(native, (self) => {
+      const view = views.get(self);
+      return view === undefined ? undefined : { result: visibleBuffer(view.buffer) };
+    }));
+}
+for (const key of Reflect.ownKeys(NativeDataView.prototype)) {
+  const access = /^(get|set)(Big)?(?:Int|Uint|Float)(8|16|32|64)$/.exec(String(key));
+  if (access === null) continue;
+  const [, verb, big, bits] = access;
+  replace(
+    NativeDataView.prototype,
+    key,
+    (native: Native) => dataViewMethod(native, verb === "set", Number(bits) / 8, big !== undefined),
+  );
+}
+{
+  const { prototype } = NativeSharedArrayBuffer;
+  replace(prototype, "constructor", () => ModelSharedArrayBuffer);
+  replace(prototype, "slice", (native: Native) =>
+    method(native, (self, args) => {
+      const buffer = buffers.get(self);
+      if (buffer === undefined) return undefined;
+      return { result: sliceBuffer(current, self, buffer, args, ModelSharedArrayBuffer) };
+    }));
+  replaceGetters(
+    prototype,
+    ["byteLength", "growable", "maxByteLength"],
+    (native) => redirected(native, realBuffer),
+  );
+  replace(prototype, "grow", (native: Native) => redirected(native, realBuffer));
+}
 replace(globalThis.TextDecoder?.prototype, "decode", untrackFirst);
 replace(
   globalThis.TextEncoder?.prototype,
   "encodeInto",
   (native: typeof TextEncoder.prototype.encodeInto) =>
     function (this: TextEncoder, text: string, into: Uint8Array) {
-      const copy = untracked(current.calls, into) as Uint8Array;
+      if (!views.has(into)) return native.call(this, text, into);
+      const copy = new Bytes(into.length);
       const result = native.call(this, text, copy);
-      if (copy !== into) into.set(copy.subarray(0, result.written));
+      into.set(copy.subarray(0, result.written));
       return result;
     },
 );
@@ -224,7 +454,7 @@ export function install(machine: Machine): void {
     throw new Error("Cannot explore: another exploration is running; await it first");
   }
   calls = new Calls(machine);
-  for (const { target, key, model } of replacements) put(target, key, model);
+  for (const { target, key, model } of replacements) Reflect.defineProperty(target, key, model);
   observerSlot.current = observer;
   // A suspended asynchronous thread rejects promises that the code under test does not await.
   ignoreRejections(SUSPENDED);
@@ -232,7 +462,10 @@ export function install(machine: Machine): void {
 
 /** Restores the platform's own globals. */
 export function uninstall(): void {
-  for (const { target, key, native } of replacements) put(target, key, native);
+  for (const { target, key, native } of replacements) {
+    if (native === undefined) Reflect.deleteProperty(target, key);
+    else Reflect.defineProperty(target, key, native);
+  }
   observerSlot.current = undefined;
   stopIgnoringRejections();
   calls = undefined;
@@ -259,17 +492,4 @@ export function setupCalls(action: string): Calls {
 export function runningCalls(action: string): Calls {
   if (!calls?.isThreadRunning) throw new Error(`Cannot ${action}: no simulated thread is running`);
   return calls;
-}
-
-/** Sets a property, as it is: enumerable or not, with a setter or not. */
-function put(target: object, key: PropertyKey, value: unknown): void {
-  const descriptor = Reflect.getOwnPropertyDescriptor(target, key);
-  if (descriptor === undefined || "value" in descriptor) {
-    Object.defineProperty(target, key, {
-      ...(descriptor ?? { writable: true, configurable: true, enumerable: false }),
-      value,
-    });
-  } else {
-    (target as Record<PropertyKey, unknown>)[key] = value;
-  }
 }

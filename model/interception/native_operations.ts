@@ -20,12 +20,10 @@ import {
   WAIT_ASYNC,
   XOR,
 } from "../machine/kinds.ts";
-import {
-  type AnyTypedArray,
-  nativeAtomics,
-  NativeSharedArrayBuffer,
-  type TypedArrayConstructor,
-} from "../native.ts";
+import { nativeAtomics, NativeSharedArrayBuffer } from "../native.ts";
+import { toInteger, toNumber } from "./conversions.ts";
+import { type ElementType, toElementValue } from "./element_types.ts";
+import type { View } from "./registry.ts";
 
 const natives: { readonly [K in AtomicsKind]: (...args: never[]) => unknown } = {
   [LOAD]: nativeAtomics.load,
@@ -47,45 +45,58 @@ export function callNative(kind: AtomicsKind, ...args: unknown[]): unknown {
   return (natives[kind] as (...args: unknown[]) => unknown)(...args);
 }
 
-/** Whether the native function would accept the view and the index. */
-export function isAccepted(
+/** The arguments of a function of `Atomics` after the view, converted, and in their order. */
+export interface Arguments {
+  readonly type: ElementType;
+  readonly index: number;
+  readonly a: unknown;
+  readonly b: unknown;
+}
+
+/**
+ * Converts the arguments as the native function does.
+ *
+ * Numbers, and BigInts for such elements, stay what they are, so that the call of a replay is
+ * recognised by comparing them.
+ *
+ * @throws {unknown} The native error if the native function would throw.
+ */
+export function convertArguments(
   kind: AtomicsKind,
-  real: AnyTypedArray | DataView,
-  index: number,
-): boolean {
+  view: View,
+  index: unknown,
+  a: unknown,
+  b: unknown,
+): Arguments {
+  const { real, type } = view;
   const { sleeps } = KINDS[kind];
-  if (sleeps && !(real.buffer instanceof NativeSharedArrayBuffer)) return false;
-  if (!(real instanceof Int32Array || real instanceof BigInt64Array)) {
-    if (sleeps || kind === NOTIFY) return false;
-    if (
-      real instanceof DataView || real instanceof Float32Array || real instanceof Float64Array ||
-      real instanceof Uint8ClampedArray
-    ) return false;
+  const isAccepted = type !== undefined &&
+    (sleeps || kind === NOTIFY ? type.isWaitable : type.isAtomic) &&
+    (!sleeps || view.buffer.real instanceof NativeSharedArrayBuffer);
+  if (!isAccepted) {
+    callNative(kind, real, index, a, b);
+    throw new TypeError(`Cannot ${KINDS[kind].name}: the view is of another type`);
   }
-  return Number.isInteger(index) && index >= 0 && index < (real as Int32Array).length;
-}
-
-/** The element of the array to which the native functions convert an operand. */
-export function toElement(real: AnyTypedArray, value: unknown): number | bigint {
-  if (real instanceof Int32Array && typeof value === "number") return value | 0;
-  const scratch = new (real.constructor as TypedArrayConstructor)(1);
-  if (typeof scratch[0] === "bigint") {
-    scratch[0] = BigInt(value as bigint);
-  } else {
-    // ToIntegerOrInfinity, then wrapped to the element type: infinities become zero.
-    const number = Math.trunc(Number(value));
-    scratch[0] = Number.isFinite(number) ? number : 0;
+  const at = index === undefined ? 0 : toInteger(index);
+  if (!(at >= 0 && at < view.length)) {
+    callNative(kind, real, -1, 0, 0);
+    throw new RangeError(`Cannot ${KINDS[kind].name}: no element has index ${at}`);
   }
-  return scratch[0]!;
-}
-
-/** The count of a notify. */
-export function toCount(value: unknown): number {
-  return value === undefined ? Infinity : Math.max(0, Math.trunc(Number(value)) || 0);
-}
-
-/** The timeout of a wait in milliseconds. */
-export function toTimeoutMs(value: unknown): number {
-  const timeoutMs = value === undefined ? Infinity : Number(value);
-  return Number.isNaN(timeoutMs) ? Infinity : Math.max(0, timeoutMs);
+  switch (kind) {
+    case LOAD:
+      return { type, index: at, a: undefined, b: undefined };
+    case NOTIFY:
+      return { type, index: at, a: a === undefined ? a : toNumber(a), b: undefined };
+    case WAIT:
+    case WAIT_ASYNC: {
+      const expected = toElementValue(type, a);
+      return { type, index: at, a: expected, b: b === undefined ? b : toNumber(b) };
+    }
+    case COMPARE_EXCHANGE: {
+      const expected = toElementValue(type, a);
+      return { type, index: at, a: expected, b: toElementValue(type, b) };
+    }
+    default:
+      return { type, index: at, a: toElementValue(type, a), b: undefined };
+  }
 }

@@ -5,34 +5,78 @@
  */
 
 import type { ModelBuffer } from "../machine/memory.ts";
-import { type AnyTypedArray, NativeSharedArrayBuffer } from "../native.ts";
+import { type AnyTypedArray, nativeIsView, NativeSharedArrayBuffer } from "../native.ts";
+import { type ElementType, elementTypeOf } from "./element_types.ts";
 
 /** A view on model memory. */
 export interface View {
   /** The real array, whose accesses are not tracked. */
   readonly real: AnyTypedArray | DataView;
+  /** The type of its elements; undefined for a data view. */
+  readonly type: ElementType | undefined;
   readonly buffer: ModelBuffer;
   /** The view's byte offset in the buffer. */
   readonly offset: number;
+  readonly byteLength: number;
+  /** The number of elements; of a data view, of bytes. */
+  readonly length: number;
+  /** Whether setup created it, so that all threads have it. */
+  readonly isSetup: boolean;
+  /** Whether it has the class's own prototype, and no property but elements. */
+  isOrdinary: boolean;
 }
 
 /** Every tracked view, by the proxy that the code under test has. */
 export const views: WeakMap<object, View> = new WeakMap();
-/** Every buffer that is part of a model, by the real one. */
+/** Every buffer that is part of a model, by the real one and by what the code under test has. */
 export const buffers: WeakMap<object, ModelBuffer> = new WeakMap();
+/** The buffer that the code under test has, of each one whose real one it must not have. */
+export const visibleBuffers: WeakMap<ModelBuffer, SharedArrayBuffer> = new WeakMap();
 
-/** The view on model memory that a value is, if it is one. */
-export function resolve(view: unknown): View | undefined {
-  if (typeof view !== "object" || view === null) return undefined;
-  const found = views.get(view);
+/** The buffer that the code under test has. */
+export function visibleBuffer(buffer: ModelBuffer): ArrayBufferLike {
+  return visibleBuffers.get(buffer) ?? buffer.real;
+}
+
+/** Whether a value can have properties of its own. */
+export function isObject(value: unknown): value is object {
+  return typeof value === "object" ? value !== null : typeof value === "function";
+}
+
+/** The tracked view that a value is, if it is one. */
+export function viewOf(value: unknown): View | undefined {
+  return isObject(value) ? views.get(value) : undefined;
+}
+
+/** The data of a view on a model's buffer. */
+export function newView(
+  real: AnyTypedArray | DataView,
+  buffer: ModelBuffer,
+  isSetup: boolean,
+): View {
+  const type = elementTypeOf(real);
+  return {
+    real,
+    type,
+    buffer,
+    offset: real.byteOffset,
+    byteLength: real.byteLength,
+    length: real.byteLength / (type?.size ?? 1),
+    isSetup,
+    isOrdinary: type !== undefined && Reflect.getPrototypeOf(real) === type.prototype,
+  };
+}
+
+/** The view on model memory that a value is, if it is one, tracked or not. */
+export function resolve(value: unknown): View | undefined {
+  const found = viewOf(value);
   if (found !== undefined) return found;
-  if (!ArrayBuffer.isView(view)) return undefined;
-  const buffer = buffers.get(view.buffer);
-  if (buffer === undefined) return undefined;
-  return { real: view as AnyTypedArray, buffer, offset: view.byteOffset };
+  if (!nativeIsView(value)) return undefined;
+  const buffer = buffers.get(value.buffer);
+  return buffer === undefined ? undefined : newView(value as AnyTypedArray, buffer, true);
 }
 
 /** Whether a value is a view on shared memory, of a model or not. */
 export function isShared(view: unknown): boolean {
-  return ArrayBuffer.isView(view) && view.buffer instanceof NativeSharedArrayBuffer;
+  return nativeIsView(view) && view.buffer instanceof NativeSharedArrayBuffer;
 }

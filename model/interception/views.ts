@@ -1,24 +1,23 @@
 /**
- * Tracked views: proxies that simulated threads get when they create a typed array or a DataView on
- * model memory. Each element access and each method call is a call of {@linkcode Calls}.
+ * Tracked views: proxies that code under test gets when it creates a typed array or a DataView on
+ * model memory. Each access to an element is a call of {@linkcode Calls}; methods are those of the
+ * replaced prototypes, which recognise the proxy.
  *
  * @module
  */
 
-import type { Calls } from "./calls.ts";
 import type { ModelBuffer } from "../machine/memory.ts";
-import { type AnyTypedArray, typedArrayPrototype } from "../native.ts";
-import { type View, views } from "./registry.ts";
+import { type AnyTypedArray, NativeDataView } from "../native.ts";
+import type { Calls } from "./calls.ts";
+import { toElementValue } from "./element_types.ts";
+import { buffers, newView, type View, viewOf, views } from "./registry.ts";
 
 /** The calls of the machine that is being explored; looked up at each use. */
 export interface CurrentCalls {
   readonly calls: Calls;
+  /** Whether the code of a simulated thread is running. */
+  readonly isThreadRunning: boolean;
 }
-
-type Method = (...args: never[]) => unknown;
-
-/** Methods of typed arrays that write; all others only read a copy. */
-const writers = new Set(["set", "fill", "copyWithin", "sort", "reverse"]);
 
 /** Creates the tracked view of a real one. */
 export function trackView<T extends AnyTypedArray | DataView>(
@@ -26,167 +25,127 @@ export function trackView<T extends AnyTypedArray | DataView>(
   real: T,
   buffer: ModelBuffer,
 ): T {
-  const view: View = { real, buffer, offset: real.byteOffset };
-  const handler = real instanceof DataView
-    ? dataViewHandler(current, view)
+  const view = newView(real, buffer, !current.isThreadRunning);
+  const handler = view.type === undefined
+    ? dataViewHandler(current)
     : typedArrayHandler(current, view);
   const proxy = new Proxy(real, handler as ProxyHandler<T>);
   views.set(proxy, view);
   return proxy;
 }
 
-/** A private copy of the elements of a tracked view; one plain read. */
-function snapshot(calls: Calls, view: View): AnyTypedArray {
-  const real = view.real as AnyTypedArray;
-  const bytes = calls.read(view.buffer, view.offset, real.byteLength);
-  return new (real.constructor as new (buffer: ArrayBufferLike) => AnyTypedArray)(bytes.buffer);
+/** A private copy of the elements of a tracked typed array; one plain read. */
+export function snapshot(calls: Calls, view: View, start = 0, end = view.length): AnyTypedArray {
+  const { buffer, offset, type } = view;
+  const { size } = type!;
+  const bytes = calls.read(buffer, offset + start * size, Math.max(0, end - start) * size);
+  return new type!.constructor(bytes.buffer);
 }
 
-/** A private copy if the value is a tracked view, else the value itself. */
+/** A private copy if the value is model memory, else the value itself. */
 export function untracked(calls: Calls, value: unknown): unknown {
-  const view = typeof value === "object" && value !== null ? views.get(value) : undefined;
-  if (view === undefined) return value;
-  if (view.real instanceof DataView) {
-    const bytes = calls.read(view.buffer, view.offset, view.real.byteLength);
-    return new DataView(bytes.buffer);
+  if (typeof value !== "object" || value === null) return value;
+  const view = views.get(value);
+  if (view !== undefined) {
+    if (view.type !== undefined) return snapshot(calls, view);
+    return new NativeDataView(calls.read(view.buffer, view.offset, view.byteLength).buffer);
   }
-  return snapshot(calls, view);
+  const buffer = buffers.get(value);
+  return buffer === undefined ? value : calls.read(buffer, 0, buffer.bytes.length).buffer;
 }
 
-function typedArrayHandler(current: CurrentCalls, view: View): ProxyHandler<AnyTypedArray> {
-  const real = view.real as AnyTypedArray;
-  const { buffer, offset } = view;
-  const size = real.BYTES_PER_ELEMENT;
-  const methods = new Map<PropertyKey, Method>();
-  return {
-    get(_target, key): unknown {
-      if (typeof key === "string") {
-        const index = elementIndex(key);
-        if (index >= 0) {
-          if (index >= real.length) return undefined;
-          return current.calls.readElement(buffer, real, index, offset);
-        }
-      }
-      const value = Reflect.get(real, key, real);
-      if (typeof value !== "function" || key === "constructor") return value;
-      let method = methods.get(key);
-      if (method === undefined) methods.set(key, method = typedArrayMethod(current, view, key));
-      return method;
-    },
-    set(_target, key, value): boolean {
-      const index = typeof key === "string" ? elementIndex(key) : -1;
-      if (index < 0) return Reflect.set(real, key, value, real);
-      if (index < real.length) {
-        current.calls.write(buffer, offset + index * size, size, () => {
-          real[index] = value;
-        });
-      }
-      return true;
-    },
-  };
+/** A plain read of an element; undefined beyond the end. */
+export function readElement(calls: Calls, view: View, index: number): unknown {
+  if (index >= view.length) return undefined;
+  return calls.readElement(view.buffer, view.real as AnyTypedArray, index, view.offset);
+}
+
+/** A plain write of an element; a no-op beyond the end. */
+function writeElement(calls: Calls, view: View, index: number, value: unknown): void {
+  const converted = toElementValue(view.type!, value);
+  if (index >= view.length) return;
+  const { size } = view.type!;
+  calls.write(view.buffer, view.offset + index * size, size, () => {
+    (view.real as Int32Array)[index] = converted as number;
+  });
 }
 
 /** The element index that a property key stands for, or -1. */
 function elementIndex(key: string): number {
   const first = key.charCodeAt(0);
-  if (first < 48 || first > 57) return -1;
+  // A letter: the common case of a name.
+  if (!(first >= 48 && first <= 57)) return -1;
+  if (key.length === 1) return first - 48;
   const index = Number(key);
-  return Number.isInteger(index) ? index : -1;
+  return Number.isInteger(index) && String(index) === key ? index : -1;
 }
 
-function typedArrayMethod(current: CurrentCalls, view: View, key: PropertyKey): Method {
+function typedArrayHandler(current: CurrentCalls, view: View): ProxyHandler<AnyTypedArray> {
+  const { buffer, offset, length } = view;
   const real = view.real as AnyTypedArray;
-  const { buffer, offset } = view;
-  const size = real.BYTES_PER_ELEMENT;
-  const native = typedArrayPrototype[key] as (this: unknown, ...args: unknown[]) => unknown;
-  switch (key) {
-    case "set":
-      return (source: ArrayLike<unknown>, at = 0) => {
-        const values = untracked(current.calls, source) as ArrayLike<number>;
-        const { length } = values;
-        if (!(at >= 0 && at + length <= real.length)) return native.call(real, values, at);
-        current.calls.write(buffer, offset + at * size, length * size, () => {
-          native.call(real, values, at);
-        });
-      };
-    case "fill":
-      return function (this: unknown, value: number, from?: number, to?: number) {
-        const [start, end] = range(real.length, from, to);
-        current.calls.write(buffer, offset + start * size, (end - start) * size, () => {
-          native.call(real, value, start, end);
-        });
-        return this;
-      };
-    case "copyWithin":
-      return function (this: unknown, target: number, from: number, to?: number) {
-        const [start, end] = range(real.length, from, to);
-        const [into] = range(real.length, target);
-        const count = Math.max(0, Math.min(end - start, real.length - into));
-        const bytes = current.calls.read(buffer, offset + start * size, count * size);
-        current.calls.write(buffer, offset + into * size, count * size, () => {
-          buffer.bytes.set(bytes, offset + into * size);
-        });
-        return this;
-      };
-    case "subarray":
-      return (from?: number, to?: number) =>
-        current.calls.view(real.constructor, buffer, from, to, () => {
-          const part = native.call(real, from, to) as AnyTypedArray;
-          return trackView(current, part, buffer);
-        });
-    case "slice":
-      return (from?: number, to?: number) => {
-        const [start, end] = range(real.length, from, to);
-        const length = Math.max(0, end - start);
-        const bytes = current.calls.read(buffer, offset + start * size, length * size);
-        return new (real.constructor as new (b: ArrayBufferLike) => AnyTypedArray)(bytes.buffer);
-      };
-  }
-  if (!writers.has(key as string)) {
-    return (...args: unknown[]) => {
-      const copy = snapshot(current.calls, view);
-      return (Reflect.get(copy, key) as Method).apply(copy, args as never[]);
-    };
-  }
-  return function (this: unknown, ...args: unknown[]) {
-    const copy = snapshot(current.calls, view);
-    native.call(copy, ...args);
-    current.calls.write(buffer, offset, real.byteLength, () => {
-      (real as Uint8Array).set(copy as Uint8Array);
-    });
-    return this;
+  return {
+    get(_target, key, receiver): unknown {
+      if (typeof key === "string") {
+        const index = elementIndex(key);
+        if (index >= 0) {
+          return index < length
+            ? current.calls.readElement(buffer, real, index, offset)
+            : undefined;
+        }
+        if (key === "length" && view.isOrdinary) return length;
+      }
+      const value = Reflect.get(real, key, receiver);
+      // A method of the real prototypes would not know this proxy.
+      if (typeof value === "function") void current.calls;
+      return value;
+    },
+    set(_target, key, value, receiver): boolean {
+      const index = typeof key === "string" ? elementIndex(key) : -1;
+      // An object that inherits from this one, or a property that is no element.
+      if (index < 0 || viewOf(receiver) !== view) return Reflect.set(real, key, value, receiver);
+      writeElement(current.calls, view, index, value);
+      return true;
+    },
+    getOwnPropertyDescriptor(_target, key): PropertyDescriptor | undefined {
+      const index = typeof key === "string" ? elementIndex(key) : -1;
+      if (index < 0) return Reflect.getOwnPropertyDescriptor(real, key);
+      if (index >= length) return undefined;
+      const value = current.calls.readElement(buffer, real, index, offset);
+      return { value, writable: true, enumerable: true, configurable: true };
+    },
+    defineProperty(_target, key, descriptor): boolean {
+      const index = typeof key === "string" ? elementIndex(key) : -1;
+      if (index < 0) {
+        if (view.isSetup && current.isThreadRunning) {
+          current.calls.refuseUse(
+            `defines property ${String(key)} of a view that setup created: threads share memory, ` +
+              "and no views",
+          );
+        }
+        view.isOrdinary = false;
+        return Reflect.defineProperty(real, key, descriptor);
+      }
+      const isElement = index < length && descriptor.configurable !== false &&
+        descriptor.enumerable !== false && descriptor.writable !== false &&
+        descriptor.get === undefined && descriptor.set === undefined;
+      if (isElement && "value" in descriptor) {
+        writeElement(current.calls, view, index, descriptor.value);
+      }
+      return isElement;
+    },
+    setPrototypeOf(_target, prototype): boolean {
+      view.isOrdinary = false;
+      return Reflect.setPrototypeOf(real, prototype);
+    },
   };
 }
 
-/** Start and end as the methods of typed arrays interpret them. */
-function range(length: number, from = 0, to = length): [number, number] {
-  const clamp = (i: number) => i < 0 ? Math.max(0, length + i) : Math.min(i, length);
-  const start = clamp(Math.trunc(from) || 0);
-  return [start, Math.max(start, clamp(Math.trunc(to) || 0))];
-}
-
-function dataViewHandler(current: CurrentCalls, view: View): ProxyHandler<DataView> {
-  const real = view.real as DataView;
-  const { buffer, offset } = view;
+function dataViewHandler(current: CurrentCalls): ProxyHandler<DataView> {
   return {
-    get(_target, key): unknown {
-      const value = Reflect.get(real, key, real);
-      const found = typeof key === "string"
-        ? /^(get|set)(?:Big)?(?:Int|Uint|Float)(8|16|32|64)$/.exec(key)
-        : null;
-      if (found === null || typeof value !== "function") return value;
-      const size = Number(found[2]) / 8;
-      const native = value as (this: unknown, ...args: unknown[]) => unknown;
-      return (at: number, ...rest: unknown[]) => {
-        const inside = Number.isInteger(at) && at >= 0 && at + size <= real.byteLength;
-        if (!inside) return native.call(real, at, ...rest);
-        if (found[1] === "set") {
-          current.calls.write(buffer, offset + at, size, () => native.call(real, at, ...rest));
-          return undefined;
-        }
-        const bytes = current.calls.read(buffer, offset + at, size);
-        return native.call(new DataView(bytes.buffer), 0, ...rest);
-      };
+    get(real, key, receiver): unknown {
+      const value = Reflect.get(real, key, receiver);
+      if (typeof value === "function") void current.calls;
+      return value;
     },
   };
 }

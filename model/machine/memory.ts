@@ -9,7 +9,7 @@
  */
 
 import { type Clock, MAX_THREADS } from "./clock.ts";
-import { Bytes } from "../native.ts";
+import { Bytes, Words } from "../native.ts";
 
 /** A place on a waiter list: of a thread that sleeps, or was woken and has not run yet. */
 export interface Sleeper {
@@ -88,7 +88,7 @@ export class ModelBuffer {
     this.id = id;
     this.real = real;
     this.bytes = new Bytes(real);
-    this.versions = new Int32Array((real.byteLength + 3) >> 2);
+    this.versions = new Words((real.byteLength + 3) >> 2);
   }
 
   /** Whether any access was plain, so that an atomic one can race with it. */
@@ -98,12 +98,12 @@ export class ModelBuffer {
 
   /** Of each byte, thread and time of its last plain write: `time * 8 + thread`, or 0. */
   get plainWrites(): Int32Array {
-    return this.#plainWrites ??= new Int32Array(this.bytes.length);
+    return this.#plainWrites ??= new Words(this.bytes.length);
   }
 
   /** Of each byte and thread, the time of the thread's last plain read: `[byte * 8 + thread]`. */
   get plainReads(): Int32Array {
-    return this.#plainReads ??= new Int32Array(this.bytes.length * MAX_THREADS);
+    return this.#plainReads ??= new Words(this.bytes.length * MAX_THREADS);
   }
 
   /** The cell of a range; created on first use. */

@@ -15,6 +15,7 @@
  * @module
  */
 
+import { Words } from "../native.ts";
 import { type Clock, MAX_THREADS } from "./clock.ts";
 import { type Entry, touchesMemory } from "./entry.ts";
 import { accessText } from "./entry_text.ts";
@@ -189,7 +190,7 @@ export function reportRace(execution: Execution, entry: Entry, race: Race | unde
 export function recordPlainRead(entry: Entry): void {
   const { buffer, start, size, thread, time } = entry;
   const times = buffer!.plainReads;
-  const before = entry.timesBefore = new Int32Array(size);
+  const before = entry.timesBefore = new Words(size);
   for (let i = 0; i < size; i++) {
     const at = (start + i) * MAX_THREADS + thread;
     before[i] = times[at]!;
