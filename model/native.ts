@@ -67,7 +67,7 @@ export const nativeIsView: (value: unknown) => value is ArrayBufferView = ArrayB
 export const now: () => number = globalThis.performance?.now.bind(performance) ?? Date.now;
 
 /** The constructor of one of the typed arrays, with the element type that indexing gives. */
-type Constructor<T> = new (source: number | ArrayBufferLike) => T;
+type Constructor<T> = new (source: number | ArrayBufferLike | ArrayLike<number>) => T;
 
 /** A subclass that has the native methods as its own: replacing those of all arrays spares it. */
 function independent<T>(Native: Constructor<T>): Constructor<T> {

@@ -42,11 +42,12 @@ function toCallback(value: unknown): Callback {
 /** Calls back for each element, from the first or from the last, until `visit` returns true. */
 function iterate(
   { calls, view, self }: Receiver,
-  [callback, thisArg]: readonly unknown[],
+  args: readonly unknown[],
   isReverse: boolean,
   visit: (result: unknown, value: unknown, index: number) => boolean | void,
 ): void {
-  const call = toCallback(callback);
+  const call = toCallback(args[0]);
+  const thisArg = args[1];
   const { length } = view;
   for (let i = 0; i < length; i++) {
     const index = isReverse ? length - 1 - i : i;
@@ -112,17 +113,18 @@ function speciesCreate(on: Receiver, args: readonly unknown[]): Elements {
   return result;
 }
 
-/** A plain write of elements from `at` on. */
-function writeAll(calls: Calls, view: View, at: number, values: ArrayLike<unknown>): void {
+/** A plain write of so many elements from `at` on. */
+function writeAll(calls: Calls, view: View, at: number, values: unknown, count: number): void {
   const { size } = view.type!;
-  if (values.length === 0) return;
-  calls.write(view.buffer, view.offset + at * size, values.length * size, () => {
+  if (count === 0) return;
+  calls.write(view.buffer, view.offset + at * size, count * size, () => {
     nativeSet.call(view.real, values, at);
   });
 }
 
-function set({ calls, view, self }: Receiver, [source, offset]: readonly unknown[]): void {
-  const at = toInteger(offset);
+function set({ calls, view, self }: Receiver, args: readonly unknown[]): void {
+  const source = args[0];
+  const at = toInteger(args[1]);
   if (at < 0) throw new RangeError("offset is out of bounds");
   const sourceType = typeOf(source);
   if (sourceType !== undefined) {
@@ -131,7 +133,7 @@ function set({ calls, view, self }: Receiver, [source, offset]: readonly unknown
       throw new TypeError("Cannot mix BigInt and other types, use explicit conversions");
     }
     if (at + length > view.length) throw new RangeError("offset is out of bounds");
-    writeAll(calls, view, at, untracked(calls, source) as ArrayLike<unknown>);
+    writeAll(calls, view, at, untracked(calls, source), length);
     return;
   }
   const values = Object(source) as ArrayLike<unknown>;
@@ -139,7 +141,7 @@ function set({ calls, view, self }: Receiver, [source, offset]: readonly unknown
   if (at + length > view.length) throw new RangeError("offset is out of bounds");
   const primitive = view.type!.isBigInt ? "bigint" : "number";
   if (Array.isArray(values) && values.every((value) => typeof value === primitive)) {
-    return writeAll(calls, view, at, values);
+    return writeAll(calls, view, at, values, length);
   }
   // Each value is got and converted after the one before it was written.
   for (let i = 0; i < length; i++) (self as Elements)[at + i] = values[i];
@@ -183,7 +185,7 @@ function slice(on: Receiver, args: readonly unknown[]): unknown {
   if (typeOf(result) === view.type) {
     const values = snapshot(calls, view, start, end);
     if (target === undefined) nativeSet.call(result, values);
-    else writeAll(calls, target, 0, values);
+    else writeAll(calls, target, 0, values, count);
   } else {
     for (let i = 0; i < count; i++) result[i] = readElement(calls, view, start + i);
   }
@@ -220,11 +222,12 @@ function filter(on: Receiver, args: readonly unknown[]): unknown {
 function reverse({ calls, view, self }: Receiver): unknown {
   const half = view.length >> 1;
   // The element in the middle is not touched.
-  const [first, last] = [[0, half], [view.length - half, view.length]] as const;
+  const last = view.length - half;
   if (half > 0) {
-    const [before, after] = [snapshot(calls, view, ...first), snapshot(calls, view, ...last)];
-    writeAll(calls, view, first[0], after.reverse());
-    writeAll(calls, view, last[0], before.reverse());
+    const before = snapshot(calls, view, 0, half);
+    const after = snapshot(calls, view, last);
+    writeAll(calls, view, 0, after.reverse(), half);
+    writeAll(calls, view, last, before.reverse(), half);
   }
   return self;
 }
@@ -233,10 +236,10 @@ function checkComparator(value: unknown): void {
   if (value !== undefined) toCallback(value);
 }
 
-function sort({ calls, view, self }: Receiver, [compare]: readonly unknown[]): unknown {
-  checkComparator(compare);
-  const sorted = snapshot(calls, view).sort(compare as () => number);
-  writeAll(calls, view, 0, sorted as unknown as ArrayLike<unknown>);
+function sort({ calls, view, self }: Receiver, args: readonly unknown[]): unknown {
+  checkComparator(args[0]);
+  const sorted = snapshot(calls, view).sort(args[0] as () => number);
+  writeAll(calls, view, 0, sorted, view.length);
   return self;
 }
 
@@ -281,8 +284,8 @@ function iterating(key: "entries" | "keys" | "values"): Method {
 
 /** The methods, by name. */
 export const arrayMethods: Readonly<Record<string, Method>> = {
-  at({ calls, view }, [index]) {
-    const integer = toInteger(index);
+  at({ calls, view }, args) {
+    const integer = toInteger(args[0]);
     const at = integer < 0 ? view.length + integer : integer;
     return at < 0 ? undefined : readElement(calls, view, at);
   },
@@ -302,8 +305,8 @@ export const arrayMethods: Readonly<Record<string, Method>> = {
   forEach: (on, args) => iterate(on, args, false, () => {}),
   includes: searcher("includes", (a, b) => a === b || (a !== a && b !== b)),
   indexOf: searcher("indexOf", (a, b) => a === b),
-  join({ calls, view }, [separator]) {
-    const between = separator === undefined ? "," : `${separator}`;
+  join({ calls, view }, args) {
+    const between = args[0] === undefined ? "," : `${args[0]}`;
     return snapshot(calls, view).join(between);
   },
   keys: iterating("keys"),
@@ -326,9 +329,9 @@ export const arrayMethods: Readonly<Record<string, Method>> = {
     return Reflect.apply(copy.toLocaleString, copy, args);
   },
   toReversed: ({ calls, view }) => snapshot(calls, view).reverse(),
-  toSorted({ calls, view }, [compare]) {
-    checkComparator(compare);
-    return snapshot(calls, view).sort(compare as () => number);
+  toSorted({ calls, view }, args) {
+    checkComparator(args[0]);
+    return snapshot(calls, view).sort(args[0] as () => number);
   },
   values: iterating("values"),
   with: replaced,

@@ -102,9 +102,9 @@ export class Calls {
   /** A plain read of a range of bytes; returns a copy of the bytes when it took effect. */
   read(buffer: ModelBuffer, start: number, size: number): Uint8Array {
     const thread = this.#execution.current;
-    if (thread === undefined) return buffer.bytes.slice(start, start + size);
+    if (thread === undefined) return new Bytes(buffer.bytes.subarray(start, start + size));
     const bytes = this.#readPlain(thread, buffer, start, size, undefined, 0);
-    return (bytes as Uint8Array).slice();
+    return new Bytes(bytes as Uint8Array);
   }
 
   /** A plain read of one element. */

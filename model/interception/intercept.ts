@@ -154,7 +154,8 @@ const modelConstructors = new Map<unknown, unknown>();
 function trackingConstructor<T extends TypedArrayConstructor | DataViewConstructor>(native: T): T {
   const own: T = new Proxy(native, {
     construct(target, args, newTarget) {
-      const [first] = args;
+      // No destructuring: code under test may change how arrays are iterated.
+      const first = args[0];
       if (typeof first === "object" && first !== null && calls !== undefined) {
         const buffer = buffers.get(first);
         if (buffer !== undefined) return constructView(native, own, buffer, args, newTarget);
@@ -162,7 +163,7 @@ function trackingConstructor<T extends TypedArrayConstructor | DataViewConstruct
           calls.refuseUntracked(`makes a ${native.name} on`);
         }
         if (views.has(first) && native !== NativeDataView) {
-          args = [untracked(calls, first), ...args.slice(1)];
+          args[0] = untracked(calls, first);
         }
       }
       return Reflect.construct(target, args, newTarget === own ? target : newTarget);
@@ -227,8 +228,7 @@ function arrayMethod(native: Native, key: string): Native {
       return { result: model({ calls: calls!, view, self, constructor }, args) };
     }
     if (key !== "set") return undefined;
-    const [source, ...rest] = args;
-    return { result: Reflect.apply(native, self, [untracked(calls!, source), ...rest]) };
+    return { result: Reflect.apply(native, self, [untracked(calls!, args[0]), args[1]]) };
   });
 }
 

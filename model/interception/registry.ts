@@ -5,7 +5,13 @@
  */
 
 import type { ModelBuffer } from "../machine/memory.ts";
-import { type AnyTypedArray, nativeIsView, NativeSharedArrayBuffer } from "../native.ts";
+import {
+  type AnyTypedArray,
+  NativeDataView,
+  nativeIsView,
+  NativeSharedArrayBuffer,
+  typedArrayPrototype,
+} from "../native.ts";
 import { type ElementType, elementTypeOf } from "./element_types.ts";
 
 /** A view on model memory. */
@@ -48,6 +54,14 @@ export function viewOf(value: unknown): View | undefined {
   return isObject(value) ? views.get(value) : undefined;
 }
 
+/** The native getters of a class: code under test may define other ones. */
+const gettersOf = (prototype: object) => {
+  const get = (key: string) => Reflect.getOwnPropertyDescriptor(prototype, key)!.get!;
+  return { byteOffset: get("byteOffset"), byteLength: get("byteLength") };
+};
+const typedArrayGetters = gettersOf(typedArrayPrototype);
+const dataViewGetters = gettersOf(NativeDataView.prototype);
+
 /** The data of a view on a model's buffer. */
 export function newView(
   real: AnyTypedArray | DataView,
@@ -55,13 +69,15 @@ export function newView(
   isSetup: boolean,
 ): View {
   const type = elementTypeOf(real);
+  const { byteOffset, byteLength } = type === undefined ? dataViewGetters : typedArrayGetters;
+  const bytes = byteLength.call(real) as number;
   return {
     real,
     type,
     buffer,
-    offset: real.byteOffset,
-    byteLength: real.byteLength,
-    length: real.byteLength / (type?.size ?? 1),
+    offset: byteOffset.call(real) as number,
+    byteLength: bytes,
+    length: bytes / (type?.size ?? 1),
     isSetup,
     isOrdinary: type !== undefined && Reflect.getPrototypeOf(real) === type.prototype,
   };

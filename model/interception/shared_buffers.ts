@@ -79,11 +79,8 @@ export function constructBuffer(
   }
   // A subclass, which may be another one in each replay and give its objects private fields.
   const { prototype } = newTarget as { prototype: unknown };
-  return hide(
-    current,
-    buffer,
-    isObject(prototype) ? prototype : NativeSharedArrayBuffer.prototype,
-  );
+  const isOther = !isNew && isObject(prototype);
+  return hide(current, buffer, isOther ? prototype : Reflect.getPrototypeOf(buffer.real));
 }
 
 /** `SharedArrayBuffer.prototype.slice` of a model's buffer. */
