@@ -66,6 +66,7 @@ const current: CurrentCalls = {
   get isThreadRunning(): boolean {
     return calls?.isThreadRunning === true;
   },
+  replaceGetters: replaceGettersNow,
 };
 
 /** The functions of `Atomics` during an exploration; each has as many parameters as its original. */
@@ -275,9 +276,11 @@ interface Replacement {
   readonly key: PropertyKey;
   readonly model: PropertyDescriptor;
   readonly native: PropertyDescriptor | undefined;
+  /** Whether both are values, which an assignment exchanges: ten times as fast as a definition. */
+  readonly isValue: boolean;
 }
 
-/** Every replaced property. */
+/** Every replaced property but getters. */
 const replacements: Replacement[] = [];
 
 /** Adds a property to the replacements, if the platform has it. */
@@ -287,24 +290,55 @@ function replace(
   model: (native: never) => unknown,
 ): void {
   if (target === undefined) return;
-  const native = Reflect.getOwnPropertyDescriptor(target, key);
   const value = Reflect.get(target, key);
   if (value === undefined) return;
-  const replaced = like(value, model(value as never));
+  const native = Reflect.getOwnPropertyDescriptor(target, key);
+  const descriptor = {
+    configurable: true,
+    enumerable: native?.enumerable ?? false,
+    writable: true,
+    value: like(value, model(value as never)),
+  };
   replacements.push({
     target,
     key,
     native,
-    model: {
-      configurable: true,
-      enumerable: native?.enumerable ?? false,
-      writable: true,
-      value: replaced,
-    },
+    model: descriptor,
+    // A global that is assigned in a context of `node:vm` becomes enumerable.
+    isValue: native?.writable === true && target !== globalThis,
   });
 }
 
-/** Adds getters of a class to the replacements. */
+/** Gives a replaced property its model's, or again its native, value. */
+function put({ target, key, model, native, isValue }: Replacement, isModel: boolean): void {
+  const descriptor = isModel ? model : native;
+  if (descriptor === undefined) {
+    Reflect.deleteProperty(target, key);
+    return;
+  }
+  if (isValue) {
+    // Code under test may have defined the property otherwise.
+    Reflect.set(target, key, descriptor.value);
+    if (Reflect.get(target, key) === descriptor.value) return;
+  }
+  Reflect.defineProperty(target, key, descriptor);
+}
+
+/** The getters of the platform's classes; redefining one takes microseconds. */
+const getters: Replacement[] = [];
+let areGettersReplaced = false;
+
+/**
+ * Replaces the getters: code under test has got a view, or a buffer, for which the traps of its
+ * proxy do not answer, or looks at the prototypes.
+ */
+function replaceGettersNow(): void {
+  if (areGettersReplaced || calls === undefined) return;
+  areGettersReplaced = true;
+  for (const getter of getters) put(getter, true);
+}
+
+/** Adds getters of a class. */
 function replaceGetters(
   target: object,
   keys: readonly PropertyKey[],
@@ -315,7 +349,8 @@ function replaceGetters(
     const getter = native?.get as Native | undefined;
     if (getter === undefined) continue;
     const get = like(getter, model(getter));
-    replacements.push({ target, key, native: native!, model: { ...native!, get } });
+    const descriptor = { ...native!, get };
+    getters.push({ target, key, native: native!, model: descriptor, isValue: false });
   }
 }
 
@@ -337,7 +372,13 @@ for (const [key, model] of Object.entries(modelAtomics)) {
     replace(nativeAtomics, key, () => model);
   } else {
     const descriptor = { value: model, writable: true, enumerable: false, configurable: true };
-    replacements.push({ target: nativeAtomics, key, native: undefined, model: descriptor });
+    replacements.push({
+      target: nativeAtomics,
+      key,
+      native: undefined,
+      model: descriptor,
+      isValue: false,
+    });
   }
 }
 replace(globalThis, "SharedArrayBuffer", () => ModelSharedArrayBuffer);
@@ -363,6 +404,11 @@ for (const key of Object.keys(arrayMethods)) {
       .model.value;
   replace(typedArrayPrototype, Symbol.iterator, () => values);
 }
+const prototypesWithGetters = new Set<unknown>([
+  typedArrayPrototype,
+  NativeDataView.prototype,
+  NativeSharedArrayBuffer.prototype,
+]);
 for (const prototype of [typedArrayPrototype, NativeDataView.prototype]) {
   replaceGetters(
     prototype,
@@ -400,6 +446,25 @@ for (const key of Reflect.ownKeys(NativeDataView.prototype)) {
     (native) => redirected(native, realBuffer),
   );
   replace(prototype, "grow", (native: Native) => redirected(native, realBuffer));
+}
+for (
+  const [target, key] of [
+    [Object, "getOwnPropertyDescriptor"],
+    [Object, "getOwnPropertyDescriptors"],
+    [Reflect, "getOwnPropertyDescriptor"],
+    [Object.prototype, "__lookupGetter__"],
+  ] as const
+) {
+  replace(target, key, (native: Native) => {
+    const { replacement } = {
+      replacement(this: unknown, ...args: unknown[]): unknown {
+        const object = key === "__lookupGetter__" ? this : args[0];
+        if (prototypesWithGetters.has(object)) replaceGettersNow();
+        return Reflect.apply(native, this, args);
+      },
+    };
+    return replacement;
+  });
 }
 replace(globalThis.TextDecoder?.prototype, "decode", untrackFirst);
 replace(
@@ -454,7 +519,7 @@ export function install(machine: Machine): void {
     throw new Error("Cannot explore: another exploration is running; await it first");
   }
   calls = new Calls(machine);
-  for (const { target, key, model } of replacements) Reflect.defineProperty(target, key, model);
+  for (const replacement of replacements) put(replacement, true);
   observerSlot.current = observer;
   // A suspended asynchronous thread rejects promises that the code under test does not await.
   ignoreRejections(SUSPENDED);
@@ -462,9 +527,10 @@ export function install(machine: Machine): void {
 
 /** Restores the platform's own globals. */
 export function uninstall(): void {
-  for (const { target, key, native } of replacements) {
-    if (native === undefined) Reflect.deleteProperty(target, key);
-    else Reflect.defineProperty(target, key, native);
+  for (const replacement of replacements) put(replacement, false);
+  if (areGettersReplaced) {
+    areGettersReplaced = false;
+    for (const getter of getters) put(getter, false);
   }
   observerSlot.current = undefined;
   stopIgnoringRejections();

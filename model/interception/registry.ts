@@ -79,7 +79,7 @@ export function newView(
     byteLength: bytes,
     length: bytes / (type?.size ?? 1),
     isSetup,
-    isOrdinary: type !== undefined && Reflect.getPrototypeOf(real) === type.prototype,
+    isOrdinary: Reflect.getPrototypeOf(real) === (type?.prototype ?? NativeDataView.prototype),
   };
 }
 

@@ -22,13 +22,21 @@ const MAX_BYTES = 2 ** 32;
 function hide(current: CurrentCalls, buffer: ModelBuffer, prototype: object | null) {
   const real = buffer.real as SharedArrayBuffer;
   if (Reflect.getPrototypeOf(real) !== prototype) Reflect.setPrototypeOf(real, prototype);
+  let isOrdinary = prototype === NativeSharedArrayBuffer.prototype;
+  const makeSpecial = () => {
+    isOrdinary = false;
+    current.replaceGetters();
+  };
+  if (!isOrdinary) current.replaceGetters();
   let isIterated = false;
   const proxy = new Proxy(real, {
     get(_target, key, receiver): unknown {
       // What a native constructor asks of an object that is no buffer, in this order.
       const isLength = isIterated && key === "length";
       isIterated = key === Symbol.iterator;
-      const value = Reflect.get(real, key, receiver);
+      if (key === "byteLength" && isOrdinary) return buffer.bytes.length;
+      const isGetter = key === "growable" || key === "maxByteLength";
+      const value = Reflect.get(real, key, isGetter && isOrdinary ? real : receiver);
       if (isLength && value === undefined) {
         current.calls.refuseUse(
           "views shared memory by a constructor that it captured before the exploration (`const " +
@@ -37,6 +45,14 @@ function hide(current: CurrentCalls, buffer: ModelBuffer, prototype: object | nu
         );
       }
       return value;
+    },
+    defineProperty(_target, key, descriptor): boolean {
+      makeSpecial();
+      return Reflect.defineProperty(real, key, descriptor);
+    },
+    setPrototypeOf(_target, prototype): boolean {
+      makeSpecial();
+      return Reflect.setPrototypeOf(real, prototype);
     },
   });
   buffers.set(proxy, buffer);

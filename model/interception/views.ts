@@ -10,13 +10,15 @@ import type { ModelBuffer } from "../machine/memory.ts";
 import { type AnyTypedArray, NativeDataView } from "../native.ts";
 import type { Calls } from "./calls.ts";
 import { toElementValue } from "./element_types.ts";
-import { buffers, newView, type View, viewOf, views } from "./registry.ts";
+import { buffers, newView, type View, viewOf, views, visibleBuffer } from "./registry.ts";
 
 /** The calls of the machine that is being explored; looked up at each use. */
 export interface CurrentCalls {
   readonly calls: Calls;
   /** Whether the code of a simulated thread is running. */
   readonly isThreadRunning: boolean;
+  /** Lets the getters of the platform's classes answer for views and buffers, too. */
+  replaceGetters(): void;
 }
 
 /** Creates the tracked view of a real one. */
@@ -26,8 +28,9 @@ export function trackView<T extends AnyTypedArray | DataView>(
   buffer: ModelBuffer,
 ): T {
   const view = newView(real, buffer, !current.isThreadRunning);
+  if (!view.isOrdinary) current.replaceGetters();
   const handler = view.type === undefined
-    ? dataViewHandler(current)
+    ? dataViewHandler(current, view)
     : typedArrayHandler(current, view);
   const proxy = new Proxy(real, handler as ProxyHandler<T>);
   views.set(proxy, view);
@@ -94,6 +97,7 @@ function typedArrayHandler(current: CurrentCalls, view: View): ProxyHandler<AnyT
         }
         if (key === "length" && view.isOrdinary) return length;
       }
+      if (view.isOrdinary && isGetter(key)) return builtIn(view, key);
       const value = Reflect.get(real, key, receiver);
       // A method of the real prototypes would not know this proxy.
       if (typeof value === "function") void current.calls;
@@ -123,6 +127,7 @@ function typedArrayHandler(current: CurrentCalls, view: View): ProxyHandler<AnyT
           );
         }
         view.isOrdinary = false;
+        current.replaceGetters();
         return Reflect.defineProperty(real, key, descriptor);
       }
       const isElement = index < length && descriptor.configurable !== false &&
@@ -135,17 +140,45 @@ function typedArrayHandler(current: CurrentCalls, view: View): ProxyHandler<AnyT
     },
     setPrototypeOf(_target, prototype): boolean {
       view.isOrdinary = false;
+      current.replaceGetters();
       return Reflect.setPrototypeOf(real, prototype);
     },
   };
 }
 
-function dataViewHandler(current: CurrentCalls): ProxyHandler<DataView> {
+/** Whether the platform's classes have a getter of that name. */
+function isGetter(key: PropertyKey): boolean {
+  return key === "buffer" || key === "byteLength" || key === "byteOffset" ||
+    key === Symbol.toStringTag;
+}
+
+/** What that getter gives for a view. */
+function builtIn(view: View, key: PropertyKey): unknown {
+  if (key === "buffer") return visibleBuffer(view.buffer);
+  if (key === "byteLength") return view.byteLength;
+  if (key === "byteOffset") return view.offset;
+  return view.type?.constructor.name ?? "DataView";
+}
+
+function dataViewHandler(current: CurrentCalls, view: View): ProxyHandler<DataView> {
+  const makeSpecial = () => {
+    view.isOrdinary = false;
+    current.replaceGetters();
+  };
   return {
     get(real, key, receiver): unknown {
+      if (view.isOrdinary && isGetter(key)) return builtIn(view, key);
       const value = Reflect.get(real, key, receiver);
       if (typeof value === "function") void current.calls;
       return value;
+    },
+    defineProperty(real, key, descriptor): boolean {
+      makeSpecial();
+      return Reflect.defineProperty(real, key, descriptor);
+    },
+    setPrototypeOf(real, prototype): boolean {
+      makeSpecial();
+      return Reflect.setPrototypeOf(real, prototype);
     },
   };
 }
