@@ -50,7 +50,7 @@ import {
 } from "./layout.ts";
 import { hasEnded } from "./writer_word.ts";
 
-// Aliases for the hot path, where V8 loads an imported binding again at each use.
+// Local copies for the hot path: an imported binding is loaded at each use.
 const POSITION_INDEX = POSITION;
 const POSITION_MASK = ~POSITION_BITS;
 const HIGH_INDEX = POSITION_HIGH;

@@ -10,7 +10,7 @@
 import { CUT, CUT_COUNT_MASK, EPOCH, EPOCH_CUT, EPOCH_MASK } from "./layout.ts";
 import type { Ring } from "./ring.ts";
 
-// Aliases for the hot path, where V8 loads an imported binding again at each use.
+// Local copies for the hot path: an imported binding is loaded at each use.
 const EPOCH_INDEX = EPOCH;
 const ALL_BUT_TAG = EPOCH_MASK;
 

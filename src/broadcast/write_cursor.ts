@@ -33,7 +33,7 @@ import { positionWord, type PublishedPosition } from "./published_position.ts";
 import type { Ring } from "./ring.ts";
 import type { WriterStart } from "./succession.ts";
 
-// Aliases for the hot path, where V8 loads an imported binding again at each use.
+// Local copies for the hot path: an imported binding is loaded at each use.
 const TAG_BITS = POSITION_TAG_MASK;
 
 /** The cursor of one writer. */

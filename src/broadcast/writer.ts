@@ -42,7 +42,7 @@ export interface WriterOptions {
   takeOver?: boolean;
 }
 
-// Aliases for the hot path, where V8 loads an imported binding again at each use.
+// Local copies for the hot path: an imported binding is loaded at each use.
 const WHOLE_MESSAGE = FINAL;
 const HEADER_BYTES = FRAME_HEADER_BYTES;
 const SHIFT_TO_FINAL = FINAL_SHIFT;
