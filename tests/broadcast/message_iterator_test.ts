@@ -134,7 +134,7 @@ for (const [kind, sourceOf] of Object.entries(kinds)) {
   });
 }
 
-Deno.test("an overrun ends the iteration of all that have asked, and another one goes on", async () => {
+Deno.test("an overrun ends all pending calls of an iteration, and another iteration continues", async () => {
   const { reader, send } = make(256);
   const messages = reader.messages();
   for (let i = 0; i < 40; i++) send(i);
@@ -174,7 +174,7 @@ Deno.test("an iteration is an async iterator of the platform: for await, using, 
   assertEquals(reader.userValue, 3);
 });
 
-Deno.test("an iteration refuses what is no signal, at once", () => {
+Deno.test("an iteration throws at once unless its signal is an AbortSignal", () => {
   const { reader } = make();
   for (const signal of [5, {}, null] as unknown as AbortSignal[]) {
     assertThrows(
