@@ -167,7 +167,7 @@ Deno.test("a message is read in place, viewed, or copied out", () => {
   assertEquals(reader.message(), sent);
 });
 
-Deno.test("a reader that was lapped learns what it lost, and continues with what is retained", () => {
+Deno.test("a reader that was lapped reports its loss, and continues with retained messages", () => {
   const { writer, reader } = ring(256);
   writer.send(numbered(0, 8));
   assertEquals(take(reader).length, 1);
@@ -497,7 +497,7 @@ Deno.test("a reader is iterated over, across overruns, until its signal is abort
   while (seen.length < 14) await new Promise((resolve) => setTimeout(resolve));
   controller.abort();
   await assertRejects(() => second, DOMException, "aborted");
-  // It continued with what was retained.
+  // It continued with the retained messages.
   assertEquals(seen, [0, 1, 2, 3, 4, 32, 33, 34, 35, 36, 37, 38, 39, 40]);
 
   send(41);
@@ -554,7 +554,7 @@ Deno.test("invalid arguments of a reader are named", () => {
   );
 });
 
-Deno.test("an overrun leaves out up to half of what is retained, and going back still reads it", () => {
+Deno.test("an overrun leaves out up to half of the retained messages, and going back still reads them", () => {
   const { writer, reader, broadcast } = ring(256);
   const oldest = broadcast.reader({ from: "oldest" });
   for (let i = 0; i < 40; i++) writer.send(numbered(i, 8));
