@@ -567,3 +567,25 @@ Deno.test("an overrun leaves out up to half of the retained messages, and going 
   // They were counted as lost before, and are seen now.
   assertEquals([take(reader).length, reader.lostMessages], [retained, 32]);
 });
+
+Deno.test("payloads lie in shared memory for the writer, and in private memory for readers", async () => {
+  const { broadcast, writer, reader } = ring(256);
+  const shared: Uint8Array<SharedArrayBuffer> = writer.bytes;
+  assertEquals(shared.buffer, broadcast.memory.buffer);
+  writer.send(numbered(1, 8));
+  assert(reader.poll() && reader.next());
+  const payload: Uint8Array<ArrayBuffer> = reader.message();
+  assertEquals(payload.buffer, reader.bytes.buffer);
+  writer.send(numbered(2, 8));
+  const { value } = await reader.messages().next();
+  const copy: Uint8Array<ArrayBuffer> | undefined = value;
+  assert(copy!.buffer !== reader.bytes.buffer);
+
+  // A cursor keeps the kind of memory that it is given.
+  reader.reset("oldest");
+  const window = new Uint8Array(new SharedArrayBuffer(64));
+  const frames = new FrameCursor(window.subarray(0, reader.readBulk(window)));
+  assert(frames.next());
+  const view: Uint8Array<SharedArrayBuffer> = frames.message();
+  assertEquals(view.slice(), numbered(1, 8));
+});
