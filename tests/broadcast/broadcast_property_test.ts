@@ -30,7 +30,7 @@ interface Frame {
 }
 
 /** A range of positions without frames, left by a takeover. */
-interface Seam {
+interface Gap {
   from: number;
   to: number;
 }
@@ -41,7 +41,7 @@ class Model {
   readonly capacity: number;
   readonly segment: number;
   readonly frames: Frame[] = [];
-  readonly seams: Seam[] = [];
+  readonly gaps: Gap[] = [];
   /** The end of the last committed frame, or of the padding after it. */
   position: number;
   published: number;
@@ -91,7 +91,7 @@ class Model {
 
   takeOver(): void {
     while (this.frames.length > 0 && this.frames.at(-1)!.end > this.published) this.frames.pop();
-    this.seams.push({ from: this.published, to: this.frontier });
+    this.gaps.push({ from: this.published, to: this.frontier });
     this.position = this.published = this.#limit = this.frontier;
     this.claim(0);
     this.commit(0, "heartbeat");
@@ -99,7 +99,7 @@ class Model {
     this.publish();
   }
 
-  /** Whether what a reader at this position would read was, or is being, overwritten. */
+  /** Whether the messages at this position were, or are being, overwritten. */
   isOverrun(position: number): boolean {
     const segmentStart = Math.floor(position / this.segment) * this.segment;
     return position < this.published && this.frontier > segmentStart + this.capacity;
@@ -113,7 +113,7 @@ class Model {
     for (; this.frontier > start + capacity || this.#isEmpty(start); start += segment);
     const places = [
       ...this.frames.map(({ position }) => position),
-      ...this.seams.map((s) => s.from),
+      ...this.gaps.map((s) => s.from),
     ];
     return Math.min(published, ...places.filter((place) => place >= start));
   }
@@ -127,7 +127,7 @@ class Model {
 
   /** Whether the segment at `start` has no frames, as the writer was replaced before it. */
   #isEmpty(start: number): boolean {
-    return this.seams.some(({ from, to }) => start >= from && start < to);
+    return this.gaps.some(({ from, to }) => start >= from && start < to);
   }
 
   #push(frame: Omit<Frame, "position" | "number">): void {
@@ -370,7 +370,7 @@ const LONGER = Number(
   Deno.args.find((argument) => argument.startsWith("--longer="))?.slice(9) ?? 1,
 );
 
-Deno.test("any sequence of calls on a small ring gives what a plain model gives", () => {
+Deno.test("any sequence of calls on a small ring gives the results of a plain model", () => {
   fc.assert(
     fc.property(
       fc.constantFrom(64, 128, 256),

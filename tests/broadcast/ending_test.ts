@@ -2,6 +2,7 @@
 
 import { assertEquals, assertThrows } from "@std/assert";
 import { Broadcast, Reassembler, ReplacedError } from "@busbar/busbar/broadcast";
+import { WRITER, WRITER_GONE } from "../../src/broadcast/layout.ts";
 import { numbered, take } from "./messages.ts";
 
 Deno.test("a stream ends once everything is read, and its last writer is closed", () => {
@@ -54,6 +55,20 @@ Deno.test("another writer revives a stream that has ended", () => {
       assertEquals(reader.isEnded, false);
     }
     assertEquals([reader.isEnded, reader.wait()], [true, false]);
+  }
+});
+
+Deno.test("a stream ends although the count of writers that went wraps", () => {
+  const broadcast = Broadcast.create({ capacityBytes: 256 });
+  const reader = broadcast.reader();
+  // As if 2^28 - 1 writers had gone: the count is all ones.
+  new Int32Array(broadcast.memory.buffer)[WRITER] = -WRITER_GONE;
+  assertEquals(reader.isEnded, true);
+  for (let i = 0; i < 3; i++) {
+    const writer = broadcast.writer();
+    assertEquals(reader.isEnded, false);
+    writer.close();
+    assertEquals(reader.isEnded, true);
   }
 });
 

@@ -20,7 +20,7 @@ const kinds = {
 };
 
 for (const [kind, sourceOf] of Object.entries(kinds)) {
-  Deno.test(`${kind}: return() ends at once what waits for a message, and loses none`, async () => {
+  Deno.test(`${kind}: return() ends pending calls at once, and loses no message`, async () => {
     const ring = make();
     const source = sourceOf(ring);
     const messages = source.messages();
@@ -34,7 +34,7 @@ for (const [kind, sourceOf] of Object.entries(kinds)) {
     assertEquals([...next.value!], [7]);
   });
 
-  Deno.test(`${kind}: throw() ends at once what waits for a message`, async () => {
+  Deno.test(`${kind}: throw() ends pending calls at once`, async () => {
     const ring = make();
     const messages = sourceOf(ring).messages();
     const waiting = messages.next();

@@ -167,7 +167,7 @@ Deno.test("a message is read in place, viewed, or copied out", () => {
   assertEquals(reader.message(), sent);
 });
 
-Deno.test("a reader that was lapped learns what it lost, and continues with what is retained", () => {
+Deno.test("a reader that was lapped reports its loss, and continues with retained messages", () => {
   const { writer, reader } = ring(256);
   writer.send(numbered(0, 8));
   assertEquals(take(reader).length, 1);
@@ -497,7 +497,7 @@ Deno.test("a reader is iterated over, across overruns, until its signal is abort
   while (seen.length < 14) await new Promise((resolve) => setTimeout(resolve));
   controller.abort();
   await assertRejects(() => second, DOMException, "aborted");
-  // It continued with what was retained.
+  // It continued with the retained messages.
   assertEquals(seen, [0, 1, 2, 3, 4, 32, 33, 34, 35, 36, 37, 38, 39, 40]);
 
   send(41);
@@ -554,7 +554,7 @@ Deno.test("invalid arguments of a reader are named", () => {
   );
 });
 
-Deno.test("an overrun leaves out up to half of what is retained, and going back still reads it", () => {
+Deno.test("an overrun leaves out up to half of the retained messages, and going back still reads them", () => {
   const { writer, reader, broadcast } = ring(256);
   const oldest = broadcast.reader({ from: "oldest" });
   for (let i = 0; i < 40; i++) writer.send(numbered(i, 8));
@@ -566,4 +566,26 @@ Deno.test("an overrun leaves out up to half of what is retained, and going back 
   reader.reset("oldest");
   // They were counted as lost before, and are seen now.
   assertEquals([take(reader).length, reader.lostMessages], [retained, 32]);
+});
+
+Deno.test("payloads lie in shared memory for the writer, and in private memory for readers", async () => {
+  const { broadcast, writer, reader } = ring(256);
+  const shared: Uint8Array<SharedArrayBuffer> = writer.bytes;
+  assertEquals(shared.buffer, broadcast.memory.buffer);
+  writer.send(numbered(1, 8));
+  assert(reader.poll() && reader.next());
+  const payload: Uint8Array<ArrayBuffer> = reader.message();
+  assertEquals(payload.buffer, reader.bytes.buffer);
+  writer.send(numbered(2, 8));
+  const { value } = await reader.messages().next();
+  const copy: Uint8Array<ArrayBuffer> | undefined = value;
+  assert(copy!.buffer !== reader.bytes.buffer);
+
+  // A cursor keeps the kind of memory that it is given.
+  reader.reset("oldest");
+  const window = new Uint8Array(new SharedArrayBuffer(64));
+  const frames = new FrameCursor(window.subarray(0, reader.readBulk(window)));
+  assert(frames.next());
+  const view: Uint8Array<SharedArrayBuffer> = frames.message();
+  assertEquals(view.slice(), numbered(1, 8));
 });

@@ -140,7 +140,7 @@ Deno.test("broadcast: a new writer takes over from one that goes on, and readers
 });
 
 // The old writer began its second message; the new one finds that its segment was entered.
-Deno.test("broadcast: a new writer leaves out what the old one may still write", async () => {
+Deno.test("broadcast: a new writer leaves out frames that the old one may still write", async () => {
   await passes({
     setup() {
       const state = ring()();
@@ -159,7 +159,7 @@ Deno.test("broadcast: a new writer leaves out what the old one may still write",
   });
 });
 
-Deno.test("broadcast: a reader of what an old writer left, while the new one laps it", async () => {
+Deno.test("broadcast: a reader of an old writer's messages, while the new one laps it", async () => {
   const outcomes = new Set<string>();
   await passes({
     setup() {

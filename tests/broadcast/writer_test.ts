@@ -157,7 +157,7 @@ Deno.test("calls out of order fail, and the ring stays usable", () => {
   assertEquals(take(reader), [numbered(2, 8)]);
 });
 
-Deno.test("closing a writer publishes what is committed, and later calls fail", () => {
+Deno.test("closing a writer publishes the committed messages, and later calls fail", () => {
   const { broadcast, writer, reader } = ends(1024);
   writer.append(numbered(1, 8));
   writer.claim(100);
