@@ -106,7 +106,7 @@ Deno.test("iterations end with the stream, those that wait as well as those that
   const writer = broadcast.writer();
   const sources = () => {
     const reader = broadcast.reader({ from: 0 });
-    return [reader, broadcast.reader({ from: 0 }).messages(), new Reassembler(reader)];
+    return [reader, broadcast.reader({ from: 0 }).messages(), Reassembler.create(reader)];
   };
   const waiting = sources().map(collect);
   const asked = broadcast.reader({ from: 0 }).messages();
@@ -122,12 +122,12 @@ Deno.test("iterations end with the stream, those that wait as well as those that
   assertEquals((await Promise.all(next)).map(({ done }) => done), [false, false, true]);
   assertEquals((await asked.next()).done, true);
   assertEquals(await collect(broadcast.reader({ from: 0 })), [1, 2]);
-  assertEquals(await collect(new Reassembler(broadcast.reader({ from: 0 }))), [1, 2]);
+  assertEquals(await collect(Reassembler.create(broadcast.reader({ from: 0 }))), [1, 2]);
 });
 
 Deno.test("a message that is unfinished at the end of the stream is left out", async () => {
   const broadcast = Broadcast.create({ capacityBytes: 256 });
-  const messages = new Reassembler(broadcast.reader());
+  const messages = Reassembler.create(broadcast.reader());
   {
     using writer = broadcast.writer();
     writer.send(numbered(1, 8));

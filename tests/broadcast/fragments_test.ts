@@ -18,7 +18,7 @@ function ends(capacityBytes: number, options: ReaderOptions & ReassemblerOptions
     broadcast,
     writer: broadcast.writer(),
     reader,
-    messages: new Reassembler(reader, options),
+    messages: Reassembler.create(reader, options),
   };
 }
 
@@ -121,7 +121,7 @@ Deno.test("a reader that begins within a message leaves that one out", () => {
   const broadcast = Broadcast.create({ capacityBytes: 256 });
   using second = broadcast.writer();
   second.send(numbered(1, 8), { final: false });
-  const messages = new Reassembler(broadcast.reader());
+  const messages = Reassembler.create(broadcast.reader());
   second.append(numbered(2, 8), { continuation: true, final: false });
   second.append(numbered(3, 8), { continuation: true });
   second.append(numbered(4, 8));
@@ -247,7 +247,7 @@ Deno.test("an invalid limit of a reassembler is named", () => {
   const { reader } = ends(256);
   for (const maxMessageBytes of [NaN, -1, 0, 0.5, "9"] as number[]) {
     assertThrows(
-      () => new Reassembler(reader, { maxMessageBytes }),
+      () => Reassembler.create(reader, { maxMessageBytes }),
       RangeError,
       "Cannot create reassembler as 'maxMessageBytes' must be a whole number not below 1",
     );

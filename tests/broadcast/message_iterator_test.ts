@@ -16,7 +16,7 @@ const pause = (ms = 2) => new Promise<void>((resolve) => setTimeout(resolve, ms)
 /** Both ways to iterate. */
 const kinds = {
   "a reader": ({ reader }: ReturnType<typeof make>) => reader,
-  "a reassembler": ({ reader }: ReturnType<typeof make>) => new Reassembler(reader),
+  "a reassembler": ({ reader }: ReturnType<typeof make>) => Reassembler.create(reader),
 };
 
 for (const [kind, sourceOf] of Object.entries(kinds)) {

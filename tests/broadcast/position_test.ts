@@ -121,7 +121,7 @@ Deno.test("every way to read notices a position that is exactly 2^32 bytes ahead
     readBulk: (reader) => reader.readBulk(new Uint8Array(2 ** 19)),
     skip: (reader) => reader.skip(1),
     iterate: (reader) => reader.messages().next(),
-    reassemble: (reader) => new Reassembler(reader).poll(),
+    reassemble: (reader) => Reassembler.create(reader).poll(),
   };
   const broadcast = Broadcast.create({ capacityBytes: 1 << 20 });
   const writer = broadcast.writer();

@@ -31,7 +31,7 @@ Deno.test("broadcast: a message in fragments is whole or left out, across a lap"
       },
       reader({ handle }: State): string {
         const reader = Broadcast.attach(handle).reader({ from: 0, onOverrun: "continue" });
-        const messages = new Reassembler(reader);
+        const messages = Reassembler.create(reader);
         let count = 0;
         for (let i = 0; i < 2; i++) {
           messages.poll();
