@@ -5,7 +5,7 @@
  */
 
 import { type Entry, isOperation, type Operation } from "../machine/entry.ts";
-import { operationText } from "../machine/entry_text.ts";
+import { operationText, plainText } from "../machine/entry_text.ts";
 import type { Execution } from "../machine/execution.ts";
 import { JOIN, READ, RESUME, SPAWN, WAKE, WRITE } from "../machine/kinds.ts";
 import { captureLines } from "../machine/runner.ts";
@@ -23,6 +23,16 @@ export interface Step {
   readonly after: readonly number[];
   /** Whether the step before was of another thread. */
   readonly isSwitch: boolean;
+  /** The plain reads and writes that follow the operation, until the thread's next one. */
+  readonly accesses: readonly PlainAccess[];
+}
+
+/** A plain access within a step. */
+export interface PlainAccess {
+  /** The access and its value: `read balance[0] → 100`. */
+  readonly text: string;
+  /** The source lines that led to it, innermost first. */
+  readonly lines: readonly string[];
 }
 
 /** The steps of a failed execution; replays each thread once for its source lines. */
@@ -38,10 +48,11 @@ export async function stepsOf(execution: Execution): Promise<Step[]> {
     const thread = threads[entry.thread]!;
     return {
       thread: thread.name,
-      operation: operationText(entry, threads) + plainAccesses(thread, entry),
+      operation: operationText(entry, threads),
       lines: lines.get(entry) ?? [],
       after: edgesInto(trace, i),
       isSwitch: i > 0 && trace[i - 1]!.thread !== entry.thread,
+      accesses: accessesAfter(thread, entry, lines),
     };
   });
 }
@@ -69,16 +80,18 @@ function edgesInto(trace: readonly Operation[], i: number): number[] {
   return found.filter((step) => step >= 0 && trace[step]!.thread !== entry.thread);
 }
 
-/** The number of plain accesses after an operation in its transition, as ` (+2r 1w)`. */
-function plainAccesses(thread: Thread, operation: Operation): string {
-  let reads = 0;
-  let writes = 0;
+/** The plain accesses after an operation in its transition. */
+function accessesAfter(
+  thread: Thread,
+  operation: Operation,
+  lines: ReadonlyMap<Entry, readonly string[]>,
+): PlainAccess[] {
+  const accesses: PlainAccess[] = [];
   for (let i = thread.log.lastIndexOf(operation) + 1; i < thread.log.length; i++) {
     const entry = thread.log[i]!;
     if (isOperation(entry)) break;
-    if (entry.kind === READ) reads++;
-    if (entry.kind === WRITE) writes++;
+    if (entry.kind !== READ && entry.kind !== WRITE) continue;
+    accesses.push({ text: plainText(entry), lines: lines.get(entry) ?? [] });
   }
-  const text = [reads > 0 ? `${reads}r` : "", writes > 0 ? `${writes}w` : ""].filter(Boolean);
-  return text.length === 0 ? "" : ` (+${text.join(" ")})`;
+  return accesses;
 }
