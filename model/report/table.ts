@@ -93,17 +93,23 @@ function rowsOf(steps: readonly Step[], { first, length, times }: Part): Row[] {
 }
 
 function rowsOfStep(step: Step, i: number): Row[] {
-  const { thread, operation, lines, accesses, isSwitch } = step;
+  const { thread, operation, lines, accessesBefore, accesses, isSwitch } = step;
   const mark = `${isSwitch ? ">" : " "}${i + 1}`;
-  const shown = accesses.length > MAX_ACCESSES ? accesses.slice(0, MAX_ACCESSES - 1) : accesses;
-  const rest = accesses.length - shown.length;
   return [
+    ...accessRows(thread, accessesBefore),
     { mark, thread, text: operation, place: placeOf(lines) },
-    ...shown.map((access) => accessRow(thread, access)),
-    ...(rest > 0
-      ? [{ mark: "", thread, text: `  ... ${rest} more plain accesses`, place: "" }]
-      : []),
+    ...accessRows(thread, accesses),
   ];
+}
+
+function accessRows(thread: string, accesses: readonly PlainAccess[]): Row[] {
+  const shown = accesses.length > MAX_ACCESSES ? accesses.slice(0, MAX_ACCESSES - 1) : accesses;
+  const rows = shown.map((access) => accessRow(thread, access));
+  const rest = accesses.length - shown.length;
+  if (rest > 0) {
+    rows.push({ mark: "", thread, text: `  ... ${rest} more plain accesses`, place: "" });
+  }
+  return rows;
 }
 
 function accessRow(thread: string, { text, lines }: PlainAccess): Row {
@@ -112,8 +118,8 @@ function accessRow(thread: string, { text, lines }: PlainAccess): Row {
 
 /** The steps in parts: single ones, and blocks that repeat. */
 function foldedSteps(steps: readonly Step[]): Part[] {
-  const keys = steps.map(({ thread, operation, accesses }) =>
-    [thread, operation, ...accesses.map(({ text }) => text)].join("\n")
+  const keys = steps.map(({ thread, operation, accessesBefore, accesses }) =>
+    [thread, operation, ...[...accessesBefore, ...accesses].map(({ text }) => text)].join("\n")
   );
   const parts: Part[] = [];
   for (let i = 0; i < steps.length;) {

@@ -192,3 +192,70 @@ Deno.test("a state or a result may lead back to itself", async () => {
   });
   assertEquals(report.complete, true);
 });
+
+/** The data in a page. */
+function dataOf(html: string): {
+  steps: { operation: string; accesses: { text: string }[] }[];
+  words: { name: string; initial: string; writes: { step: number; value: string }[] }[];
+} {
+  return JSON.parse(
+    html.match(/<script type="application\/json" id="data">([^]*?)<\/script>/)![1]!,
+  );
+}
+
+Deno.test("the page has memory at each step", async () => {
+  const error = await fails("assertion", {
+    setup: bank,
+    threads: { a: (state) => transfer(state, 1), b: (state) => transfer(state, 2) },
+    check: checkSum,
+  });
+  const html = error.toHtml();
+  const { steps, words } = dataOf(html);
+  assertEquals(steps.length, error.steps.length);
+  assertEquals(words.map(({ name }) => name), [
+    "balance[0]",
+    "balance[1]",
+    "balance[2]",
+    "mutex[0]",
+  ]);
+  assertEquals(words.map(({ initial }) => initial), ["100", "100", "100", "0"]);
+  // Both read 100, so the change of the first is lost.
+  assertEquals(words[0]!.writes.map(({ value }) => value), ["97.5", "97.5"]);
+  const written = words[0]!.writes.map(({ step }) => steps[step]!.accesses[0]!.text);
+  assertEquals(written, ["write balance[0] ← 97.5", "write balance[0] ← 97.5"]);
+  assertEquals(html.match(/class="event"/g)?.length, steps.length);
+  assert(!/src=|href=|url\(http/.test(html), "nothing is loaded");
+});
+
+Deno.test("a page shows hostile text as text", async () => {
+  const hostile = "</script><script>alert(1)</script><b>&\"'";
+  const error = await fails("exception", {
+    setup: () => ({ [hostile]: new Int32Array(shared(4)) }),
+    threads: {
+      a(state) {
+        Atomics.add(state[hostile]!, 0, 1);
+        throw new Error(hostile);
+      },
+    },
+  });
+  const html = error.toHtml();
+  assertEquals(html.match(/<script/g)?.length, 2);
+  assert(!html.includes("<b>"));
+  assertEquals(dataOf(html).words[0]!.name, `${hostile}[0]`);
+});
+
+Deno.test("plain accesses before a thread's first operation stand above it", async () => {
+  const { message } = await fails("exception", {
+    setup: () => new Int32Array(shared(8)),
+    threads: {
+      a(w) {
+        w[1] = 7;
+        Atomics.add(w, 0, 1);
+        throw new Error("shown");
+      },
+    },
+  });
+  const rows = message.split("\n").filter((row) => row.includes("state["));
+  assertMatch(rows[0]!, /^ +write state\[1\] ← 7/);
+  assertMatch(rows[1]!, /^ 1 add state\[0\] 1: saw 0/);
+});
