@@ -1,6 +1,6 @@
 /**
- * Helpers of the models of the flush queue: a small queue over a plain pool, so that nothing but the
- * queue is explored, and threads that write and read whole messages.
+ * Helpers of the models of the flush queue: a small queue over a plain pool, so that nothing but
+ * the queue is explored, and threads that write and read whole messages.
  *
  * A message is a number, in each of its bytes. The bytes are written and read plainly.
  *
