@@ -59,8 +59,8 @@ export class CopyIn {
   }
 
   /**
-   * Copies payloads of `length` bytes, which lie end to end in `payloads` from `from` on, into frames
-   * from `offset` on. All get the header that the first one has already.
+   * Copies payloads of `length` bytes, which lie end to end in `payloads` from `from` on, into
+   * frames from `offset` on. All get the header that the first one has already.
    *
    * @throws {TypeError} If they are not made of bytes.
    */

@@ -1,6 +1,6 @@
 /**
- * Copies from the ring into private memory. The writer may be overwriting what is copied, so nothing
- * here relies on what it reads, and nothing of it is used before it is validated.
+ * Copies from the ring into private memory. The writer may be overwriting what is copied, so
+ * nothing here relies on what it reads, and nothing of it is used before it is validated.
  *
  * @module
  */
@@ -82,8 +82,8 @@ export class BulkCopy implements CopyOut {
     this.markedBytes = 0;
     const start = ring.segmentStart(from + size - FRAME_ALIGNMENT);
     if (start <= from) return;
-    // Something beyond its start is published, so the mark is there; and it is overwritten only after
-    // the segment that the copy begins in was entered again, by which the copy is judged.
+    // Something beyond its start is published, so the mark is there; and it is overwritten only
+    // after the segment that the copy begins in was entered again, by which the copy is judged.
     const { position, sequence } = readMark(ring, start);
     if (position > from + size) return;
     this.markedBytes = position - from;
@@ -92,8 +92,8 @@ export class BulkCopy implements CopyOut {
 }
 
 /**
- * Copies the headers of all frames, and the payloads of those that are wanted, each to where it would
- * be if everything were copied. Frames that are not wanted are marked as padding.
+ * Copies the headers of all frames, and the payloads of those that are wanted, each to where it
+ * would be if everything were copied. Frames that are not wanted are marked as padding.
  */
 export class FilteredCopy implements CopyOut {
   readonly #ring: Ring;

@@ -18,9 +18,9 @@ export class OverrunError extends Error {
   /** The position that the reader was at. */
   readonly position: number;
   /**
-   * The position that it continues at, at most half a ring behind the published position. To continue
-   * at the oldest retained message instead, call `reset("oldest")`: the messages between are then
-   * both counted as lost and seen.
+   * The position that it continues at, at most half a ring behind the published position. To
+   * continue at the oldest retained message instead, call `reset("oldest")`: the messages between
+   * are then both counted as lost and seen.
    */
   readonly resumedAt: number;
   /** How many messages ended between the two positions. */

@@ -62,8 +62,8 @@ export interface FrameOptions {
   /** Whether this frame continues the message of the one before; false by default. */
   continuation?: boolean;
   /**
-   * Whether this is no message but a heartbeat, which readers pass over unless they ask for it; false
-   * by default. It may stand between the frames of a message.
+   * Whether this is no message but a heartbeat, which readers pass over unless they ask for it;
+   * false by default. It may stand between the frames of a message.
    */
   heartbeat?: boolean;
 }

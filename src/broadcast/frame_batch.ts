@@ -31,7 +31,7 @@ export class FrameBatch<Buffer extends ArrayBufferLike> {
   #words: Int32Array<Buffer>;
   /** Where the next frame begins. */
   #cursor = 0;
-  /** Where the whole frames end. */
+  /** Where the frames end, of which the last may be cut short. */
   #end: number;
   /** How many messages ended before the cursor. */
   #ended = 0;
@@ -100,6 +100,11 @@ export class FrameBatch<Buffer extends ArrayBufferLike> {
     return this.#ended;
   }
 
+  /** Given that there is no next frame: whether there is the beginning of one, and nothing else. */
+  get isCutShort(): boolean {
+    return this.#cursor === 0 && this.#end > 0;
+  }
+
   /** The first word of the first frame. */
   get firstHeader(): number {
     return this.#words[0]!;
@@ -121,20 +126,12 @@ export class FrameBatch<Buffer extends ArrayBufferLike> {
 
   /** Whether there is another frame that is whole and not hidden; passes over hidden ones. */
   hasNext(): boolean {
-    return this.#seek() !== 0;
+    return this.#scan(false);
   }
 
   /** Goes to the next frame that is whole and not hidden; returns whether there is one. */
   next(): boolean {
-    const end = this.#seek();
-    if (end === 0) return false;
-    const cursor = this.#cursor;
-    const header = this.#words[cursor >> 2]!;
-    this.#offset = cursor + HEADER_BYTES;
-    this.#length = header & LENGTH;
-    this.#cursor = end;
-    this.#ended += header >>> SHIFT_TO_FINAL;
-    return true;
+    return this.#scan(true);
   }
 
   /** The present payload: a view. */
@@ -148,26 +145,32 @@ export class FrameBatch<Buffer extends ArrayBufferLike> {
    * @throws As {@link checkTarget}.
    */
   receive(target: Uint8Array): number {
-    checkTarget(target, this.#length);
-    target.set(this.message());
-    return this.#length;
+    const length = this.#length;
+    // As checkTarget, by hand: with another call in between V8 takes 2 ns longer.
+    checkBytes("receive the message", "target", target);
+    if (target.length < length) throw targetError(target, length);
+    target.set(this.#bytes.subarray(this.#offset, this.#offset + length));
+    return length;
   }
 
-  /** Passes over hidden frames; returns where the next whole frame ends, or 0 if there is none. */
-  #seek(): number {
+  /** Passes over hidden frames up to the next other one, and over that if it is to be taken. */
+  #scan(isTaken: boolean): boolean {
     for (;;) {
       const cursor = this.#cursor;
-      if (cursor >= this.#end) return 0;
+      if (cursor >= this.#end) return false;
       const header = this.#words[cursor >> 2]!;
-      const end = cursor + frameBytes(header & LENGTH);
-      if (end > this.#end) {
-        // The rest is the beginning of a frame that the next poll takes whole.
-        this.#end = cursor;
-        return 0;
-      }
-      if ((header & this.#hidden) === 0) return end;
+      const length = header & LENGTH;
+      const end = cursor + frameBytes(length);
+      // The rest is the beginning of a frame that the next poll takes whole.
+      if (end > this.#end) return false;
+      const isShown = (header & this.#hidden) === 0;
+      if (isShown && !isTaken) return true;
       this.#cursor = end;
       this.#ended += header >>> SHIFT_TO_FINAL;
+      if (!isShown) continue;
+      this.#offset = cursor + HEADER_BYTES;
+      this.#length = length;
+      return true;
     }
   }
 
@@ -184,8 +187,11 @@ export class FrameBatch<Buffer extends ArrayBufferLike> {
  */
 export function checkTarget(target: Uint8Array, required: number): void {
   checkBytes("receive the message", "target", target);
-  if (target.length >= required) return;
-  throw new InsufficientBufferSizeError("receive the message", target.length, required);
+  if (target.length < required) throw targetError(target, required);
+}
+
+function targetError(target: Uint8Array, required: number): InsufficientBufferSizeError {
+  return new InsufficientBufferSizeError("receive the message", target.length, required);
 }
 
 function wordsOf<Buffer extends ArrayBufferLike>(bytes: Uint8Array<Buffer>): Int32Array<Buffer> {

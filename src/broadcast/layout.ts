@@ -3,8 +3,8 @@
  *
  * Region (32-bit words; each line of the drawing is one cache line, except metadata and data):
  *
- *     word  0 | magic | version | capacity | segments | start position, low, high | metadata bytes |
- *             |  written once, before the ring is handed to another thread                         |
+ *     word  0 | magic | version | capacity | segments | start, low, high | metadata bytes |
+ *             |  written once, before the ring is handed to another thread                |
  *     word 16 | writer | position high |    which writer; the position in units of 2^31 bytes
  *     word 32 | position |                  how far frames are published, low 32 bits
  *     word 48 | epoch | first | sequence, low, high | cut |    of segment 0
@@ -32,9 +32,9 @@ export const START_HIGH: number = FIRST_WORD + 3;
 /** How many bytes of metadata there are. */
 export const METADATA_BYTES: number = FIRST_WORD + 4;
 /**
- * Which writer has the ring. Changed by compareExchange by a thread that becomes the writer or takes
- * over, and by a writer that closes. The count goes up when a writer goes, so that none mistakes
- * another for itself.
+ * Which writer has the ring. Changed by compareExchange by a thread that becomes the writer or
+ * takes over, and by a writer that closes. The count goes up when a writer goes, so that none
+ * mistakes another for itself.
  *
  *      bit 31             4  3      1   0
  *     | writers that went  |  tag   | taken |
@@ -56,10 +56,10 @@ export const WRITER_GONE = 16;
 export const POSITION_HIGH = 17;
 /**
  * The published position, low 32 bits, with {@link POSITION_BITS} of other meaning: see
- * `published_position.ts`. Changed by compareExchange by the writer, which publishes frames by it; by
- * a reader that is about to sleep, which sets {@link SLEEPING}; and by a writer that takes over, which
- * puts its tag there. SLEEPING is cleared by `and` by a writer that closes, and by a reader that finds
- * the end of the stream.
+ * `published_position.ts`. Changed by compareExchange by the writer, which publishes frames by it;
+ * by a reader that is about to sleep, which sets {@link SLEEPING}; and by a writer that takes over,
+ * which puts its tag there. SLEEPING is cleared by `and` by a writer that closes, and by a reader
+ * that finds the end of the stream.
  */
 export const POSITION = 32;
 /** The line of segment 0; see {@link segmentLine}. */
@@ -77,9 +77,9 @@ export const SEGMENT_LINES = 48;
  */
 export const EPOCH = 0;
 /**
- * In a segment's line: how many bytes after its start its first frame begins; more than its size if a
- * frame that begins before it ends after it. Written by the writer in segments that it has entered,
- * before it publishes anything beyond the segment's start.
+ * In a segment's line: how many bytes after its start its first frame begins; more than its size if
+ * a frame that begins before it ends after it. Written by the writer in segments that it has
+ * entered, before it publishes anything beyond the segment's start.
  */
 export const FIRST = 1;
 /** In a segment's line: how many messages end before that frame, low 32 bits. Written with it. */
@@ -88,8 +88,8 @@ export const SEQUENCE_LOW = 2;
 export const SEQUENCE_HIGH = 3;
 /**
  * In a segment's line: after how many bytes its frames end, a multiple of 8; the segment's size if
- * they do not end there. The low bits count the changes. Changed by compareExchange by a writer that
- * takes over, before it changes the epoch; meaningless without {@link EPOCH_CUT} there.
+ * they do not end there. The low bits count the changes. Changed by compareExchange by a writer
+ * that takes over, before it changes the epoch; meaningless without {@link EPOCH_CUT} there.
  */
 export const CUT = 4;
 /** In the word {@link CUT}: the bits of the count. */
@@ -111,8 +111,8 @@ export const EPOCH_CUT = 1;
 /** In the position word: a reader may sleep. */
 export const SLEEPING = 1;
 /**
- * In the position word: which writer took over last, by its tag modulo 3, plus 1; 0 if none did. From
- * the moment that it is there, nothing more of the writer before can be published.
+ * In the position word: which writer took over last, by its tag modulo 3, plus 1; 0 if none did.
+ * From the moment that it is there, nothing more of the writer before can be published.
  */
 export const POSITION_TAG_MASK = 6;
 /** By how much that tag is shifted. */
@@ -127,11 +127,11 @@ export const MIN_CAPACITY_BYTES = 64;
 /** The largest capacity: positions that are a ring apart still compare in 32 bits. */
 export const MAX_CAPACITY_BYTES: number = 2 ** 30;
 /**
- * The minimum number of segments. A frame and the padding before it take up to half the ring; so the
- * segment before the published position is not entered again before more is published.
+ * The minimum number of segments. A frame and the padding before it take up to half the ring; so
+ * the segment before the published position is not entered again before more is published.
  */
 export const MIN_SEGMENTS = 4;
-/** The default number of segments, unless they would be longer than {@link DEFAULT_SEGMENT_BYTES}. */
+/** The default number of segments, if they are not longer than {@link DEFAULT_SEGMENT_BYTES}. */
 const DEFAULT_SEGMENTS = 8;
 /** The maximum length of a segment by default. */
 const DEFAULT_SEGMENT_BYTES = 64 * 1024;

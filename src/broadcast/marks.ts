@@ -1,13 +1,13 @@
 /**
  * Marks, and how a reader finds a position to read at by them.
  *
- * The writer leaves a mark in the line of each segment: where the first frame of the segment begins,
- * and how many messages end before it. So a mark tells a reader where it can begin, and what it has
- * lost.
+ * The writer leaves a mark in the line of each segment: where the first frame of the segment
+ * begins, and how many messages end before it. So a mark tells a reader where it can begin, and
+ * what it has lost.
  *
- * A mark is valid once something beyond the start of its segment is published, and until the segment
- * is entered again. A reader learns the first from the published position, and the second from the
- * epoch after it has read the mark, as with every other speculative read.
+ * A mark is valid once something beyond the start of its segment is published, and until the
+ * segment is entered again. A reader learns the first from the published position, and the second
+ * from the epoch after it has read the mark, as with every other speculative read.
  *
  * @module
  */
@@ -41,8 +41,8 @@ export function readMark(ring: Ring, start: number): Mark {
 }
 
 /**
- * Finds the oldest retained mark that is at most `reach` bytes before the published position, or else
- * the nearest one before that; if nothing is retained, the published position itself.
+ * Finds the oldest retained mark that is at most `reach` bytes before the published position, or
+ * else the nearest one before that; if nothing is retained, the published position itself.
  */
 export function findMark(ring: Ring, reach: number): Mark {
   const { published, segmentBytes, startPosition } = ring;

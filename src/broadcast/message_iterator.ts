@@ -1,9 +1,9 @@
 /**
  * Iteration over messages as they come.
  *
- * Not a generator: its `return()` would wait behind a `next()` that waits for a message, perhaps for
- * ever; and with two calls of `next()` pending it would take the second message before the consumer
- * has looked at the first.
+ * Not a generator: its `return()` would wait behind a `next()` that waits for a message, perhaps
+ * for ever; and with two calls of `next()` pending it would take the second message before the
+ * consumer has looked at the first.
  *
  *     next()            joins the calls that wait for an answer; each gets a message, in order
  *     return(), throw() end the iteration at once: pending calls are told that it is done, and no
@@ -50,8 +50,8 @@ const DONE: IteratorReturnResult<undefined> = { done: true, value: undefined };
  *
  * - **Waiting.** It waits for the next message if there is none, and ends with the stream.
  * - **Copies.** Each message is a copy that can be kept, unless `borrow` is set.
- * - **Ends at once.** `return()`, `throw()`, or an abort end it even while a `next()` is waiting, and
- *   no message is lost.
+ * - **Ends at once.** `return()`, `throw()`, or an abort end it even while a `next()` is waiting,
+ *   and no message is lost.
  * - **Fairness.** Other tasks of the thread get their turn, timers included, however many messages
  *   there are.
  */

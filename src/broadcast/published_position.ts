@@ -4,28 +4,28 @@
  *     POSITION       | low 32 bits, a multiple of 8, with | tag, 2 bits | SLEEPING |
  *     POSITION_HIGH  | the position / 2^31, rounded down, and at times one more    |
  *
- * **Publishing.** The writer replaces the low word by compareExchange. That fails if a reader has set
- * SLEEPING, which the writer then clears with its publication, and notifies; or if another writer has
- * put its tag there, which is how the old one learns that it was replaced.
+ * **Publishing.** The writer replaces the low word by compareExchange. That fails if a reader has
+ * set SLEEPING, which the writer then clears with its publication, and notifies; or if another
+ * writer has put its tag there, which is how the old one learns that it was replaced.
  *
  * **All bits.** The writer raises the high word *before* the low one. So between two equal looks at
- * the high word, the low one belongs to it or to the unit before. Its top bit tells which, as the two
- * words overlap in that bit.
+ * the high word, the low one belongs to it or to the unit before. Its top bit tells which, as the
+ * two words overlap in that bit.
  *
- * **Sleeping.** A reader sleeps on the low word while that is its own position. It sets SLEEPING, then
- * looks whether the stream has ended, then sleeps on the word with the bit.
+ * **Sleeping.** A reader sleeps on the low word while that is its own position. It sets SLEEPING,
+ * then looks whether the stream has ended, then sleeps on the word with the bit.
  *
- * - *Publishing ‖ falling asleep.* If the publication is first, the reader finds another position. If
- *   the bit is first, the publication's compareExchange fails, and the writer notifies.
+ * - *Publishing ‖ falling asleep.* If the publication is first, the reader finds another position.
+ *   If the bit is first, the publication's compareExchange fails, and the writer notifies.
  * - *Closing ‖ falling asleep.* A writer that closes gives the ring up first, then clears the bit,
  *   then notifies. If the reader looks for the end after the ring was given up, it sees the end. If
- *   before, it set the bit before it was cleared: either it is asleep by then, and is notified, or it
- *   finds another word than it expects, and does not sleep.
- * - *A reader that set the bit and then sees the end* clears it again and notifies, as otherwise the
- *   word would be again what another reader, which looked too early, is about to sleep on.
- * - *Death.* A writer that dies after its compareExchange and before its notify leaves readers asleep.
- *   The next writer notifies them when it begins. A reader that dies asleep, or gives up, leaves at
- *   most one needless notification.
+ *   before, it set the bit before it was cleared: either it is asleep by then, and is notified, or
+ *   it finds another word than it expects, and does not sleep.
+ * - *A reader that set the bit and then sees the end* clears it again and notifies, as otherwise
+ *   the word would be again what another reader, which looked too early, is about to sleep on.
+ * - *Death.* A writer that dies after its compareExchange and before its notify leaves readers
+ *   asleep. The next writer notifies them when it begins. A reader that dies asleep, or gives up,
+ *   leaves at most one needless notification.
  *
  * As others clear the bit, the word may change between two looks of the writer although nobody has
  * taken over; so a compareExchange that fails is tried again while only that bit differs.
@@ -93,8 +93,9 @@ export class PublishedPosition {
 
   /** Whether it is a multiple of 2^32 bytes after `position`, whose low 32 bits it has. */
   isAliasOf(position: number): boolean {
-    // The high word was raised before the low word that we loaded was published, so we see it raised.
-    // It may be one unit ahead already, and be raised meanwhile: that is why it is only a hint.
+    // The high word was raised before the low word that we loaded was published, so we see it
+    // raised. It may be one unit ahead already, and be raised meanwhile: that is why it is only a
+    // hint.
     const unit = Math.floor(position / HIGH_UNIT);
     return ((racyLoad(this.#words, HIGH_INDEX) - unit) | 0) > 1 && this.load() !== position;
   }
@@ -152,8 +153,8 @@ export class PublishedPosition {
     const tagBits = positionWord(0, tag);
     for (;;) {
       const found = Atomics.load(this.#words, POSITION);
-      // Yet another writer that takes over changes the word after this check, and then we fail below;
-      // or it did so before, and then its word must stay.
+      // Yet another writer that takes over changes the word after this check, and then we fail
+      // below; or it did so before, and then its word must stay.
       checkStillWriter();
       const tagged = (found & ~POSITION_TAG_MASK) | tagBits;
       // Pairs with the old writer's publication, which either came first and is settled, or fails.
@@ -191,7 +192,8 @@ export class PublishedPosition {
   }
 
   /**
-   * Blocks until something is published after `position`, the stream ends there, or the time is over.
+   * Blocks until something is published after `position`, the stream ends there, or the time is
+   * over.
    *
    * @returns Whether something is published.
    */

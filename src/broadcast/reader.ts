@@ -28,15 +28,15 @@ import { EMPTY, LAPPED, WindowReader } from "./window_reader.ts";
 /** Options of {@link Broadcast.reader}. */
 export interface ReaderOptions extends FrameCursorOptions {
   /**
-   * Where to begin: at the next message that is published (`latest`, by default), at the oldest frame
-   * that can be found (`oldest`), or at a position at which a frame begins.
+   * Where to begin: at the next message that is published (`latest`, by default), at the oldest
+   * frame that can be found (`oldest`), or at a position at which a frame begins.
    */
   from?: ReaderBeginning;
   /** How many bytes to take out of the ring at once; 64 KiB by default, or the whole ring. */
   batchBytes?: number;
   /**
-   * Decides by its user value whether a message is wanted; all are by default. The payloads of others
-   * are not even copied. It may be called with values that were never sent, while the writer
+   * Decides by its user value whether a message is wanted; all are by default. The payloads of
+   * others are not even copied. It may be called with values that were never sent, while the writer
    * overwrites them; so it must have no effect but its answer.
    */
   filter?: MessageFilter;
@@ -69,16 +69,17 @@ export let jumpsOf: (reader: BroadcastReader) => number;
 /**
  * Reads messages from a {@link Broadcast}, at its own pace, independently of other readers.
  *
- * - **True messages.** A batch is copied out of the ring and validated before any of it is shown, so
- *   no message is torn, whatever the writer does meanwhile. Payloads are views of private memory.
+ * - **True messages.** A batch is copied out of the ring and validated before any of it is shown,
+ *   so no message is torn, whatever the writer does meanwhile. Payloads are views of private
+ *   memory.
  * - **Order.** Messages come in the order in which they were appended.
  * - **Exact losses.** A reader that was too slow is told how many messages it lost, and continues
  *   with something that is still retained.
- * - **No lost wake-up.** A reader that waits is woken by every publication, by a writer that closes,
- *   and by one that takes over.
+ * - **No lost wake-up.** A reader that waits is woken by every publication, by a writer that
+ *   closes, and by one that takes over.
  * - **End of stream.** Once everything is read, the last writer was closed, and no other has begun,
- *   `isEnded` is true, waits return false at once, and iterations end. A new writer revives the ring.
- *   A writer that died does not end the stream: use heartbeats, and wait with a timeout.
+ *   `isEnded` is true, waits return false at once, and iterations end. A new writer revives the
+ *   ring. A writer that died does not end the stream: use heartbeats, and wait with a timeout.
  *
  * @example Polling, without an allocation per message
  * ```ts
@@ -234,8 +235,8 @@ export class BroadcastReader implements AsyncIterable<Uint8Array<ArrayBuffer>> {
   }
 
   /**
-   * Whether everything published was read, the last writer was closed, and no other has begun. False
-   * if there never was a writer, and if the last one died.
+   * Whether everything published was read, the last writer was closed, and no other has begun.
+   * False if there never was a writer, and if the last one died.
    */
   get isEnded(): boolean {
     return this.#ring.published.isEnd(this.position);
@@ -276,23 +277,23 @@ export class BroadcastReader implements AsyncIterable<Uint8Array<ArrayBuffer>> {
    * once, and found only few, should let more of them accumulate for a microsecond.
    *
    * @returns Whether there is a message.
-   * @throws {OverrunError} If the writer has overwritten what comes next. The reader has moved on to
-   * something that is retained, and the next poll returns that.
+   * @throws {OverrunError} If the writer has overwritten what comes next. The reader has moved on
+   * to something that is retained, and the next poll returns that.
    */
   poll(): boolean {
-    if (this.#batch.hasNext()) return true;
-    for (;;) {
+    const batch = this.#batch;
+    while (!batch.hasNext()) {
+      if (batch.isCutShort) {
+        this.#loadFrame();
+        continue;
+      }
       this.#skipBatch();
-      const taken = this.#window.take(this.#batch.bytes.length, this.#out);
+      const taken = this.#window.take(batch.bytes.length, this.#out);
       if (taken === EMPTY) return false;
       if (taken === LAPPED) this.#recover();
-      else this.#batch.begin(taken);
-      if (this.#batch.hasNext()) return true;
-      if (taken > 0 && this.#batch.passedBytes === 0) {
-        this.#loadFrame();
-        if (this.#batch.hasNext()) return true;
-      }
+      else batch.begin(taken);
     }
+    return true;
   }
 
   /**
@@ -321,8 +322,8 @@ export class BroadcastReader implements AsyncIterable<Uint8Array<ArrayBuffer>> {
   }
 
   /**
-   * Passes over frames as {@link BroadcastReader.next} shows them: messages, or parts of a message in
-   * several frames.
+   * Passes over frames as {@link BroadcastReader.next} shows them: messages, or parts of a message
+   * in several frames.
    *
    * @param count The maximum number of frames, or `Infinity` for all that are published.
    * @returns How many there were.
@@ -340,8 +341,8 @@ export class BroadcastReader implements AsyncIterable<Uint8Array<ArrayBuffer>> {
 
   /**
    * Goes elsewhere, by default to the next message that is published. What is left out counts as
-   * skipped, not as lost. What was lost before stays counted as lost, even if the reader goes back to
-   * retained messages among it, which are then seen as well.
+   * skipped, not as lost. What was lost before stays counted as lost, even if the reader goes back
+   * to retained messages among it, which are then seen as well.
    *
    * @param from As {@link ReaderOptions.from}.
    * @throws {RangeError} If no retained frame begins there.
@@ -353,11 +354,12 @@ export class BroadcastReader implements AsyncIterable<Uint8Array<ArrayBuffer>> {
   }
 
   /**
-   * Copies the next frames to `target` as they are, to be gone through with a {@link FrameCursor}, on
-   * this thread or another. They include heartbeats and what a filter would leave out, and there may
-   * be padding.
+   * Copies the next frames to `target` as they are, to be gone through with a {@link FrameCursor},
+   * on this thread or another. They include heartbeats and what a filter would leave out, and there
+   * may be padding.
    *
-   * @param target Has room for the maximum of bytes to copy. Several segments at once are the fastest.
+   * @param target Has room for the maximum of bytes to copy. Several segments at once are the
+   * fastest.
    * @returns How many bytes the frames take, all of which are whole; 0 if nothing is published.
    * @throws {TypeError} If `target` is not made of bytes.
    * @throws {RangeError} If `target` does not begin at a multiple of 8 in its buffer.
@@ -400,8 +402,8 @@ export class BroadcastReader implements AsyncIterable<Uint8Array<ArrayBuffer>> {
   /**
    * Blocks until something is published after {@link BroadcastReader.position}, or the stream ends.
    *
-   * @returns Whether something is: a message, a heartbeat, or frames by which the reader was overrun.
-   * False if the stream has ended, or the time is over.
+   * @returns Whether something is: a message, a heartbeat, or frames by which the reader was
+   * overrun. False if the stream has ended, or the time is over.
    * @throws {RangeError} If `timeoutMs` is negative.
    */
   wait(options?: WaitOptions): boolean {
@@ -419,12 +421,12 @@ export class BroadcastReader implements AsyncIterable<Uint8Array<ArrayBuffer>> {
   }
 
   /**
-   * Iterates over messages as they come, until the stream ends. Each is a copy, unless views are asked
-   * for; user value and flags are those of the reader until the next message is asked for. Several
-   * iterations over one reader share its messages: each message goes to one of them.
+   * Iterates over messages as they come, until the stream ends. Each is a copy, unless views are
+   * asked for; user value and flags are those of the reader until the next message is asked for.
+   * Several iterations over one reader share its messages: each message goes to one of them.
    *
-   * An {@link OverrunError} ends the iteration; another one continues from where the reader then is.
-   * Otherwise it ends with the stream, by `return()`, which a `break` calls, or by the signal.
+   * An {@link OverrunError} ends the iteration; another one continues from where the reader then
+   * is. Otherwise it ends with the stream, by `return()`, which a `break` calls, or by the signal.
    *
    * @param options Ends the iteration with the signal's reason once it is aborted.
    * @throws {TypeError} If `signal` is not an AbortSignal.
@@ -448,6 +450,7 @@ export class BroadcastReader implements AsyncIterable<Uint8Array<ArrayBuffer>> {
   #loadFrame(): void {
     const header = this.#batch.firstHeader;
     const size = frameByteLength(header & LENGTH_MASK);
+    this.#batch.begin(0);
     if ((header & PADDING) !== 0) {
       this.#window.advance(size, header >>> FINAL_SHIFT);
     } else {
@@ -480,8 +483,10 @@ export class BroadcastReader implements AsyncIterable<Uint8Array<ArrayBuffer>> {
       messages: this.#losses.messages + messages,
       bytes: this.#losses.bytes + mark.position - position,
     };
-    if (taken >= frameByteLength(this.#batch.firstHeader & LENGTH_MASK)) this.#batch.begin(taken);
-    else if (taken !== EMPTY) this.#loadFrame();
+    this.#batch.begin(taken);
+    // At once, as the writer might overwrite the rest of that frame before the next poll.
+    const size = frameByteLength(this.#batch.firstHeader & LENGTH_MASK);
+    if (taken !== EMPTY && size > taken) this.#loadFrame();
     if (this.#throwsOverruns) throw new OverrunError(position, mark.position, messages);
   }
 }
@@ -502,8 +507,8 @@ function checkChoices({ filter, onOverrun }: ReaderOptions): void {
 }
 
 /**
- * The frames that are whole in the first `size` bytes: how many bytes, how many messages. Those before
- * a mark need not be gone through.
+ * The frames that are whole in the first `size` bytes: how many bytes, how many messages. Those
+ * before a mark need not be gone through.
  *
  * @param sequence How many messages ended before the first of them.
  */

@@ -62,8 +62,8 @@ export class Reassembler implements AsyncIterable<Uint8Array<ArrayBuffer>> {
   #lostMessages = 0;
 
   /**
-   * Reads from `reader`, on which nobody else must call `next`: that would take parts of messages. If
-   * the reader is reset, skips, or reads in bulk, an unfinished message is left out.
+   * Reads from `reader`, on which nobody else must call `next`: that would take parts of messages.
+   * If the reader is reset, skips, or reads in bulk, an unfinished message is left out.
    *
    * @throws {RangeError} If `maxMessageBytes` is not a whole number of at least 1.
    */
@@ -88,8 +88,8 @@ export class Reassembler implements AsyncIterable<Uint8Array<ArrayBuffer>> {
   }
 
   /**
-   * How many messages the reader lost, plus those of which it saw the end but not the whole. A message
-   * that had begun before the reader did is one of them.
+   * How many messages the reader lost, plus those of which it saw the end but not the whole. A
+   * message that had begun before the reader did is one of them.
    */
   get lostMessages(): number {
     return this.#reader.lostMessages + this.#lostMessages;
@@ -158,8 +158,8 @@ export class Reassembler implements AsyncIterable<Uint8Array<ArrayBuffer>> {
   }
 
   /**
-   * As {@link BroadcastReader.reset}. A message that is unfinished at the old position or at the new
-   * one is left out; the latter counts as lost.
+   * As {@link BroadcastReader.reset}. A message that is unfinished at the old position or at the
+   * new one is left out; the latter counts as lost.
    *
    * @throws As {@link BroadcastReader.reset}.
    */

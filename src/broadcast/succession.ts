@@ -6,28 +6,29 @@
  * anywhere in its code, and write on for a while. So a writer that takes over
  *
  * 1. takes the word, and puts its tag into the position, where it stays. The old writer expects
- *    another tag there, so none of its publications succeeds any more: what is published is settled;
+ *    another tag there, so none of its publications succeeds any more: what is published is
+ *    settled;
  * 2. puts its tag into the epoch of every segment, from the one with the published position on. The
- *    old writer expects the epochs without it, so it can enter no further segment. It may still write
- *    in those that it had entered, after the published position. There is the *cut*: the frames of
- *    these segments end at the published position;
+ *    old writer expects the epochs without it, so it can enter no further segment. It may still
+ *    write in those that it had entered, after the published position. There is the *cut*: the
+ *    frames of these segments end at the published position;
  * 3. publishes the start of the next segment as the position, and continues writing there.
  *
  * Readers that find a tag in an epoch look up the cut, and read on in the next segment after it. So
  * no published message is lost, no unpublished one is seen, and nobody reads what the old writer
- * still writes, until the new writer comes around to those segments, which is after half the ring at
- * the earliest. The old one finds out when it publishes, or enters a segment, and throws a
+ * still writes, until the new writer comes around to those segments, which is after half the ring
+ * at the earliest. The old one finds out when it publishes, or enters a segment, and throws a
  * ReplacedError.
  *
  * Another writer that takes over meanwhile does the same with the next tag, and a writer that finds
  * another word than its own gives up. A writer that dies during a takeover is replaced like any
  * other. Each takeover needs a segment, though: if as many writers as there are segments take over
- * one after the other, and none of them gets as far as publishing, nothing is left to continue from,
- * and the ring can be read but no longer written. Let one thread decide who writes.
+ * one after the other, and none of them gets as far as publishing, nothing is left to continue
+ * from, and the ring can be read but no longer written. Let one thread decide who writes.
  *
  * **Whether the old writer is alive** cannot be told: a worker that was terminated runs on until it
- * next awaits, which may be never, and no store of a late one can be held back. So a takeover must be
- * requested: without `takeOver`, becoming the writer of a ring that has one fails. What the late
+ * next awaits, which may be never, and no store of a late one can be held back. So a takeover must
+ * be requested: without `takeOver`, becoming the writer of a ring that has one fails. What the late
  * writer can do is limited instead. It may finish what it was writing in segments that it had
  * entered. That does harm only if the system keeps it off its processor, between two stores of one
  * batch, for as long as the new writer takes to write half a ring; or if it fills a claim from
@@ -102,8 +103,8 @@ export function takeOver(ring: Ring): WriterStart {
 }
 
 /**
- * Lets another thread become the writer, and tells readers that the stream has ended until one does.
- * Does nothing if another writer has taken over already.
+ * Lets another thread become the writer, and tells readers that the stream has ended until one
+ * does. Does nothing if another writer has taken over already.
  */
 export function resign(ring: Ring, writer: number): void {
   // In this order, so that a reader either sees the end or is woken: see published_position.ts.
@@ -147,7 +148,7 @@ function knownSequence(ring: Ring, writer: number, position: number): number {
   throw new Error(`Cannot ${BECOME} of the broadcast as nothing is left to continue from`);
 }
 
-/** Finds the position up to which the writer before us entered segments, perhaps past `position`. */
+/** Finds how far the writer before us entered segments, which may be past `position`. */
 function findFrontier(ring: Ring, position: number): number {
   let frontier = ring.segmentStart(position);
   for (;;) {
@@ -171,13 +172,13 @@ function tagEpochs(ring: Ring, settled: number, writer: number, tag: number): nu
     const line = ring.line(start);
     const before = Atomics.load(words, line + CUT);
     const epoch = Atomics.load(words, line + EPOCH);
-    // Another writer that takes over leaves its tags after this check, and then we fail below; or it
-    // has begun to, and then they must stay.
+    // Another writer that takes over leaves its tags after this check, and then we fail below; or
+    // it has begun to, and then they must stay.
     checkStillWriter(ring, writer, TAKE_OVER);
     const entered = epoch & EPOCH_MASK & ~EPOCH_CUT;
     const isOld = seam < 0 && entered === ring.enteredEpoch(start);
-    // A segment that is cut stays as it is: it was cut before what is published, or by a writer that
-    // took over just before us, and then in the same place.
+    // A segment that is cut stays as it is: it was cut before what is published, or by a writer
+    // that took over just before us, and then in the same place.
     if ((epoch & EPOCH_CUT) === 0) {
       const cut = (isOld ? Math.max(0, settled - start) : segmentBytes) |
         ((before + 1) & CUT_COUNT_MASK);

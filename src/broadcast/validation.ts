@@ -1,8 +1,8 @@
 /**
  * The verdict on a speculative read: whether the writer has overwritten what was read meanwhile.
  *
- * A reader copies first and asks afterwards. The answer is the epoch of the segment in which the copy
- * begins: later segments of the copy are entered later still.
+ * A reader copies first and asks afterwards. The answer is the epoch of the segment in which the
+ * copy begins: later segments of the copy are entered later still.
  *
  * @module
  */
@@ -17,7 +17,7 @@ const ALL_BUT_TAG = EPOCH_MASK;
 /** What {@link retainedBytes} returns for a segment that was overwritten. */
 export const OVERWRITTEN = -1;
 
-/** The epoch of the segment with this line, without its tag, as of after all reads before the call. */
+/** The epoch of the segment with this line, without its tag, after all reads before the call. */
 export function validationEpoch(words: Int32Array, line: number): number {
   // Pairs with the writer's compareExchange on entering the segment. A load would not do: only a
   // read-modify-write either is read by the writer's, and so happens before it, or sees it.
@@ -25,8 +25,8 @@ export function validationEpoch(words: Int32Array, line: number): number {
 }
 
 /**
- * How many bytes of the segment at `start` are frames that were retained until now: its size, unless
- * a writer was replaced there; {@link OVERWRITTEN} if it was entered again.
+ * How many bytes of the segment at `start` are frames that were retained until now: its size,
+ * unless a writer was replaced there; {@link OVERWRITTEN} if it was entered again.
  */
 export function retainedBytes(ring: Ring, start: number): number {
   const line = ring.line(start);

@@ -27,7 +27,7 @@ export class WindowReader {
   readonly #capacityBytes: number;
   /** Position and sequence: in an array, as storing such large numbers in fields allocates. */
   readonly #mark: Float64Array;
-  /** How often frames were left out because a writer was replaced and its last ones were dropped. */
+  /** How often frames were left out because a writer was replaced, and its last ones dropped. */
   #gaps = 0;
 
   /** Begins at a mark. */
@@ -49,7 +49,7 @@ export class WindowReader {
     return this.#mark[1]!;
   }
 
-  /** How often frames were left out because a writer was replaced and its last ones were dropped. */
+  /** How often frames were left out because a writer was replaced, and its last ones dropped. */
   get gaps(): number {
     return this.#gaps;
   }
@@ -70,23 +70,26 @@ export class WindowReader {
    * Takes what is published, up to `size` bytes and the end of the ring. Afterwards the position is
    * that of the first byte, which may be further on than before.
    *
-   * @returns How many bytes were taken, or {@link EMPTY} or {@link LAPPED}. Frames begin at the first
-   * of them, and may continue beyond the last.
+   * @returns How many bytes were taken, or {@link EMPTY} or {@link LAPPED}. Frames begin at the
+   * first of them, and may continue beyond the last.
    */
   take(size: number, out: CopyOut): number {
     const capacityBytes = this.#capacityBytes;
-    for (;;) {
-      const position = this.position;
-      const available = (this.#published.loadLow() - position) | 0;
-      if (available === 0) return this.#published.isAliasOf(position) ? LAPPED : EMPTY;
-      // Negative is more than 2^31 behind.
-      if (available >>> 0 > capacityBytes) return LAPPED;
-      const rest = capacityBytes - (position & (capacityBytes - 1));
-      const taken = this.#takeWindow(Math.min(available, size, rest), false, out);
-      if (taken !== GAP) return taken;
-      this.#mark[0] = this.#ring.segmentStart(position) + this.#ring.segmentBytes;
-      this.#gaps++;
-    }
+    const position = this.#mark[0]!;
+    const available = (this.#published.loadLow() - position) | 0;
+    if (available === 0) return this.#published.isAliasOf(position) ? LAPPED : EMPTY;
+    // Negative is more than 2^31 behind.
+    if (available >>> 0 > capacityBytes) return LAPPED;
+    const rest = capacityBytes - (position & (capacityBytes - 1));
+    const taken = this.#takeWindow(Math.min(available, size, rest), false, out);
+    return taken === GAP ? this.#takeAfterGap(size, out) : taken;
+  }
+
+  /** Goes to the next segment, as no frame begins in the rest of the present one. */
+  #takeAfterGap(size: number, out: CopyOut): number {
+    this.#mark[0] = this.#ring.segmentStart(this.position) + this.#ring.segmentBytes;
+    this.#gaps++;
+    return this.take(size, out);
   }
 
   /**
@@ -139,8 +142,8 @@ export class WindowReader {
 
   /**
    * The same in a segment that was entered again, or is cut. A cut says that a writer was replaced
-   * while the segment was retained, and that its frames end somewhere, here or in a later segment. So
-   * the frames of each segment are taken on their own.
+   * while the segment was retained, and that its frames end somewhere, here or in a later segment.
+   * So the frames of each segment are taken on their own.
    */
   #takeBeforeCut(position: number, size: number, isFrame: boolean, out: CopyOut): number {
     const { segmentBytes } = this.#ring;

@@ -46,7 +46,7 @@ export class WriteCursor {
   #lapStart: number;
   /** Where in the lap the next frame begins; the capacity once the lap is full. */
   #offset: number;
-  /** Where in the lap the next segment begins: a frame that ends beyond it needs room made for it. */
+  /** Where in the lap the next segment begins: a frame that ends beyond it needs more room. */
   #limit: number;
   /** The position up to which segments are entered. */
   #frontier: number;
@@ -88,14 +88,9 @@ export class WriteCursor {
     return this.#offset;
   }
 
-  /** How many bytes the present segment has left. */
-  get room(): number {
-    return this.#limit - this.#offset;
-  }
-
-  /** Whether a frame of `size` bytes fits the present segment. */
-  hasRoom(size: number): boolean {
-    return this.#offset + size <= this.#limit;
+  /** Where in the data the present segment ends: a frame that ends beyond it needs more room. */
+  get limit(): number {
+    return this.#limit;
   }
 
   /**
@@ -119,10 +114,10 @@ export class WriteCursor {
     if (this.#offset === this.#limit) this.#mark();
   }
 
-  /** Ends one message with a frame of `size` bytes, for which the segment has room. */
-  advanceWithin(size: number): void {
+  /** Ends one message with a frame that ends at `end`, at most at the limit. */
+  advanceTo(end: number): void {
     this.#ended = (this.#ended + 1) | 0;
-    this.#offset += size;
+    this.#offset = end;
   }
 
   /** Ends frames of `size` bytes together, and this many messages with them. */

@@ -31,8 +31,8 @@ export interface WriterOptions {
    * Whether to become the writer even though the ring has one, because the thread of that one has
    * ended without closing it, or is about to end; false by default.
    *
-   * What the old writer published stays, what it did not publish is dropped, and up to half the ring
-   * is left empty. A message in several frames that was under way has a hole then: a
+   * What the old writer published stays, what it did not publish is dropped, and up to half the
+   * ring is left empty. A message in several frames that was under way has a hole then: a
    * {@link Reassembler} leaves it out, and counts it, should the new writer continue it.
    *
    * If the old writer still writes, as a worker that was terminated may, it harms nobody until the
@@ -69,10 +69,10 @@ const REPLACED = -2;
  * - **Never waits.** A slow reader is overrun instead; it is told what it lost.
  * - **Visibility.** What is committed becomes visible by `publish`, all of it at once, in order. A
  *   batch of more than half the ring is published in parts.
- * - **One writer.** A ring has one writer at a time. Another one can begin when it is closed, or take
- *   over from it.
- * - **Takeover.** A writer that was replaced gets a {@link ReplacedError} when it publishes, or comes
- *   to another segment; nothing that it writes after the takeover is seen.
+ * - **One writer.** A ring has one writer at a time. Another one can begin when it is closed, or
+ *   take over from it.
+ * - **Takeover.** A writer that was replaced gets a {@link ReplacedError} when it publishes, or
+ *   comes to another segment; nothing that it writes after the takeover is seen.
  * - **End of stream.** Closing publishes what is committed, and tells readers that the stream has
  *   ended, also those that are asleep.
  *
@@ -120,8 +120,8 @@ export class BroadcastWriter implements Disposable {
   }
 
   /**
-   * The data of the ring, in shared memory. Payloads are written here, or through other views of the
-   * same memory, at the offsets that claim returns.
+   * The data of the ring, in shared memory. Payloads are written here, or through other views of
+   * the same memory, at the offsets that claim returns.
    */
   get bytes(): Uint8Array<SharedArrayBuffer> {
     return this.#ring.bytes;
@@ -189,18 +189,18 @@ export class BroadcastWriter implements Disposable {
    */
   append(payload: Uint8Array, options?: FrameOptions): void {
     const length = payload.length;
-    const size = frameBytes(length);
     const cursor = this.#cursor;
+    const offset = cursor.offset;
+    const end = offset + frameBytes(length);
     // A message that fits a segment is not too long.
-    if (options !== undefined || !cursor.hasRoom(size) || this.#claimed !== UNCLAIMED) {
+    if (options !== undefined || end > cursor.limit || this.#claimed !== UNCLAIMED) {
       this.#append(payload, length, options);
       return;
     }
-    const offset = cursor.offset;
     this.#frames[offset >> 2] = WHOLE_MESSAGE | length;
     this.#frames[(offset >> 2) + 1] = 0;
     this.#copyIn.copy(payload, length, offset + HEADER_BYTES);
-    cursor.advanceWithin(size);
+    cursor.advanceTo(end);
   }
 
   /**
@@ -227,7 +227,7 @@ export class BroadcastWriter implements Disposable {
     for (let from = 0; from < payloads.length;) {
       // The first frame enters a segment if need be; the others follow as long as there is room.
       this.#begin(messageBytes, flags, options);
-      const fitting = Math.floor(cursor.room / size);
+      const fitting = Math.floor((cursor.limit - cursor.offset) / size);
       const count = Math.max(1, Math.min(fitting, (payloads.length - from) / messageBytes));
       this.#copyIn.copyEqual(payloads, from, messageBytes, cursor.offset, count);
       from += count * messageBytes;
@@ -279,8 +279,8 @@ export class BroadcastWriter implements Disposable {
   }
 
   /**
-   * Publishes a heartbeat without a payload: it wakes readers that wait, and is no message. To give it
-   * a payload, append that with the option `heartbeat`.
+   * Publishes a heartbeat without a payload: it wakes readers that wait, and is no message. To give
+   * it a payload, append that with the option `heartbeat`.
    *
    * @throws As {@link BroadcastWriter.send}.
    */
@@ -292,8 +292,8 @@ export class BroadcastWriter implements Disposable {
    * Publishes what is committed, drops an open claim, and ends the stream for readers until another
    * writer begins. Closing again does nothing.
    *
-   * @throws {ReplacedError} If something is committed that cannot be published as another writer has
-   * taken over. The writer is closed all the same.
+   * @throws {ReplacedError} If something is committed that cannot be published as another writer
+   * has taken over. The writer is closed all the same.
    */
   close(): void {
     if (this.#claimed === CLOSED) return;
@@ -337,8 +337,9 @@ export class BroadcastWriter implements Disposable {
   #begin(length: number, flags: number, options: FrameOptions | undefined): number {
     if (length >>> 0 !== length || length > this.#maxMessageBytes) throw this.#lengthError(length);
     const size = frameBytes(length);
-    if (!this.#cursor.hasRoom(size)) this.#makeRoom(size);
-    const offset = this.#cursor.offset;
+    const cursor = this.#cursor;
+    if (cursor.offset + size > cursor.limit) this.#makeRoom(size);
+    const offset = cursor.offset;
     this.#frames[offset >> 2] = flags | length;
     this.#frames[(offset >> 2) + 1] = options?.userValue ?? 0;
     return offset + HEADER_BYTES;

@@ -51,12 +51,12 @@ export class ThreadBuffers {
   readonly #tickets: Tickets;
   readonly #waiting: WaitingThreads;
   readonly #queue: WaiterQueue;
-  /** How each buffer is referred to from this thread; 0 if it is not in use here. */
+  /** The references of this thread to each buffer; 0 if it is not in use here. */
   readonly #references: Int32Array;
   /** Free buffers that this thread keeps: a stack. */
   readonly #kept: Int32Array;
   #keptCount = 0;
-  /** How many buffers to give back at once. */
+  /** How many buffers to give back at once when too many are kept. */
   readonly #portion: number;
   /** While giving back: the taken bits of the buffers of each batch. */
   readonly #givenBits: Int32Array;
@@ -81,7 +81,7 @@ export class ThreadBuffers {
     this.#givenBatches = new Int32Array(MAX_KEPT_BATCHES * size);
   }
 
-  /** Whether this thread has left the pool, and all its buffers were given back. */
+  /** Whether this thread has left the pool. */
   get isClosed(): boolean {
     return this.#isClosed;
   }
@@ -128,7 +128,7 @@ export class ThreadBuffers {
     this.#references[buffer] = plus(references, buffer, kind, count);
   }
 
-  /** Makes a reference by number one of a packet. */
+  /** Turns a reference by number into one of a packet. */
   wrap(buffer: number): void {
     if (this.#references[buffer] === NUMBER) {
       this.#references[buffer] = PACKET;
@@ -138,7 +138,7 @@ export class ThreadBuffers {
     this.#references[buffer] = plus(references, buffer, PACKET, 1) - NUMBER;
   }
 
-  /** Adds a reference of a packet to one by number. */
+  /** Adds a reference of a packet, if there is one by number. */
   addPacket(buffer: number): void {
     const references = this.#referencesTo("make a packet of", buffer, NUMBER);
     this.#references[buffer] = plus(references, buffer, PACKET, 1);
@@ -273,7 +273,7 @@ export class ThreadBuffers {
     if ((references & SHARED) === 0 || this.#holds.dropHold(buffer)) this.#keep(buffer);
   }
 
-  /** Keeps a free buffer, unless a thread waits for it. */
+  /** Keeps a buffer that became free, unless a thread waits for it. */
   #keep(buffer: number): void {
     const isFull = this.#keptCount === this.#kept.length;
     if (isFull) this.#giveBack(this.#portion);
@@ -369,12 +369,12 @@ function bitsOf(kind: Reference): number {
 /** Adds references of a kind. */
 function plus(references: number, buffer: number, kind: Reference, count: number): number {
   const bits = bitsOf(kind);
-  // One more, as most often, takes no division.
+  // The common case of one more takes no division.
   if (count === 1 && (references & bits) !== bits) return references + kind;
-  const most = bits / kind;
+  const max = bits / kind;
   const before = (references & bits) / kind;
-  if (count <= most - before) return references + count * kind;
+  if (count <= max - before) return references + count * kind;
   throw new RangeError(
-    `Cannot refer to buffer ${buffer} once more as it is referred to ${before} times`,
+    `Cannot add a reference to buffer ${buffer} as this thread has ${before} of at most ${max}`,
   );
 }

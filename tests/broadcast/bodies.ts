@@ -269,6 +269,25 @@ export function writeSome({ handle, messages, first }: Job & { first: number }):
   }
 }
 
+/** Reads until the stream ends, asleep while there is nothing; returns how many messages came. */
+export function readToEnd(job: Job): number {
+  const reader = Broadcast.attach(job.handle).reader();
+  let number = 0;
+  ready(job);
+  while (reader.wait()) number = checkFrom(reader, number);
+  if (!reader.isEnded) throw new Error("A wait ended before the stream did");
+  return number;
+}
+
+/** As {@link readToEnd}, by an iteration. */
+export async function iterateToEnd(job: Job): Promise<number> {
+  const reader = Broadcast.attach(job.handle).reader();
+  let number = 0;
+  ready(job);
+  for await (const _ of reader.messages({ borrow: true })) check(reader, number++);
+  return number;
+}
+
 /** Reads the messages from `first` on; returns the number after the last. */
 export function checkFrom(reader: BroadcastReader, first: number): number {
   let number = first;

@@ -2,9 +2,9 @@
  * Any sequence of calls gives what a plain model gives, overruns and takers-over included.
  *
  * The model keeps every frame ever committed in a list, positions as plain numbers, and knows these
- * rules: frames do not wrap; a reader is overrun once the segment that it is in was entered anew; it
- * goes on at the first frame of a segment half the ring behind what is published; and a new writer
- * that takes over goes on in the segment after those that the old one has entered.
+ * rules: frames do not wrap; a reader is overrun once the segment that it is in was entered anew;
+ * it goes on at the first frame of a segment half the ring behind what is published; and a new
+ * writer that takes over goes on in the segment after those that the old one has entered.
  */
 
 import { assert, assertEquals, assertThrows } from "@std/assert";
@@ -17,6 +17,7 @@ import {
   InsufficientBufferSizeError,
   OverrunError,
   type ReaderOptions,
+  ReplacedError,
 } from "@busbar/busbar/broadcast";
 import { numbered } from "./messages.ts";
 
@@ -246,11 +247,11 @@ function haunt(old: BroadcastWriter): void {
       for (let i = 0; i < 9; i++) old.append(message);
       old.publish();
     },
-    Error,
+    ReplacedError,
     "as another writer has taken over",
   );
-  assertThrows(() => old.append(message), Error, "as another writer has taken over");
-  old[Symbol.dispose]();
+  assertThrows(() => old.append(message), ReplacedError, "as another writer has taken over");
+  old.close();
 }
 
 const anyStep: fc.Arbitrary<Step> = fc.oneof(
@@ -315,9 +316,15 @@ const anyStep: fc.Arbitrary<Step> = fc.oneof(
   {
     weight: 1,
     arbitrary: fc.constant<Step>((state) => {
-      state.writer[Symbol.dispose]();
+      state.writer.close();
+      state.model.publish();
+      for (const { reader } of state.readers) {
+        assertEquals(reader.isEnded, reader.position === state.model.published);
+        if (reader.isEnded) assertEquals(reader.wait(), false);
+      }
       state.writer = state.broadcast.writer();
       state.model.succeed();
+      for (const { reader } of state.readers) assertEquals(reader.isEnded, false);
     }),
   },
   {

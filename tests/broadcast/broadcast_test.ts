@@ -79,6 +79,10 @@ Deno.test("a ring attaches to nothing but a handle of a ring of this version", (
   refused({}, "a handle of kind 'busbar.broadcast' was expected: received [object Object]");
   refused(handle.memory, `received kind "busbar.memory"`);
   refused(
+    Broadcast.attach(handle),
+    "a handle of kind 'busbar.broadcast' was expected: received the object itself, so pass its 'handle'",
+  );
+  refused(
     { ...handle, version: 7 },
     "version 4 of 'busbar.broadcast' was expected: received version 7",
   );

@@ -46,8 +46,8 @@ const LONGER = Number(
 
 /**
  * Sets a writer that never waits on a reader that hunts for torn messages, until so many were
- * written. How many of them it gets, and how often it is overrun, depends on the machine; on a quiet
- * one it is some hundred thousand times a second in the smallest ring.
+ * written. How many of them it gets, and how often it is overrun, depends on the machine; on a
+ * quiet one it is some hundred thousand times a second in the smallest ring.
  */
 async function hunt(
   ring: { capacityBytes: number; segments: number; largest: number },
@@ -157,6 +157,29 @@ workerTest("writers on several workers go on where the one before left off", asy
     Error,
     "Cannot become the writer of the broadcast as it has one",
   );
+});
+
+workerTest("readers that sleep on workers learn of the end of the stream", async () => {
+  for (let round = 0; round < 20; round++) {
+    const broadcast = Broadcast.create({ capacityBytes: 64 * 1024 });
+    const job = { handle: broadcast.handle, messages: 0, agreed: agreed() };
+    const reading = [
+      runOnWorker(bodies, "readToEnd", job),
+      runOnWorker(bodies, "iterateToEnd", job),
+    ];
+    const readers = reading.length;
+    for (let seen; (seen = Atomics.load(job.agreed, AGREED.ready)) < readers;) {
+      await Atomics.waitAsync(job.agreed, AGREED.ready, seen).value;
+    }
+    const writer = broadcast.writer();
+    const messages = checkedMessages(100);
+    for (let number = 0; number < round; number++) {
+      writer.send(messages[number]!, { userValue: number });
+    }
+    if (round % 2 === 0) await new Promise((resolve) => setTimeout(resolve, 1));
+    writer.close();
+    assertEquals(await Promise.all(reading), [round, round]);
+  }
 });
 
 workerTest(

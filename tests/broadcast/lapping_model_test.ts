@@ -1,6 +1,6 @@
 /**
- * A writer that laps its readers, and readers that join meanwhile, under every schedule that matters;
- * and broken twins of them. `models.ts` says what the rings are like.
+ * A writer that laps its readers, and readers that join meanwhile, under every schedule that
+ * matters; and broken twins of them. `models.ts` says what the rings are like.
  */
 
 import { assert, assertEquals } from "@std/assert";

@@ -1,4 +1,4 @@
-/** Iterating over messages: ends that come at once, several messages asked for at once, other tasks. */
+/** Iteration over messages: ends that come at once, several pending calls, and other tasks. */
 
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { Broadcast, OverrunError, Reassembler, type WriterOptions } from "@busbar/busbar/broadcast";

@@ -567,15 +567,3 @@ Deno.test("an overrun leaves out up to half of what is retained, and going back 
   // Counted as lost before, and seen now.
   assertEquals([take(reader).length, reader.lostMessages], [retained, 32]);
 });
-
-Deno.test("a reader waits on when the writer has gone, and the ring tells whether there is one", () => {
-  const { writer, reader, broadcast } = ring(256);
-  assertEquals(broadcast.hasWriter, true);
-  writer.send(numbered(1, 8));
-  writer[Symbol.dispose]();
-  assertEquals(Broadcast.attach(broadcast.handle).hasWriter, false);
-  assertEquals(take(reader), [numbered(1, 8)]);
-  assertEquals(reader.wait({ timeoutMs: 1 }), false);
-  broadcast.writer().send(numbered(2, 8));
-  assertEquals(take(reader), [numbered(2, 8)]);
-});

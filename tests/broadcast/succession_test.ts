@@ -1,12 +1,17 @@
 /**
  * One writer after the other, however the one before ended.
  *
- * What happens while both are alive is explored in `succession_model_test.ts`; here, more of them meet
- * than could be explored, each stopped at each of its operations in turn.
+ * What happens while both are alive is explored in `succession_model_test.ts`; here, more of them
+ * meet than could be explored, each stopped at each of its operations in turn.
  */
 
 import { assert, assertEquals, assertThrows } from "@std/assert";
-import { Broadcast, type BroadcastReader, type BroadcastWriter } from "@busbar/busbar/broadcast";
+import {
+  Broadcast,
+  type BroadcastReader,
+  type BroadcastWriter,
+  ReplacedError,
+} from "@busbar/busbar/broadcast";
 import { ClosedError } from "@busbar/busbar/memory";
 import { diesAfter, isInterruptedAfter } from "../dying.ts";
 import { numbered, take } from "./messages.ts";
@@ -119,7 +124,7 @@ Deno.test("a writer that was replaced is told when it publishes, or comes to ano
     const old = broadcast.writer();
     old.send(numbered(1, 8));
     const writer = broadcast.writer({ takeOver: true });
-    assertThrows(() => call(old), Error, replaced);
+    assertThrows(() => call(old), ReplacedError, replaced);
     old[Symbol.dispose]();
     assertThrows(() => old.append(numbered(1, 8)), ClosedError, "the writer is closed");
     // The new one is not disturbed, and still has the ring.
@@ -177,7 +182,7 @@ function triesToTakeOver(broadcast: Broadcast): boolean {
     broadcast.writer({ takeOver: true });
     return true;
   } catch (error) {
-    assert((error as Error).message.includes("another writer has taken over"), `${error}`);
+    assert(error instanceof ReplacedError, `${error}`);
     return false;
   }
 }
@@ -201,7 +206,7 @@ for (const isAwaited of [false, true]) {
         try {
           old.append(numbered(9, 8)); // It is never published.
         } catch (error) {
-          assert((error as Error).message.includes("another writer has taken over"), `${error}`);
+          assert(error instanceof ReplacedError, `${error}`);
         }
         another = broadcast.writer({ takeOver: true });
       });
@@ -257,7 +262,7 @@ Deno.test("a cut that is changed and looks as before is noticed by one that take
       try {
         old.append(numbered(9, 8)); // Enters the second segment, if it may.
       } catch (error) {
-        assert((error as Error).message.includes("another writer has taken over"), `${error}`);
+        assert(error instanceof ReplacedError, `${error}`);
       }
       another = broadcast.writer({ takeOver: true });
     });

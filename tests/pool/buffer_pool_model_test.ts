@@ -136,7 +136,7 @@ const waitForever: Body<void> = (pool, box) => {
   Atomics.store(box, SERVED, 1);
 };
 
-/** The calls that a thread may make that keeps a free buffer and has another in use. */
+/** The next call of a thread that keeps a free buffer and has another in use. */
 const calls: Record<string, (pool: BufferPool, used: number) => void> = {
   acquires: (pool) => void pool.tryAcquire(),
   releases: (pool, used) => pool.release(used),

@@ -298,7 +298,7 @@ Deno.test("a buffer can be retained a thousand times", () => {
   assertThrows(
     () => pool.retain(buffer),
     RangeError,
-    `Cannot refer to buffer ${buffer} once more as it is referred to 1023 times`,
+    `Cannot add a reference to buffer ${buffer} as this thread has 1023 of at most 1023`,
   );
   for (let i = 0; i < 1023; i++) pool.release(buffer);
   assertEquals(pool.tryAcquire(), buffer);
@@ -635,7 +635,7 @@ Deno.test("a thread that died while it waited is not served any more", async () 
   await assertRejects(() => waiting, ReclaimedError);
 });
 
-Deno.test("a thread is reclaimed even if its reclaimer has died, and another has the number of that", () => {
+Deno.test("a thread is reclaimed even if its reclaimer has died and its number was reused", () => {
   using pool = poolOf(1, 4, { threads: 3 });
   const dead = BufferPool.attach(pool.handle, { thread: 1 });
   assertEquals(acquireAll(dead).length, 4);

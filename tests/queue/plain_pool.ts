@@ -1,6 +1,6 @@
 /**
- * The smallest pool that keeps the guarantees of a {@link BufferSource}, so that models of what uses
- * a pool stay small: one word, in which each buffer has a bit while it is free.
+ * The smallest pool that keeps the guarantees of a {@link BufferSource}, so that models of what
+ * uses a pool stay small: one word, in which each buffer has a bit while it is free.
  *
  * It makes no packets, counts no references, and caches nothing.
  *
