@@ -1,7 +1,7 @@
 /**
  * The cost of readers to the writer, which never waits for them: none, one that spins, one that
- * lets messages gather for a microsecond after each batch, one that sleeps when it can, and three of
- * those. Then by how much the heaps of a writer and a reader grow over ten million messages.
+ * lets messages gather for a microsecond after each batch, one that sleeps when it can, and three
+ * of those. Then by how much the heaps of a writer and a reader grow over ten million messages.
  *
  * The writer times itself in chunks of some tenths of a millisecond. With more threads than cores
  * it loses its core every now and then, which is not the ring's doing; so the median chunk counts,

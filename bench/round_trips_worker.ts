@@ -147,7 +147,7 @@ function ringEnd(
   const reader = Broadcast.attach(back).reader();
   const payload = new Uint8Array(MESSAGE_BYTES);
   return {
-    wake: () => writer.append(payload),
+    wake: () => writer.send(payload),
     wait() {
       while (!reader.poll()) idle(reader);
       reader.next();
