@@ -14,7 +14,7 @@ export const STYLE = `
   pre, code, svg text, td, th { font-family: ui-monospace, monospace; }
   pre { margin: .25rem 0; white-space: pre-wrap; }
   main { display: flex; gap: 1.5rem; align-items: flex-start; }
-  figure { flex: 1 1 auto; min-width: 0; overflow: auto; margin: 0; max-height: 90vh;
+  figure { flex: 1 1 auto; min-width: 0; overflow: auto; margin: 0; max-height: 78vh;
     border: 1px solid #8884; }
   figure:focus { outline: 2px solid var(--now); }
   aside { flex: 0 0 26rem; position: sticky; top: 1rem; max-height: 92vh; overflow: hidden auto;
