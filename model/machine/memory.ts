@@ -63,7 +63,9 @@ interface Label {
   readonly name: string;
 }
 
-/** A typed array by which the model knows a range of bytes: its elements are named `name[index]`. */
+/**
+ * A typed array by which the model knows a range of bytes: its elements are named `name[index]`.
+ */
 interface NamedArray extends Label {
   readonly array: AnyTypedArray;
 }
@@ -174,7 +176,9 @@ export class ModelBuffer {
       : `${named.name}[${Math.floor(index)}] and on`;
   }
 
-  /** The bytes of a range in words: as an element if an array names it, else as a number or bytes. */
+  /**
+   * The bytes of a range in words: as an element if an array names it, else as a number or bytes.
+   */
   valueText(start: number, bytes: Uint8Array): string {
     const size = bytes.length;
     const named = this.#arrayOf(start, size);

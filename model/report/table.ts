@@ -12,7 +12,9 @@ export function shortLine(line: string | undefined): string {
   return line?.match(/([^/\\( ]+:\d+):\d+\)?$/)?.[1] ?? "";
 }
 
-/** The place of a step: its innermost line and function, and the function and line that called it. */
+/**
+ * The place of a step: its innermost line and function, and the function and line that called it.
+ */
 export function placeOf(lines: readonly string[]): string {
   const place = shortLine(lines[0]);
   const name = functionOf(lines[0]);
