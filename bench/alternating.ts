@@ -1,5 +1,5 @@
 /**
- * Ways to do the same, side by side: first in Deno's own table, then in rounds that alternate
+ * Ways to do the same thing, side by side: first in Deno's own table, then in rounds that alternate
  * between them, so that a slow period of the machine affects all of them.
  *
  * @module
@@ -12,7 +12,7 @@ export interface Way {
   readonly name: string;
   /** How many operations a run performs. */
   readonly count: number;
-  /** The nanoseconds that an operation of the native library takes, if that does the same. */
+  /** The nanoseconds of an operation of the native library, if that does the same. */
   readonly native?: number | undefined;
   /** Prepares a run, outside of the measured time. */
   prepare?(): void;
@@ -29,7 +29,7 @@ export interface LocalWay extends Way {
 export interface Group {
   readonly name: string;
   readonly ways: readonly Way[];
-  /** What the others are compared with; the first of the ways by default. */
+  /** The way that the others are compared with; the first one by default. */
   readonly baseline?: Way;
   /** The figures of other systems, to be printed below. */
   readonly note?: string;
@@ -49,7 +49,7 @@ export type Column = readonly [head: string, cell: (cost: Cost, baseline: Cost) 
 
 export const LEAST: Column = ["least", ({ least }) => least.toFixed(1)];
 export const MEDIAN: Column = ["median", ({ median }) => median.toFixed(1)];
-/** How many times as long as the baseline it takes. */
+/** The median relative to that of the baseline. */
 const TO_BASELINE: Column = [
   "to the first",
   ({ median }, baseline) => (median / baseline.median).toFixed(1),
@@ -90,7 +90,7 @@ export function declare(groups: readonly Group[], { warmup = 5, n = 10 } = {}): 
   }
 }
 
-/** What {@link compare} prints. */
+/** Options of {@link compare}. */
 export interface Comparison {
   readonly unit?: string;
   readonly rounds?: number;
@@ -166,7 +166,7 @@ export function compareHeap(ways: readonly LocalWay[]): string[] {
   return lines;
 }
 
-/** How many bytes are allocated, except where a collection came between two readings. */
+/** The bytes that are allocated, apart from steps in which a collection ran. */
 function allocatedBytes(use: (count: number) => void): number {
   let sum = 0;
   let before = Deno.memoryUsage().heapUsed;

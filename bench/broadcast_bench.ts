@@ -1,5 +1,5 @@
 /**
- * The broadcast ring beside what one would use instead: one sender and one receiver or three, each
+ * The broadcast ring compared with its alternatives: one sender and one receiver or three, each
  * on a worker.
  *
  * One iteration is a burst: from the wake-up of the workers until the last receiver has every
@@ -12,7 +12,7 @@
  *
  * Messages are published by 64, or one by one where that is said. `read` goes through batches that
  * the reader took, `bulk` through windows that were copied out raw, `receive` copies each message
- * once more. The *bound* is what the same copies cost by themselves: plain memory and a counter.
+ * once more. The *bound* is the cost of the same copies by themselves: plain memory and a counter.
  *
  * `bcast` is the library in Rust that does the same; its figures were measured apart from these, on
  * a quiet machine of the kind that README.md names.

@@ -1,7 +1,7 @@
 /**
- * What readers cost the writer, which never waits for them: none, one that spins, one that lets
- * messages gather for a microsecond after each batch, one that sleeps when it can, and three of
- * those. Then by how much the heaps of a writer and a reader grow over ten million messages.
+ * The cost of readers to the writer, which never waits for them: none, one that spins, one that
+ * lets messages gather for a microsecond after each batch, one that sleeps when it can, and three
+ * of those. Then by how much the heaps of a writer and a reader grow over ten million messages.
  *
  * The writer times itself in chunks of some tenths of a millisecond. With more threads than cores
  * it loses its core every now and then, which is not the ring's doing; so the median chunk counts,
@@ -10,7 +10,7 @@
  *
  * A reader that loads the position takes its cache line from the writer, which has to fetch it back
  * to publish. So a reader that looks again at once makes each publication more expensive, and one
- * that lets messages gather does not, whatever the ring may do.
+ * that lets messages gather does not, regardless of the ring.
  *
  * @module
  */
@@ -119,7 +119,7 @@ function growth(sender: StreamRole, receiver: StreamRole): string {
   const connect = () => [ring.handle, ring.handle] as const;
   const options = { sender, receiver, connect, messageBytes: 64, ahead: CAPACITY_BYTES / 2 / 72 };
   let bytes: number[] = [];
-  // The first stream compiles what both ends do.
+  // The first stream compiles the code of both ends.
   for (const messages of [HEAP_OPERATIONS / 10, HEAP_OPERATIONS]) {
     const way = stream(streams, "heap", { ...options, messages });
     way.prepare?.();

@@ -8,14 +8,14 @@ import { Broadcast, type BroadcastHandle } from "../mod.ts";
 import { type Round, SPINS } from "./crew.ts";
 import { gather } from "./stream_ends.ts";
 
-/** What the writer and its readers have in common. */
+/** The part of a job that the writer and its readers have in common. */
 interface Job {
   readonly ring: BroadcastHandle;
   /** 1 once the writer has ended. Stored by it. */
   readonly over: Int32Array;
 }
 
-/** What the writer is told. */
+/** The job of the writer. */
 export interface WriterJob extends Job {
   readonly messageBytes: number;
   /** How many messages are published at once. */
@@ -24,13 +24,13 @@ export interface WriterJob extends Job {
   readonly nanoseconds: Float64Array;
 }
 
-/** What a reader is told. */
+/** The job of a reader. */
 export interface ReaderJob extends Job {
   /** Whether it spins when it finds nothing; otherwise it sleeps after a while. */
   readonly spins: boolean;
   /** Whether it lets messages gather for a moment after each batch. */
   readonly gathers: boolean;
-  /** How many messages it got, and how many it lost. Written by the reader. */
+  /** The number of messages it read, and of those it lost. Written by the reader. */
   readonly counts: Float64Array;
 }
 
@@ -62,7 +62,7 @@ export function writeFreely({ ring, over, messageBytes, batch, nanoseconds }: Wr
   };
 }
 
-/** Reads what it can until the writer has ended. */
+/** Reads as many messages as it can until the writer has ended. */
 export function readFreely({ ring, over, spins, gathers, counts }: ReaderJob): Round {
   const reader = Broadcast.attach(ring).reader({ onOverrun: "continue" });
   return () => {

@@ -21,17 +21,17 @@ export const CREW = {
   words: 48,
 } as const;
 
-/** What a member does, and with what. */
+/** The work of a member. */
 export interface Duty {
-  /** A function of the crew's module. It prepares the duty, and returns what each round calls. */
+  /** A function of the crew's module, which prepares the duty and returns a {@link Round}. */
   readonly name: string;
   /** Its argument. */
   readonly argument: unknown;
-  /** What of the argument is transferred. */
+  /** The parts of the argument that are transferred. */
   readonly transfer?: Transferable[];
 }
 
-/** What a function that prepares a duty returns: one round of it. */
+/** Performs a duty once; called in each round. */
 export type Round = () => void | Promise<void>;
 
 /** Shared words, all zero. */
@@ -102,9 +102,11 @@ export class Crew {
   }
 
   #untilDone(count: number): void {
-    for (let seen; (seen = Atomics.load(this.#words, CREW.done)) < count;) {
+    for (;;) {
+      const done = Atomics.load(this.#words, CREW.done);
       if (Atomics.load(this.#words, CREW.failed) === 1) throw new Error("A member has failed");
-      Atomics.wait(this.#words, CREW.done, seen);
+      if (done >= count) return;
+      Atomics.wait(this.#words, CREW.done, done);
     }
   }
 }

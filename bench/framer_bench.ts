@@ -1,6 +1,6 @@
 /**
- * Framing messages of 16 bytes: into packets and without them, by hand and by a framing, beside
- * what one would do without a pool, a slice for each, and beside no more than the copy.
+ * Framing messages of 16 bytes: into packets and without them, by hand and by a framing. This is
+ * compared with a slice for each message, which needs no pool, and with no more than the copy.
  *
  * Nanoseconds a frame are printed beside those of the native library that does the same; then by
  * how much the heap grows over ten million frames.
@@ -33,7 +33,7 @@ const FRAMES = 1_000_000;
 const FRAME_BYTES = 16;
 const FRAMES_PER_CHUNK = 512;
 const SIZE = { bufferBytes: 16 * 1024, batchCount: 4 };
-/** What the native library takes for a frame, a packet included. */
+/** The time of the native library for a frame, a packet included. */
 const NATIVE_NANOSECONDS = 31;
 
 const message = new Uint8Array(FRAME_BYTES).fill(7);

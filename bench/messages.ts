@@ -1,6 +1,6 @@
 /**
- * What the messages of the benches carry, so that receivers can verify them: numbers, which are
- * summed up.
+ * The contents of the messages of the benches: each carries its number, and receivers sum the
+ * numbers up, so that a lost or damaged message is noticed.
  *
  * @module
  */

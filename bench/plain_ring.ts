@@ -1,7 +1,7 @@
 /**
  * Messages of one size in plain memory, published by a counter: without positions for readers to
- * find, writers to replace, sleepers, or overruns. It shows what the copies, and the way between
- * two cores, cost by themselves.
+ * find, writers to replace, sleepers, or overruns. It shows the cost of the copies and of the
+ * way between two cores by themselves.
  *
  * @module
  */
@@ -40,7 +40,7 @@ export class PlainRing {
     Atomics.store(this.#progress, PROGRESS.published, count);
   }
 
-  /** Copies what is published, up to the end of the lap; returns how many bytes. */
+  /** Copies the published frames, up to the end of the lap; returns the number of bytes. */
   take(target: Uint8Array): number {
     const available = Atomics.load(this.#progress, PROGRESS.published) - this.#taken;
     const frame = this.#frameBytes;

@@ -3,8 +3,8 @@
  * the system in Rust whose work the pool does.
  *
  * On one thread, on two threads at once, and on threads that wait for each other; by packets, and
- * by the numbers of buffers, for which no object is made. Every buffer is written to and read.
- * Last, how much of the heap that takes.
+ * by the numbers of buffers, for which no object is made. Every buffer is written to and read. The
+ * growth of the heap is printed last.
  *
  * @module
  */

@@ -8,7 +8,7 @@ import { BufferPool, type BufferPoolHandle } from "../mod.ts";
 import { meetingAt, type Round } from "./crew.ts";
 import { checkSum } from "./messages.ts";
 
-/** What a thread is told. */
+/** The job of a thread. */
 export interface Job {
   /** How many buffers, or arrays, to use. */
   readonly count: number;

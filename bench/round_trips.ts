@@ -29,7 +29,7 @@ export interface RoundTripGroup extends Group {
 /**
  * Makes a way.
  *
- * @param connect Makes what leads from the first thread to the second, and what leads back.
+ * @param connect Creates the paths from the first thread to the second, and back.
  * @param count The round trips of a run.
  */
 export function roundTrips(

@@ -47,7 +47,7 @@ const PORT_FALLING_ASLEEP_MS = 0.1;
 /** The bytes of a message. */
 const MESSAGE_BYTES = 8;
 
-/** The ways to do so, each made from what leads to the other thread, and what leads back. */
+/** The kinds of ends, each made from the paths to the other thread, and back. */
 const ends = {
   parker: (there: ParkerHandle, back: ParkerHandle): End => {
     const [other, own] = [Parker.attach(there), Parker.attach(back)];
@@ -147,7 +147,7 @@ function ringEnd(
   const reader = Broadcast.attach(back).reader();
   const payload = new Uint8Array(MESSAGE_BYTES);
   return {
-    wake: () => writer.append(payload),
+    wake: () => writer.send(payload),
     wait() {
       while (!reader.poll()) idle(reader);
       reader.next();
@@ -184,7 +184,7 @@ export interface Signal {
 /** The ways for two threads to reach each other. */
 export type Kind = keyof typeof ends;
 
-/** What each of the threads is told. */
+/** The job of each of the threads. */
 export interface Trip {
   readonly kind: Kind;
   readonly there: unknown;

@@ -1,5 +1,5 @@
 /**
- * What the ends of a stream of messages have in common: how they are paced, counted and verified.
+ * The common part of the ends of a stream of messages: pace, progress and verification.
  *
  * All ways of transport are treated alike. A sender keeps to a distance from the slowest receiver;
  * each message carries the low 16 bits of its number, and receivers sum those up.
@@ -11,7 +11,7 @@ import { Broadcast, type BroadcastHandle, type BroadcastReader } from "../mod.ts
 import { type Round, sleepFor, SPINS } from "./crew.ts";
 import { addNumber } from "./messages.ts";
 
-/** What one end of a stream is told. */
+/** The job of one end of a stream. */
 export interface StreamEnd {
   /** A ring, a port, the name of a channel, or memory. */
   readonly via: unknown;
@@ -81,7 +81,7 @@ function untilReceived({ progress, receivers, spins }: StreamEnd, count: number)
 }
 
 /**
- * Sums up what is allocated between readings of the heap, except where a collection came between.
+ * Sums up the growth of the heap between readings, apart from steps in which a collection ran.
  */
 class HeapGrowth {
   #used = Deno.memoryUsage().heapUsed;
@@ -124,13 +124,13 @@ export function sending(
   };
 }
 
-/** What a receiver has received. */
+/** The messages that a receiver has received. */
 export interface Received {
   count: number;
   sum: number;
 }
 
-/** A receiver: calls `take`, which adds to what was received, until that is everything. */
+/** A receiver: calls `take`, which adds to the received messages, until these are all. */
 export function receiving(
   job: StreamEnd,
   take: (received: Received) => boolean,

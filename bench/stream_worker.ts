@@ -1,5 +1,5 @@
 /**
- * The ends of a stream of messages, over a ring and over what one would use instead.
+ * The ends of a stream of messages, over a ring and over its alternatives.
  *
  * @module
  */

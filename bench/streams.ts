@@ -9,7 +9,7 @@ import { type Crew, type Duty, sharedNumbers, sharedWords } from "./crew.ts";
 import { checkSum, expectedSum } from "./messages.ts";
 import { progressWords, receiverLine, type StreamEnd } from "./stream_ends.ts";
 
-/** Messages that are published at once, and that go between two readings of the progress. */
+/** The messages that are published at once, or sent between two readings of the progress. */
 export const BATCH = 64;
 /** How far the sender of a port may be ahead; wider windows were no faster. */
 export const PORT_AHEAD = 16 * BATCH;
@@ -17,11 +17,11 @@ export const PORT_AHEAD = 16 * BATCH;
 /** The duties of the ends. */
 export type StreamRole = keyof typeof import("./stream_worker.ts");
 
-/** What a stream is made of. */
+/** Options of {@link stream}. */
 export interface StreamOptions {
   readonly sender: StreamRole;
   readonly receiver: StreamRole;
-  /** Makes what the ends of a run go by: that of the sender, and that of the receivers. */
+  /** Creates the transport of a run: the sender's end, and the receivers' end. */
   readonly connect: () => readonly [unknown, unknown];
   readonly messageBytes: number;
   readonly messages: number;

@@ -1,8 +1,8 @@
 /**
- * Locks, semaphores and wake-ups: what they cost one thread without contention, and two threads
+ * Locks, semaphores and wake-ups: their cost to one thread without contention, and to two threads
  * that contend; and how long it takes until a thread that sleeps has been woken and has answered.
  *
- * They are compared with what one would use instead: the bare operations, a spin lock, the locks of
+ * They are compared with their alternatives: the bare operations, a spin lock, the locks of
  * the platform, and messages.
  *
  * @module
@@ -86,10 +86,10 @@ const groups: Group[] = [
     ],
   },
   {
-    name: "one thread, nobody waits",
+    name: "one thread, no waiter",
     ways: [
       here("EventCount: notify", () => count.notify()),
-      here("EventCount: until what holds", () => void count.until(() => true)),
+      here("EventCount: until a condition that holds", () => void count.until(() => true)),
       here("Parker: unpark, park", () => {
         parker.unpark();
         parker.park();

@@ -14,7 +14,7 @@ import {
 } from "../mod.ts";
 import { meetingAt, type Round } from "./crew.ts";
 
-/** What each thread is told. */
+/** The job of each thread. */
 export interface Job {
   /** How many operations a round has. */
   readonly count: number;

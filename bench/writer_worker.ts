@@ -16,7 +16,7 @@ import {
 import { type Round, SPINS } from "./crew.ts";
 import { wordsOf } from "./messages.ts";
 
-/** What every end is told. */
+/** The job of every end. */
 export interface End {
   /** How many messages of a round concern this end. */
   readonly messages: number;
@@ -24,7 +24,7 @@ export interface End {
   readonly results: Int32Array;
 }
 
-/** What an end of a queue is told. */
+/** The job of an end of a queue. */
 export interface QueueEnd extends End {
   readonly pool: BufferPoolHandle;
   readonly queue: FlushQueueHandle;
@@ -38,7 +38,7 @@ export interface QueueEnd extends End {
 
 /** The results of a round, on cache lines of their own. */
 export const RESULT = {
-  /** The sum of what was received. Written by the receiver. */
+  /** The sum of the received messages. Written by the receiver. */
   sum: 0,
   /** By how many bytes the heap has grown since the second round. Written by the writers. */
   heapGrowth: 16,
@@ -52,7 +52,7 @@ export const HEAP_ROUNDS = 10;
 const MESSAGE_BYTES = 60;
 /** The same in words. All messages are so long, so all begin at whole words. */
 const MESSAGE_WORDS = MESSAGE_BYTES / 4;
-/** How many messages fit into the array that bounds what a queue can reach. */
+/** The messages that fit into the array of {@link copies}. */
 const ARRAY_MESSAGES = 256;
 
 const payload = new Int32Array(MESSAGE_WORDS);

@@ -32,29 +32,25 @@ export class ExplorationError extends Error {
   /** The state of the search when it failed. */
   readonly report: Report;
 
-  readonly #threads: readonly string[];
+  readonly #failed: FailedExecution;
 
   /** @ignore Used by {@linkcode explore}. */
-  constructor(
-    { failure, replay, steps, threads }: Pick<ExplorationError, "failure" | "replay" | "steps"> & {
-      readonly threads: readonly string[];
-    },
-    report: Report,
-  ) {
-    super(
-      formatFailure({ failure, replay, steps, threads }, report),
-      failure.cause === undefined ? {} : { cause: failure.cause },
-    );
-    this.failure = failure;
-    this.replay = replay;
-    this.steps = steps;
+  constructor(failed: FailedExecution, report: Report) {
+    const { cause } = failed.failure;
+    super(formatFailure(failed, report), cause === undefined ? {} : { cause });
+    this.failure = failed.failure;
+    this.replay = failed.replay;
+    this.steps = failed.steps;
     this.report = report;
-    this.#threads = threads;
+    this.#failed = failed;
   }
 
-  /** The failure as one self-contained HTML page, with a space-time diagram. */
+  /**
+   * The failure as one self-contained HTML page to step through: a space-time diagram, the source
+   * lines of each step, and memory before and after it.
+   */
   toHtml(): string {
-    return formatHtml(this.failure, this.replay, this.steps, this.#threads);
+    return formatHtml(this.#failed);
   }
 }
 

@@ -42,8 +42,8 @@ export function runHooked(body: () => void, before: (name: AtomicOperation) => v
  * Runs a function until it dies.
  *
  * @param life How many operations it performs before it dies.
- * @param counted The operations that count: all but pauses by default. To die before one that is
- * without effect is the same as to die after the operation before it.
+ * @param counted The operations that count: all but pauses by default. Dying before one
+ * without effect is the same as dying after the operation before it.
  * @returns Whether it died before its end.
  */
 export function diesAfter(
@@ -65,7 +65,7 @@ export function diesAfter(
   return hasDied;
 }
 
-/** What became of a thread that may have died. */
+/** The fate of a thread that may have died. */
 export interface Life {
   /** Whether it died before its end. */
   readonly hasDied: boolean;
@@ -76,7 +76,7 @@ export interface Life {
 /**
  * The body of a thread that dies before its operation number `life`.
  *
- * @param body What the thread does; it can note numbers.
+ * @param body The body of the thread, which can note numbers.
  */
 export function mortal<Argument>(
   life: number,

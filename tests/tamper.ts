@@ -29,7 +29,7 @@ type Operations = Pick<typeof Atomics, AtomicOperation>;
 /**
  * A body that runs with other atomic operations.
  *
- * @param body What a thread does.
+ * @param body The body of a thread.
  * @param wrong Makes the operations that differ, out of the proper ones.
  */
 export function tampered<Argument, Result>(

@@ -322,7 +322,7 @@ export const scenes: Record<string, () => Scene> = {
   },
   Reassembler() {
     const ring = Broadcast.create({ capacityBytes: 64 });
-    const messages = new Reassembler(ring.reader());
+    const messages = Reassembler.create(ring.reader());
     return {
       calls: {
         wait: {

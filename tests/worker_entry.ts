@@ -1,17 +1,17 @@
 /**
- * What a worker of `workers.ts` runs: it waits for one task, does it, and says how it went.
+ * The entry of a worker of `workers.ts`: it waits for one task, performs it, and posts the outcome.
  *
  * @module
  */
 
-/** Which function to call, and with what. */
+/** A function to call, and its argument. */
 export interface Task {
   module: string;
   name: string;
   argument: unknown;
 }
 
-/** What it returned, or threw. */
+/** The result of the function, or its error. */
 export type Outcome = { failed: false; result: unknown } | { failed: true; error: unknown };
 
 async function perform({ module, name, argument }: Task): Promise<Outcome> {

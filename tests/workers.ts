@@ -8,7 +8,7 @@ import type { Outcome, Task } from "./worker_entry.ts";
 
 /**
  * Starts a worker that calls an exported function of a module, and that runs until the test
- * terminates it. What the function returns or throws is posted, as an {@link Outcome}.
+ * terminates it. The result or error of the function is posted, as an {@link Outcome}.
  */
 export function startWorker(
   module: string,
@@ -28,8 +28,8 @@ export function startWorker(
  * it must not declare tests.
  * @param name The function.
  * @param argument Its only argument, which must survive structured clone, as must its result.
- * @returns What the function returns, or resolves to.
- * @throws What the function throws: an error of a built-in class, otherwise an `Error`.
+ * @returns The result of the function, once it is resolved.
+ * @throws The error of the function: of the same class if that is built in, otherwise an `Error`.
  */
 export async function runOnWorker<Result>(
   module: string,

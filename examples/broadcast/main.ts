@@ -10,5 +10,4 @@ worker.onmessage = ({ data }) => {
   using writer = broadcast.writer(); // the worker is ready: it misses nothing from here on
   for (const name of ["orders", "trades"]) writer.append(new TextEncoder().encode(name));
   writer.publish(); // both become visible at once, and the worker wakes
-  writer.send(new TextEncoder().encode("end"));
-};
+}; // here the writer closes, which ends the stream

@@ -6,14 +6,13 @@ self.onmessage = ({ data }) => {
   const reader = Broadcast.attach(data).reader();
   self.postMessage("ready");
 
-  for (let name = ""; name !== "end";) {
-    reader.wait(); // blocks until something is published
+  while (reader.wait()) { // blocks until something is published; false at the end of the stream
     while (reader.poll()) { // takes a batch; throws an OverrunError if the reader was too slow
       while (reader.next()) {
-        name = new TextDecoder().decode(reader.message());
-        console.log(`received ${name}`);
+        console.log(`received ${new TextDecoder().decode(reader.message())}`);
       }
     }
   }
+  console.log("received all");
   self.postMessage("done");
 };

@@ -10,9 +10,8 @@ const workers = ["red", "blue"].map((name) => {
 });
 
 const flusher = queue.flusher();
-for (let received = 0; received < 6;) {
+while (flusher.closings < workers.length) { // until every writer has closed
   await flusher.drainAsync((run) => { // waits until a worker publishes
-    received += run.messageCount;
     const lines = new TextDecoder().decode(run.view().slice()); // a copy of shared bytes
     console.log(lines.trimEnd());
   });

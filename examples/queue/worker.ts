@@ -7,4 +7,4 @@ self.onmessage = ({ data }) => {
   using writer = FlushQueue.attach(data.queue, pool).writer();
   for (let i = 1; i <= 3; i++) writer.append(new TextEncoder().encode(`${data.name} ${i}\n`));
   writer.publish(); // makes all three visible at once, and wakes the main thread
-};
+}; // here the writer closes

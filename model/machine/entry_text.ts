@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { Entry, Operation } from "./entry.ts";
+import type { Entry, EntryOf, Operation } from "./entry.ts";
 import {
   ADD,
   AND,
@@ -83,4 +83,13 @@ export function operationText(entry: Operation, threads: ThreadNames): string {
     case RESUME:
       return name;
   }
+}
+
+/** A plain access and its value in a few words: `read ring.data[3] → 7`. */
+export function plainText(entry: EntryOf<typeof READ> | EntryOf<typeof WRITE>): string {
+  const { buffer, start, size, kind, result } = entry;
+  const value = result instanceof Uint8Array ? buffer!.valueText(start, result) : String(result);
+  return `${kind === READ ? "read" : "write"} ${buffer!.nameOf(start, size)} ${
+    kind === READ ? "→" : "←"
+  } ${value}`;
 }

@@ -9,7 +9,7 @@
  */
 
 import { type Clock, MAX_THREADS } from "./clock.ts";
-import { Bytes, Words } from "../native.ts";
+import { type AnyTypedArray, Bytes, type TypedArrayConstructor, Words } from "../native.ts";
 
 /** A place on a waiter list: of a thread that sleeps, or was woken and has not run yet. */
 export interface Sleeper {
@@ -63,6 +63,13 @@ interface Label {
   readonly name: string;
 }
 
+/**
+ * A typed array by which the model knows a range of bytes: its elements are named `name[index]`.
+ */
+interface NamedArray extends Label {
+  readonly array: AnyTypedArray;
+}
+
 /** A buffer shared by simulated threads. */
 export class ModelBuffer {
   /** All bytes, accessed without tracking. */
@@ -77,6 +84,7 @@ export class ModelBuffer {
   /** 1 for each byte that was ever written; only kept if asked for. */
   initialised: Uint8Array | undefined;
   readonly #labels: Label[] = [];
+  readonly #arrays: NamedArray[] = [];
   readonly id: string;
   readonly real: ArrayBufferLike;
 
@@ -145,15 +153,59 @@ export class ModelBuffer {
     }
   }
 
-  /** The name of a range: from the narrowest label that contains its start, else the buffer's. */
-  nameOf(start: number, size: number): string {
-    let best: Label | undefined;
-    for (const label of this.#labels) {
-      if (label.start > start || start >= label.end) continue;
-      if (best === undefined || label.end - label.start < best.end - best.start) best = label;
-    }
-    if (best === undefined) return `${this.id}+${start}`;
-    const offset = start - best.start;
-    return offset === 0 && (size <= best.end - best.start) ? best.name : `${best.name}+${offset}`;
+  /** Names the elements of an array for reports, where no label names them. */
+  nameArray(array: AnyTypedArray, name: string): void {
+    const start = array.byteOffset;
+    this.#arrays.push({ start, end: start + array.byteLength, name, array });
   }
+
+  /** The name of a range: of the narrowest label or array that contains its start. */
+  nameOf(start: number, size: number): string {
+    const label = narrowest(this.#labels, start);
+    if (label !== undefined) {
+      const offset = start - label.start;
+      return offset === 0 && size <= label.end - label.start
+        ? label.name
+        : `${label.name}+${offset}`;
+    }
+    const named = this.#arrayOf(start, size);
+    if (named === undefined) return `${this.id}+${start}`;
+    const index = (start - named.start) / named.array.BYTES_PER_ELEMENT;
+    return Number.isInteger(index)
+      ? `${named.name}[${index}]`
+      : `${named.name}[${Math.floor(index)}] and on`;
+  }
+
+  /**
+   * The bytes of a range in words: as an element if an array names it, else as a number or bytes.
+   */
+  valueText(start: number, bytes: Uint8Array): string {
+    const size = bytes.length;
+    const named = this.#arrayOf(start, size);
+    const copy = new Bytes(bytes).buffer;
+    if (named?.array.BYTES_PER_ELEMENT === size) {
+      return String(new (named.array.constructor as TypedArrayConstructor)(copy)[0]);
+    }
+    const view = new DataView(copy);
+    if (size === 1) return String(view.getUint8(0));
+    if (size === 2) return String(view.getUint16(0, true));
+    if (size === 4) return String(view.getInt32(0, true));
+    return size === 8 ? `0x${view.getBigUint64(0, true).toString(16)}` : `${size} bytes`;
+  }
+
+  /** The array that names a range: one of elements of its size, or else any. */
+  #arrayOf(start: number, size: number): NamedArray | undefined {
+    const fitting = this.#arrays.filter(({ array }) => array.BYTES_PER_ELEMENT === size);
+    return narrowest(fitting, start) ?? narrowest(this.#arrays, start);
+  }
+}
+
+/** The narrowest range that contains a byte. */
+function narrowest<L extends Label>(labels: readonly L[], byte: number): L | undefined {
+  let best: L | undefined;
+  for (const label of labels) {
+    if (label.start > byte || byte >= label.end) continue;
+    if (best === undefined || label.end - label.start < best.end - best.start) best = label;
+  }
+  return best;
 }

@@ -11,7 +11,8 @@ import type { Execution } from "../machine/execution.ts";
 import { impossible } from "../machine/impossible.ts";
 import { captureLines } from "../machine/runner.ts";
 import { encodeSchedule } from "./schedule.ts";
-import { type Step, stepsOf } from "./steps.ts";
+import { type MemoryWord, memoryWords } from "./memory_words.ts";
+import { entriesOfSteps, type Step, stepsOf } from "./steps.ts";
 
 /** A failed execution, as reports show it. */
 export interface FailedExecution {
@@ -19,6 +20,8 @@ export interface FailedExecution {
   /** The schedule, for `replay`. */
   readonly replay: string;
   readonly steps: readonly Step[];
+  /** The words of memory that it touched. */
+  readonly words: readonly MemoryWord[];
   /** The names of the threads. */
   readonly threads: readonly string[];
 }
@@ -36,6 +39,7 @@ export async function reportExecution(execution: Execution): Promise<FailedExecu
     failure: racing === undefined ? failure : { ...failure, accesses },
     replay: encodeSchedule(trace),
     steps,
+    words: memoryWords(entriesOfSteps(execution)),
     threads: threads.filter((thread) => thread !== undefined).map((thread) => thread.name),
   };
 }

@@ -5,11 +5,10 @@
  */
 
 import { type Entry, isOperation, type Operation } from "../machine/entry.ts";
-import { operationText } from "../machine/entry_text.ts";
+import { operationText, plainText } from "../machine/entry_text.ts";
 import type { Execution } from "../machine/execution.ts";
 import { JOIN, READ, RESUME, SPAWN, WAKE, WRITE } from "../machine/kinds.ts";
 import { captureLines } from "../machine/runner.ts";
-import type { Thread } from "../machine/thread.ts";
 
 /** One step of a schedule, as reports show it. */
 export interface Step {
@@ -23,6 +22,30 @@ export interface Step {
   readonly after: readonly number[];
   /** Whether the step before was of another thread. */
   readonly isSwitch: boolean;
+  /** The plain reads and writes before the thread's first operation, if this is that. */
+  readonly accessesBefore: readonly PlainAccess[];
+  /** The plain reads and writes that follow the operation, until the thread's next one. */
+  readonly accesses: readonly PlainAccess[];
+}
+
+/** A plain access within a step. */
+export interface PlainAccess {
+  /** The access and its value: `read balance[0] → 100`. */
+  readonly text: string;
+  /** The source lines that led to it, innermost first. */
+  readonly lines: readonly string[];
+}
+
+/** The entries of each step of an execution, in the order in which they took effect. */
+export function entriesOfSteps({ threads, trace }: Execution): Entry[][] {
+  return trace.map((operation) => {
+    const { log } = threads[operation.thread]!;
+    const index = log.lastIndexOf(operation);
+    const entries: Entry[] = log.slice(0, index).some(isOperation) ? [] : log.slice(0, index);
+    entries.push(operation);
+    for (let i = index + 1; i < log.length && !isOperation(log[i]!); i++) entries.push(log[i]!);
+    return entries;
+  });
 }
 
 /** The steps of a failed execution; replays each thread once for its source lines. */
@@ -34,14 +57,18 @@ export async function stepsOf(execution: Execution): Promise<Step[]> {
     const captured = await captureLines(execution, thread);
     thread.log.forEach((entry, i) => lines.set(entry, captured[i] ?? []));
   }
+  const entries = entriesOfSteps(execution);
   return trace.map((entry, i) => {
-    const thread = threads[entry.thread]!;
+    const own = entries[i]!;
+    const at = own.indexOf(entry);
     return {
-      thread: thread.name,
-      operation: operationText(entry, threads) + plainAccesses(thread, entry),
+      thread: threads[entry.thread]!.name,
+      operation: operationText(entry, threads),
       lines: lines.get(entry) ?? [],
       after: edgesInto(trace, i),
       isSwitch: i > 0 && trace[i - 1]!.thread !== entry.thread,
+      accessesBefore: plainAccesses(own.slice(0, at), lines),
+      accesses: plainAccesses(own.slice(at + 1), lines),
     };
   });
 }
@@ -69,16 +96,14 @@ function edgesInto(trace: readonly Operation[], i: number): number[] {
   return found.filter((step) => step >= 0 && trace[step]!.thread !== entry.thread);
 }
 
-/** The number of plain accesses after an operation in its transition, as ` (+2r 1w)`. */
-function plainAccesses(thread: Thread, operation: Operation): string {
-  let reads = 0;
-  let writes = 0;
-  for (let i = thread.log.lastIndexOf(operation) + 1; i < thread.log.length; i++) {
-    const entry = thread.log[i]!;
-    if (isOperation(entry)) break;
-    if (entry.kind === READ) reads++;
-    if (entry.kind === WRITE) writes++;
-  }
-  const text = [reads > 0 ? `${reads}r` : "", writes > 0 ? `${writes}w` : ""].filter(Boolean);
-  return text.length === 0 ? "" : ` (+${text.join(" ")})`;
+/** The plain accesses among entries. */
+function plainAccesses(
+  entries: readonly Entry[],
+  lines: ReadonlyMap<Entry, readonly string[]>,
+): PlainAccess[] {
+  return entries.flatMap((entry) =>
+    entry.kind === READ || entry.kind === WRITE
+      ? [{ text: plainText(entry), lines: lines.get(entry) ?? [] }]
+      : []
+  );
 }

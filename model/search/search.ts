@@ -6,6 +6,7 @@
  */
 
 import { install, uninstall } from "../interception/intercept.ts";
+import { nameState } from "../interception/state_names.ts";
 import { formatHistory, historyOf, isLinearizable } from "../linearizability.ts";
 import { MAX_THREADS } from "../machine/clock.ts";
 import { isForcedPause } from "../machine/entry.ts";
@@ -76,6 +77,7 @@ export class Search {
     install(this.#machine);
     try {
       this.#execution.state = freeze(this.#options.setup());
+      nameState(this.#execution.state);
       for (const [name, body] of Object.entries(this.#options.threads)) {
         this.#machine.declare(name, body as Body);
       }

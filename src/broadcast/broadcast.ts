@@ -1,6 +1,6 @@
 /**
  * A broadcast ring: one writer, any number of readers, and no backpressure. The writer never waits;
- * a reader that is lapped is told what it lost, and never gets a torn message.
+ * a reader that is lapped learns how much it lost, and never gets a torn message.
  *
  * The writer appends frames with plain stores, and publishes any number of them by one
  * compareExchange of the position. The data is a power of two of bytes, cut into equal segments;
@@ -59,7 +59,7 @@
  * others do so. A ring carries 2^53 bytes in its life.
  *
  * Proven by: tests/broadcast/lapping_model_test.ts, reading_model_test.ts, sleeping_model_test.ts,
- * ending_model_test.ts and succession_model_test.ts, which say what was explored.
+ * ending_model_test.ts and succession_model_test.ts, which state the bounds of each model.
  *
  * @module
  */
@@ -110,11 +110,11 @@ const NO_METADATA = new Uint8Array(0);
  *
  * - **No backpressure.** The writer never waits. A reader that is too slow is overrun: it is told
  *   how many messages it lost, and continues with something that is still retained.
- * - **No torn messages.** A reader shows only what was published, byte for byte, however it is
+ * - **No torn messages.** A reader shows only published messages, byte for byte, however it is
  *   lapped.
  * - **Order.** All readers see the same messages in the same order; each reads at its own pace.
  * - **One writer at a time.** Another one begins when the first is closed, or takes over from one
- *   that died; what was published stays readable.
+ *   that died; published messages stay readable.
  * - **End of stream.** Readers learn that the last writer was closed, also those that are asleep.
  *
  * @example Usage

@@ -1,6 +1,6 @@
 /**
- * Copies from the ring into private memory. The writer may be overwriting what is copied, so
- * nothing here relies on what it reads, and nothing of it is used before it is validated.
+ * Copies from the ring into private memory. The writer may be overwriting the source, so nothing
+ * here relies on the content, and none of it is used before it is validated.
  *
  * @module
  */
@@ -59,7 +59,7 @@ export class BatchCopy implements CopyOut {
 
 /**
  * Copies everything, into memory of any alignment. It also reads the mark of the last segment that
- * begins in what it copies, so that finding the last whole frame does not take a walk through all.
+ * begins in the copy, so that finding the last whole frame does not take a walk through all.
  */
 export class BulkCopy implements CopyOut {
   readonly #ring: Ring;

@@ -5,7 +5,7 @@
  */
 
 /**
- * The writer has overwritten what the reader was about to read.
+ * The writer has overwritten the messages that the reader was about to read.
  *
  * The reader has already moved on to {@link OverrunError.resumedAt} and taken a batch there, which
  * its next poll returns. That position is at most half a ring behind the published position, so the

@@ -18,7 +18,7 @@ import {
   PADDING,
 } from "./frame.ts";
 
-// Aliases for the hot path, where V8 loads an imported binding again at each use.
+// Local copies for the hot path: an imported binding is loaded at each use.
 const LENGTH = LENGTH_MASK;
 const HEADER_BYTES = FRAME_HEADER_BYTES;
 const SHIFT_TO_FINAL = FINAL_SHIFT;

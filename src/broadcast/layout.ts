@@ -77,9 +77,9 @@ export const SEGMENT_LINES = 48;
  */
 export const EPOCH = 0;
 /**
- * In a segment's line: how many bytes after its start its first frame begins; more than its size if
- * a frame that begins before it ends after it. Written by the writer in segments that it has
- * entered, before it publishes anything beyond the segment's start.
+ * In a segment's line: how many bytes after the segment's start the first frame begins that does
+ * not begin before it; its size or more if an earlier frame fills it. Written by the writer in
+ * segments that it has entered, before it publishes anything beyond the segment's start.
  */
 export const FIRST = 1;
 /** In a segment's line: how many messages end before that frame, low 32 bits. Written with it. */

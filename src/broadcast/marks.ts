@@ -2,8 +2,8 @@
  * Marks, and how a reader finds a position to read at by them.
  *
  * The writer leaves a mark in the line of each segment: where the first frame of the segment
- * begins, and how many messages end before it. So a mark tells a reader where it can begin, and
- * what it has lost.
+ * begins, and how many messages end before it. So a mark tells a reader where it can begin, and how
+ * much it has lost.
  *
  * A mark is valid once something beyond the start of its segment is published, and until the
  * segment is entered again. A reader learns the first from the published position, and the second
@@ -27,7 +27,7 @@ export interface Mark {
   readonly sequence: number;
 }
 
-/** What {@link sequenceAt} returns for a position at which no frame begins. */
+/** Returned by {@link sequenceAt} for a position at which no frame begins. */
 const NO_FRAME = -2;
 
 /** Reads the mark of the segment at `start`; it must not be used before it is validated. */

@@ -21,14 +21,15 @@
  *   then notifies. If the reader looks for the end after the ring was given up, it sees the end. If
  *   before, it set the bit before it was cleared: either it is asleep by then, and is notified, or
  *   it finds another word than it expects, and does not sleep.
- * - *A reader that set the bit and then sees the end* clears it again and notifies, as otherwise
- *   the word would be again what another reader, which looked too early, is about to sleep on.
+ * - *A reader that set the bit and then sees the end* clears it again and notifies. Otherwise
+ *   the word would again have the value on which another reader, which looked too early, is about
+ *   to sleep.
  * - *Death.* A writer that dies after its compareExchange and before its notify leaves readers
  *   asleep. The next writer notifies them when it begins. A reader that dies asleep, or gives up,
  *   leaves at most one needless notification.
  *
- * As others clear the bit, the word may change between two looks of the writer although nobody has
- * taken over; so a compareExchange that fails is tried again while only that bit differs.
+ * As others clear the bit, the word may change between two looks of the writer although no other
+ * writer has taken over. So a compareExchange that fails is repeated while only that bit differs.
  *
  * Proven by: tests/broadcast/sleeping_model_test.ts, ending_model_test.ts, position_test.ts.
  *
@@ -50,15 +51,31 @@ import {
 } from "./layout.ts";
 import { hasEnded } from "./writer_word.ts";
 
-// Aliases for the hot path, where V8 loads an imported binding again at each use.
+// Local copies for the hot path: an imported binding is loaded at each use.
 const POSITION_INDEX = POSITION;
 const POSITION_MASK = ~POSITION_BITS;
+const TAG_BITS = POSITION_TAG_MASK;
 const HIGH_INDEX = POSITION_HIGH;
 const HIGH_UNIT = POSITION_HIGH_UNIT;
 
 /** The low word for a position, of a writer with this tag. */
 export function positionWord(position: number, tag: number): number {
   return (position | 0) | (tag === 0 ? 0 : (1 + tag % 3) << POSITION_TAG_SHIFT);
+}
+
+/** The low word for another position, with the tag of `word`. */
+export function withPosition(word: number, position: number): number {
+  return (position | 0) | (word & TAG_BITS);
+}
+
+/** How many bytes `position` is past that of the low word `word`, less than 2^32. */
+export function bytesPast(word: number, position: number): number {
+  return (position - (word & POSITION_MASK)) >>> 0;
+}
+
+/** The position after `position` at which the high word must change next. */
+export function unitEnd(position: number): number {
+  return (Math.floor(position / POSITION_HIGH_UNIT) + 1) * POSITION_HIGH_UNIT;
 }
 
 /** The published position of one ring. */
@@ -102,7 +119,7 @@ export class PublishedPosition {
 
   /** Whether `position` is the published one and no writer is left to publish more. */
   isEnd(position: number): boolean {
-    // In this order: whatever the last writer published, it did before it gave the ring up.
+    // In this order, as the last writer published before it gave the ring up.
     return hasEnded(this.#words) && this.load() === position;
   }
 
@@ -171,7 +188,7 @@ export class PublishedPosition {
   publishTakeover(settled: number, position: number, tag: number): void {
     this.raiseHigh(position);
     const before = positionWord(settled, tag);
-    // Pairs with the reader's load: one that sees what we publish from here on finds the cut.
+    // Pairs with the reader's load: one that sees a later position finds the cut.
     if (!this.#exchange(before, before, positionWord(position, tag))) {
       throw new ReplacedError("take over");
     }

@@ -41,13 +41,13 @@ export interface ReaderOptions extends FrameCursorOptions {
    */
   filter?: MessageFilter;
   /**
-   * What poll does once the writer has overwritten what comes next: throw an {@link OverrunError}
-   * (`throw`, by default), or only count it (`continue`).
+   * How poll reacts to an overrun: it throws an {@link OverrunError} (`throw`, by default), or only
+   * counts it (`continue`).
    */
   onOverrun?: "throw" | "continue";
 }
 
-/** What a reader lost to overruns. */
+/** The losses of a reader to overruns. */
 export interface ReaderLosses {
   /** How often it was overrun. */
   readonly overruns: number;
@@ -134,7 +134,7 @@ export let jumpsOf: (reader: BroadcastReader) => number;
  *       if (payload[0] === 39) break;
  *     }
  *   } catch (error) {
- *     if (!(error instanceof OverrunError)) throw error; // it says what was lost
+ *     if (!(error instanceof OverrunError)) throw error; // it reports the loss
  *   }
  * }
  *
@@ -150,7 +150,7 @@ export class BroadcastReader implements AsyncIterable<Uint8Array<ArrayBuffer>> {
   readonly #throwsOverruns: boolean;
   /** Where the batch begins. */
   readonly #window: WindowReader;
-  /** What was taken out of the ring. */
+  /** The frames that were taken out of the ring. */
   readonly #batch: FrameBatch<ArrayBuffer>;
   /** Copies into the batch. */
   #out: CopyOut;
@@ -257,7 +257,7 @@ export class BroadcastReader implements AsyncIterable<Uint8Array<ArrayBuffer>> {
     return this.#losses.bytes;
   }
 
-  /** Returns what this reader lost to overruns since the last call. */
+  /** Returns the losses to overruns since the last call. */
   takeLosses(): ReaderLosses {
     const losses = this.#losses;
     const taken = this.#takenLosses;
@@ -277,8 +277,8 @@ export class BroadcastReader implements AsyncIterable<Uint8Array<ArrayBuffer>> {
    * once, and found only few, should let more of them accumulate for a microsecond.
    *
    * @returns Whether there is a message.
-   * @throws {OverrunError} If the writer has overwritten what comes next. The reader has moved on
-   * to something that is retained, and the next poll returns that.
+   * @throws {OverrunError} If the writer has overwritten the next message. The reader has moved on
+   * to messages that are retained, and the next poll returns those.
    */
   poll(): boolean {
     const batch = this.#batch;
@@ -340,9 +340,9 @@ export class BroadcastReader implements AsyncIterable<Uint8Array<ArrayBuffer>> {
   }
 
   /**
-   * Goes elsewhere, by default to the next message that is published. What is left out counts as
-   * skipped, not as lost. What was lost before stays counted as lost, even if the reader goes back
-   * to retained messages among it, which are then seen as well.
+   * Goes elsewhere, by default to the next message that is published. Messages that are left out
+   * count as skipped, not as lost. Messages that were lost before stay counted as lost, even if the
+   * reader goes back to retained ones among them, which it then sees as well.
    *
    * @param from As {@link ReaderOptions.from}.
    * @throws {RangeError} If no retained frame begins there.
@@ -355,8 +355,8 @@ export class BroadcastReader implements AsyncIterable<Uint8Array<ArrayBuffer>> {
 
   /**
    * Copies the next frames to `target` as they are, to be gone through with a {@link FrameCursor},
-   * on this thread or another. They include heartbeats and what a filter would leave out, and there
-   * may be padding.
+   * on this thread or another. They include heartbeats, messages that a filter would leave out, and
+   * padding.
    *
    * @param target Has room for the maximum of bytes to copy. Several segments at once are the
    * fastest.
@@ -440,7 +440,7 @@ export class BroadcastReader implements AsyncIterable<Uint8Array<ArrayBuffer>> {
     return this.messages();
   }
 
-  /** Goes past what was passed of the batch, and drops the rest. */
+  /** Moves the window past the passed frames of the batch, and drops the others. */
   #skipBatch(): void {
     this.#window.advance(this.#batch.passedBytes, this.#batch.passedMessages);
     this.#batch.begin(0);
@@ -472,7 +472,7 @@ export class BroadcastReader implements AsyncIterable<Uint8Array<ArrayBuffer>> {
       : new FilteredCopy(this.#ring, bytes, this.#filter);
   }
 
-  /** Finds a position to continue at, takes a batch there, and reports or counts what was lost. */
+  /** Finds a position to continue at, takes a batch there, and reports or counts the loss. */
   #recover(): void {
     const { position, sequence } = this.#window;
     const { mark, taken } = this.#window.recover(this.#batch.bytes.length, this.#out);

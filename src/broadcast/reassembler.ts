@@ -4,7 +4,7 @@
  * @module
  */
 
-import { checkInteger, checkOptions } from "../memory/check.ts";
+import { checkInteger, checkOptions, describe } from "../memory/check.ts";
 import type { AsyncWaitOptions, WaitOptions } from "../memory/wait_options.ts";
 import { InsufficientBufferSizeError } from "./errors.ts";
 import { checkTarget } from "./frame_batch.ts";
@@ -38,7 +38,7 @@ export interface ReassemblerOptions {
  *
  * const broadcast = Broadcast.create({ capacityBytes: 64 * 1024 });
  * using writer = broadcast.writer();
- * const messages = new Reassembler(broadcast.reader());
+ * const messages = Reassembler.create(broadcast.reader());
  *
  * writer.appendFragments(new Uint8Array(30_000).fill(7)); // takes two frames
  * writer.publish();
@@ -61,20 +61,31 @@ export class Reassembler implements AsyncIterable<Uint8Array<ArrayBuffer>> {
   #isAssembled = false;
   #lostMessages = 0;
 
-  /**
-   * Reads from `reader`, on which nobody else must call `next`: that would take parts of messages.
-   * If the reader is reset, skips, or reads in bulk, an unfinished message is left out.
-   *
-   * @throws {RangeError} If `maxMessageBytes` is not a whole number of at least 1.
-   */
-  constructor(reader: BroadcastReader, options?: ReassemblerOptions) {
-    if (options !== undefined) checkOptions("create reassembler", options);
-    const { maxMessageBytes = Infinity } = options ?? {};
-    if (maxMessageBytes !== Infinity) {
-      checkInteger("create reassembler", "maxMessageBytes", maxMessageBytes, 1);
-    }
+  /** @ignore */
+  private constructor(reader: BroadcastReader, maxMessageBytes: number) {
     this.#reader = reader;
     this.#maxMessageBytes = maxMessageBytes;
+  }
+
+  /**
+   * Makes a reassembler of the messages of a reader. Do not call `next` of the reader itself, which
+   * would take parts of messages. If the reader is reset, skips, or reads in bulk, an unfinished
+   * message is left out.
+   *
+   * @throws {TypeError} If `reader` is not a reader, or `options` not an object.
+   * @throws {RangeError} If `maxMessageBytes` is not a whole number of at least 1.
+   */
+  static create(reader: BroadcastReader, options?: ReassemblerOptions): Reassembler {
+    const action = "create reassembler";
+    if (typeof reader?.readBulk !== "function") {
+      throw new TypeError(
+        `Cannot ${action} as 'reader' must be a BroadcastReader: received ${describe(reader)}`,
+      );
+    }
+    if (options !== undefined) checkOptions(action, options);
+    const { maxMessageBytes = Infinity } = options ?? {};
+    if (maxMessageBytes !== Infinity) checkInteger(action, "maxMessageBytes", maxMessageBytes, 1);
+    return new Reassembler(reader, maxMessageBytes);
   }
 
   /** The user value of the present message, which is that of its last frame. */

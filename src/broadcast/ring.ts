@@ -12,7 +12,7 @@ import type { Region } from "../memory/region.ts";
 import { type BroadcastLayout, EPOCH_STEP, SEGMENT_LINES } from "./layout.ts";
 import { PublishedPosition } from "./published_position.ts";
 
-// Aliases for the hot path, where V8 loads an imported binding again at each use.
+// Local copies for the hot path: an imported binding is loaded at each use.
 const FIRST_LINE = SEGMENT_LINES;
 const LINE_SHIFT = 31 - Math.clz32(CACHE_LINE_WORDS);
 const STEP = EPOCH_STEP;

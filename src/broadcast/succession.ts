@@ -1,12 +1,13 @@
 /**
  * How one writer follows another: after that one was closed, or by taking over from it.
  *
- * The word {@link WRITER} says who writes. A writer that closes leaves nothing undone, so the next
- * one continues where it ended. A writer that is *replaced* may be dead, or merely late: it may be
- * anywhere in its code, and write on for a while. So a writer that takes over
+ * The word {@link WRITER} shows which writer has the ring. A writer that closes leaves nothing
+ * undone, so the next one continues where it ended. A writer that is *replaced* may be dead, or
+ * merely late: it may be anywhere in its code, and write on for a while. So a writer that takes
+ * over
  *
  * 1. takes the word, and puts its tag into the position, where it stays. The old writer expects
- *    another tag there, so none of its publications succeeds any more: what is published is
+ *    another tag there, so none of its publications succeeds any more: the published position is
  *    settled;
  * 2. puts its tag into the epoch of every segment, from the one with the published position on. The
  *    old writer expects the epochs without it, so it can enter no further segment. It may still
@@ -15,23 +16,23 @@
  * 3. publishes the start of the next segment as the position, and continues writing there.
  *
  * Readers that find a tag in an epoch look up the cut, and read on in the next segment after it. So
- * no published message is lost, no unpublished one is seen, and nobody reads what the old writer
- * still writes, until the new writer comes around to those segments, which is after half the ring
- * at the earliest. The old one finds out when it publishes, or enters a segment, and throws a
- * ReplacedError.
+ * no published message is lost, no unpublished one is seen, and no reader reads anything that the
+ * old writer still writes, until the new writer comes around to those segments, which is after half
+ * the ring at the earliest. The old one finds out when it publishes, or enters a segment, and
+ * throws a ReplacedError.
  *
  * Another writer that takes over meanwhile does the same with the next tag, and a writer that finds
  * another word than its own gives up. A writer that dies during a takeover is replaced like any
  * other. Each takeover needs a segment, though: if as many writers as there are segments take over
  * one after the other, and none of them gets as far as publishing, nothing is left to continue
- * from, and the ring can be read but no longer written. Let one thread decide who writes.
+ * from, and the ring can be read but no longer written. Let a single thread order takeovers.
  *
  * **Whether the old writer is alive** cannot be told: a worker that was terminated runs on until it
  * next awaits, which may be never, and no store of a late one can be held back. So a takeover must
- * be requested: without `takeOver`, becoming the writer of a ring that has one fails. What the late
- * writer can do is limited instead. It may finish what it was writing in segments that it had
- * entered. That does harm only if the system keeps it off its processor, between two stores of one
- * batch, for as long as the new writer takes to write half a ring; or if it fills a claim from
+ * be requested: without `takeOver`, becoming the writer of a ring that has one fails. Instead, the
+ * harm that a late writer can do is limited. It may finish what it was writing in segments that it
+ * had entered. That does harm only if the system keeps it off its processor, between two stores of
+ * one batch, for as long as the new writer takes to write half a ring; or if it fills a claim from
  * before. So do not hold a claim across an `await`.
  *
  * Proven by: tests/broadcast/succession_model_test.ts, succession_test.ts.
@@ -54,7 +55,7 @@ import {
   takenOver,
 } from "./writer_word.ts";
 
-/** What a new writer begins with. */
+/** The state that a new writer begins with. */
 export interface WriterStart {
   /** The word {@link WRITER} while this one writes. */
   readonly writer: number;
@@ -116,7 +117,7 @@ function continueAfter(ring: Ring, writer: number): WriterStart {
   const position = ring.published.load();
   const sequence = knownSequence(ring, writer, position);
   const frontier = findFrontier(ring, position);
-  // Otherwise what we have seen may be the work of a writer that took over from us already.
+  // Otherwise the words may be the work of a writer that took over from us already.
   checkStillWriter(ring, writer, BECOME);
   // The one before us may have died after it gave the ring up, and before it woke the readers.
   ring.published.notify();
@@ -159,7 +160,7 @@ function findFrontier(ring: Ring, position: number): number {
 }
 
 /**
- * Puts the tag into all epochs, and says where the frames of the old writer end.
+ * Puts the tag into all epochs, and cuts the segments that the old writer has entered.
  *
  * @param settled The published position.
  * @returns The start of the first segment that the old writer has not entered, and never will.
@@ -167,7 +168,7 @@ function findFrontier(ring: Ring, position: number): number {
 function tagEpochs(ring: Ring, settled: number, writer: number, tag: number): number {
   const { words, segmentBytes, capacityBytes } = ring;
   const first = ring.segmentStart(settled);
-  let seam = -1;
+  let frontier = -1;
   for (let start = first; start < first + capacityBytes;) {
     const line = ring.line(start);
     const before = Atomics.load(words, line + CUT);
@@ -176,9 +177,9 @@ function tagEpochs(ring: Ring, settled: number, writer: number, tag: number): nu
     // it has begun to, and then they must stay.
     checkStillWriter(ring, writer, TAKE_OVER);
     const entered = epoch & EPOCH_MASK & ~EPOCH_CUT;
-    const isOld = seam < 0 && entered === ring.enteredEpoch(start);
-    // A segment that is cut stays as it is: it was cut before what is published, or by a writer
-    // that took over just before us, and then in the same place.
+    const isOld = frontier < 0 && entered === ring.enteredEpoch(start);
+    // A segment that is cut stays as it is: it was cut before the published position, or by a
+    // writer that took over just before us, and then in the same place.
     if ((epoch & EPOCH_CUT) === 0) {
       const cut = (isOld ? Math.max(0, settled - start) : segmentBytes) |
         ((before + 1) & CUT_COUNT_MASK);
@@ -187,9 +188,9 @@ function tagEpochs(ring: Ring, settled: number, writer: number, tag: number): nu
     const after = entered | (tag << EPOCH_TAG_SHIFT) | EPOCH_CUT;
     // Pairs with the old writer's compareExchange on entering: it came before, or it fails.
     if (Atomics.compareExchange(words, line + EPOCH, epoch, after) !== epoch) continue;
-    if (seam < 0 && !isOld) seam = start;
+    if (frontier < 0 && !isOld) frontier = start;
     start += segmentBytes;
   }
-  assertState(seam >= 0, "a segment that the replaced writer has not entered");
-  return seam;
+  assertState(frontier >= 0, "a segment that the replaced writer has not entered");
+  return frontier;
 }

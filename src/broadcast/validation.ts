@@ -1,5 +1,5 @@
 /**
- * The verdict on a speculative read: whether the writer has overwritten what was read meanwhile.
+ * The verdict on a speculative read: whether the writer has overwritten the source meanwhile.
  *
  * A reader copies first and asks afterwards. The answer is the epoch of the segment in which the
  * copy begins: later segments of the copy are entered later still.
@@ -10,11 +10,11 @@
 import { CUT, CUT_COUNT_MASK, EPOCH, EPOCH_CUT, EPOCH_MASK } from "./layout.ts";
 import type { Ring } from "./ring.ts";
 
-// Aliases for the hot path, where V8 loads an imported binding again at each use.
+// Local copies for the hot path: an imported binding is loaded at each use.
 const EPOCH_INDEX = EPOCH;
 const ALL_BUT_TAG = EPOCH_MASK;
 
-/** What {@link retainedBytes} returns for a segment that was overwritten. */
+/** Returned by {@link retainedBytes} for a segment that was overwritten. */
 export const OVERWRITTEN = -1;
 
 /** The epoch of the segment with this line, without its tag, after all reads before the call. */

@@ -12,9 +12,9 @@ import type { PublishedPosition } from "./published_position.ts";
 import type { Ring } from "./ring.ts";
 import { OVERWRITTEN, retainedBytes, validationEpoch } from "./validation.ts";
 
-/** What {@link WindowReader.take} returns if nothing more is published. */
+/** Returned by {@link WindowReader.take} if nothing more is published. */
 export const EMPTY = 0;
-/** What {@link WindowReader.take} returns if the writer has overwritten what comes next. */
+/** Returned by {@link WindowReader.take} if the writer has overwritten the next frame. */
 export const LAPPED = -1;
 /** No frame begins between the position and the next segment. */
 const GAP = -2;
@@ -67,7 +67,7 @@ export class WindowReader {
   }
 
   /**
-   * Takes what is published, up to `size` bytes and the end of the ring. Afterwards the position is
+   * Takes published frames, up to `size` bytes and the end of the ring. Afterwards the position is
    * that of the first byte, which may be further on than before.
    *
    * @returns How many bytes were taken, or {@link EMPTY} or {@link LAPPED}. Frames begin at the
@@ -109,7 +109,7 @@ export class WindowReader {
 
   /**
    * Goes to a mark that is still retained, at most half the ring behind the published position, and
-   * takes what is there.
+   * takes the frames there.
    *
    * @param size As of {@link WindowReader.take}.
    * @returns That mark, and how many bytes were taken there, if any.

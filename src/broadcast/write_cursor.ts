@@ -4,11 +4,11 @@
  *     published      offset          limit           frontier
  *     v              v               v               v
  *     | frames, not  | free          | free, and     | readers may still read
- *     | yet visible  |               | entered       | what was here in the lap before
+ *     | yet visible  |               | entered       | the lap before
  *
  * The writer goes through the segments in order. It *enters* each one before it writes there, after
- * which no reader may use what was there; and it leaves a *mark* in each one as soon as it knows
- * where the first frame in it begins.
+ * which no reader may use the data of the lap before; and it leaves a *mark* in each one as soon as
+ * it knows where the first frame in it begins.
  *
  * @module
  */
@@ -23,18 +23,18 @@ import {
   EPOCH_TAG_SHIFT,
   FIRST,
   lastPosition,
-  POSITION_BITS,
-  POSITION_HIGH_UNIT,
-  POSITION_TAG_MASK,
   SEQUENCE_HIGH,
   SEQUENCE_LOW,
 } from "./layout.ts";
-import { positionWord, type PublishedPosition } from "./published_position.ts";
+import {
+  bytesPast,
+  positionWord,
+  type PublishedPosition,
+  unitEnd,
+  withPosition,
+} from "./published_position.ts";
 import type { Ring } from "./ring.ts";
 import type { WriterStart } from "./succession.ts";
-
-// Aliases for the hot path, where V8 loads an imported binding again at each use.
-const TAG_BITS = POSITION_TAG_MASK;
 
 /** The cursor of one writer. */
 export class WriteCursor {
@@ -75,7 +75,7 @@ export class WriteCursor {
     this.#frontier = frontier;
     this.#sequence = sequence;
     this.#low = positionWord(position, tag);
-    this.#highEnd = (Math.floor(position / POSITION_HIGH_UNIT) + 1) * POSITION_HIGH_UNIT;
+    this.#highEnd = unitEnd(position);
   }
 
   /** The position of the next frame. */
@@ -135,7 +135,7 @@ export class WriteCursor {
   publish(): void {
     const position = this.#lapStart + this.#offset;
     const before = this.#low;
-    const after = (position | 0) | (before & TAG_BITS);
+    const after = withPosition(before, position);
     // Never as much as 2^32 bytes apart.
     if (after === before) return;
     if (position >= this.#highEnd) this.#raiseHigh(position);
@@ -147,12 +147,12 @@ export class WriteCursor {
   #raiseHigh(position: number): void {
     // Before the low word, so that it is never behind.
     this.#published.raiseHigh(position);
-    this.#highEnd += POSITION_HIGH_UNIT;
+    this.#highEnd = unitEnd(position);
   }
 
   /** How many bytes before the cursor are not published. */
   get #pendingBytes(): number {
-    return (this.position - (this.#low & ~POSITION_BITS)) >>> 0;
+    return bytesPast(this.#low, this.position);
   }
 
   #fits(size: number): boolean {
@@ -194,7 +194,10 @@ export class WriteCursor {
   /** Enters every segment that begins before `end`, in order. */
   #enter(end: number): void {
     const { words, segmentBytes, capacityBytes } = this.#ring;
-    assertState(end - this.position <= capacityBytes / 2, "to enter at most half the ring");
+    assertState(
+      end - this.position <= capacityBytes / 2,
+      "at most half the ring to be entered at once",
+    );
     const tag = this.#tag << EPOCH_TAG_SHIFT;
     while (this.#frontier < end) {
       const index = this.#ring.line(this.#frontier) + EPOCH;

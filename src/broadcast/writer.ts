@@ -31,8 +31,8 @@ export interface WriterOptions {
    * Whether to become the writer even though the ring has one, because the thread of that one has
    * ended without closing it, or is about to end; false by default.
    *
-   * What the old writer published stays, what it did not publish is dropped, and up to half the
-   * ring is left empty. A message in several frames that was under way has a hole then: a
+   * Messages that the old writer published stay, others are dropped, and up to half the ring is
+   * left empty. A message in several frames that was under way has a hole then: a
    * {@link Reassembler} leaves it out, and counts it, should the new writer continue it.
    *
    * If the old writer still writes, as a worker that was terminated may, it harms nobody until the
@@ -42,7 +42,7 @@ export interface WriterOptions {
   takeOver?: boolean;
 }
 
-// Aliases for the hot path, where V8 loads an imported binding again at each use.
+// Local copies for the hot path: an imported binding is loaded at each use.
 const WHOLE_MESSAGE = FINAL;
 const HEADER_BYTES = FRAME_HEADER_BYTES;
 const SHIFT_TO_FINAL = FINAL_SHIFT;
@@ -66,15 +66,15 @@ const REPLACED = -2;
  * A message becomes visible to readers when it is *published*. Many can be appended and then be
  * published together, which is much cheaper than one at a time.
  *
- * - **Never waits.** A slow reader is overrun instead; it is told what it lost.
- * - **Visibility.** What is committed becomes visible by `publish`, all of it at once, in order. A
+ * - **Never waits.** A slow reader is overrun instead, and learns how much it lost.
+ * - **Visibility.** Committed messages become visible by `publish`, all at once, in order. A
  *   batch of more than half the ring is published in parts.
  * - **One writer.** A ring has one writer at a time. Another one can begin when it is closed, or
  *   take over from it.
  * - **Takeover.** A writer that was replaced gets a {@link ReplacedError} when it publishes, or
  *   comes to another segment; nothing that it writes after the takeover is seen.
- * - **End of stream.** Closing publishes what is committed, and tells readers that the stream has
- *   ended, also those that are asleep.
+ * - **End of stream.** Closing publishes the committed messages, and tells readers that the stream
+ *   has ended, also those that are asleep.
  *
  * @example Usage
  * ```ts
@@ -160,7 +160,7 @@ export class BroadcastWriter implements Disposable {
    * Ends the claimed message. It becomes visible when published.
    *
    * @param length How many of the claimed bytes are the message; all by default.
-   * @throws {RangeError} If `length` is not a whole number up to what was claimed.
+   * @throws {RangeError} If `length` is not a whole number up to the claimed length.
    * @throws {Error} If nothing is claimed.
    */
   commit(length?: number): void {
@@ -289,8 +289,8 @@ export class BroadcastWriter implements Disposable {
   }
 
   /**
-   * Publishes what is committed, drops an open claim, and ends the stream for readers until another
-   * writer begins. Closing again does nothing.
+   * Publishes the committed messages, drops an open claim, and ends the stream for readers until
+   * another writer begins. Closing again does nothing.
    *
    * @throws {ReplacedError} If something is committed that cannot be published as another writer
    * has taken over. The writer is closed all the same.

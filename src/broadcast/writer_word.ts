@@ -1,5 +1,5 @@
 /**
- * The word {@link WRITER}, which says who writes the ring, and whether its stream has ended.
+ * The word {@link WRITER}: which writer has the ring, and whether the stream has ended.
  *
  * It is changed by compareExchange: by a thread that becomes the writer or takes over, and by the
  * writer that closes. The stream has *ended* if there is no writer and there was one: a writer that

@@ -197,7 +197,7 @@ export class EventCount {
    */
   until(condition: () => boolean, options?: WaitOptions): boolean {
     checkCondition(condition);
-    checkWaitOptions(options);
+    if (options !== undefined) checkWaitOptions(options);
     return condition() || this.#sleepers.sleepUntil(this.#untilHolds(condition), options);
   }
 

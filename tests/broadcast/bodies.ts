@@ -1,5 +1,5 @@
 /**
- * What the workers of `broadcast_worker_test.ts` do.
+ * The bodies of the workers in `broadcast_worker_test.ts`.
  *
  * @module
  */
@@ -13,23 +13,23 @@ import {
 } from "@busbar/busbar/broadcast";
 import { CHECKED_MIN_BYTES, fillChecked, readChecked } from "./messages.ts";
 
-/** What each body is told. */
+/** The task of a body. */
 export interface Job {
   /** The ring to write or to read. */
   handle: BroadcastHandle;
   /** How many messages to write or to read. */
   messages: number;
-  /** Words by which the test and its bodies agree: see {@link AGREED}. */
+  /** Words through which the test and its bodies communicate: see {@link AGREED}. */
   agreed: Int32Array;
 }
 
 /** The words of {@link Job.agreed}. */
 export const AGREED = {
-  /** Set once the writer shall stop. */
+  /** Set once the writer must stop. */
   stop: 0,
   /** How many bodies are ready. */
   ready: 1,
-  /** Never changes: to sleep on. */
+  /** Never changes: sleeps wait on it. */
   never: 2,
   /** From here on, one for each reader: how many messages it has read. */
   progress: 3,
@@ -38,7 +38,7 @@ export const AGREED = {
 /** How often a message of {@link checkedMessages} is repeated. */
 const DISTINCT = 251;
 
-/** Numbers from 0 to `below`, the same ones each time. */
+/** Pseudorandom numbers from 0 to `below`, the same ones each time. */
 function sequence(seed: number): (below: number) => number {
   let state = seed;
   return (below) => {
@@ -71,7 +71,7 @@ function ready({ agreed }: Job): void {
   Atomics.notify(agreed, AGREED.ready);
 }
 
-/** Waits until so many bodies are ready. */
+/** Waits until this many bodies are ready. */
 function untilReady({ agreed }: Job, bodies: number): void {
   for (let seen; (seen = Atomics.load(agreed, AGREED.ready)) < bodies;) {
     Atomics.wait(agreed, AGREED.ready, seen);
@@ -152,19 +152,19 @@ export function writeUnpaced(job: Job & { largest: number }): number {
   return number;
 }
 
-/** What a reader that was overrun has seen. */
+/** The result of a reader that was overrun. */
 export interface Hunt {
   messages: number;
   overruns: number;
   lostMessages: number;
   lostBytes: number;
-  /** How many messages ended between the first that it looked for and the last that it got. */
+  /** How many messages ended between the first that it asked for and the last that it got. */
   sequence: number;
   /** How far the position moved. */
   distance: number;
 }
 
-/** Reads whatever it can until so many messages were written. */
+/** Reads whatever it can until this many messages were written. */
 export function hunt(job: Job & { options: ReaderOptions }): Hunt {
   const { handle, agreed, options } = job;
   const ring = Broadcast.attach(handle);
@@ -192,12 +192,12 @@ export function hunt(job: Job & { options: ReaderOptions }): Hunt {
   return { messages, overruns, lostMessages, lostBytes, sequence, distance: position - start };
 }
 
-/** The same through a filter that lets everything pass, and without being told of overruns. */
+/** The same through a filter that passes everything, and with overruns only counted. */
 export function huntFiltered(job: Job): Hunt {
   return hunt({ ...job, options: { filter: () => true, onOverrun: "continue" } });
 }
 
-/** Sleeps before each batch, so that it is lapped many times over before it looks again. */
+/** Sleeps before each batch, so that it is lapped many times before it polls again. */
 export function huntSlowly(job: Job & { options: ReaderOptions }): Hunt {
   const { handle, agreed, options } = job;
   const reader = Broadcast.attach(handle).reader(options);
@@ -227,7 +227,7 @@ export function writeOn({ handle, agreed }: Job): string {
   const writer = Broadcast.attach(handle).writer({ takeOver: true });
   const prepared = checkedMessages(200);
   const options = { userValue: 0 };
-  // Nobody else writes, so a reader that begins at the present knows the next number.
+  // No other thread writes, so the sequence of a new reader is the next number.
   let number = Broadcast.attach(handle).reader().sequence;
   Atomics.store(agreed, AGREED.ready, 1);
   Atomics.notify(agreed, AGREED.ready);
@@ -260,7 +260,7 @@ export function echo(job: Job & { back: BroadcastHandle }): void {
   }
 }
 
-/** Writes messages `first` to `first + messages - 1`, then gives the ring up. */
+/** Writes messages `first` to `first + messages - 1`, then closes. */
 export function writeSome({ handle, messages, first }: Job & { first: number }): void {
   using writer = Broadcast.attach(handle).writer();
   const prepared = checkedMessages(writer.maxMessageBytes);

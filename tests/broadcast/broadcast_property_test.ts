@@ -1,10 +1,10 @@
 /**
- * Any sequence of calls gives what a plain model gives, overruns and takers-over included.
+ * Any sequence of calls gives the results of a plain model, overruns and takeovers included.
  *
  * The model keeps every frame ever committed in a list, positions as plain numbers, and knows these
- * rules: frames do not wrap; a reader is overrun once the segment that it is in was entered anew;
- * it goes on at the first frame of a segment half the ring behind what is published; and a new
- * writer that takes over goes on in the segment after those that the old one has entered.
+ * rules: frames do not wrap; a reader is overrun once the segment that it is in is entered again;
+ * it continues at the first frame of a segment half the ring behind the published position; and a
+ * writer that takes over continues in the segment after those that the old one has entered.
  */
 
 import { assert, assertEquals, assertThrows } from "@std/assert";
@@ -29,8 +29,8 @@ interface Frame {
   length: number;
 }
 
-/** Between these positions there is nothing, as a writer was replaced. */
-interface Seam {
+/** A range of positions without frames, left by a takeover. */
+interface Gap {
   from: number;
   to: number;
 }
@@ -41,13 +41,13 @@ class Model {
   readonly capacity: number;
   readonly segment: number;
   readonly frames: Frame[] = [];
-  readonly seams: Seam[] = [];
+  readonly gaps: Gap[] = [];
   /** The end of the last committed frame, or of the padding after it. */
   position: number;
   published: number;
-  /** Up to where segments are entered. */
+  /** The position up to which segments are entered. */
   frontier: number;
-  /** A claim that goes beyond this first publishes a batch of more than half the ring. */
+  /** A claim that ends beyond this publishes a batch of more than half the ring first. */
   #limit = 0;
   #count = 0;
 
@@ -65,7 +65,7 @@ class Model {
   claim(length: number): void {
     const size = sizeOf(length);
     const lapEnd = (Math.floor(this.position / this.capacity) + 1) * this.capacity;
-    // At the end of a lap nothing of it is left, and no padding.
+    // At the end of a lap there is nothing left to pad.
     const start = this.position % this.capacity === 0 ? this.position : lapEnd;
     const wraps = this.position + size > start && start === lapEnd;
     const end = (wraps ? lapEnd : this.position) + size;
@@ -83,7 +83,7 @@ class Model {
     this.published = this.position;
   }
 
-  /** Another writer goes on. */
+  /** Another writer continues. */
   succeed(): void {
     this.publish();
     this.#limit = this.#segmentEnd(this.position);
@@ -91,7 +91,7 @@ class Model {
 
   takeOver(): void {
     while (this.frames.length > 0 && this.frames.at(-1)!.end > this.published) this.frames.pop();
-    this.seams.push({ from: this.published, to: this.frontier });
+    this.gaps.push({ from: this.published, to: this.frontier });
     this.position = this.published = this.#limit = this.frontier;
     this.claim(0);
     this.commit(0, "heartbeat");
@@ -99,13 +99,13 @@ class Model {
     this.publish();
   }
 
-  /** Whether what a reader at this position would read was, or is being, overwritten. */
+  /** Whether the messages at this position were, or are being, overwritten. */
   isOverrun(position: number): boolean {
     const segmentStart = Math.floor(position / this.segment) * this.segment;
     return position < this.published && this.frontier > segmentStart + this.capacity;
   }
 
-  /** Where a reader goes on that was overrun. */
+  /** The position at which a reader that was overrun continues. */
   resumption(): number {
     const { segment, capacity, published } = this;
     const newest = Math.floor((published - 8) / segment) * segment;
@@ -113,7 +113,7 @@ class Model {
     for (; this.frontier > start + capacity || this.#isEmpty(start); start += segment);
     const places = [
       ...this.frames.map(({ position }) => position),
-      ...this.seams.map((s) => s.from),
+      ...this.gaps.map((s) => s.from),
     ];
     return Math.min(published, ...places.filter((place) => place >= start));
   }
@@ -127,7 +127,7 @@ class Model {
 
   /** Whether the segment at `start` has no frames, as the writer was replaced before it. */
   #isEmpty(start: number): boolean {
-    return this.seams.some(({ from, to }) => start >= from && start < to);
+    return this.gaps.some(({ from, to }) => start >= from && start < to);
   }
 
   #push(frame: Omit<Frame, "position" | "number">): void {
@@ -136,7 +136,7 @@ class Model {
     this.#limit = Math.max(this.#limit, this.#segmentEnd(this.position));
   }
 
-  /** Where the segment ends that goes on up to `position`. */
+  /** The end of the segment that `position` ends, or lies in. */
   #segmentEnd(position: number): number {
     return Math.ceil(position / this.segment) * this.segment;
   }
@@ -186,7 +186,7 @@ function takeBulk(reader: BroadcastReader, model: Model, target: Uint8Array): vo
     return;
   }
   assert(length <= target.length);
-  // What is taken may be padding alone.
+  // There may be padding alone.
   if (expected.length > 0) assert(length > 0);
   const frames = new FrameCursor(target.subarray(0, length), { heartbeats: true });
   let messages = 0;
@@ -239,7 +239,7 @@ function append(state: State, any: number, heartbeat: boolean): void {
   model.commit(length, heartbeat ? "heartbeat" : "message");
 }
 
-/** An old writer goes on as if nothing had happened, until it notices. */
+/** An old writer carries on as if nothing had happened, until it notices. */
 function haunt(old: BroadcastWriter): void {
   const message = new Uint8Array(old.maxMessageBytes).fill(255);
   assertThrows(
@@ -277,7 +277,7 @@ const anyStep: fc.Arbitrary<Step> = fc.oneof(
         const length = 1 + any % writer.maxMessageBytes;
         const first = model.number;
         if (count === 0) return;
-        // Equal frames get equal user values, so each is its own call's.
+        // Frames of one call share a user value, so each gets a call of its own.
         for (let i = 0; i < count; i++) {
           model.claim(length);
           const userValue = model.number;
@@ -355,7 +355,7 @@ const anyStep: fc.Arbitrary<Step> = fc.oneof(
     weight: 1,
     arbitrary: fc.tuple(fc.nat(3), fc.boolean()).map(
       ([which, isLate]): Step => ({ readers, model }) => {
-        // At times after it waited, which must leave no trace.
+        // Sometimes after a wait, which must leave no trace.
         const { reader } = readers[which]!;
         if (isLate) reader.wait({ timeoutMs: 0 });
         reader.reset();
@@ -365,12 +365,12 @@ const anyStep: fc.Arbitrary<Step> = fc.oneof(
   },
 );
 
-/** How many times as many sequences as usual, as in `deno test tests/broadcast -- --longer=100`. */
+/** Multiplies the number of sequences, as in `deno test tests/broadcast -- --longer=100`. */
 const LONGER = Number(
   Deno.args.find((argument) => argument.startsWith("--longer="))?.slice(9) ?? 1,
 );
 
-Deno.test("any sequence of calls on a small ring gives what a plain model gives", () => {
+Deno.test("any sequence of calls on a small ring gives the results of a plain model", () => {
   fc.assert(
     fc.property(
       fc.constantFrom(64, 128, 256),

@@ -15,7 +15,7 @@ Deno.test("a broadcast ring carries messages to a ring attached by its handle", 
   }
 });
 
-Deno.test("an attached ring has the shape of the one created", () => {
+Deno.test("an attached ring has the layout of the one created", () => {
   const options = { capacityBytes: 4096, segments: 4, startPosition: 2 ** 32 + 1024 };
   const broadcast = Broadcast.create(options);
   for (const ring of [broadcast, Broadcast.attach(broadcast.handle)]) {
@@ -37,8 +37,8 @@ Deno.test("several rings share a memory and leave each other alone", () => {
   readers.forEach((reader, i) => assertEquals(take(reader), [numbered(i, 48)]));
 });
 
-Deno.test("a ring refuses options that are out of range", () => {
-  const refused = (options: Partial<BroadcastOptions>, message: string) => {
+Deno.test("options of a ring that are out of range are named", () => {
+  const fails = (options: Partial<BroadcastOptions>, message: string) => {
     assertThrows(
       () => Broadcast.create({ capacityBytes: 1024, ...options }),
       RangeError,
@@ -46,25 +46,25 @@ Deno.test("a ring refuses options that are out of range", () => {
     );
   };
   const capacity = "'capacityBytes' must be a power of two from 64 to 1073741824: received";
-  refused({ capacityBytes: 1000 }, `${capacity} 1000`);
-  refused({ capacityBytes: 32 }, `${capacity} 32`);
-  refused({ capacityBytes: 2 ** 31 }, `${capacity} 2147483648`);
-  refused({ capacityBytes: NaN }, `${capacity} NaN`);
-  refused({ segments: 3 }, "'segments' must be a power of two from 4 to 128: received 3");
-  refused({ segments: 2 }, "'segments' must be a power of two from 4 to 128: received 2");
-  refused({ segments: 256 }, "'segments' must be a power of two from 4 to 128: received 256");
+  fails({ capacityBytes: 1000 }, `${capacity} 1000`);
+  fails({ capacityBytes: 32 }, `${capacity} 32`);
+  fails({ capacityBytes: 2 ** 31 }, `${capacity} 2147483648`);
+  fails({ capacityBytes: NaN }, `${capacity} NaN`);
+  fails({ segments: 3 }, "'segments' must be a power of two from 4 to 128: received 3");
+  fails({ segments: 2 }, "'segments' must be a power of two from 4 to 128: received 2");
+  fails({ segments: 256 }, "'segments' must be a power of two from 4 to 128: received 256");
   const last = Number.MAX_SAFE_INTEGER - 1024;
   for (const startPosition of [-128, 2 ** 53 - 1024, 2 ** 53, NaN, 0.5]) {
-    refused(
+    fails(
       { startPosition },
       `'startPosition' must be a whole number from 0 to ${last}: received ${startPosition}`,
     );
   }
-  refused(
+  fails(
     { startPosition: 64 },
     "'startPosition' must be a multiple of the segment size 128: received 64",
   );
-  refused(
+  fails(
     { metadata: new Uint8Array(2 ** 20 + 1) },
     "'metadata.length' must be a whole number from 0 to 1048576: received 1048577",
   );
@@ -73,45 +73,45 @@ Deno.test("a ring refuses options that are out of range", () => {
 
 Deno.test("a ring attaches to nothing but a handle of a ring of this version", () => {
   const { handle } = Broadcast.create({ capacityBytes: 1024 });
-  const refused = (received: unknown, message: string) =>
+  const fails = (received: unknown, message: string) =>
     assertThrows(() => Broadcast.attach(received as BroadcastHandle), TypeError, message);
-  refused(null, "a handle of kind 'busbar.broadcast' was expected: received null");
-  refused({}, "a handle of kind 'busbar.broadcast' was expected: received [object Object]");
-  refused(handle.memory, `received kind "busbar.memory"`);
-  refused(
+  fails(null, "a handle of kind 'busbar.broadcast' was expected: received null");
+  fails({}, "a handle of kind 'busbar.broadcast' was expected: received [object Object]");
+  fails(handle.memory, `received kind "busbar.memory"`);
+  fails(
     Broadcast.attach(handle),
     "a handle of kind 'busbar.broadcast' was expected: received the object itself, so pass its 'handle'",
   );
-  refused(
+  fails(
     { ...handle, version: 7 },
     "version 4 of 'busbar.broadcast' was expected: received version 7",
   );
-  refused({ ...handle, memory: handle }, "a handle of kind 'busbar.memory' was expected");
+  fails({ ...handle, memory: handle }, "a handle of kind 'busbar.memory' was expected");
   for (const byteOffset of [-64, 8, 2 ** 20, NaN]) {
-    refused({ ...handle, byteOffset }, `'byteOffset' must be a multiple of 64 within`);
+    fails({ ...handle, byteOffset }, `'byteOffset' must be a multiple of 64 within`);
   }
 });
 
 Deno.test("a ring attaches to no memory but that of a ring", () => {
   const { handle } = Broadcast.create({ capacityBytes: 1024 });
   const words = new Int32Array(handle.memory.buffer);
-  /** Spoils one word and expects to be refused. */
-  const refused = (word: number, value: number, message: string) => {
+  /** Overwrites one word, and expects that attaching fails. */
+  const fails = (word: number, value: number, message: string) => {
     const kept = words[word]!;
     words[word] = value;
     assertThrows(() => Broadcast.attach(handle), TypeError, message);
     words[word] = kept;
   };
-  refused(0, 0, "with magic 0x62637374 was expected: found 0x0");
-  refused(1, 9, "with layout version 0x4 was expected: found 0x9");
-  refused(2, 1000, "no ring has 1000 bytes in 8 segments from 0, and 0 bytes of metadata");
-  refused(2, 2048, "'busbar.broadcast' of 2752 bytes does not fit: found 1728 bytes");
-  refused(3, 1024, "no ring has 1024 bytes in 1024 segments");
-  refused(3, 2, "no ring has 1024 bytes in 2 segments");
-  refused(4, 8, "no ring has 1024 bytes in 8 segments from 8");
-  refused(5, -1, "no ring has 1024 bytes in 8 segments from 18446744069414584000");
-  refused(6, -1, "and -1 bytes of metadata");
-  refused(6, 64, "of 1792 bytes does not fit");
+  fails(0, 0, "with magic 0x62637374 was expected: found 0x0");
+  fails(1, 9, "with layout version 0x4 was expected: found 0x9");
+  fails(2, 1000, "no ring has 1000 bytes in 8 segments from 0, and 0 bytes of metadata");
+  fails(2, 2048, "'busbar.broadcast' of 2752 bytes does not fit: found 1728 bytes");
+  fails(3, 1024, "no ring has 1024 bytes in 1024 segments");
+  fails(3, 2, "no ring has 1024 bytes in 2 segments");
+  fails(4, 8, "no ring has 1024 bytes in 8 segments from 8");
+  fails(5, -1, "no ring has 1024 bytes in 8 segments from 18446744069414584000");
+  fails(6, -1, "and -1 bytes of metadata");
+  fails(6, 64, "of 1792 bytes does not fit");
   assert(Broadcast.attach(handle));
 });
 
@@ -146,7 +146,7 @@ Deno.test("a ring tells every reader its metadata", () => {
   for (const ring of [broadcast, attached]) assertEquals(ring.metadata, numbered(1, 1024));
   assertEquals(Broadcast.create({ capacityBytes: 256 }).metadata.length, 0);
 
-  // It takes room of its own, between the header and the data.
+  // It takes space of its own, between the header and the data.
   const size = { capacityBytes: 256, segments: 4 };
   const without = Broadcast.byteLength(size);
   assertEquals(Broadcast.byteLength({ ...size, metadata: numbered(1, 1) }), without + 64);

@@ -39,15 +39,15 @@ workerTest("three readers that sleep between messages miss none", async () => {
   assertEquals(read, [written, written, written]);
 });
 
-/** How much longer than usual to hunt, as in `deno test -P tests/broadcast -- --longer=100`. */
+/** Multiplies the length of the hunts, as in `deno test -P tests/broadcast -- --longer=100`. */
 const LONGER = Number(
   Deno.args.find((argument) => argument.startsWith("--longer="))?.slice(9) ?? 1,
 );
 
 /**
- * Sets a writer that never waits on a reader that hunts for torn messages, until so many were
- * written. How many of them it gets, and how often it is overrun, depends on the machine; on a
- * quiet one it is some hundred thousand times a second in the smallest ring.
+ * Lets a writer that never waits lap a reader that hunts for torn messages, until this many were
+ * written. How many of them the reader gets, and how often it is overrun, depends on the machine:
+ * on a quiet one some hundred thousand times a second in the smallest ring.
  */
 async function hunt(
   ring: { capacityBytes: number; segments: number; largest: number },
@@ -143,7 +143,7 @@ workerTest("a reader that awaits is woken by a writer on a worker", async () => 
   assertEquals(reader.position, await writing);
 });
 
-workerTest("writers on several workers go on where the one before left off", async () => {
+workerTest("writers on several workers continue where the one before ended", async () => {
   const broadcast = Broadcast.create({ capacityBytes: 4096 });
   const job = { handle: broadcast.handle, messages: 2, agreed: agreed() };
   const reader = broadcast.reader();
@@ -185,7 +185,7 @@ workerTest("readers that sleep on workers learn of the end of the stream", async
 workerTest(
   "a writer whose worker was terminated is followed at once, and nothing is lost",
   async () => {
-    // Terminated is not ended: such a worker goes on for a while, and is noticed if it does.
+    // A terminated worker may run on for a while; it must do no harm if it does.
     const broadcast = Broadcast.create({ capacityBytes: 2 ** 22 });
     const reader = broadcast.reader();
     const messages = checkedMessages(200);
@@ -194,7 +194,7 @@ workerTest(
       const argument = { handle: broadcast.handle, messages: 0, agreed: words };
       const worker = startWorker(bodies, "writeOn", argument);
       await Atomics.waitAsync(words, AGREED.ready, 0).value;
-      // It is not paced, so it may lap this reader; then that is told, and exactly.
+      // It is not paced, so it may lap this reader, which must then report an exact loss.
       drain(reader);
       worker.terminate();
       {

@@ -1,6 +1,6 @@
 /**
  * Writers that close while readers look, wait or sleep, under every schedule that matters; and
- * broken twins of them. `models.ts` says what the rings are like.
+ * broken twins of them. `models.ts` describes the rings.
  */
 
 import { assert, assertEquals } from "@std/assert";

@@ -2,6 +2,7 @@
 
 import { assertEquals, assertThrows } from "@std/assert";
 import { Broadcast, Reassembler, ReplacedError } from "@busbar/busbar/broadcast";
+import { WRITER, WRITER_GONE } from "../../src/broadcast/layout.ts";
 import { numbered, take } from "./messages.ts";
 
 Deno.test("a stream ends once everything is read, and its last writer is closed", () => {
@@ -57,6 +58,20 @@ Deno.test("another writer revives a stream that has ended", () => {
   }
 });
 
+Deno.test("a stream ends although the count of writers that went wraps", () => {
+  const broadcast = Broadcast.create({ capacityBytes: 256 });
+  const reader = broadcast.reader();
+  // As if 2^28 - 1 writers had gone: the count is all ones.
+  new Int32Array(broadcast.memory.buffer)[WRITER] = -WRITER_GONE;
+  assertEquals(reader.isEnded, true);
+  for (let i = 0; i < 3; i++) {
+    const writer = broadcast.writer();
+    assertEquals(reader.isEnded, false);
+    writer.close();
+    assertEquals(reader.isEnded, true);
+  }
+});
+
 Deno.test("a writer that died or was replaced does not end the stream", () => {
   const broadcast = Broadcast.create({ capacityBytes: 256 });
   const reader = broadcast.reader();
@@ -91,7 +106,7 @@ Deno.test("iterations end with the stream, those that wait as well as those that
   const writer = broadcast.writer();
   const sources = () => {
     const reader = broadcast.reader({ from: 0 });
-    return [reader, broadcast.reader({ from: 0 }).messages(), new Reassembler(reader)];
+    return [reader, broadcast.reader({ from: 0 }).messages(), Reassembler.create(reader)];
   };
   const waiting = sources().map(collect);
   const asked = broadcast.reader({ from: 0 }).messages();
@@ -107,12 +122,12 @@ Deno.test("iterations end with the stream, those that wait as well as those that
   assertEquals((await Promise.all(next)).map(({ done }) => done), [false, false, true]);
   assertEquals((await asked.next()).done, true);
   assertEquals(await collect(broadcast.reader({ from: 0 })), [1, 2]);
-  assertEquals(await collect(new Reassembler(broadcast.reader({ from: 0 }))), [1, 2]);
+  assertEquals(await collect(Reassembler.create(broadcast.reader({ from: 0 }))), [1, 2]);
 });
 
 Deno.test("a message that is unfinished at the end of the stream is left out", async () => {
   const broadcast = Broadcast.create({ capacityBytes: 256 });
-  const messages = new Reassembler(broadcast.reader());
+  const messages = Reassembler.create(broadcast.reader());
   {
     using writer = broadcast.writer();
     writer.send(numbered(1, 8));

@@ -18,7 +18,7 @@ function ends(capacityBytes: number, options: ReaderOptions & ReassemblerOptions
     broadcast,
     writer: broadcast.writer(),
     reader,
-    messages: new Reassembler(reader, options),
+    messages: Reassembler.create(reader, options),
   };
 }
 
@@ -80,7 +80,7 @@ Deno.test("length, user value and copies are of the whole message", () => {
 Deno.test("a message whose beginning or middle was lost is left out, and counted once", () => {
   const { writer, reader, messages } = ends(256);
   const message = numbered(1, 100);
-  /** Sends message 1, with so many lost ones after its first fragment. */
+  /** Sends message 1, with this many others after its first fragment. */
   const interrupt = (others: number) => {
     writer.send(message.subarray(0, 50), { final: false });
     assertEquals(take(messages), []);
@@ -93,7 +93,7 @@ Deno.test("a message whose beginning or middle was lost is left out, and counted
 
   interrupt(20);
   assertThrows(() => take(messages), OverrunError);
-  // Of what is retained the others are whole, and the last is the end of one that is not.
+  // What is retained are whole messages, and last the end of one whose beginning is lost.
   const rest = take(messages);
   assert(rest.length > 0);
   for (const other of rest) assertEquals(other, numbered(9, 40));
@@ -121,7 +121,7 @@ Deno.test("a reader that begins within a message leaves that one out", () => {
   const broadcast = Broadcast.create({ capacityBytes: 256 });
   using second = broadcast.writer();
   second.send(numbered(1, 8), { final: false });
-  const messages = new Reassembler(broadcast.reader());
+  const messages = Reassembler.create(broadcast.reader());
   second.append(numbered(2, 8), { continuation: true, final: false });
   second.append(numbered(3, 8), { continuation: true });
   second.append(numbered(4, 8));
@@ -145,7 +145,7 @@ Deno.test("a message that is never ended gives way to the next", () => {
   ]);
 });
 
-Deno.test("a message in fragments that is too long is refused, and the next one comes", () => {
+Deno.test("a message in fragments that is too long is rejected, and the next one comes", () => {
   const { writer, messages } = ends(1024, { maxMessageBytes: 100 });
   writer.appendFragments(numbered(1, 200), { fragmentBytes: 60 });
   writer.appendFragments(numbered(2, 100), { fragmentBytes: 60 });
@@ -215,7 +215,7 @@ for (
   });
 }
 
-Deno.test("a reassembler is reset as its reader is, and forgets what it had", () => {
+Deno.test("a reassembler is reset as its reader is, and forgets its fragments", () => {
   const { writer, messages } = ends(1024);
   writer.appendFragments(numbered(1, 100), { fragmentBytes: 40 });
   writer.publish();
@@ -243,11 +243,11 @@ Deno.test("a message that was under way when another writer took over is left ou
   assertEquals(messages.lostMessages, 1);
 });
 
-Deno.test("a reassembler refuses odd limits", () => {
+Deno.test("an invalid limit of a reassembler is named", () => {
   const { reader } = ends(256);
   for (const maxMessageBytes of [NaN, -1, 0, 0.5, "9"] as number[]) {
     assertThrows(
-      () => new Reassembler(reader, { maxMessageBytes }),
+      () => Reassembler.create(reader, { maxMessageBytes }),
       RangeError,
       "Cannot create reassembler as 'maxMessageBytes' must be a whole number not below 1",
     );

@@ -1,6 +1,6 @@
 /**
  * A writer that laps its readers, and readers that join meanwhile, under every schedule that
- * matters; and broken twins of them. `models.ts` says what the rings are like.
+ * matters; and broken twins of them. `models.ts` describes the rings.
  */
 
 import { assert, assertEquals } from "@std/assert";
@@ -50,7 +50,7 @@ Deno.test("broadcast: two readers and a writer that laps them see only true mess
   );
 });
 
-Deno.test("broadcast: a reader that was overrun goes on at a retained segment", async () => {
+Deno.test("broadcast: a reader that was overrun continues at a retained segment", async () => {
   const outcomes = new Set<string>();
   await passes({
     setup: ring(),
@@ -60,7 +60,7 @@ Deno.test("broadcast: a reader that was overrun goes on at a retained segment", 
       outcomes.add(reader.join());
     },
   });
-  // Half the ring behind what was published, with a batch that is retained whatever comes after.
+  // Half the ring behind the published position, with a batch that is kept whatever comes after.
   assert(outcomes.has("-1,6,7") && outcomes.has("-1,4,5,6,7"), [...outcomes].join(";"));
 });
 
@@ -117,7 +117,7 @@ Deno.test("broadcast: a writer and a reader across the 32-bit wrap of the number
         using writer = broadcast.writer();
         append(writer, first);
       }
-      // As if so many had gone before.
+      // As if this many messages had gone before.
       const words = new Int32Array(broadcast.memory.buffer);
       words[segmentLine(0) + SEQUENCE_LOW] = first - 1;
       words[segmentLine(0) + SEQUENCE_HIGH] = 0;
@@ -148,7 +148,7 @@ Deno.test("broadcast: a writer and a reader across the 32-bit wrap of the number
   });
 });
 
-/** The bytes of the payloads, by those of the padding at the end of a lap of 128 bytes. */
+/** The lengths of payloads that lead to this padding at the end of a lap of 128 bytes. */
 const SIZES = { 8: [20, 24, 12, 24, 20, 4], 16: [24, 20, 20, 4, 24, 12] } as const;
 
 function ringOfSizes(): State {
@@ -206,7 +206,7 @@ for (const padding of [8, 16] as const) {
   });
 }
 
-Deno.test("broadcast: batches of more than half the ring leave a place to go on at", async () => {
+Deno.test("broadcast: batches of more than half the ring leave a mark to continue at", async () => {
   const outcomes = new Set<string>();
   await passes({
     setup: ring(),
@@ -220,7 +220,7 @@ Deno.test("broadcast: batches of more than half the ring leave a place to go on 
   assert(outcomes.has("1,2") && outcomes.has("-1,7,8"), [...outcomes].join(";"));
 });
 
-Deno.test("broadcast: a reader that joins as the position goes on to its next unit", async () => {
+Deno.test("broadcast: a reader that joins as the position enters its next unit", async () => {
   const start = 2 ** 31 - 32;
   const positions = new Set<number>();
   await passes({
@@ -364,7 +364,7 @@ Deno.test("broken twin: a segment that is entered without a sign is a race", asy
     threads: {
       writer: withCas(
         write(6),
-        // In the first lap as it should be.
+        // Only from the second lap on.
         (index, expected, replacement) => isEntering(index, expected, replacement) && expected > 0,
         omitted,
       ),
@@ -407,7 +407,7 @@ Deno.test("broken twin: a segment that is entered without a sign, across the wra
   });
 });
 
-Deno.test("broken twin: a position whose high word is not raised is believed by who joins", async () => {
+Deno.test("broken twin: a position whose high word is not raised misleads a reader that joins", async () => {
   await fails("exception", {
     setup: ring(2 ** 31 - 32),
     threads: {
@@ -439,7 +439,7 @@ Deno.test("broken twin: padding that is not there is taken for a message", async
   });
 });
 
-Deno.test("broken twin: a claim that is committed instead of given up is seen", async () => {
+Deno.test("broken twin: a claim that is committed instead of aborted is seen", async () => {
   await fails("exception", {
     setup: ring(),
     threads: {

@@ -16,11 +16,11 @@ const pause = (ms = 2) => new Promise<void>((resolve) => setTimeout(resolve, ms)
 /** Both ways to iterate. */
 const kinds = {
   "a reader": ({ reader }: ReturnType<typeof make>) => reader,
-  "a reassembler": ({ reader }: ReturnType<typeof make>) => new Reassembler(reader),
+  "a reassembler": ({ reader }: ReturnType<typeof make>) => Reassembler.create(reader),
 };
 
 for (const [kind, sourceOf] of Object.entries(kinds)) {
-  Deno.test(`${kind}: return() ends at once what waits for a message, and loses none`, async () => {
+  Deno.test(`${kind}: return() ends pending calls at once, and loses no message`, async () => {
     const ring = make();
     const source = sourceOf(ring);
     const messages = source.messages();
@@ -34,7 +34,7 @@ for (const [kind, sourceOf] of Object.entries(kinds)) {
     assertEquals([...next.value!], [7]);
   });
 
-  Deno.test(`${kind}: throw() ends at once what waits for a message`, async () => {
+  Deno.test(`${kind}: throw() ends pending calls at once`, async () => {
     const ring = make();
     const messages = sourceOf(ring).messages();
     const waiting = messages.next();
@@ -134,7 +134,7 @@ for (const [kind, sourceOf] of Object.entries(kinds)) {
   });
 }
 
-Deno.test("an overrun ends the iteration of all that have asked, and another one goes on", async () => {
+Deno.test("an overrun ends all pending calls of an iteration, and another iteration continues", async () => {
   const { reader, send } = make(256);
   const messages = reader.messages();
   for (let i = 0; i < 40; i++) send(i);
@@ -174,7 +174,7 @@ Deno.test("an iteration is an async iterator of the platform: for await, using, 
   assertEquals(reader.userValue, 3);
 });
 
-Deno.test("an iteration refuses what is no signal, at once", () => {
+Deno.test("an iteration throws at once unless its signal is an AbortSignal", () => {
   const { reader } = make();
   for (const signal of [5, {}, null] as unknown as AbortSignal[]) {
     assertThrows(

@@ -1,5 +1,5 @@
 /**
- * Messages that tell whether they arrived whole.
+ * Messages that show whether they arrived whole.
  *
  * @module
  */
@@ -20,12 +20,12 @@ export function take(reader: BroadcastReader): Uint8Array[] {
   return messages;
 }
 
-/** The least size of a message of {@link fillChecked}. */
+/** The minimum size of a message of {@link fillChecked}. */
 export const CHECKED_MIN_BYTES = 8;
 
 /**
  * Fills `bytes` from `offset` to `end` with a message that names its number and carries a checksum.
- * The bytes depend on the number, so that a mixture of two messages is noticed.
+ * The bytes depend on the number, so that a mixture of two messages is detected.
  */
 export function fillChecked(
   bytes: Uint8Array,

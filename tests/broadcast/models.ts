@@ -1,14 +1,13 @@
 /**
- * What the models of the broadcast ring have in common: rings, writers and readers, and how some of
- * their operations are made to go wrong.
+ * The parts that the models of the broadcast ring share: rings, writers and readers, and ways to
+ * make some of their operations go wrong.
  *
  * The rings are as small as they can be, so that a writer laps its readers within a few messages:
  * 64 bytes of data in 4 segments, each one frame with a payload of two equal words. Every message
- * carries its number, so a reader knows whether it got the one that belongs where it is, and
- * whether what it was told of a loss is true.
+ * carries its number, so a reader can check that it got the right one, and that the report of a
+ * loss is true.
  *
- * Readers check what they read where they read it; a model's `check` is for what several threads
- * saw.
+ * Readers check each message as they read it; a model's `check` compares the results of threads.
  *
  * @module
  */
@@ -45,7 +44,7 @@ export function ring(startPosition = 0): () => State {
   });
 }
 
-/** A payload that says its number twice. */
+/** A payload that holds its number twice. */
 export function numbered(number: number): Uint8Array {
   return new Uint8Array(new Uint32Array([number, number]).buffer);
 }
@@ -73,10 +72,10 @@ export function dataOf(handle: BroadcastHandle): Uint8Array {
   return new Uint8Array(memory.buffer, byteOffset + dataByteOffset, capacityBytes);
 }
 
-/** What a reader saw: the numbers of messages, and -1 where it was overrun. */
+/** The result of a reader: the numbers of messages, and -1 where it was overrun. */
 export type Seen = readonly number[];
 
-/** The number of the present message, which must be whole, and the one that belongs there. */
+/** The number of the present message, which must be whole, and the right one. */
 function numberOf(reader: BroadcastReader): number {
   const [first, second] = new Uint32Array(reader.message().slice().buffer);
   assertEquals(first, second, "a torn message was accepted");
@@ -101,7 +100,7 @@ export function take(reader: BroadcastReader, seen: number[]): boolean {
   }
 }
 
-/** A reader that looks `polls` times, from the ring's beginning if not said otherwise. */
+/** A reader that polls `polls` times, from the ring's beginning by default. */
 export function read(polls: number, options: ReaderOptions = {}) {
   return ({ handle }: State): Seen => {
     const ring = Broadcast.attach(handle);
@@ -126,7 +125,7 @@ export function readUntil(last: number) {
   };
 }
 
-/** Messages come in order, and none is missing but where an overrun was reported. */
+/** Throws unless messages come in order, and none is missing except at an overrun. */
 export function checkOrder(...readers: Seen[]): void {
   for (const seen of readers) {
     seen.forEach((number, i) => {
@@ -137,9 +136,9 @@ export function checkOrder(...readers: Seen[]): void {
   }
 }
 
-/** Whether to exhaust what takes minutes: `deno test -P tests/broadcast -- --exhaustive`. */
+/** Whether to exhaust models that take minutes: `deno test -P tests/broadcast -- --exhaustive`. */
 const isExhaustive = Deno.args.includes("--exhaustive");
-/** For a model that takes many seconds: all of it, or so many preemptions. */
+/** For a model that takes many seconds: all of it, or up to this many preemptions. */
 export function unlessExhaustive(preemptions: number) {
   return isExhaustive ? {} : { preemptions };
 }
@@ -168,13 +167,13 @@ export function withCas<Argument, Result>(
   });
 }
 
-/** Does nothing, as if it had succeeded. */
+/** Does nothing, and reports success. */
 export const omitted = (): Cas => (_view, _index, expected) => expected;
 
 export const isEntering = (index: number, expected: number, replacement: number) =>
   index !== POSITION && replacement === expected + EPOCH_STEP;
 
-/** The same by a load and a store. */
+/** A compareExchange in two steps, by a load and a store. */
 export const inTwoSteps =
   ({ load, store }: Pick<typeof Atomics, "load" | "store">): Cas =>
   (view, index, expected, replacement) => {
@@ -192,7 +191,7 @@ export function validatingByLoad<Result>(
   }));
 }
 
-/** The same as `body`, and then a mark is written which readers go by already. */
+/** As `body`; then it writes a mark that readers already use. */
 export function markingLate(body: (state: State) => void, segment: number) {
   return (state: State) => {
     body(state);

@@ -100,13 +100,13 @@ Deno.test("a reader that is a multiple of 2^32 bytes behind does not fall asleep
   const broadcast = Broadcast.create({ capacityBytes: 256 });
   const reader = broadcast.reader();
   const waiting = broadcast.reader();
-  // What the words would be after so many bytes, all of them heartbeats.
+  // As the words would be after 2^32 bytes of heartbeats.
   const words = new Int32Array(broadcast.memory.buffer);
   words[POSITION_HIGH] = 2;
   for (let i = 0; i < broadcast.segments; i++) words[segmentLine(i) + EPOCH] = EPOCH_STEP << 24;
   assertEquals(waiting.wait({ timeoutMs: 0 }), true);
   assertThrows(() => waiting.poll(), OverrunError);
-  // One that is reset instead has forgotten that.
+  // A reader that is reset instead is not overrun.
   const other = broadcast.reader({ from: 0 });
   assertEquals(other.wait({ timeoutMs: 0 }), true);
   other.reset();
@@ -115,13 +115,13 @@ Deno.test("a reader that is a multiple of 2^32 bytes behind does not fall asleep
   assertEquals([error.position, error.resumedAt], [0, 2 ** 32 - 128]);
 });
 
-Deno.test("every way to look sees what is exactly 2^32 bytes ahead", async () => {
+Deno.test("every way to read notices a position that is exactly 2^32 bytes ahead", async () => {
   const ways: Record<string, (reader: BroadcastReader) => unknown> = {
     poll: (reader) => reader.poll(),
     readBulk: (reader) => reader.readBulk(new Uint8Array(2 ** 19)),
     skip: (reader) => reader.skip(1),
     iterate: (reader) => reader.messages().next(),
-    reassemble: (reader) => new Reassembler(reader).poll(),
+    reassemble: (reader) => Reassembler.create(reader).poll(),
   };
   const broadcast = Broadcast.create({ capacityBytes: 1 << 20 });
   const writer = broadcast.writer();
@@ -142,7 +142,7 @@ Deno.test("every way to look sees what is exactly 2^32 bytes ahead", async () =>
   assertEquals([counting.poll(), counting.lostMessages], [true, messages - 2]);
 });
 
-Deno.test("a ring takes messages up to its end, and another writer is told so, and keeps nobody out", () => {
+Deno.test("a ring takes messages up to its end; another writer then fails, and does not keep the ring", () => {
   const capacityBytes = 64;
   const end = Number.MAX_SAFE_INTEGER - capacityBytes;
   const broadcast = Broadcast.create({ capacityBytes, startPosition: end - end % 16 - 64 });

@@ -36,7 +36,7 @@ Deno.test("a reader begins at the present, at the oldest frame retained, or at a
   for (let i = 11; i < 16; i++) send(i);
   assertEquals(writer.position, 256); // The lap is full, and the next not begun.
   assertEquals(bytes(broadcast.reader({ from: "oldest" })).length, 16);
-  // From here on each segment of two is lost as it is entered anew.
+  // From here on each segment, of two messages, is lost as it is entered again.
   for (let i = 16; i < 20; i++) send(i);
   const numbers = (from: number, to: number) =>
     Array.from({ length: to - from }, (_, i) => from + i);
@@ -74,7 +74,7 @@ Deno.test("a reader knows how many messages ended before it, wherever it begins"
   assertEquals(reader.sequence, places.at(-1)!.sequence);
 });
 
-Deno.test("a reader refuses to begin where it cannot", () => {
+Deno.test("a reader throws if it cannot begin where it should", () => {
   const { broadcast, writer } = ring(256);
   writer.send(numbered(0, 40));
   for (const from of [-8, 56, 1.5, NaN]) {
@@ -102,7 +102,7 @@ Deno.test("a reader refuses to begin where it cannot", () => {
   assertThrows(() => later.reader({ from: 504 }), RangeError, "from 512 to 512");
 });
 
-Deno.test("a reader does not begin at what is overwritten, but for the ring's beginning", () => {
+Deno.test("a reader does not begin at an overwritten position, except where the ring began", () => {
   const { broadcast, writer } = ring(256);
   for (let i = 0; i < 40; i++) writer.send(numbered(i, 8));
   assertThrows(
@@ -126,7 +126,7 @@ Deno.test("a batch ends with its last whole message, and no message is too long"
   }
 });
 
-Deno.test("a poll before the batch is through goes on with it", () => {
+Deno.test("a poll before the end of the batch continues it", () => {
   const { writer, reader } = ring(1024);
   for (let i = 0; i < 4; i++) writer.append(numbered(i, 8));
   writer.publish();
@@ -138,7 +138,7 @@ Deno.test("a poll before the batch is through goes on with it", () => {
   assertEquals(reader.lagBytes, 0);
 });
 
-Deno.test("a message is looked at in place, viewed, or copied out", () => {
+Deno.test("a message is read in place, viewed, or copied out", () => {
   const { writer, reader } = ring(1024);
   const sent = numbered(3, 21);
   writer.send(sent);
@@ -167,7 +167,7 @@ Deno.test("a message is looked at in place, viewed, or copied out", () => {
   assertEquals(reader.message(), sent);
 });
 
-Deno.test("a reader that was lapped is told what it lost, and goes on with what is retained", () => {
+Deno.test("a reader that was lapped reports its loss, and continues with retained messages", () => {
   const { writer, reader } = ring(256);
   writer.send(numbered(0, 8));
   assertEquals(take(reader).length, 1);
@@ -184,7 +184,7 @@ Deno.test("a reader that was lapped is told what it lost, and goes on with what 
   assertEquals(reader.takeLosses(), { overruns: 1, messages: 93, bytes: 1488 });
   assertEquals(reader.takeLosses(), { overruns: 0, messages: 0, bytes: 0 });
 
-  // A batch up to the end of the lap is taken already, and whatever comes does not change it.
+  // A batch up to the end of the lap is already taken, and nothing changes it.
   for (let i = 101; i <= 200; i++) writer.send(numbered(i, 8));
   assert(reader.poll());
   const rest: Uint8Array[] = [];
@@ -229,7 +229,7 @@ Deno.test("a reader keeps its place until the writer enters its segment", () => 
   assert(reader.poll());
   writer.claim(8);
   assertThrows(() => other.poll(), OverrunError);
-  // The other took its batch before, and has it.
+  // This one took its batch before, and keeps it.
   assertEquals(take(reader).length, 16);
 });
 
@@ -281,7 +281,7 @@ Deno.test("a filter chooses messages by their user value", () => {
       }
       assertEquals(seen, [1, 4]);
       assertEquals([...new Set(asked)].toSorted(), [0, 1, 2, 3, 4, 5, 6]);
-      // Those that it left out count, though they were not lost.
+      // Messages that it left out count in the sequence, but not as lost.
       assertEquals([reader.sequence, reader.lostMessages], [7, 0]);
       assertEquals(reader.position, writer.position);
     }
@@ -299,7 +299,7 @@ Deno.test("a filter is asked neither of heartbeats nor of padding", () => {
   }
 });
 
-Deno.test("messages are skipped without being looked at", () => {
+Deno.test("messages are skipped without being read", () => {
   const { writer, reader } = ring(1024, { batchBytes: 40 });
   for (let i = 0; i < 20; i++) writer.append(numbered(i, i));
   writer.heartbeat();
@@ -336,7 +336,7 @@ Deno.test("a reader is reset to the present, to the oldest, or to a position", (
   assertEquals([reader.sequence, reader.lostMessages], [110, 0]);
 });
 
-Deno.test("frames are read in bulk, and gone through elsewhere", () => {
+Deno.test("frames are read in bulk, and passed to another thread", () => {
   const { writer, reader } = ring(1024);
   const target = new Uint8Array(200);
   assertEquals(reader.readBulk(target), 0);
@@ -359,7 +359,7 @@ Deno.test("frames are read in bulk, and gone through elsewhere", () => {
   assertEquals(numbers, Array.from({ length: sent }, (_, i) => i));
 });
 
-Deno.test("a bulk read that a frame does not fit says how much room it takes", () => {
+Deno.test("a bulk read with too small a target reports how much space it takes", () => {
   const { writer, reader } = ring(1024);
   writer.send(numbered(1, 100));
   for (const [provided, required] of [[0, 8], [7, 8], [8, 112], [111, 112]] as const) {
@@ -378,7 +378,7 @@ Deno.test("a bulk read that a frame does not fit says how much room it takes", (
   );
 });
 
-Deno.test("a bulk read passes padding by that is longer than its target", () => {
+Deno.test("a bulk read passes over padding that is longer than its target", () => {
   const broadcast = Broadcast.create({ capacityBytes: 128, segments: 4 });
   using writer = broadcast.writer();
   const reader = broadcast.reader();
@@ -394,7 +394,7 @@ Deno.test("a bulk read passes padding by that is longer than its target", () => 
   assertEquals([reader.sequence, reader.position], [5, 160]);
 });
 
-Deno.test("a bulk read tells of an overrun, and goes on", () => {
+Deno.test("a bulk read reports an overrun, and continues", () => {
   const { writer, reader } = ring(256);
   const counting = ring(256, { onOverrun: "continue" });
   const target = new Uint8Array(256);
@@ -410,12 +410,12 @@ Deno.test("a bulk read tells of an overrun, and goes on", () => {
   assertEquals(counting.reader.takeLosses().messages, 92);
 });
 
-Deno.test("a reader that waits with a batch in hand goes on after it", () => {
+Deno.test("a reader that waits with a batch at hand continues after it", () => {
   const { broadcast, writer } = ring(64);
   const reader = broadcast.reader({ batchBytes: 16 });
   writer.send(numbered(1, 8));
   assert(reader.poll());
-  // The first one is overwritten, and the reader has it; the second is not.
+  // The first one is overwritten, but the reader has it; the second is not.
   for (let i = 2; i <= 5; i++) writer.send(numbered(i, 8));
   assertEquals(reader.wait({ timeoutMs: 0 }), true);
   assertEquals(take(reader), [1, 2, 3, 4, 5].map((i) => numbered(i, 8)));
@@ -497,7 +497,7 @@ Deno.test("a reader is iterated over, across overruns, until its signal is abort
   while (seen.length < 14) await new Promise((resolve) => setTimeout(resolve));
   controller.abort();
   await assertRejects(() => second, DOMException, "aborted");
-  // It went on with what was retained.
+  // It continued with the retained messages.
   assertEquals(seen, [0, 1, 2, 3, 4, 32, 33, 34, 35, 36, 37, 38, 39, 40]);
 
   send(41);
@@ -511,7 +511,7 @@ Deno.test("a reader is iterated over, across overruns, until its signal is abort
   }
 });
 
-Deno.test("a reader refuses odd arguments, by name", () => {
+Deno.test("invalid arguments of a reader are named", () => {
   const { broadcast, writer, reader } = ring(256);
   const odd = (options: unknown) => () => broadcast.reader(options as ReaderOptions);
   assertThrows(odd(null), TypeError, "Cannot create reader as 'options' must be an object");
@@ -529,9 +529,9 @@ Deno.test("a reader refuses odd arguments, by name", () => {
   assert(reader.poll() && reader.next());
   const bytes = (target: unknown) => target as Uint8Array;
   for (const target of [new Uint16Array(8), new DataView(new ArrayBuffer(16)), "x", undefined]) {
-    const refused = "as 'target' must be a Uint8Array: received";
-    assertThrows(() => reader.receive(bytes(target)), TypeError, `receive the message ${refused}`);
-    assertThrows(() => reader.readBulk(bytes(target)), TypeError, `read in bulk ${refused}`);
+    const expected = "as 'target' must be a Uint8Array: received";
+    assertThrows(() => reader.receive(bytes(target)), TypeError, `receive the message ${expected}`);
+    assertThrows(() => reader.readBulk(bytes(target)), TypeError, `read in bulk ${expected}`);
     assertThrows(
       () => Broadcast.create({ capacityBytes: 64, metadata: bytes(target ?? 5) }),
       TypeError,
@@ -554,7 +554,7 @@ Deno.test("a reader refuses odd arguments, by name", () => {
   );
 });
 
-Deno.test("an overrun leaves out up to half of what is retained, and going back sees it, too", () => {
+Deno.test("an overrun leaves out up to half of the retained messages, and going back still reads them", () => {
   const { writer, reader, broadcast } = ring(256);
   const oldest = broadcast.reader({ from: "oldest" });
   for (let i = 0; i < 40; i++) writer.send(numbered(i, 8));
@@ -564,6 +564,28 @@ Deno.test("an overrun leaves out up to half of what is retained, and going back 
   const retained = take(oldest).length;
   assertEquals(retained, 16);
   reader.reset("oldest");
-  // Counted as lost before, and seen now.
+  // They were counted as lost before, and are seen now.
   assertEquals([take(reader).length, reader.lostMessages], [retained, 32]);
+});
+
+Deno.test("payloads lie in shared memory for the writer, and in private memory for readers", async () => {
+  const { broadcast, writer, reader } = ring(256);
+  const shared: Uint8Array<SharedArrayBuffer> = writer.bytes;
+  assertEquals(shared.buffer, broadcast.memory.buffer);
+  writer.send(numbered(1, 8));
+  assert(reader.poll() && reader.next());
+  const payload: Uint8Array<ArrayBuffer> = reader.message();
+  assertEquals(payload.buffer, reader.bytes.buffer);
+  writer.send(numbered(2, 8));
+  const { value } = await reader.messages().next();
+  const copy: Uint8Array<ArrayBuffer> | undefined = value;
+  assert(copy!.buffer !== reader.bytes.buffer);
+
+  // A cursor keeps the kind of memory that it is given.
+  reader.reset("oldest");
+  const window = new Uint8Array(new SharedArrayBuffer(64));
+  const frames = new FrameCursor(window.subarray(0, reader.readBulk(window)));
+  assert(frames.next());
+  const view: Uint8Array<SharedArrayBuffer> = frames.message();
+  assertEquals(view.slice(), numbered(1, 8));
 });

@@ -1,6 +1,6 @@
 /**
  * Fragments, filters and bulk reads while the writer laps, under every schedule that matters; and
- * broken twins of them. `models.ts` says what the rings are like.
+ * broken twins of them. `models.ts` describes the rings.
  */
 
 import { assert, assertEquals } from "@std/assert";
@@ -31,7 +31,7 @@ Deno.test("broadcast: a message in fragments is whole or left out, across a lap"
       },
       reader({ handle }: State): string {
         const reader = Broadcast.attach(handle).reader({ from: 0, onOverrun: "continue" });
-        const messages = new Reassembler(reader);
+        const messages = Reassembler.create(reader);
         let count = 0;
         for (let i = 0; i < 2; i++) {
           messages.poll();
@@ -46,7 +46,7 @@ Deno.test("broadcast: a message in fragments is whole or left out, across a lap"
   });
 });
 
-Deno.test("broadcast: a filter is asked of what may be torn, and lets only true messages pass", async () => {
+Deno.test("broadcast: a filter sees values that may be torn, and passes only true messages", async () => {
   await passes({
     setup: ring(),
     threads: {
@@ -57,7 +57,7 @@ Deno.test("broadcast: a filter is asked of what may be torn, and lets only true 
   });
 });
 
-/** Reads so many messages, waiting for each, and is not overrun. */
+/** Reads this many messages, waiting for each, and is not overrun. */
 const pollForAll = (count: number) => ({ handle }: State): void => {
   const reader = Broadcast.attach(handle).reader({ from: Broadcast.attach(handle).startPosition });
   for (let number = 1; number <= count;) {
@@ -83,8 +83,8 @@ Deno.test("broadcast: bulk reads are of whole and true frames, across a lap", as
   await passes({ setup: ring(), threads: { writer: write(6), reader: readBulk } });
 });
 
-// Frames of 24 bytes in segments of 32: marks stand behind frames that go beyond the window.
-Deno.test("broadcast: bulk reads end before a frame that goes on in the next segment", async () => {
+// Frames of 24 bytes in segments of 32: some marks point behind frames that end beyond the window.
+Deno.test("broadcast: bulk reads end before a frame that continues in the next segment", async () => {
   const payload = (number: number) => new Uint8Array(16).fill(number);
   await passes({
     setup: () => ({ handle: Broadcast.create({ capacityBytes: 128, segments: 4 }).handle }),
@@ -140,7 +140,7 @@ Deno.test("broken twin: a bulk read that is validated by a load is a race", asyn
   });
 });
 
-Deno.test("broken twin: a mark that a bulk read goes by, and comes too late, is a race", async () => {
+Deno.test("broken twin: a mark that a bulk read uses, and that is written too late, is a race", async () => {
   const error = await fails("data race", {
     setup: ring(),
     threads: {

@@ -1,6 +1,6 @@
 /**
  * Readers that sleep until something is published, under every schedule that matters; and broken
- * twins of them. `models.ts` says what the rings are like.
+ * twins of them. `models.ts` describes the rings.
  */
 
 import { assert, assertEquals } from "@std/assert";

@@ -1,6 +1,6 @@
 /**
  * One writer after the other, with and without the consent of the first, under every schedule that
- * matters; and broken twins of them. `models.ts` says what the rings are like.
+ * matters; and broken twins of them. `models.ts` describes the rings.
  */
 
 import { assert, assertEquals, assertRejects } from "@std/assert";
@@ -22,7 +22,7 @@ import {
   withCas,
 } from "./models.ts";
 
-/** Becomes the writer, if it may, and sends a message; returns its position, or why it may not. */
+/** Becomes the writer and sends a message; returns its position, or the error text. */
 function become({ handle }: State): number | string {
   try {
     using writer = Broadcast.attach(handle).writer();
@@ -33,23 +33,23 @@ function become({ handle }: State): number | string {
   }
 }
 
-Deno.test("broadcast: of two writers at once the later is refused", async () => {
+Deno.test("broadcast: of two writers at once the later one fails", async () => {
   await passes({
     setup: ring(),
     threads: { first: become, second: become },
     check(_, { first, second }) {
-      const refused = [first, second].filter((result) => typeof result === "string");
-      assert(refused.every((message) => message.includes("has one")), refused.join());
+      const failures = [first, second].filter((result) => typeof result === "string");
+      assert(failures.every((message) => message.includes("has one")), failures.join());
       const positions = [first, second].filter((result) => typeof result === "number");
       assertEquals(Math.max(...positions), positions.length * FRAME);
     },
   });
 });
 
-/** Messages of the old writer have small numbers, those of the new one begin here. */
+/** The first number of the new writer's messages; those of the old one are smaller. */
 const NEW = 100;
 
-/** A writer that goes on as long as it may; returns how many messages it published. */
+/** A writer that writes until it is replaced; returns how many messages it published. */
 function writeUntilReplaced(count: number) {
   return ({ handle }: State): number => {
     let published = 0;
@@ -61,14 +61,14 @@ function writeUntilReplaced(count: number) {
         published++;
       }
     } catch (error) {
-      // The second if it begins after the other one.
+      // The latter if it begins after the other one.
       assert(/another writer has taken over|has one/.test((error as Error).message), `${error}`);
     }
     return published;
   };
 }
 
-/** One that takes over from it. */
+/** A writer that takes over from it. */
 function takeOver(count: number, first = NEW) {
   return ({ handle }: State): number => {
     const writer = Broadcast.attach(handle).writer({ takeOver: true });
@@ -80,7 +80,7 @@ function takeOver(count: number, first = NEW) {
   };
 }
 
-/** A reader of both, which returns the numbers of the messages, and -1 for each that was lost. */
+/** A reader of both; returns the numbers of the messages, and -1 for each that was lost. */
 function readBoth(polls: number) {
   return ({ handle }: State): number[] => {
     const reader = Broadcast.attach(handle).reader({ from: 0, onOverrun: "continue" });
@@ -98,19 +98,19 @@ function readBoth(polls: number) {
   };
 }
 
-/** Everything that the old writer published comes first, then what the new one did. */
+/** Throws unless all of the old writer's messages come first, then those of the new one. */
 function checkBoth(numbers: number[], old: number): void {
   numbers.forEach((number, i) => {
     if (number > 0) assertEquals(number, i < old ? i + 1 : NEW + i - old, numbers.join());
   });
 }
 
-Deno.test("broadcast: a new writer goes on where the old one gave up", async () => {
+Deno.test("broadcast: a new writer continues where the old one was closed", async () => {
   const writeNext = ({ handle }: State) => {
     try {
       using writer = Broadcast.attach(handle).writer();
       append(writer, 1 + writer.position / FRAME);
-      // Enters a segment for nothing.
+      // Enters a segment without writing there.
       writer.claim(8);
     } catch (error) {
       assert((error as Error).message.includes("has one"), `${error}`);
@@ -140,7 +140,7 @@ Deno.test("broadcast: a new writer takes over from one that goes on, and readers
 });
 
 // The old writer began its second message; the new one finds that its segment was entered.
-Deno.test("broadcast: a new writer leaves out what the old one may yet write", async () => {
+Deno.test("broadcast: a new writer leaves out frames that the old one may still write", async () => {
   await passes({
     setup() {
       const state = ring()();
@@ -150,7 +150,7 @@ Deno.test("broadcast: a new writer leaves out what the old one may yet write", a
       return state;
     },
     threads: {
-      // Fills what it has claimed, header and all, whatever has happened since.
+      // Fills its claim, header and all, whatever has happened since.
       old: ({ handle }: State) => dataOf(handle).fill(0xff, FRAME, 2 * FRAME),
       new: takeOver(1),
       reader: readBoth(3),
@@ -159,7 +159,7 @@ Deno.test("broadcast: a new writer leaves out what the old one may yet write", a
   });
 });
 
-Deno.test("broadcast: a reader of what an old writer left, while the new one laps it", async () => {
+Deno.test("broadcast: a reader of an old writer's messages, while the new one laps it", async () => {
   const outcomes = new Set<string>();
   await passes({
     setup() {
@@ -239,7 +239,7 @@ Deno.test("broadcast: a reader that sleeps is woken by a writer that takes over"
 
 for (const published of [0, 1]) {
   const what = published > 0 ? "a writer with an open claim" : "one that has written nothing";
-  Deno.test(`broadcast: of two that take over from ${what} at once one stays`, async () => {
+  Deno.test(`broadcast: of two writers that take over at once from ${what}, one stays`, async () => {
     const tryToTakeOver = ({ handle }: State): boolean => {
       try {
         Broadcast.attach(handle).writer({ takeOver: true });
@@ -268,7 +268,7 @@ for (const published of [0, 1]) {
   });
 }
 
-Deno.test("broadcast: a reader that was overrun finds its place while a writer takes over", async () => {
+Deno.test("broadcast: a reader that was overrun finds a mark while a writer takes over", async () => {
   await passes({
     setup() {
       const state = ring()();
@@ -287,8 +287,8 @@ Deno.test("broadcast: a reader that was overrun finds its place while a writer t
   });
 });
 
-// The cut that a reader asks for may be of another lap than the epoch by which it knows of one.
-Deno.test("broadcast: a reader while two take over one after the other, and lap it", async () => {
+// The cut that a reader loads may be of another lap than the epoch that told it of a cut.
+Deno.test("broadcast: a reader while two writers take over one after the other, and lap it", async () => {
   const outcomes = new Set<string>();
   await passes({
     setup() {
@@ -323,7 +323,7 @@ Deno.test("broadcast: a reader while two take over one after the other, and lap 
 
 // --- broken twins -----------------------------------------------------------------------------
 
-Deno.test("broken twin: a writer that does not ask whether there is one is a race", async () => {
+Deno.test("broken twin: a writer that does not check whether there is one is a race", async () => {
   await fails("data race", {
     setup: ring(),
     threads: { first: become, second: withCas(become, (index) => index === WRITER, omitted) },

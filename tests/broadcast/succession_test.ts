@@ -1,7 +1,7 @@
 /**
- * One writer after the other, however the one before ended.
+ * One writer after the other, in whatever way the one before ended.
  *
- * What happens while both are alive is explored in `succession_model_test.ts`; here, more of them
+ * Two writers that are both alive are explored in `succession_model_test.ts`. Here more of them
  * meet than could be explored, each stopped at each of its operations in turn.
  */
 
@@ -16,7 +16,7 @@ import { ClosedError } from "@busbar/busbar/memory";
 import { diesAfter, isInterruptedAfter } from "../dying.ts";
 import { numbered, take } from "./messages.ts";
 
-/** The first bytes of all that a reader gets. */
+/** The first bytes of all messages that a reader gets. */
 function firstBytes(reader: BroadcastReader): number[] {
   return take(reader).map((message) => message[0]!);
 }
@@ -56,7 +56,7 @@ Deno.test("a writer that dies at any of its operations can be followed without a
   assert(deaths > 15, `${deaths}`);
 });
 
-Deno.test("a writer that dies while it takes over can be followed without a loss", () => {
+Deno.test("a writer that dies during a takeover can be followed without a loss", () => {
   for (const unpublished of [0, 1, 3]) {
     let deaths = 0;
     for (let operations = 0;; operations++) {
@@ -127,7 +127,7 @@ Deno.test("a writer that was replaced is told when it publishes, or comes to ano
     assertThrows(() => call(old), ReplacedError, replaced);
     old[Symbol.dispose]();
     assertThrows(() => old.append(numbered(1, 8)), ClosedError, "the writer is closed");
-    // The new one is not disturbed, and still has the ring.
+    // The new one is unaffected, and still has the ring.
     writer.send(numbered(2, 8));
     assertEquals(take(reader), [numbered(1, 8), numbered(2, 8)]);
     assertThrows(() => broadcast.writer(), Error, "has one");
@@ -151,7 +151,7 @@ Deno.test("a reader does not begin where nothing is, between two writers", () =>
   assertEquals(broadcast.reader({ from: 104 }).sequence, 1);
 });
 
-Deno.test("a reader begins where an old writer ended, though that be where a segment begins", () => {
+Deno.test("a reader begins where an old writer ended, even at the start of a segment", () => {
   const broadcast = Broadcast.create({ capacityBytes: 256 });
   const old = broadcast.writer();
   for (let i = 0; i < 4; i++) old.send(numbered(i, 8));
@@ -176,7 +176,7 @@ Deno.test("taking over a ring without a writer is the same as becoming its write
   assertEquals(writer.position, 40);
 });
 
-/** Whether it became the writer. */
+/** Takes over; returns whether it became the writer. */
 function triesToTakeOver(broadcast: Broadcast): boolean {
   try {
     broadcast.writer({ takeOver: true });
@@ -189,14 +189,14 @@ function triesToTakeOver(broadcast: Broadcast): boolean {
 
 for (const isAwaited of [false, true]) {
   const readers = isAwaited ? ", and a reader that may sleep" : "";
-  Deno.test(`one that takes over is overtaken at any of its operations, by the old writer and another${readers}`, () => {
+  Deno.test(`a takeover is interrupted at any of its operations, by the old writer and another takeover${readers}`, () => {
     for (let operations = 0;; operations++) {
       const broadcast = Broadcast.create({ capacityBytes: 128, segments: 8 });
       const reader = broadcast.reader();
       const old = broadcast.writer();
       old.send(numbered(1, 8));
       assertEquals(take(reader).length, 1);
-      // Leaves the mark of a sleeper.
+      // Leaves its mark in the position.
       if (isAwaited) reader.wait({ timeoutMs: 0 });
       let another: BroadcastWriter | undefined;
       let stayed = false;
@@ -220,7 +220,7 @@ for (const isAwaited of [false, true]) {
 }
 
 for (const others of [1, 2, 3, 4, 5]) {
-  Deno.test(`one that takes over is late at any of its operations, and ${others} others take over`, () => {
+  Deno.test(`a takeover is delayed at any of its operations while ${others} others take over`, () => {
     for (let operations = 0;; operations++) {
       const broadcast = Broadcast.create({ capacityBytes: 1024, segments: 16 });
       const reader = broadcast.reader();
@@ -245,7 +245,7 @@ for (const others of [1, 2, 3, 4, 5]) {
   });
 }
 
-Deno.test("a cut that is changed and looks as before is noticed by one that takes over late", () => {
+Deno.test("a late takeover notices a cut that was changed and looks the same", () => {
   for (let operations = 0;; operations++) {
     const broadcast = Broadcast.create({ capacityBytes: 128, segments: 8 });
     broadcast.writer();
@@ -274,7 +274,7 @@ Deno.test("a cut that is changed and looks as before is noticed by one that take
   }
 });
 
-Deno.test("a reader that joins while two take over begins where its number is true", () => {
+Deno.test("a reader that joins during two takeovers begins with the right sequence", () => {
   // How many messages end before each frame.
   const truth: Record<number, number> = { 80: 5, 96: 5, 104: 5, 120: 6, 128: 7, 144: 8 };
   for (let operations = 0;; operations++) {
@@ -299,7 +299,7 @@ Deno.test("a reader that joins while two take over begins where its number is tr
   }
 });
 
-Deno.test("a writer that gives up late does not give up the ring of another", () => {
+Deno.test("a writer that closes late does not release the ring of another", () => {
   const broadcast = Broadcast.create({ capacityBytes: 1024, segments: 32 });
   broadcast.writer();
   const late = broadcast.writer({ takeOver: true });

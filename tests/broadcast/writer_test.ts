@@ -58,7 +58,7 @@ Deno.test("an aborted claim leaves nothing to read", () => {
   writer.publish();
   assertEquals(take(reader), [numbered(1, 8)]);
 
-  // Also one for which the end of the ring was padded.
+  // Also a claim for which the end of the ring was padded.
   while (writer.position % 256 !== 208) writer.send(new Uint8Array());
   take(reader);
   writer.claim(56);
@@ -97,7 +97,7 @@ Deno.test("a batch of more than half the ring is published in parts", () => {
   assertEquals(reader.overruns, 0);
 });
 
-Deno.test("a message that is too long, or of no length, is refused", () => {
+Deno.test("a message that is too long, or of no length, is rejected", () => {
   const { writer, reader } = ends(1024);
   assertEquals(writer.maxMessageBytes, 248);
   for (const length of [249, 2 ** 32 + 8, -1, 1.5, NaN, "8" as unknown as number]) {
@@ -115,7 +115,7 @@ Deno.test("a message that is too long, or of no length, is refused", () => {
   assertEquals(take(reader), [numbered(1, 248)]);
 });
 
-Deno.test("a user value that does not fit is refused", () => {
+Deno.test("a user value that does not fit is rejected", () => {
   const { writer, reader } = ends(1024);
   for (const userValue of [-1, 2 ** 32, 0.5]) {
     assertThrows(
@@ -132,19 +132,19 @@ Deno.test("a user value that does not fit is refused", () => {
   }
 });
 
-Deno.test("calls out of order are refused, and the ring stays usable", () => {
+Deno.test("calls out of order fail, and the ring stays usable", () => {
   const { writer, reader } = ends(1024);
-  const refused = (call: (writer: BroadcastWriter) => void, message: string) =>
+  const fails = (call: (writer: BroadcastWriter) => void, message: string) =>
     assertThrows(() => call(writer), Error, message);
-  refused((w) => w.commit(), "Cannot commit as nothing is claimed");
-  refused((w) => w.abort(), "Cannot abort as nothing is claimed");
+  fails((w) => w.commit(), "Cannot commit as nothing is claimed");
+  fails((w) => w.abort(), "Cannot abort as nothing is claimed");
 
   const offset = writer.claim(8);
   const open = "while a message is claimed: commit or abort it first";
-  refused((w) => w.claim(8), `Cannot claim ${open}`);
-  refused((w) => w.append(numbered(1, 8)), `Cannot append ${open}`);
-  refused((w) => w.send(numbered(1, 8)), `Cannot append ${open}`);
-  refused((w) => w.publish(), `Cannot publish ${open}`);
+  fails((w) => w.claim(8), `Cannot claim ${open}`);
+  fails((w) => w.append(numbered(1, 8)), `Cannot append ${open}`);
+  fails((w) => w.send(numbered(1, 8)), `Cannot append ${open}`);
+  fails((w) => w.publish(), `Cannot publish ${open}`);
   assertThrows(
     () => writer.commit(9),
     RangeError,
@@ -152,12 +152,12 @@ Deno.test("calls out of order are refused, and the ring stays usable", () => {
   );
   writer.bytes.set(numbered(2, 8), offset);
   writer.commit();
-  refused((w) => w.commit(), "Cannot commit as nothing is claimed");
+  fails((w) => w.commit(), "Cannot commit as nothing is claimed");
   writer.publish();
   assertEquals(take(reader), [numbered(2, 8)]);
 });
 
-Deno.test("a writer publishes what is committed when disposed of, and then does nothing", () => {
+Deno.test("closing a writer publishes the committed messages, and later calls fail", () => {
   const { broadcast, writer, reader } = ends(1024);
   writer.append(numbered(1, 8));
   writer.claim(100);
@@ -179,13 +179,13 @@ Deno.test("a writer publishes what is committed when disposed of, and then does 
   assertEquals(take(reader), [numbered(2, 8)]);
 });
 
-Deno.test("a writer goes on where the one before left off, wherever that was", () => {
+Deno.test("a writer continues where the one before ended, wherever that was", () => {
   const { broadcast, writer, reader } = ends(256);
   writer[Symbol.dispose]();
   for (let i = 0; i < 200; i++) {
     using next = broadcast.writer();
     assertEquals(next.position, reader.position);
-    // Segments may have been entered for a claim that came to nothing.
+    // Segments may have been entered for a claim that was aborted.
     if (i % 3 === 0) next.claim(i % 57);
     if (i % 3 === 0) next.abort();
     next.append(numbered(i, i % 57));
@@ -198,7 +198,7 @@ Deno.test("a writer goes on where the one before left off, wherever that was", (
   assertEquals(reader.overruns, 0);
 });
 
-Deno.test("an array that is filled again and again is copied as it is then", () => {
+Deno.test("an array that is filled again and again is copied as it is each time", () => {
   for (const offset of [0, 8, 4]) {
     for (const length of [0, 1, 8, 12, 64, 128, 136, 240]) {
       const { writer, reader } = ends(1024);
@@ -214,7 +214,7 @@ Deno.test("an array that is filled again and again is copied as it is then", () 
   }
 });
 
-Deno.test("an array whose memory grows or goes away is copied as it is then", () => {
+Deno.test("an array whose memory grows or goes away is copied as it is each time", () => {
   const { writer, reader } = ends(1024);
   const buffer = new ArrayBuffer(16, { maxByteLength: 64 });
   const payload = new Uint8Array(buffer);

@@ -167,8 +167,8 @@ Deno.test("a race names both accesses, their threads, steps and lines", async ()
   assertEquals(
     failure.accesses?.map(({ thread, step, access }) => `${thread} ${step}: ${access}`),
     [
-      "writer 0: plain write of 4 bytes at buffer0+4",
-      "reader 1: plain read of 4 bytes at buffer0+4",
+      "writer 0: plain write of 4 bytes at state[1]",
+      "reader 1: plain read of 4 bytes at state[1]",
     ],
   );
   assertStringIncludes(message, "writer, before its first step: plain write");

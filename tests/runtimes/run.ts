@@ -22,7 +22,7 @@ const NODE_VERSIONS = ["20", "22", "24"];
 const STRIPPING = ["22", "24"];
 
 const EXAMPLES: Record<string, string[]> = {
-  broadcast: ["received orders", "received trades", "received end"],
+  broadcast: ["received orders", "received trades", "received all"],
   queue: ["red 1", "red 2", "red 3", "blue 1", "blue 2", "blue 3", "received all"],
 };
 

@@ -239,7 +239,7 @@ export const scenarios: Record<string, (runtime: Runtime) => Promise<void>> = {
 
   async "a worker writes a ring, and this thread iterates over it"({ start }) {
     const ring = Broadcast.create({ capacityBytes: 64 * 1024 });
-    const messages = new Reassembler(ring.reader());
+    const messages = Reassembler.create(ring.reader());
     const ready = new Int32Array(new SharedArrayBuffer(4));
     const job: RingJob = { ring: ring.handle, messages: 300, ready };
     const { result } = start({ body: "writeRing", argument: job });

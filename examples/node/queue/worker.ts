@@ -7,3 +7,4 @@ for (let i = 1; i <= 3; i++) {
   writer.append(new TextEncoder().encode(`${workerData.name} ${i}\n`));
 }
 writer.publish(); // makes all three visible at once, and wakes the main thread
+writer.close();

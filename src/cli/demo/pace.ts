@@ -1,16 +1,12 @@
 /**
- * Backpressure between the writer and its workers, and the end of the stream. The ring itself has
- * neither: its writer never waits.
+ * Backpressure between the writer and its workers. The ring itself has none: its writer never
+ * waits.
  *
  * Control block (64-bit words, each on a cache line of its own):
  *
- *     word 0  | 1 if the stream has ended | stored by the writer, which then wakes the workers
- *     word 8  | position of worker 0      | stored by that worker, which then notifies
- *     word 16 | position of worker 1      |
+ *     word 0 | position of worker 0 | stored by that worker, which then notifies the writer
+ *     word 8 | position of worker 1 |
  *       ...
- *
- * A worker loads word 0 before it polls: if the stream had ended and nothing is left to poll, it
- * has seen everything, even if it was overrun past the last message.
  *
  * @module
  */
@@ -20,9 +16,8 @@ import type { Broadcast, BroadcastWriter } from "../../broadcast/mod.ts";
 /** The position of a worker that has stopped reading: the writer is never too far ahead of it. */
 export const STOPPED = Number.MAX_SAFE_INTEGER;
 
-const END = 0;
 /** The word with the position of a worker. */
-const wordOf = (worker: number) => 8 * (1 + worker);
+const wordOf = (worker: number) => 8 * worker;
 
 /** A frame is at most this much longer than its payload: by its header and alignment. */
 const FRAME_OVERHEAD_BYTES = 16;
@@ -42,7 +37,7 @@ export class WriterPace {
   constructor(broadcast: Broadcast, writer: BroadcastWriter, workers: number) {
     const { capacityBytes, segments, startPosition } = broadcast;
     this.control = new BigInt64Array(new SharedArrayBuffer(8 * wordOf(workers)));
-    this.control.fill(BigInt(startPosition), wordOf(0));
+    this.control.fill(BigInt(startPosition));
     this.#writer = writer;
     this.#words = Array.from({ length: workers }, (_, worker) => wordOf(worker));
     // Entering a segment overwrites all of it, and the worker may be at its end.
@@ -58,13 +53,6 @@ export class WriterPace {
     this.#writer.publish(); // a worker cannot catch up with unpublished messages
     const positions = this.#words.map((word) => this.#waitUntil(word, end - this.#windowBytes));
     this.#limit = Math.min(...positions) + this.#windowBytes;
-  }
-
-  /** Publishes the remaining messages, and ends the stream. */
-  end(): void {
-    this.#writer.publish();
-    Atomics.store(this.control, END, 1n); // pairs with the worker's load before it polls
-    this.#writer.heartbeat(); // wakes the workers that sleep
   }
 
   /** Blocks until the worker's position, in this word, has reached `target`; returns it. */
@@ -87,11 +75,6 @@ export class WorkerPace {
   constructor(control: BigInt64Array, worker: number) {
     this.#control = control;
     this.#word = wordOf(worker);
-  }
-
-  /** Whether the stream has ended, and everything is published. */
-  hasEnded(): boolean {
-    return Atomics.load(this.#control, END) !== 0n;
   }
 
   /** Tells the writer that this worker has read everything before `position`. */

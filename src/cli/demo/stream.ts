@@ -51,7 +51,7 @@ export async function stream(
     const order: Order = { task, broadcast: broadcast.handle, control: pace.control, worker };
     return cleanup.use(startWorker(workerUrl, order));
   });
-  cleanup.defer(() => pace.end()); // runs first, as a worker must be awake to be terminated
+  cleanup.defer(() => writer.close()); // runs first, as a worker must be awake to be terminated
   await Promise.all(workers.map(({ ready }) => ready));
 
   const start = performance.now();
@@ -63,7 +63,7 @@ export async function stream(
     writer.publish();
     published = writer.position;
   }
-  pace.end();
+  writer.close();
   const reports = await Promise.all(workers.map(({ report }) => report));
   const seconds = Math.ceil((performance.now() - start) * 1000) / 1e6;
   const sha256 = hashSource(source, input.totals.bytes);

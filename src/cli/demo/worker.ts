@@ -47,14 +47,10 @@ export function follow(reader: BroadcastReader, pace: WorkerPace, task: Task): R
   let messages = 0;
   let bytes = 0;
   let maxLagBytes = 0;
-  for (;;) {
-    const hasEnded = pace.hasEnded(); // before the poll: see pace.ts
+  // It waits until the writer has published more, or has closed.
+  while (reader.wait()) {
     maxLagBytes = Math.max(maxLagBytes, reader.lagBytes);
-    if (!reader.poll()) {
-      if (hasEnded) break;
-      reader.wait();
-      continue;
-    }
+    if (!reader.poll()) continue;
     while (reader.next()) {
       task.take(reader);
       messages++;

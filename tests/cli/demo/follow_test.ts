@@ -11,15 +11,15 @@ function createStream(capacityBytes: number) {
   const pace = new WriterPace(broadcast, writer, 1);
   const reader = broadcast.reader({ from: 0, onOverrun: "continue" });
   const workerPace = new WorkerPace(pace.control, 0);
-  return { pace, writer, follow: () => follow(reader, workerPace, TASKS.count()) };
+  return { writer, follow: () => follow(reader, workerPace, TASKS.count()) };
 }
 
 Deno.test("follow takes every message up to the end of the stream", () => {
-  const { pace, writer, follow } = createStream(1024);
+  const { writer, follow } = createStream(1024);
   for (const length of [1, 20, 3]) writer.send(new Uint8Array(length));
   writer.send(new Uint8Array(4), { final: false });
   writer.send(new Uint8Array(5), { continuation: true });
-  pace.end();
+  writer.close();
   assertEquals(follow(), {
     messages: 5,
     bytes: 33,
@@ -30,9 +30,9 @@ Deno.test("follow takes every message up to the end of the stream", () => {
 });
 
 Deno.test("follow goes on with the retained messages after an overrun, and ends", () => {
-  const { pace, writer, follow } = createStream(1024);
+  const { writer, follow } = createStream(1024);
   for (let i = 0; i < 1000; i++) writer.send(new Uint8Array(16));
-  pace.end();
+  writer.close();
   const report = follow();
   assertEquals(report.overruns, 1);
   // Half the ring behind the end: the rest was lost.

@@ -3,36 +3,6 @@ import fc from "fast-check";
 import { Broadcast } from "../../../src/broadcast/mod.ts";
 import { STOPPED, WorkerPace, WriterPace } from "../../../src/cli/demo/pace.ts";
 
-Deno.test("pace tells its workers when the stream has ended", () => {
-  const broadcast = Broadcast.create({ capacityBytes: 1024 });
-  using writer = broadcast.writer();
-  const pace = new WriterPace(broadcast, writer, 1);
-  const worker = new WorkerPace(pace.control, 0);
-  assertEquals(worker.hasEnded(), false);
-  pace.end();
-  assertEquals(worker.hasEnded(), true);
-});
-
-Deno.test("pace publishes the last messages before the end, and wakes readers that sleep", () => {
-  const broadcast = Broadcast.create({ capacityBytes: 1024 });
-  using writer = broadcast.writer();
-  const reader = broadcast.reader();
-  const pace = new WriterPace(broadcast, writer, 1);
-  writer.append(new Uint8Array(16));
-  pace.end();
-  assertEquals(reader.wait({ timeoutMs: 0 }), true);
-  assertEquals(reader.poll() && reader.next() && reader.length, 16);
-});
-
-Deno.test("pace wakes readers that sleep though nothing is left to read", () => {
-  const broadcast = Broadcast.create({ capacityBytes: 1024 });
-  using writer = broadcast.writer();
-  const reader = broadcast.reader();
-  new WriterPace(broadcast, writer, 1).end();
-  assertEquals(reader.wait({ timeoutMs: 0 }), true);
-  assertEquals(reader.poll(), false);
-});
-
 Deno.test("pace does not wait for a worker that has stopped", () => {
   const broadcast = Broadcast.create({ capacityBytes: 1024 });
   using writer = broadcast.writer();
