@@ -69,7 +69,7 @@ const current: CurrentCalls = {
   replaceGetters: replaceGettersNow,
 };
 
-/** The functions of `Atomics` during an exploration; each has as many parameters as its original. */
+/** The functions of `Atomics` during an exploration, each with the arity of its original. */
 const modelAtomics = {
   load(view: unknown, index: unknown): unknown {
     return calls!.atomics(LOAD, view, index, undefined, undefined);
