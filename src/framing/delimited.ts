@@ -1,5 +1,5 @@
 /**
- * Messages that each end with a delimiter of one byte or several.
+ * Delimited framing: each message ends with a delimiter of one or more bytes.
  *
  *     | payload ... | delimiter |
  *
@@ -17,16 +17,16 @@ import {
 
 /** Options of {@link delimited}. */
 export interface DelimiterOptions {
-  /** The bytes that end a message; a line feed by default. */
+  /** The bytes that end each message; a line feed by default. */
   delimiter?: Uint8Array;
-  /** The longest message in bytes, without the delimiter. */
+  /** The length of the longest message in bytes, without the delimiter. */
   maxLength: number;
 }
 
 const LINE_FEED = 10;
 
 /**
- * A framing in which each message ends with a delimiter, which does not occur within it.
+ * Creates a framing in which each message ends with a delimiter, and does not contain it.
  *
  * @example Usage
  * ```ts
@@ -37,12 +37,14 @@ const LINE_FEED = 10;
  * assertEquals([...crlf.encode(new TextEncoder().encode("hi"))], [104, 105, 13, 10]);
  * ```
  *
- * @throws {RangeError} If the delimiter is empty or `maxLength` is out of range.
+ * @throws {TypeError} If `options` is not an object, or `delimiter` not a Uint8Array.
+ * @throws {RangeError} If the delimiter is empty, or `maxLength` is out of range.
  */
 export function delimited(options: DelimiterOptions): Framing {
   return new Delimited(options);
 }
 
+/** Made by {@link delimited}. */
 class Delimited implements Framing {
   readonly maxLength: number;
   readonly overheadBytes: number;
@@ -64,7 +66,7 @@ class Delimited implements Framing {
     const end = offset + payload.length;
     target.set(payload, offset);
     target.set(this.#delimiter, end);
-    // Not only within the payload: its end and the beginning of the delimiter may make one, too.
+    // The end of the payload and the beginning of the delimiter may form a delimiter, too.
     const found = find(this.#delimiter, target, offset, end + this.#delimiter.length);
     if (found !== end) {
       throw new RangeError(
@@ -80,13 +82,13 @@ class Delimited implements Framing {
     return encodeFrame(this, payload);
   }
 
-  scanner(largestFrame: number): FrameScanner {
-    const maxLength = Math.min(this.maxLength, largestFrame - this.overheadBytes);
+  scanner(maxFrameBytes: number): FrameScanner {
+    const maxLength = Math.min(this.maxLength, maxFrameBytes - this.overheadBytes);
     return new DelimiterScanner(this.#delimiter, maxLength);
   }
 }
 
-/** Where the delimiter first begins in `bytes` from `start` to `end`; -1 if it does not. */
+/** The offset of the first delimiter in `bytes` from `start` to `end`; -1 if there is none. */
 function find(delimiter: Uint8Array, bytes: Uint8Array, start: number, end: number): number {
   const first = delimiter[0]!;
   const length = delimiter.length;
@@ -100,14 +102,16 @@ function find(delimiter: Uint8Array, bytes: Uint8Array, start: number, end: numb
   return -1;
 }
 
+/** Finds the delimiters of one stream. */
 class DelimiterScanner implements FrameScanner {
   frameLength = 0;
   readonly payloadOffset = 0;
   payloadLength = 0;
   readonly #delimiter: Uint8Array;
   readonly #maxLength: number;
-  /** So many bytes from the beginning of the frame on no delimiter begins. */
+  /** No delimiter begins within this many bytes of the beginning of the frame. */
   #searched = 0;
+  /** Whether a message was malformed, and the next delimiter was not found yet. */
   #isSkipping = false;
 
   constructor(delimiter: Uint8Array, maxLength: number) {
@@ -141,6 +145,7 @@ class DelimiterScanner implements FrameScanner {
     this.#isSkipping = true;
   }
 
+  /** Skips the next delimiter, or all bytes that cannot be the beginning of one. */
   #skip(bytes: Uint8Array, start: number, end: number): ScanResult {
     const found = find(this.#delimiter, bytes, start, end);
     this.#isSkipping = found < 0;

@@ -1,10 +1,18 @@
 /**
- * The decoder of frames: cuts a stream of bytes by a framing, in buffers of a pool.
+ * A frame decoder: cuts a stream of bytes into the frames of a framing, in buffers of a pool.
+ *
+ * A {@link FrameScanner} finds the end of the next frame, and a {@link Framer} cuts it. As soon as
+ * the scanner knows that the frame does not fit the rest of the buffer, the decoder asks for the
+ * next one, so that few bytes are carried over.
+ *
+ * Proven by: tests/framing/frame_decoder_test.ts (properties: chunks of any size give the same
+ * frames and errors, of valid streams and of random bytes).
  *
  * @module
  */
 
 import { checkBytes, checkInteger, checkOptions, describe } from "../memory/check.ts";
+import { ClosedError } from "../memory/errors.ts";
 import type { AsyncWaitOptions, WaitOptions } from "../memory/wait_options.ts";
 import { type BufferSource, checkPool } from "../pool/buffer_source.ts";
 import type { Packet } from "../pool/packet.ts";
@@ -13,31 +21,43 @@ import { type FrameScanner, type Framing, FramingError } from "./framing.ts";
 
 /** In place of an error: there is no buffer to search for frames. */
 const WITHOUT_BUFFER = "without buffer";
+/** In place of an error: the decoder is closed. */
+const CLOSED = "closed";
+
+const GO_ON = "go on to the next buffer";
 
 /** Options of a {@link FrameDecoder}. */
 export interface FrameDecoderOptions {
   /**
-   * The reaction to a stream that cannot be framed: `stop` (default) throws, now and each time
-   * after; `resynchronise` continues after the frame whose length is wrong, or after the next
-   * delimiter.
+   * The reaction to a stream that cannot be framed: `stop` (default) throws an error, and the same
+   * error in each later call; `resynchronise` continues after the frame whose length is wrong, or
+   * after the next delimiter.
    */
   malformed?: "stop" | "resynchronise";
-  /** Is called with each error after which `resynchronise` continues. */
+  /** Called with each error after which `resynchronise` continues. */
   onMalformed?: (error: FramingError) => void;
 }
 
 /**
- * Cuts a stream of bytes into frames.
+ * Decodes a stream of bytes into frames: length-prefixed or delimited messages.
  *
- * Bytes are read straight into {@link FrameDecoder.write}, or copied by {@link FrameDecoder.stage};
- * then {@link FrameDecoder.next} goes through the frames that are complete.
+ * Bytes are read directly into {@link FrameDecoder.write}, or copied by {@link FrameDecoder.stage};
+ * then {@link FrameDecoder.next} goes through the frames that are complete. The bytes of the
+ * present frame may be read until the decoder goes on to the next buffer; to keep them longer, make
+ * a {@link FrameDecoder.packet}.
  *
- * - **Chunks do not matter.** The frames depend on the bytes of the stream alone.
- * - **Zero copy.** A frame that fits the rest of a buffer is never moved; another is carried over
- *   to the next buffer. A frame that does not fit a whole buffer is malformed.
- * - **No allocation per frame,** unless a packet is made of it.
- * - **Giving up is free.** If the wait for a buffer is given up, no byte of the stream is lost.
- * - **Any number per pool.** A decoder that waits holds no buffer.
+ * - **Chunk independence.** The frames and errors depend on the bytes of the stream alone, not on
+ *   the chunks in which they arrive.
+ * - **Zero copy.** A frame that fits the rest of a buffer is never moved; the beginning of any
+ *   other is carried over to the next buffer.
+ * - **Bounded frames.** A message longer than `maxLength` is malformed, and so is a frame that does
+ *   not fit a whole buffer.
+ * - **No allocation.** Only packets and views are allocated; {@link FrameDecoder.next} needs
+ *   neither.
+ * - **Lossless waits.** A wait for a buffer that times out or is aborted loses no byte of the
+ *   stream, and can be repeated.
+ * - **Small pools.** A decoder holds no buffer while it waits, so any number of decoders can share
+ *   a pool of one buffer.
  *
  * @example Usage
  * ```ts
@@ -52,7 +72,7 @@ export interface FrameDecoderOptions {
  *     if (decoder.remaining === 0) decoder.nextBuffer();
  *     from = decoder.stage(new Uint8Array(chunk), from);
  *     while (decoder.next()) {
- *       const { bytes, frameOffset, frameLength } = decoder; // nothing was allocated
+ *       const { bytes, frameOffset, frameLength } = decoder; // allocates nothing
  *       seen.push([...bytes.subarray(frameOffset, frameOffset + frameLength)]);
  *     }
  *   }
@@ -69,27 +89,32 @@ export class FrameDecoder implements Disposable {
   readonly #resynchronises: boolean;
   /** How many bytes the unfinished frame has at least. */
   #needed = 0;
-  /** How many further bytes of the stream belong to no frame. */
+  /** How many of the next bytes of the stream belong to no frame. */
   #toSkip = 0;
   /** The position of the unfinished frame in the stream. */
   #streamOffset = 0;
   #skippedBytes = 0;
-  /** The reason why no frame can be found: the stream is malformed, or there is no buffer. */
-  #obstacle: FramingError | typeof WITHOUT_BUFFER | undefined;
+  /** Why no frame can be found: the stream is malformed, there is no buffer, or it is closed. */
+  #obstacle: FramingError | typeof WITHOUT_BUFFER | typeof CLOSED | undefined;
 
-  /** @ignore */
-  private constructor(pool: BufferSource, framing: Framing, options: FrameDecoderOptions) {
+  /**
+   * Made by {@link FrameDecoder.create}.
+   *
+   * @ignore
+   */
+  private constructor(pool: BufferSource, framing: Framing, options?: FrameDecoderOptions) {
     this.#framer = Framer.create(pool, { yields: true });
     this.#bytes = pool.bytes;
     this.#scanner = framing.scanner(pool.bufferBytes);
-    this.#resynchronises = options.malformed === "resynchronise";
-    this.#onMalformed = options.onMalformed;
+    this.#resynchronises = options?.malformed === "resynchronise";
+    this.#onMalformed = options?.onMalformed;
   }
 
   /**
-   * Makes a decoder at the beginning of a stream, without a buffer.
+   * Creates a decoder at the beginning of a stream. It has no buffer yet:
+   * {@link FrameDecoder.nextBuffer} acquires the first.
    *
-   * @param pool This thread's part in the pool that the buffers come from.
+   * @param pool This thread's part in the pool that the buffers come from, a `BufferPool`.
    * @param framing The boundaries of frames, such as `lengthPrefixed()`.
    * @throws {TypeError} If `pool` is not a pool, `framing` not a framing, or `options` not an
    * object.
@@ -99,11 +124,11 @@ export class FrameDecoder implements Disposable {
   static create(
     pool: BufferSource,
     framing: Framing,
-    options: FrameDecoderOptions = {},
+    options?: FrameDecoderOptions,
   ): FrameDecoder {
     checkPool("create frame decoder", pool);
-    checkOptions("create frame decoder", options);
-    const { malformed = "stop" } = options;
+    if (options !== undefined) checkOptions("create frame decoder", options);
+    const { malformed = "stop" } = options ?? {};
     if (malformed !== "stop" && malformed !== "resynchronise") {
       throw new RangeError(
         `Cannot create frame decoder as 'malformed' must be "stop" or "resynchronise": received ${
@@ -138,7 +163,7 @@ export class FrameDecoder implements Disposable {
   }
 
   /**
-   * How many bytes can be written. 0 if the next buffer is needed. That may be before this one is
+   * How many bytes can be written; 0 if the next buffer is needed. That may be before this one is
    * full, if the unfinished frame is known not to fit.
    */
   get remaining(): number {
@@ -151,7 +176,7 @@ export class FrameDecoder implements Disposable {
     return this.#framer.frameOffset;
   }
 
-  /** The bytes of the payload of the present frame. */
+  /** The length of the payload of the present frame in bytes. */
   get frameLength(): number {
     return this.#framer.frameLength;
   }
@@ -174,35 +199,43 @@ export class FrameDecoder implements Disposable {
   /**
    * The {@link FrameDecoder.remaining} bytes that can be written: a view of shared memory, valid
    * until the commit.
+   *
+   * @throws {ClosedError} If the decoder is closed.
    */
   write(): Uint8Array<SharedArrayBuffer> {
+    this.#checkOpen("write");
     const { offset } = this;
     return this.#bytes.subarray(offset, offset + this.remaining);
   }
 
   /**
-   * Commits so many bytes of the stream that were written.
+   * Commits bytes of the stream that were written.
    *
+   * @param length How many.
    * @throws {RangeError} If that is not a whole number up to {@link FrameDecoder.remaining}.
+   * @throws {ClosedError} If the decoder is closed.
    */
   commit(length: number): void {
+    this.#checkOpen("commit");
     this.#framer.commit(length);
     if (this.#toSkip > 0) this.#skip(0);
   }
 
   /**
-   * Copies bytes of the stream, as many as can be written.
+   * Copies bytes of the stream, as many as can be written, and commits them.
    *
    * @param chunk The bytes.
-   * @param from The offset in the chunk to begin at; 0 by default.
+   * @param from The offset in the chunk at which to begin; 0 by default.
    * @returns The offset in the chunk of the first byte that was not copied.
    * @throws {TypeError} If `chunk` is not a Uint8Array.
    * @throws {RangeError} If `from` is not a whole number up to the length of the chunk.
+   * @throws {ClosedError} If the decoder is closed.
    */
   stage(chunk: Uint8Array, from?: number): number {
     const begin = from ?? 0;
     if (chunk?.BYTES_PER_ELEMENT !== 1) checkBytes("stage a chunk", "chunk", chunk);
     checkInteger("stage a chunk", "from", begin, 0, chunk.length);
+    this.#checkOpen("stage a chunk");
     const length = Math.min(chunk.length - begin, this.remaining);
     if (length <= 0) return begin;
     const isWhole = length === chunk.length;
@@ -215,12 +248,13 @@ export class FrameDecoder implements Disposable {
    * Goes on to the next complete frame.
    *
    * @returns Whether there is one; if not, more of the stream is needed.
-   * @throws {FramingError} If the stream cannot be framed, unless it resynchronises.
+   * @throws {FramingError} If the stream cannot be framed, unless the decoder resynchronises.
+   * @throws {ClosedError} If the decoder is closed.
    */
   next(): boolean {
     const framer = this.#framer;
     const scanner = this.#scanner;
-    if (this.#obstacle !== undefined) return this.#checkObstacle();
+    if (this.#obstacle !== undefined) return this.#checkObstacle("decode");
     while (this.#toSkip === 0) {
       const start = framer.unfinishedOffset;
       const result = scanner.scan(this.#bytes, start, framer.offset);
@@ -242,18 +276,25 @@ export class FrameDecoder implements Disposable {
     return false;
   }
 
-  /** The present frame as a packet, which keeps its buffer from being reused. */
+  /**
+   * Makes a packet of the present frame, which keeps the buffer from being reused.
+   *
+   * @throws {ClosedError} If the decoder is closed, or its thread has left the pool.
+   * @throws {Error} If there is no frame, or it lies in an earlier buffer.
+   */
   packet(): Packet {
+    this.#checkOpen("make a packet");
     return this.#framer.packet();
   }
 
   /**
-   * Notes that the stream has ended.
+   * Ends the stream. Call it when {@link FrameDecoder.next} has returned false.
    *
-   * @throws {FramingError} If it ends within a frame, unless it resynchronises.
+   * @throws {FramingError} If it ends within a frame, unless the decoder resynchronises.
+   * @throws {ClosedError} If the decoder is closed.
    */
   end(): void {
-    if (this.#obstacle !== undefined) this.#checkObstacle();
+    if (this.#obstacle !== undefined) this.#checkObstacle("end the stream");
     const { unfinishedLength } = this.#framer;
     if (unfinishedLength === 0 && this.#toSkip === 0) return;
     this.#toSkip = 0;
@@ -262,15 +303,18 @@ export class FrameDecoder implements Disposable {
   }
 
   /**
-   * Goes on to another buffer, blocking until one is free. While it waits it holds no buffer, so a
-   * pool may have fewer buffers than decoders; the present frame must not be used any more, except
-   * as a packet.
+   * Goes on to another buffer, blocking until one is free. It holds no buffer while it waits. The
+   * present frame must not be used after this call, except as a packet.
    *
    * @returns Whether it has a new buffer: false if the time is over. Then no byte of the stream is
-   * lost, and it can be tried again.
-   * @throws As {@link Framer.nextBuffer}.
+   * lost, and the call can be repeated.
+   * @throws {TypeError} If the platform forbids this thread to block, or `options` is not an
+   * object.
+   * @throws {RangeError} If the unfinished frame fills a whole buffer, or `timeoutMs` is negative.
+   * @throws {ClosedError} If the decoder is closed, or its thread has left the pool.
    */
   nextBuffer(options?: WaitOptions): boolean {
+    this.#checkOpen(GO_ON);
     try {
       return this.#framer.nextBuffer(options);
     } finally {
@@ -282,21 +326,27 @@ export class FrameDecoder implements Disposable {
    * As {@link FrameDecoder.nextBuffer}, without waiting.
    *
    * @returns Whether it has a new buffer: false if none is free.
-   * @throws As {@link Framer.tryNextBuffer}.
+   * @throws {RangeError} If the unfinished frame fills a whole buffer.
+   * @throws {ClosedError} If the decoder is closed, or its thread has left the pool.
    */
   tryNextBuffer(): boolean {
+    this.#checkOpen(GO_ON);
     const hasNext = this.#framer.tryNextBuffer();
     if (hasNext) this.#noteBuffer();
     return hasNext;
   }
 
   /**
-   * As {@link FrameDecoder.nextBuffer}, without blocking. Nothing must be written until it
-   * resolves.
+   * As {@link FrameDecoder.nextBuffer}, without blocking. Write nothing until it resolves.
    *
-   * @throws As {@link FrameDecoder.nextBuffer}; and the signal's reason, if it is aborted.
+   * @throws {TypeError} If `options` is not an object, or its `signal` not an AbortSignal.
+   * @throws {RangeError} If the unfinished frame fills a whole buffer, or `timeoutMs` is negative.
+   * @throws {ClosedError} If the decoder is closed, even during the wait, or its thread has left
+   * the pool.
+   * @throws The signal's reason, if it is aborted.
    */
   async nextBufferAsync(options?: AsyncWaitOptions): Promise<boolean> {
+    this.#checkOpen(GO_ON);
     try {
       const waiting = this.#framer.nextBufferAsync(options);
       this.#noteBuffer();
@@ -306,14 +356,26 @@ export class FrameDecoder implements Disposable {
     }
   }
 
-  /** Releases the buffer. Closing again does nothing. */
+  /**
+   * Releases the buffer, drops the unfinished frame, and ends pending waits with a
+   * {@link ClosedError}. Packets remain valid. Closing again does nothing.
+   */
   close(): void {
+    this.#obstacle = CLOSED;
     this.#framer.close();
   }
 
   /** As {@link FrameDecoder.close}. */
   [Symbol.dispose](): void {
     this.close();
+  }
+
+  #checkOpen(action: string): void {
+    if (this.#obstacle === CLOSED) throw this.#closedError(action);
+  }
+
+  #closedError(action: string): ClosedError {
+    return new ClosedError(`Cannot ${action} as the frame decoder is closed`);
   }
 
   /** Notes whether there is a buffer now. */
@@ -323,10 +385,10 @@ export class FrameDecoder implements Disposable {
     }
   }
 
-  /** Throws if the stream is malformed; if only a buffer is missing, there is no frame. */
-  #checkObstacle(): false {
-    if (this.#obstacle !== WITHOUT_BUFFER) throw this.#obstacle;
-    return false;
+  /** Throws unless the obstacle is that there is no buffer, and so no frame. */
+  #checkObstacle(action: string): false {
+    if (this.#obstacle === WITHOUT_BUFFER) return false;
+    throw this.#obstacle === CLOSED ? this.#closedError(action) : this.#obstacle;
   }
 
   #resynchronise(reason: string): void {
@@ -340,7 +402,7 @@ export class FrameDecoder implements Disposable {
     this.#onMalformed?.(error);
   }
 
-  /** Skips `length` further bytes, as far as they have arrived. */
+  /** Skips `length` more bytes: now those that have arrived, the others when they arrive. */
   #skip(length: number): void {
     this.#toSkip += length;
     const now = Math.min(this.#toSkip, this.#framer.unfinishedLength);

@@ -1,15 +1,17 @@
 /**
- * Framing as stages of a pipeline of streams.
+ * Framing as stages of a pipeline of web streams: an encoder and a decoder.
  *
- * The decoding stage is pulled: it does nothing until a packet is requested, then takes bytes of
- * the chunk that is being written until it has one.
+ * The decoding stage is pull-driven: it does nothing until a packet is requested, then consumes
+ * bytes of the chunk that is being written until it has one.
  *
  *     write(chunk)   is pending until the whole chunk is copied into buffers of the pool; then the
  *                    producer may reuse its memory
- *     close()        is pending until the last packet was taken, since the bytes after it may be
- *                    malformed, and the producer must learn of that
+ *     close()        is pending until the last packet is delivered, since the bytes after it may be
+ *                    malformed, and the close must then fail
  *     abort, cancel, an error of either side, or of the pool
- *                    end both sides at once, also during a wait for a buffer; the first one counts
+ *                    end both sides at once, even during a wait for a buffer; the first one counts
+ *
+ * Proven by: tests/framing/frame_streams_test.ts (each way to end, in each state of the stage).
  *
  * @module
  */
@@ -26,19 +28,22 @@ interface Chunk {
   readonly bytes: Uint8Array;
   /** How many of its bytes were copied. */
   from: number;
-  /** Settles the write. */
+  /** Settles the pending write. */
   readonly written: Deferred<void>;
 }
 
 /**
  * Turns a stream of bytes into a stream of packets, for `pipeThrough`.
  *
- * - **On demand.** It makes one packet for each that is requested, and takes no bytes without a
- *   request, so no packet is lost when the reader cancels.
- * - **Chunks are copied.** The producer may reuse a chunk when its write has settled.
- * - **Backpressure.** While the pool has no buffer the stage waits for one, and holds none itself.
- * - **Errors reach both sides.** If one side ends with an error, or is cancelled or aborted, so
- *   does the other, at once.
+ * - **Demand.** It makes a packet only when one is requested, and consumes no bytes otherwise. So
+ *   no packet is lost when the reader cancels.
+ * - **Ownership of packets.** Each packet has a reference to its buffer, may be kept, and must be
+ *   released by the reader.
+ * - **Ownership of chunks.** Chunks are copied: the producer may reuse a chunk when its write has
+ *   settled.
+ * - **Backpressure.** While the pool has no free buffer, the stage waits for one and holds none.
+ * - **Errors on both sides.** If one side fails, is cancelled or is aborted, the other side fails
+ *   at once with the same reason, even during a wait for a buffer.
  *
  * @example Usage
  * ```ts
@@ -57,35 +62,40 @@ interface Chunk {
  * ```
  */
 export class FrameDecoderStream implements TransformStream<Uint8Array, Packet> {
-  /** The packets; the reader must release each. */
+  /** The packets. The reader must release each of them. */
   readonly readable: ReadableStream<Packet>;
   /** The bytes of the stream. */
   readonly writable: WritableStream<Uint8Array>;
   readonly #decoder: FrameDecoder;
-  /** Ends a wait for a buffer. */
-  readonly #ended = new AbortController();
+  /** Whether both sides have ended. */
+  #hasEnded = false;
   #packets!: ReadableStreamDefaultController<Packet>;
   #bytes!: WritableStreamDefaultController;
   #chunk: Chunk | undefined;
-  /** Settles the close, once that was requested. */
+  /** Settles the pending close, if there is one. */
   #closing: Deferred<void> | undefined;
-  /** Wakes the pull that waits for a chunk, or for the close. */
+  /** Resumes the pull that waits for a chunk or for the close. */
   #arrival: Deferred<void> | undefined;
   /** Whether the decoder has a frame of which no packet was made. */
   #hasFrame = false;
 
   /**
-   * Makes the stage.
+   * Creates the stage.
    *
-   * @throws As {@link FrameDecoder.create}.
+   * @param pool This thread's part in the pool that the buffers come from, a `BufferPool`.
+   * @param framing The boundaries of frames, such as `lengthPrefixed()`.
+   * @throws {TypeError} If `pool` is not a pool, `framing` not a framing, or `options` not an
+   * object.
+   * @throws {RangeError} If no frame fits a buffer, or an option is out of range.
+   * @throws {ClosedError} If this thread has left the pool.
    */
   constructor(pool: BufferSource, framing: Framing, options?: FrameDecoderOptions) {
     this.#decoder = FrameDecoder.create(pool, framing, options);
     this.writable = new WritableStream<Uint8Array>({
       start: (controller) => {
         this.#bytes = controller;
-        // At once, where the sink's own `abort` waits for the write that is under way. The stream
-        // fails by itself: if it failed here, it would take the abort for one that came too late.
+        // The sink's own `abort` is called only after the pending write, this at once. The writable
+        // side fails by itself; if it failed here, it would ignore the abort as coming too late.
         const { signal } = controller;
         signal?.addEventListener("abort", () => this.#end(signal.reason), { once: true });
       },
@@ -100,11 +110,7 @@ export class FrameDecoderStream implements TransformStream<Uint8Array, Packet> {
     }, { highWaterMark: 0 });
   }
 
-  get #hasEnded(): boolean {
-    return this.#ended.signal.aborted;
-  }
-
-  /** Takes a chunk; resolves once it is copied. */
+  /** Accepts a chunk; resolves once it is copied. */
   #write(chunk: Uint8Array): Promise<void> | undefined {
     if (chunk?.BYTES_PER_ELEMENT !== 1) {
       const error = new TypeError(
@@ -122,7 +128,7 @@ export class FrameDecoderStream implements TransformStream<Uint8Array, Packet> {
     return written.promise;
   }
 
-  /** Closes the stream; resolves once all packets were taken. */
+  /** Closes the stream; resolves once all packets are delivered. */
   #close(): Promise<void> {
     const closing = this.#closing = deferred();
     if (this.#arrival !== undefined) this.#arrival.resolve();
@@ -130,7 +136,7 @@ export class FrameDecoderStream implements TransformStream<Uint8Array, Packet> {
     return closing.promise;
   }
 
-  /** Makes one packet, or ends the stream. */
+  /** Delivers one packet, or ends the stream. */
   async #pull(): Promise<void> {
     try {
       while (!this.#hasEnded) {
@@ -153,7 +159,7 @@ export class FrameDecoderStream implements TransformStream<Uint8Array, Packet> {
 
   /** Delivers the present frame, unless the reader that requested it is gone. */
   #deliver(): void {
-    // A packet in the queue of a stream without a reader would be lost if that is cancelled.
+    // Without a reader the packet would stay in the queue, and be lost if the stream is cancelled.
     if (!this.readable.locked) return;
     this.#packets.enqueue(this.#decoder.packet());
     this.#hasFrame = false;
@@ -161,8 +167,7 @@ export class FrameDecoderStream implements TransformStream<Uint8Array, Packet> {
 
   /** Copies as much of the chunk as fits. */
   async #stage(chunk: Chunk): Promise<void> {
-    const { signal } = this.#ended;
-    if (this.#decoder.remaining === 0) await this.#decoder.nextBufferAsync({ signal });
+    if (this.#decoder.remaining === 0) await this.#decoder.nextBufferAsync();
     if (this.#hasEnded) return;
     chunk.from = this.#decoder.stage(chunk.bytes, chunk.from);
     if (chunk.from < chunk.bytes.length) return;
@@ -170,7 +175,7 @@ export class FrameDecoderStream implements TransformStream<Uint8Array, Packet> {
     chunk.written.resolve();
   }
 
-  /** Ends the stream, unless there is another frame; none is requested at present. */
+  /** Ends the stream, unless there is another frame, which is delivered on request. */
   #finishUnlessFrame(): void {
     try {
       this.#hasFrame = this.#decoder.next();
@@ -181,13 +186,13 @@ export class FrameDecoderStream implements TransformStream<Uint8Array, Packet> {
   }
 
   /**
-   * Ends the stream where the producer has ended it.
+   * Ends the stream, at the end of its bytes.
    *
    * @throws {FramingError} If that is within a frame.
    */
   #finish(): void {
     this.#decoder.end();
-    this.#ended.abort();
+    this.#hasEnded = true;
     this.#decoder.close();
     this.#packets.close();
     this.#closing!.resolve();
@@ -200,10 +205,10 @@ export class FrameDecoderStream implements TransformStream<Uint8Array, Packet> {
     this.#end(reason);
   }
 
-  /** Ends the readable side, and the pending calls of the writable one, unless they have ended. */
+  /** Ends the readable side and the pending calls of the writable side, unless they have ended. */
   #end(reason: unknown): void {
     if (this.#hasEnded) return;
-    this.#ended.abort(reason);
+    this.#hasEnded = true;
     this.#decoder.close();
     this.#packets.error(reason);
     this.#chunk?.written.reject(reason);
@@ -213,8 +218,14 @@ export class FrameDecoderStream implements TransformStream<Uint8Array, Packet> {
 }
 
 /**
- * Turns a stream of messages into a stream of frames, for `pipeThrough`. Each frame is an array of
- * its own, which may be kept.
+ * Turns a stream of messages into a stream of frames, for `pipeThrough`.
+ *
+ * - **One frame per message.** Frames come in the order of the messages.
+ * - **Ownership of frames.** Each frame is a new array in private memory, and may be kept.
+ * - **Ownership of messages.** Messages are copied: the producer may reuse an array when its write
+ *   has settled.
+ * - **Backpressure.** A message is encoded only when a frame is requested.
+ * - **Errors on both sides.** A message that cannot be framed fails both sides.
  *
  * @example Usage
  * ```ts
@@ -235,7 +246,11 @@ export class FrameEncoderStream implements TransformStream<Uint8Array, Uint8Arra
   /** The messages. */
   readonly writable: WritableStream<Uint8Array>;
 
-  /** Makes the stage. A message that cannot be framed ends the stream with an error. */
+  /**
+   * Creates the stage.
+   *
+   * @param framing The boundaries of frames, such as `lengthPrefixed()`.
+   */
   constructor(framing: Framing) {
     const { readable, writable } = new TransformStream<Uint8Array, Uint8Array<ArrayBuffer>>({
       transform: (message, controller) => controller.enqueue(framing.encode(message)),

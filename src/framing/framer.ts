@@ -1,18 +1,21 @@
 /**
- * A staging area for a stream of bytes, which is written into buffers of a pool and cut into frames
- * where it lies.
+ * A framer: a staging area in buffers of a pool, in which a stream of bytes is cut into frames
+ * without copying them.
  *
  *     buffer | frames ... | unfinished frame | writable |
  *                         start              end        limit
  *
- * Several frames share a buffer. The framer has one reference to its buffer, and each packet one of
- * its own, so the buffer is free when the framer has gone on and the last packet was released.
+ * Several frames share a buffer. The framer has one reference to its buffer, and each packet has
+ * one of its own. So the buffer is free once the framer has gone on and all packets are released.
  *
- * A framer that goes on acquires another buffer before it releases its own, since the unfinished
- * frame is copied from one to the other. If no buffer is free, and there is no packet of its own
- * buffer, it uses that again. If it *yields*, it keeps the unfinished frame in private memory while
- * it waits, and releases its buffer; so any number of framers can share a pool of one buffer, even
- * if packets are kept for a while.
+ * A framer acquires the next buffer before it releases the present one, since it copies the
+ * unfinished frame from one to the other. If no buffer is free, and there is no packet of its own
+ * buffer, it starts that buffer again. A framer that *yields* releases its buffer while it waits,
+ * and keeps the unfinished frame in private memory. So any number of such framers can share a pool
+ * of one buffer, even if packets are kept for a while.
+ *
+ * Proven by: tests/framing/framer_test.ts, and the scenes `Framer` and `FrameDecoder` of
+ * tests/waiting_test.ts (a wait that gives up leaves no trace).
  *
  * @module
  */
@@ -28,29 +31,36 @@ import {
 import { type BufferSource, checkPool, NO_BUFFER } from "../pool/buffer_source.ts";
 import type { Packet } from "../pool/packet.ts";
 
+const GO_ON = "go on to the next buffer";
+
 /** Options of a {@link Framer}. */
 export interface FramerOptions {
   /**
-   * Whether to release the buffer while waiting for the next one, and the last frame with it,
-   * unless there is a packet of it; false by default. Otherwise a pool needs one more buffer than
-   * it has framers, if packets are kept while a framer waits.
+   * Whether to release the buffer while waiting for the next one; false by default. The last frame
+   * is lost with it, unless there is a packet of it. If framers do not yield, and packets are kept
+   * while a framer waits, the pool needs more buffers than it has framers.
    */
   yields?: boolean;
 }
 
 /**
- * A staging area for a stream of bytes, from which frames are cut as packets.
+ * A staging area for a stream of bytes, in buffers of a pool, from which frames are cut without
+ * copying them.
  *
  * Bytes are written to the rest of a buffer and committed; {@link Framer.finishFrame} makes a
  * packet of them. When a buffer is full, {@link Framer.nextBuffer} goes on to another, and carries
- * the unfinished frame over. The caller decides where frames begin and end; {@link FrameDecoder}
- * does so for some framings.
+ * the unfinished frame over. The caller decides where frames begin and end; a {@link FrameDecoder}
+ * finds that out by a framing.
  *
- * - **Zero copy.** A frame is a stretch of the buffer that the bytes were written to. Only an
- *   unfinished frame is copied, when the buffer is full.
- * - **No allocation per frame,** unless a packet is made of it.
- * - **Packets outlive the framer.** A buffer returns to the pool with the last packet of it.
- * - **Giving up is free.** If the wait for a buffer is given up, no byte of the stream is lost.
+ * - **Zero copy.** A frame lies in the buffer that its bytes were written to. Only an unfinished
+ *   frame is copied, when the buffer is full.
+ * - **No allocation.** Only packets and views are allocated; {@link Framer.cut} needs neither.
+ * - **Order.** Frames are cut in the order of the stream, and every committed byte belongs to one
+ *   frame, or was skipped or discarded by the caller.
+ * - **Independent packets.** A packet remains valid after the framer has gone on or was closed; a
+ *   buffer returns to the pool with the last packet of it.
+ * - **Lossless waits.** A wait for a buffer that times out or is aborted loses no byte of the
+ *   stream, and can be repeated.
  *
  * @example Usage
  * ```ts
@@ -94,6 +104,7 @@ export class Framer implements Disposable {
   #end = 0;
   /** The end of the buffer. */
   #limit = 0;
+  /** The buffer of the last frame; NO_BUFFER if that was not cut from the present buffer. */
   #frameBuffer = NO_BUFFER;
   #frameOffset = 0;
   #frameLength = 0;
@@ -101,8 +112,14 @@ export class Framer implements Disposable {
   /** The unfinished frame, while there is no buffer for it. */
   #spilled: Uint8Array<ArrayBuffer> | undefined;
   #isClosed = false;
+  /** Each of these ends one asynchronous wait for a buffer. */
+  readonly #waits = new Set<AbortController>();
 
-  /** @ignore */
+  /**
+   * Made by {@link Framer.create}.
+   *
+   * @ignore
+   */
   private constructor(pool: BufferSource, yields: boolean) {
     this.#pool = pool;
     this.#bytes = pool.bytes;
@@ -110,9 +127,9 @@ export class Framer implements Disposable {
   }
 
   /**
-   * Makes a framer without a buffer: {@link Framer.nextBuffer} gets the first.
+   * Creates a framer that has no buffer yet: {@link Framer.nextBuffer} acquires the first.
    *
-   * @param pool This thread's part in the pool that the buffers come from.
+   * @param pool This thread's part in the pool that the buffers come from, a `BufferPool`.
    * @throws {TypeError} If `pool` is not a pool, or `options` not an object.
    * @throws {ClosedError} If this thread has left the pool.
    */
@@ -148,7 +165,8 @@ export class Framer implements Disposable {
   }
 
   /**
-   * Whether it has released its buffer and has no other: no frame can be cut, and no byte is lost.
+   * Whether it has released its buffer and has no other. No byte is lost, but no frame can be cut
+   * before the next buffer.
    */
   get hasYielded(): boolean {
     return this.#spilled !== undefined;
@@ -164,26 +182,31 @@ export class Framer implements Disposable {
     return this.#frameOffset;
   }
 
-  /** The bytes of the last frame. */
+  /** The length of the last frame in bytes. */
   get frameLength(): number {
     return this.#frameLength;
   }
 
   /**
    * The rest of the buffer, to be written: a view of shared memory, valid until the next commit.
+   *
+   * @throws {ClosedError} If the framer is closed.
    */
   write(): Uint8Array<SharedArrayBuffer> {
+    if (this.#isClosed) throw this.#closedError("write");
     return this.#bytes.subarray(this.#end, this.#limit);
   }
 
   /**
-   * Commits so many bytes that were written.
+   * Commits bytes that were written.
    *
+   * @param length How many.
    * @throws {RangeError} If that is not a whole number up to {@link Framer.remainingOnBuffer}.
+   * @throws {ClosedError} If the framer is closed.
    */
   commit(length: number): void {
     if (length >>> 0 !== length || length > this.#limit - this.#end) {
-      checkInteger("commit", "length", length, 0, this.#limit - this.#end);
+      this.#checkCommit(length);
     }
     this.#end += length;
   }
@@ -194,15 +217,17 @@ export class Framer implements Disposable {
    * @param skip How many bytes to skip before the frame.
    * @param length How many bytes the frame has.
    * @param skipAfter How many bytes to skip after it; 0 by default.
-   * @throws {RangeError} If these are not whole numbers, or more than is unfinished.
+   * @throws {RangeError} If these are not whole numbers, or more bytes than are unfinished.
+   * @throws {ClosedError} If the framer is closed.
    * @throws {Error} If the framer has no buffer.
    */
   cut(skip: number, length: number, skipAfter?: number): void {
     const rest = skipAfter ?? 0;
     const end = this.#start + skip + length + rest;
     const areWhole = skip >>> 0 === skip && length >>> 0 === length && rest >>> 0 === rest;
-    if (!areWhole || end > this.#end) throw this.#cutError(skip, length, rest);
-    this.#frameBuffer = this.#buffer;
+    const buffer = this.#buffer;
+    if (!areWhole || end > this.#end || buffer < 0) throw this.#cutError(skip, length, rest);
+    this.#frameBuffer = buffer;
     this.#frameOffset = this.#start + skip;
     this.#frameLength = length;
     this.#start = end;
@@ -212,7 +237,8 @@ export class Framer implements Disposable {
    * Makes a packet of committed bytes; those that follow it begin the next frame.
    *
    * @param length How many bytes the frame has; all unfinished ones by default.
-   * @throws {RangeError} If that is more than is unfinished.
+   * @throws {RangeError} If that is not a whole number, or more than is unfinished.
+   * @throws {ClosedError} If the framer is closed, or its thread has left the pool.
    * @throws {Error} If the framer has no buffer.
    */
   finishFrame(length?: number): Packet {
@@ -221,14 +247,16 @@ export class Framer implements Disposable {
   }
 
   /**
-   * The last frame as a packet, which keeps its buffer from being reused. Call it before the framer
-   * goes on to the next buffer.
+   * Makes a packet of the last frame, which keeps the buffer from being reused. Call it before the
+   * framer goes on to the next buffer.
    *
+   * @throws {ClosedError} If the framer is closed, or its thread has left the pool.
    * @throws {Error} If there is no frame, or it lies in an earlier buffer.
    */
   packet(): Packet {
     const buffer = this.#frameBuffer;
     if (buffer === NO_BUFFER) {
+      if (this.#isClosed) throw this.#closedError("make a packet");
       throw new Error("Cannot make a packet as no frame was cut from the present buffer");
     }
     return this.#pool.sharePacket(
@@ -242,9 +270,11 @@ export class Framer implements Disposable {
    * Discards committed bytes: they belong to no frame.
    *
    * @param length How many; all unfinished ones by default.
-   * @throws {RangeError} If that is more than is unfinished.
+   * @throws {RangeError} If that is not a whole number, or more than is unfinished.
+   * @throws {ClosedError} If the framer is closed.
    */
   discard(length?: number): void {
+    if (this.#isClosed) throw this.#closedError("discard");
     const count = length ?? this.unfinishedLength;
     checkInteger("discard", "length", count, 0, this.unfinishedLength);
     if (this.#spilled === undefined) this.#start += count;
@@ -253,7 +283,7 @@ export class Framer implements Disposable {
 
   /**
    * Goes on to another buffer, blocking until one is free, and carries the unfinished frame over.
-   * If none is free, and there is no packet of its own buffer, it uses that again.
+   * If none is free, and there is no packet of its own buffer, it starts that one again.
    *
    * @returns Whether it has a new buffer: false if the time is over.
    * @throws {TypeError} If the platform forbids this thread to block, or `options` is not an
@@ -277,29 +307,39 @@ export class Framer implements Disposable {
    */
   tryNextBuffer(): boolean {
     this.#checkCarry();
-    return this.#goOn(this.#pool.tryAcquire()) || this.#useAgain();
+    return this.#goOn(this.#pool.tryAcquire()) || this.#startAgain();
   }
 
   /**
-   * As {@link Framer.nextBuffer}, without blocking. Nothing must be written until it resolves.
+   * As {@link Framer.nextBuffer}, without blocking. Write nothing until it resolves.
    *
-   * @throws As {@link Framer.nextBuffer}; and the signal's reason, if it is aborted.
+   * @throws {TypeError} If `options` is not an object, or its `signal` not an AbortSignal.
+   * @throws {RangeError} If the unfinished frame fills a whole buffer, or `timeoutMs` is negative.
+   * @throws {ClosedError} If the framer is closed, even during the wait, or its thread has left the
+   * pool.
+   * @throws The signal's reason, if it is aborted.
    */
   async nextBufferAsync(options?: AsyncWaitOptions): Promise<boolean> {
     checkAsyncWaitOptions(options);
     if (this.tryNextBuffer()) return true;
     if (this.#yields) this.#yieldBuffer();
-    const buffer = await this.#pool.acquireAsync(options);
+    const buffer = await this.#acquireAsync(options);
     if (!this.#isClosed) return this.#goOn(buffer);
-    if (buffer >= 0) this.#pool.release(buffer);
-    return false;
+    // It was closed after the wait had ended, and before this task continued.
+    if (buffer >= 0 && !this.#pool.hasLeft) this.#pool.release(buffer);
+    throw this.#closedError(GO_ON);
   }
 
-  /** Releases the buffer, and drops the unfinished frame. Closing again does nothing. */
+  /**
+   * Releases the buffer, drops the unfinished frame, and ends pending waits with a
+   * {@link ClosedError}. Packets remain valid. Closing again does nothing.
+   */
   close(): void {
+    if (this.#isClosed) return;
     this.#isClosed = true;
     this.#releaseBuffer();
     this.#spilled = undefined;
+    for (const wait of this.#waits) wait.abort(this.#closedError(GO_ON));
   }
 
   /** As {@link Framer.close}. */
@@ -307,14 +347,41 @@ export class Framer implements Disposable {
     this.close();
   }
 
+  #closedError(action: string): ClosedError {
+    return new ClosedError(`Cannot ${action} as the framer is closed`);
+  }
+
+  /** Throws unless this number of bytes can be committed. */
+  #checkCommit(length: number): void {
+    if (this.#isClosed) throw this.#closedError("commit");
+    checkInteger("commit", "length", length, 0, this.remainingOnBuffer);
+  }
+
   #cutError(skip: number, length: number, skipAfter: number): Error {
-    return this.hasYielded
+    if (this.#isClosed) return this.#closedError("cut a frame");
+    return this.#buffer === NO_BUFFER
       ? new Error("Cannot cut a frame as the framer has no buffer: go on to the next one first")
       : new RangeError(
         `Cannot cut ${skip} + ${length} + ${skipAfter} bytes as ${this.unfinishedLength} are unfinished`,
       );
   }
 
+  /** Acquires a buffer without blocking; {@link Framer.close} ends the wait, as the signal does. */
+  async #acquireAsync(options: AsyncWaitOptions | undefined): Promise<number> {
+    const signal = options?.signal;
+    const wait = new AbortController();
+    const onAbort = () => wait.abort(signal!.reason);
+    signal?.addEventListener("abort", onAbort);
+    this.#waits.add(wait);
+    try {
+      return await this.#pool.acquireAsync({ ...options, signal: wait.signal });
+    } finally {
+      this.#waits.delete(wait);
+      signal?.removeEventListener("abort", onAbort);
+    }
+  }
+
+  /** Carries the unfinished frame over to `buffer`; false if there is none. */
   #goOn(buffer: number): boolean {
     if (buffer < 0) return false;
     const carried = this.unfinishedLength;
@@ -331,8 +398,8 @@ export class Framer implements Disposable {
     return true;
   }
 
-  /** Starts the present buffer again, if there is no packet of it. */
-  #useAgain(): boolean {
+  /** Moves the unfinished frame to the start of its buffer, if there is no packet of that. */
+  #startAgain(): boolean {
     return this.#buffer !== NO_BUFFER && this.#pool.isUnique(this.#buffer) &&
       this.#goOn(this.#buffer);
   }
@@ -350,13 +417,12 @@ export class Framer implements Disposable {
     this.#start = this.#end = this.#limit = 0;
   }
 
+  /** Throws unless there will be room after the unfinished frame, and the framer is open. */
   #checkCarry(): void {
-    if (this.#isClosed) {
-      throw new ClosedError("Cannot go on to the next buffer as the framer is closed");
-    }
+    if (this.#isClosed) throw this.#closedError(GO_ON);
     if (this.unfinishedLength > 0 && this.unfinishedLength === this.#pool.bufferBytes) {
       throw new RangeError(
-        `Cannot go on to the next buffer as the unfinished frame fills one: a frame must fit ${this.#pool.bufferBytes} bytes`,
+        `Cannot ${GO_ON} as the unfinished frame fills a whole buffer of ${this.#pool.bufferBytes} bytes`,
       );
     }
   }

@@ -1,10 +1,11 @@
 /**
- * A framing: the boundaries of messages in a stream of bytes, and how a message is written with
- * them.
+ * A framing: the rule that marks the boundaries of messages in a stream of bytes. A *frame* is a
+ * message with its marks.
  *
- * A framing makes *scanners*. A scanner looks at contiguous bytes from the beginning of a frame on,
- * as many as have arrived, and returns whether the frame is complete. It is called again with the
- * same bytes and more, so the chunks of the stream make no difference.
+ * A framing encodes messages, and creates a *scanner* for each stream. A scanner examines
+ * contiguous bytes from the beginning of a frame, as many as have arrived, and returns whether the
+ * frame is complete. If it is not, the scanner is called again with the same bytes and more. So the
+ * chunks of the stream make no difference.
  *
  * @module
  */
@@ -14,32 +15,31 @@ import { checkBytes, checkInteger } from "../memory/check.ts";
 /**
  * The result of a scan.
  *
- * - `incomplete`: the frame is not complete; `frameLength` is the least number of bytes it can
- *   have.
- * - `frame`: the frame is complete.
+ * - `incomplete`: more bytes are needed; `frameLength` is the least length that the frame can have.
+ * - `frame`: the frame is complete, and all properties of the scanner are set.
  * - `malformed`: no frame can begin here; `reason` says why.
- * - `skip`: after `resynchronise`: `frameLength` bytes belong to no frame.
+ * - `skip`: after `resynchronise`, the next `frameLength` bytes belong to no frame.
  */
 export type ScanResult = "incomplete" | "frame" | "malformed" | "skip";
 
 /** Finds the frames of one stream, one after the other. */
 export interface FrameScanner {
-  /** The bytes of the frame, as far as they are known. */
+  /** The length of the frame in bytes, or the least that it can be, as {@link ScanResult} says. */
   readonly frameLength: number;
   /** The offset of the payload in the frame. */
   readonly payloadOffset: number;
-  /** The bytes of the payload. */
+  /** The length of the payload in bytes. */
   readonly payloadLength: number;
-  /** After `malformed`: the fault, as the rest of a sentence. */
+  /** After `malformed`: the fault, as the rest of the sentence "Cannot frame the stream as ...". */
   readonly reason: string;
   /**
-   * Looks at the bytes from `start`, where a frame begins, to `end`.
+   * Examines the bytes from `start`, where a frame begins, to `end`.
    *
-   * After `frame` and `skip` the next call begins `frameLength` bytes further on, otherwise at the
-   * same byte, which may have been moved.
+   * After `frame` and `skip`, the next call begins `frameLength` bytes further on. Otherwise it
+   * begins at the same byte of the stream, which may then be at another offset.
    */
   scan(bytes: Uint8Array, start: number, end: number): ScanResult;
-  /** After `malformed`: skips bytes that cannot be framed from here on. */
+  /** After `malformed`: lets the next scans skip the bytes that cannot be framed. */
   resynchronise(): void;
 }
 
@@ -48,9 +48,9 @@ export interface FrameScanner {
  * {@link delimited}.
  */
 export interface Framing {
-  /** The bytes of the longest message. */
+  /** The length of the longest message in bytes. */
   readonly maxLength: number;
-  /** The bytes that a frame has in addition to its message. */
+  /** How many bytes a frame has in addition to its message. */
   readonly overheadBytes: number;
   /**
    * Writes `payload` as a frame into `target`, from `offset` on: `payload.length +
@@ -68,27 +68,27 @@ export interface Framing {
    */
   encode(payload: Uint8Array): Uint8Array<ArrayBuffer>;
   /**
-   * Makes a scanner for one stream.
+   * Creates a scanner for one stream.
    *
-   * @param maxFrameBytes The most bytes that a frame can have in the memory that is scanned.
+   * @param maxFrameBytes The length of the longest frame that the scanned memory can hold.
    */
   scanner(maxFrameBytes: number): FrameScanner;
 }
 
-/** The bytes of a stream are not frames of the expected kind. */
+/** A stream of bytes is not a sequence of frames of the expected framing. */
 export class FramingError extends Error {
+  /** The name of this class. */
+  override readonly name = "FramingError";
   /** The position of the malformed frame in the stream, in bytes. */
   readonly streamOffset: number;
 
   /**
-   * Makes the error.
+   * Made by the decoder.
    *
-   * @param streamOffset The position of the frame in the stream, in bytes.
-   * @param reason The fault, as the rest of a sentence.
+   * @ignore
    */
   constructor(streamOffset: number, reason: string) {
     super(`Cannot frame the stream at byte ${streamOffset} as ${reason}`);
-    this.name = "FramingError";
     this.streamOffset = streamOffset;
   }
 }

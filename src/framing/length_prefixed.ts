@@ -1,5 +1,5 @@
 /**
- * Messages that each follow their length.
+ * Length-prefixed framing: the length of each message precedes it.
  *
  *     | length: 1, 2 or 4 bytes, unsigned | payload ... |
  *
@@ -17,18 +17,18 @@ import {
 
 /** Options of {@link lengthPrefixed}. */
 export interface LengthPrefixOptions {
-  /** The bytes of the length: 1, 2 or 4 (default). */
+  /** How many bytes the length has: 1, 2 or 4 (default). */
   prefixBytes?: 1 | 2 | 4;
-  /** Which byte of the length comes first; the most significant, `big`, by default. */
+  /** The order of the bytes of the length; the most significant comes first, `big`, by default. */
   endianness?: "big" | "little";
-  /** Whether the length counts its own bytes, too; false by default. */
+  /** Whether the length also counts its own bytes; false by default. */
   includesPrefix?: boolean;
-  /** The longest message in bytes; by default whatever the length can say. */
+  /** The length of the longest message in bytes; by default the greatest that can be encoded. */
   maxLength?: number;
 }
 
 /**
- * A framing in which each message follows its length.
+ * Creates a framing in which the length of each message precedes it.
  *
  * @example Usage
  * ```ts
@@ -39,23 +39,25 @@ export interface LengthPrefixOptions {
  * assertEquals([...framing.encode(new Uint8Array([7, 8, 9]))], [0, 3, 7, 8, 9]);
  * ```
  *
+ * @throws {TypeError} If `options` is not an object.
  * @throws {RangeError} If an option is out of range.
  */
-export function lengthPrefixed(options: LengthPrefixOptions = {}): Framing {
+export function lengthPrefixed(options?: LengthPrefixOptions): Framing {
   return new LengthPrefixed(options);
 }
 
+/** Made by {@link lengthPrefixed}. */
 class LengthPrefixed implements Framing {
   readonly maxLength: number;
   readonly overheadBytes: number;
   readonly #isLittleEndian: boolean;
-  /** What the prefix says beyond the length of the payload. */
+  /** How many bytes the prefix counts in addition to the payload. */
   readonly #extra: number;
 
-  constructor(options: LengthPrefixOptions) {
+  constructor(options?: LengthPrefixOptions) {
     const action = "create length-prefixed framing";
-    checkOptions(action, options);
-    const { prefixBytes = 4, endianness = "big", includesPrefix = false } = options;
+    if (options !== undefined) checkOptions(action, options);
+    const { prefixBytes = 4, endianness = "big", includesPrefix = false } = options ?? {};
     if (prefixBytes !== 1 && prefixBytes !== 2 && prefixBytes !== 4) {
       throw new RangeError(
         `Cannot ${action} as 'prefixBytes' must be 1, 2 or 4: received ${describe(prefixBytes)}`,
@@ -71,9 +73,9 @@ class LengthPrefixed implements Framing {
     this.overheadBytes = prefixBytes;
     this.#isLittleEndian = endianness === "little";
     this.#extra = includesPrefix ? prefixBytes : 0;
-    const greatest = 2 ** (8 * prefixBytes) - 1 - this.#extra;
-    const { maxLength = greatest } = options;
-    checkInteger(action, "maxLength", maxLength, 0, greatest);
+    const maxEncodable = 2 ** (8 * prefixBytes) - 1 - this.#extra;
+    const { maxLength = maxEncodable } = options ?? {};
+    checkInteger(action, "maxLength", maxLength, 0, maxEncodable);
     this.maxLength = maxLength;
   }
 
@@ -93,20 +95,22 @@ class LengthPrefixed implements Framing {
     return encodeFrame(this, payload);
   }
 
-  scanner(largestFrame: number): FrameScanner {
-    const maxLength = Math.min(this.maxLength, largestFrame - this.overheadBytes);
+  scanner(maxFrameBytes: number): FrameScanner {
+    const maxLength = Math.min(this.maxLength, maxFrameBytes - this.overheadBytes);
     return new LengthScanner(this.overheadBytes, this.#isLittleEndian, this.#extra, maxLength);
   }
 }
 
+/** Reads the lengths of one stream. */
 class LengthScanner implements FrameScanner {
   frameLength: number;
   readonly payloadOffset: number;
   payloadLength = 0;
   readonly #isLittleEndian: boolean;
-  /** What the prefix says beyond the length of the payload. */
+  /** How many bytes the prefix counts in addition to the payload. */
   readonly #extra: number;
   readonly #maxLength: number;
+  /** Whether a length was malformed, and its frame was not skipped yet. */
   #isSkipping = false;
 
   constructor(prefixBytes: number, isLittleEndian: boolean, extra: number, maxLength: number) {
@@ -148,6 +152,7 @@ class LengthScanner implements FrameScanner {
     this.#isSkipping = true;
   }
 
+  /** The number in the prefix. */
   #length(bytes: Uint8Array, start: number): number {
     const prefixBytes = this.payloadOffset;
     if (prefixBytes === 1) return bytes[start]!;

@@ -1,6 +1,6 @@
-/** Streams cut into frames: any chunking gives the same, and hostile input is told from good. */
+/** Decoding of streams in any chunks, of valid and malformed input. */
 
-import { assertEquals, assertRejects, assertThrows } from "@std/assert";
+import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import fc from "fast-check";
 import {
   BufferPool,
@@ -13,17 +13,18 @@ import {
   FramingError,
   lengthPrefixed,
 } from "@busbar/busbar";
+import { ClosedError } from "@busbar/busbar/memory";
 
 const bytes = (text: string) => new TextEncoder().encode(text);
 
-/** What became of a stream: its frames, and where it was wrong. */
+/** The result of decoding a stream: its frames, and the positions of its errors. */
 interface Outcome {
   frames: string[];
   errors: number[];
   skippedBytes: number;
 }
 
-/** Decodes chunks on a pool of two small buffers; a stream that stops tells where. */
+/** Decodes chunks in a pool of two small buffers. */
 function decode(
   framing: Framing,
   chunks: Uint8Array[],
@@ -62,11 +63,11 @@ function concat(parts: Uint8Array[]): Uint8Array {
   return new Uint8Array(parts.flatMap((part) => [...part]));
 }
 
-/** Cuts a stream at these places. */
+/** Cuts a stream at these offsets. */
 function chunked(stream: Uint8Array, cuts: number[]): Uint8Array[] {
-  const places = [0, ...cuts.map((cut) => cut % (stream.length + 1)), stream.length]
+  const offsets = [0, ...cuts.map((cut) => cut % (stream.length + 1)), stream.length]
     .toSorted((a, b) => a - b);
-  return places.slice(1).map((end, i) => stream.slice(places[i], end));
+  return offsets.slice(1).map((end, i) => stream.slice(offsets[i], end));
 }
 
 const framings = fc.oneof(
@@ -100,7 +101,7 @@ const framed = framings.chain((framing) =>
   })
 );
 
-Deno.test("any chunking of a framed stream gives its messages", () => {
+Deno.test("a stream of frames in any chunks gives its messages", () => {
   fc.assert(fc.property(framed, ({ framing, messages, cuts }) => {
     const stream = concat(messages.map((message) => framing.encode(message)));
     const { frames, errors } = decode(framing, chunked(stream, cuts));
@@ -110,32 +111,32 @@ Deno.test("any chunking of a framed stream gives its messages", () => {
 });
 
 for (const malformed of ["stop", "resynchronise"] as const) {
-  Deno.test(`any chunking of any bytes gives the same frames and errors: ${malformed}`, () => {
+  Deno.test(`any bytes in any chunks give the same frames and errors: ${malformed}`, () => {
     const stream = fc.oneof(fc.uint8Array({ maxLength: 200, max: 4 }), fc.uint8Array());
     const cuts = fc.array(fc.nat(400), { maxLength: 20 });
     fc.assert(fc.property(framings, stream, cuts, (framing, stream, cuts) => {
       const whole = decode(framing, [stream], malformed);
       assertEquals(decode(framing, chunked(stream, cuts), malformed), whole);
       assertEquals(decode(framing, chunked(stream, [...stream.keys()]), malformed), whole);
-      // A larger buffer makes no difference to what fits the smaller.
+      // A larger buffer makes no difference, as all frames fit the smaller one.
       assertEquals(decode(framing, [stream], malformed, 64), whole);
     }));
   });
 }
 
-Deno.test("a frame that fills a buffer is taken, one byte more is malformed", () => {
+Deno.test("a frame that fills a buffer is decoded, and one byte more is malformed", () => {
   const framing = lengthPrefixed({ prefixBytes: 1 });
-  const most = framing.encode(new Uint8Array(31));
-  assertEquals(decode(framing, [most, most]).frames.length, 2);
-  assertEquals(decode(framing, [most, framing.encode(new Uint8Array(32))]).errors, [32]);
+  const longest = framing.encode(new Uint8Array(31));
+  assertEquals(decode(framing, [longest, longest]).frames.length, 2);
+  assertEquals(decode(framing, [longest, framing.encode(new Uint8Array(32))]).errors, [32]);
   const lines = delimited({ maxLength: 1000 });
   assertEquals(decode(lines, [lines.encode(new Uint8Array(31))]).errors, []);
   assertEquals(decode(lines, [lines.encode(new Uint8Array(32))]).errors, [0]);
 });
 
-Deno.test("errors say where in the stream and why", () => {
+Deno.test("errors name the position in the stream and the reason", () => {
   using pool = BufferPool.create({ bufferBytes: 64, batchCount: 2, buffersPerBatch: 1 });
-  function refuse(framing: Framing, stream: number[], message: string, end = false): void {
+  function checkError(framing: Framing, stream: number[], message: string, end = false): void {
     using decoder = FrameDecoder.create(pool, framing);
     decoder.nextBuffer();
     decoder.stage(new Uint8Array(stream));
@@ -148,27 +149,27 @@ Deno.test("errors say where in the stream and why", () => {
       message,
     );
   }
-  refuse(
+  checkError(
     lengthPrefixed({ prefixBytes: 2, maxLength: 10 }),
     [0, 1, 7, 0, 11],
     "Cannot frame the stream at byte 3 as a message must not be longer than 10 bytes: received a length of 11",
   );
-  refuse(
+  checkError(
     lengthPrefixed({ prefixBytes: 2, includesPrefix: true }),
     [0, 1],
     "Cannot frame the stream at byte 0 as a length that includes its own 2 bytes cannot be less: received 1",
   );
-  refuse(
+  checkError(
     lengthPrefixed({ prefixBytes: 4 }),
     [255, 255, 255, 255],
     "a message must not be longer than 60 bytes: received a length of 4294967295",
   );
-  refuse(
+  checkError(
     delimited({ maxLength: 2 }),
     [1, 10, 1, 2, 3],
     "Cannot frame the stream at byte 2 as a message must not be longer than 2 bytes: found no delimiter after it",
   );
-  refuse(
+  checkError(
     delimited({ maxLength: 2 }),
     [1, 10, 1],
     "Cannot frame the stream at byte 2 as it ends within a frame: received 1 bytes of it",
@@ -176,7 +177,7 @@ Deno.test("errors say where in the stream and why", () => {
   );
 });
 
-Deno.test("a length-prefixed stream goes on after the frame that is too long", () => {
+Deno.test("a length-prefixed stream resynchronises after the frame that is too long", () => {
   const framing = lengthPrefixed({ prefixBytes: 1, maxLength: 5 });
   const stream = [1, 7, 200, ...new Array(200).fill(1), 2, 8, 9];
   assertEquals(decode(framing, [new Uint8Array(stream)], "resynchronise"), {
@@ -186,7 +187,7 @@ Deno.test("a length-prefixed stream goes on after the frame that is too long", (
   });
 });
 
-Deno.test("a delimited stream goes on after the next delimiter", () => {
+Deno.test("a delimited stream resynchronises after the next delimiter", () => {
   const framing = delimited({ delimiter: bytes("--"), maxLength: 3 });
   const stream = bytes("a--" + "-x".repeat(100) + "-" + "--b--");
   assertEquals(decode(framing, [stream], "resynchronise"), {
@@ -196,12 +197,12 @@ Deno.test("a delimited stream goes on after the next delimiter", () => {
   });
 });
 
-Deno.test("a stream that ends within a frame it skips is told so", () => {
+Deno.test("the end of a stream within a skipped frame is an error", () => {
   const framing = lengthPrefixed({ prefixBytes: 1, maxLength: 5 });
   assertEquals(decode(framing, [new Uint8Array([9, 1, 2])], "resynchronise").errors, [0, 3]);
 });
 
-Deno.test("bytes can be read straight into the buffer", () => {
+Deno.test("bytes can be read directly into the buffer", () => {
   using pool = BufferPool.create({ bufferBytes: 16, batchCount: 2, buffersPerBatch: 1 });
   using decoder = FrameDecoder.create(pool, delimited({ maxLength: 10 }));
   assertEquals([decoder.remaining, decoder.nextBuffer(), decoder.remaining], [0, true, 16]);
@@ -215,7 +216,7 @@ Deno.test("bytes can be read straight into the buffer", () => {
   assertEquals([seen, decoder.streamOffset], [["one", "two"], 8]);
 });
 
-Deno.test("a decoder refuses options that are out of range", () => {
+Deno.test("options of a decoder that are out of range throw", () => {
   using pool = BufferPool.create({ bufferBytes: 3, batchCount: 2, buffersPerBatch: 1 });
   assertThrows(
     () => FrameDecoder.create(pool, lengthPrefixed()),
@@ -237,7 +238,54 @@ Deno.test("a decoder refuses options that are out of range", () => {
   }
 });
 
-Deno.test("streams: packets of many chunks come through two buffers", async () => {
+Deno.test("a closed decoder throws ClosedError, and its packets remain valid", async () => {
+  using pool = BufferPool.create({ bufferBytes: 8, batchCount: 1, buffersPerBatch: 1 });
+  const framing = lengthPrefixed({ prefixBytes: 1 });
+  for (const state of ["with a buffer", "without buffer", "malformed"]) {
+    const decoder = FrameDecoder.create(pool, framing);
+    decoder.nextBuffer();
+    decoder.stage(new Uint8Array([1, 7, state === "malformed" ? 99 : 3]));
+    assert(decoder.next());
+    using packet = decoder.packet();
+    if (state === "malformed") assertThrows(() => decoder.next(), FramingError, "at byte 2");
+    if (state === "without buffer") assertEquals(decoder.nextBuffer({ timeoutMs: 0 }), false);
+    decoder.close();
+    decoder[Symbol.dispose]();
+    const calls: [action: string, call: () => unknown][] = [
+      ["write", () => decoder.write()],
+      ["commit", () => decoder.commit(0)],
+      ["stage a chunk", () => decoder.stage(new Uint8Array(1))],
+      ["decode", () => decoder.next()],
+      ["make a packet", () => decoder.packet()],
+      ["end the stream", () => decoder.end()],
+      ["go on to the next buffer", () => decoder.nextBuffer()],
+      ["go on to the next buffer", () => decoder.tryNextBuffer()],
+    ];
+    for (const [action, call] of calls) {
+      assertThrows(call, ClosedError, `Cannot ${action} as the frame decoder is closed`);
+    }
+    await assertRejects(() => decoder.nextBufferAsync(), ClosedError, "decoder is closed");
+    assertEquals(decoder.remaining, 0);
+    assertEquals([...packet.bytes], [7]);
+    packet.release();
+    assertEquals(pool.usage().inUse, 0);
+  }
+});
+
+Deno.test("closing a decoder ends its pending wait", async () => {
+  using pool = BufferPool.create({ bufferBytes: 8, batchCount: 1, buffersPerBatch: 1 });
+  const taken = pool.acquire();
+  const decoder = FrameDecoder.create(pool, lengthPrefixed());
+  const waiting = decoder.nextBufferAsync();
+  await Promise.resolve();
+  decoder.close();
+  await assertRejects(() => waiting, ClosedError, "Cannot go on to the next buffer");
+  assertThrows(() => decoder.next(), ClosedError, "Cannot decode as the frame decoder is closed");
+  pool.release(taken);
+  assertEquals(pool.usage().inUse, 0);
+});
+
+Deno.test("streams: packets of many chunks pass through two buffers", async () => {
   using pool = BufferPool.create({ bufferBytes: 64, batchCount: 2, buffersPerBatch: 1 });
   const framing = lengthPrefixed({ prefixBytes: 2 });
   const messages = Array.from({ length: 500 }, (_, i) => new Uint8Array(i % 60).fill(i));
@@ -253,7 +301,7 @@ Deno.test("streams: packets of many chunks come through two buffers", async () =
   assertEquals([pool.tryAcquire() >= 0, pool.tryAcquire() >= 0], [true, true]);
 });
 
-Deno.test("streams: a decoder waits while its reader holds all buffers, and no packet is lost", async () => {
+Deno.test("streams: a decoder waits while its reader has all buffers, and no packet is lost", async () => {
   using pool = BufferPool.create({ bufferBytes: 8, batchCount: 2, buffersPerBatch: 1 });
   const framing = lengthPrefixed({ prefixBytes: 1 });
   const stream = new FrameDecoderStream(pool, framing);
@@ -293,7 +341,7 @@ Deno.test("streams: malformed input fails the readable and the writable side", a
   assertEquals([pool.tryAcquire() >= 0, pool.tryAcquire() >= 0], [true, true]);
 });
 
-Deno.test("streams: chunks that are not bytes are refused", async () => {
+Deno.test("streams: chunks that are not bytes fail the stream", async () => {
   using pool = BufferPool.create({ bufferBytes: 8, batchCount: 2, buffersPerBatch: 1 });
   const packets = ReadableStream.from(["abc" as unknown as Uint8Array])
     .pipeThrough(new FrameDecoderStream(pool, delimited({ maxLength: 5 })));

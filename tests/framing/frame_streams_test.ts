@@ -1,6 +1,6 @@
 /**
- * The stages of a pipeline keep the contract of the Streams standard: whose a chunk is, who hears
- * of what, and that nothing stays taken.
+ * The stages of a pipeline keep the contract of the Streams standard: the ownership of chunks and
+ * packets, the propagation of errors to both sides, and the release of all buffers.
  */
 
 import { assert, assertEquals, assertInstanceOf, assertRejects } from "@std/assert";
@@ -16,7 +16,7 @@ import {
 
 const framing = lengthPrefixed({ prefixBytes: 1 });
 
-/** A pool that tells of leaks when it is disposed of. */
+/** A pool that reports leaks when it is closed. */
 const pool = (bufferBytes: number, batchCount: number) =>
   BufferPool.create({ bufferBytes, batchCount, buffersPerBatch: 1, debug: true });
 
@@ -25,7 +25,7 @@ const pause = (ms = 2) => new Promise<void>((resolve) => setTimeout(resolve, ms)
 /** Frames of one byte each. */
 const frames = (...values: number[]) => new Uint8Array(values.flatMap((value) => [1, value]));
 
-/** Reads a packet's only byte, and releases it. */
+/** Reads the only byte of a packet, and releases the packet. */
 function take(packet: Packet | undefined): number {
   using taken = packet;
   return taken!.bytes[0]!;
@@ -37,7 +37,7 @@ async function readAll(readable: ReadableStream<Packet>): Promise<number[]> {
   return seen;
 }
 
-/** Whether a promise has settled by now. */
+/** Whether a promise has settled, after some milliseconds. */
 async function isSettled(promise: Promise<unknown>): Promise<boolean> {
   let settled = false;
   promise.then(() => settled = true, () => settled = true);
@@ -45,7 +45,7 @@ async function isSettled(promise: Promise<unknown>): Promise<boolean> {
   return settled;
 }
 
-Deno.test("a chunk is the producer's again when its write has settled", async () => {
+Deno.test("a producer may reuse a chunk once its write has settled", async () => {
   using buffers = pool(4, 4);
   const stage = new FrameDecoderStream(buffers, framing);
   const reading = readAll(stage.readable);
@@ -94,7 +94,7 @@ Deno.test("messages of any size arrive through one scratch buffer of any size", 
   ));
 });
 
-Deno.test("a write is pending while nobody reads, and settles before the packets are taken", async () => {
+Deno.test("a write is pending without a read, and settles before the last packet is read", async () => {
   using buffers = pool(16, 2);
   const stage = new FrameDecoderStream(buffers, framing);
   const writer = stage.writable.getWriter();
@@ -111,7 +111,7 @@ Deno.test("a write is pending while nobody reads, and settles before the packets
   await closing;
 });
 
-Deno.test("an empty stream ends, and an empty chunk is nothing", async () => {
+Deno.test("an empty stream ends, and an empty chunk has no effect", async () => {
   using buffers = pool(16, 2);
   const stage = new FrameDecoderStream(buffers, framing);
   const writer = stage.writable.getWriter();
@@ -120,9 +120,9 @@ Deno.test("an empty stream ends, and an empty chunk is nothing", async () => {
   assertEquals(await readAll(stage.readable), []);
 });
 
-for (const when of ["nobody reads", "a read waits for bytes", "a read waits for a buffer"]) {
+for (const when of ["no read is pending", "a read waits for bytes", "a read waits for a buffer"]) {
   for (const how of ["abort", "an error upstream"]) {
-    Deno.test(`${how} while ${when} errors the packets at once, and nothing stays taken`, async () => {
+    Deno.test(`${how} while ${when} fails the packets at once, and releases all buffers`, async () => {
       using buffers = pool(2, 1);
       const stage = new FrameDecoderStream(buffers, framing);
       const reader = stage.readable.getReader();
@@ -148,11 +148,11 @@ for (const when of ["nobody reads", "a read waits for bytes", "a read waits for 
       const first = (await reader.read()).value!;
       let pending: Promise<unknown> | undefined;
       if (when !== "a read waits for a buffer") take(first);
-      if (when !== "nobody reads") {
+      if (when !== "no read is pending") {
         pending = reader.read();
         assertEquals(await isSettled(pending), false);
       }
-      if (how === "an error upstream" && when !== "nobody reads") {
+      if (how === "an error upstream" && when !== "no read is pending") {
         // The pipe awaits the write that is under way before it aborts.
         upstream.error(stop);
         if (when === "a read waits for a buffer") {
@@ -174,7 +174,7 @@ for (const when of ["nobody reads", "a read waits for bytes", "a read waits for 
   }
 }
 
-Deno.test("a reader that cancels ends the writes at once, and gives everything back", async () => {
+Deno.test("a reader that cancels ends the writes at once, and releases all buffers", async () => {
   using buffers = pool(2, 1);
   const stage = new FrameDecoderStream(buffers, framing);
   const writer = stage.writable.getWriter();
@@ -193,7 +193,7 @@ Deno.test("a reader that cancels ends the writes at once, and gives everything b
   assertEquals(buffers.usage().inUse, 0);
 });
 
-Deno.test("a source is cancelled when the reader of a pipe goes away", async () => {
+Deno.test("a source is cancelled when the reader of a pipe stops", async () => {
   using buffers = pool(16, 2);
   let reason: unknown = "nothing";
   const source = new ReadableStream<Uint8Array>({
@@ -205,11 +205,11 @@ Deno.test("a source is cancelled when the reader of a pipe goes away", async () 
     break;
   }
   await pause();
-  assert(reason !== "nothing", "the source was not told");
+  assert(reason !== "nothing", "the source was not cancelled");
   assertEquals(buffers.usage().inUse, 0);
 });
 
-Deno.test("a stream that ends within a frame fails both sides, the close included", async () => {
+Deno.test("a stream that ends within a frame fails both sides, and the close", async () => {
   using buffers = pool(16, 2);
   for (const isReading of [true, false]) {
     const stage = new FrameDecoderStream(buffers, framing);
@@ -227,7 +227,7 @@ Deno.test("a stream that ends within a frame fails both sides, the close include
   }
 });
 
-Deno.test("a malformed stream fails the write, and a chunk that is not bytes does", async () => {
+Deno.test("a malformed stream fails the write, and so does a chunk that is not bytes", async () => {
   using buffers = pool(4, 2);
   for (
     const [chunk, kind, message] of [
@@ -248,7 +248,7 @@ Deno.test("a malformed stream fails the write, and a chunk that is not bytes doe
   }
 });
 
-Deno.test("the first error is the one that is shown, also of a thread that has left the pool", async () => {
+Deno.test("both sides report the first error, even of a thread that has left the pool", async () => {
   for (const isWaiting of [false, true]) {
     const buffers = BufferPool.create({ bufferBytes: 4, batchCount: 1, buffersPerBatch: 1 });
     const stage = new FrameDecoderStream(buffers, framing);
@@ -275,7 +275,7 @@ Deno.test("the first error is the one that is shown, also of a thread that has l
   }
 });
 
-Deno.test("a stage whose thread has left the pool is cancelled quietly", async () => {
+Deno.test("a stage whose thread has left the pool can be cancelled", async () => {
   const buffers = BufferPool.create({ bufferBytes: 4, batchCount: 1, buffersPerBatch: 1 });
   const stage = new FrameDecoderStream(buffers, framing);
   const writer = stage.writable.getWriter();
@@ -287,7 +287,7 @@ Deno.test("a stage whose thread has left the pool is cancelled quietly", async (
   await reader.cancel();
 });
 
-Deno.test("any number of stages share a pool, however few its buffers", async () => {
+Deno.test("any number of stages can share a pool of any number of buffers", async () => {
   for (const [stages, buffers] of [[1, 1], [2, 1], [2, 2], [2, 3], [5, 1]] as const) {
     for (
       const chunk of [[1, 1, 1, 2], [2, 1, 1], [4, 1, 2, 3, 4, 1, 1], [7, 1, 1, 1, 1, 1, 1, 1]]
@@ -310,7 +310,7 @@ Deno.test("any number of stages share a pool, however few its buffers", async ()
   }
 });
 
-Deno.test("a packet that is released only after the next was asked for does not hang the stage", async () => {
+Deno.test("a packet that is released only after the next is requested does not hang the stage", async () => {
   using buffers = pool(8, 1);
   const stage = new FrameDecoderStream(buffers, framing);
   const writer = stage.writable.getWriter();
@@ -331,7 +331,7 @@ Deno.test("a packet that is released only after the next was asked for does not 
   assertEquals(seen, Array.from({ length: 20 }, (_, i) => i));
 });
 
-Deno.test("a reader that lets go while it waits loses no packet, to another or to a cancel", async () => {
+Deno.test("a reader that releases its lock while it waits loses no packet", async () => {
   for (const then of ["read", "cancel"] as const) {
     using buffers = pool(16, 2);
     const stage = new FrameDecoderStream(buffers, framing);
@@ -372,7 +372,7 @@ Deno.test("a stage can be aborted and cancelled at once, and again", async () =>
   assertEquals(buffers.usage().inUse, 0);
 });
 
-Deno.test("an encoder leaves the chunk alone once its write has settled, and passes errors on", async () => {
+Deno.test("an encoder copies its chunks before their writes settle, and reports errors on both sides", async () => {
   const encoder = new FrameEncoderStream(framing);
   const reading = new Response(encoder.readable).bytes();
   const writer = encoder.writable.getWriter();

@@ -1,7 +1,9 @@
-/** The staging area of a framer, on one thread. */
+/** A framer on one thread: its frames, its buffers, its waits, and its end. */
 
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { BufferPool, Framer } from "@busbar/busbar";
+import { ClosedError } from "@busbar/busbar/memory";
+import { PlainPool } from "../queue/plain_pool.ts";
 
 const pool = (bufferBytes = 16, batchCount = 4) =>
   BufferPool.create({ bufferBytes, batchCount, buffersPerBatch: 1 });
@@ -11,7 +13,7 @@ function put(framer: Framer, ...values: number[]): void {
   framer.commit(values.length);
 }
 
-Deno.test("several frames share a buffer, which is free when the last of them is", () => {
+Deno.test("several frames share a buffer, which is free once the last of their packets is released", () => {
   using buffers = pool(16, 1);
   const framer = Framer.create(buffers);
   assertEquals([framer.remainingOnBuffer, framer.nextBuffer(), framer.remainingOnBuffer], [
@@ -57,13 +59,13 @@ Deno.test("a frame that fills a buffer can be finished but not carried over", ()
   assertThrows(
     () => framer.nextBuffer(),
     RangeError,
-    "Cannot go on to the next buffer as the unfinished frame fills one: a frame must fit 4 bytes",
+    "Cannot go on to the next buffer as the unfinished frame fills a whole buffer of 4 bytes",
   );
   using packet = framer.finishFrame();
   assertEquals([...packet.bytes], [1, 2, 3, 4]);
 });
 
-Deno.test("a part of what is committed can be cut, and a part left out", () => {
+Deno.test("a frame is cut from committed bytes, and bytes around it can be skipped or discarded", () => {
   using buffers = pool();
   using framer = Framer.create(buffers);
   framer.nextBuffer();
@@ -76,7 +78,7 @@ Deno.test("a part of what is committed can be cut, and a part left out", () => {
   assertEquals([...rest.bytes], [4]);
 });
 
-Deno.test("a framer waits for no buffer where it must not, and says so", async () => {
+Deno.test("a framer that gets no buffer says so, and keeps its bytes and its last frame", async () => {
   using buffers = pool(16, 1);
   using framer = Framer.create(buffers);
   framer.nextBuffer();
@@ -85,13 +87,13 @@ Deno.test("a framer waits for no buffer where it must not, and says so", async (
   assertEquals(framer.tryNextBuffer(), false);
   assertEquals(framer.nextBuffer({ timeoutMs: 1 }), false);
   assertEquals(await framer.nextBufferAsync({ timeoutMs: 1 }), false);
-  // As it was before, the last frame included.
+  // Nothing has changed, the last frame included.
   assertEquals([framer.remainingOnBuffer, framer.unfinishedLength, framer.frameLength], [13, 1, 2]);
   framer.packet().release();
   packet.release();
 });
 
-Deno.test("a framer uses its buffer again if there is no other, and no packet of it", () => {
+Deno.test("a framer starts its buffer again if no other is free, and there is no packet of it", () => {
   using buffers = pool(4, 1);
   using framer = Framer.create(buffers);
   framer.nextBuffer();
@@ -109,23 +111,23 @@ Deno.test("a framer uses its buffer again if there is no other, and no packet of
   }
 });
 
-Deno.test("a framer does not use a buffer again of which another thread has a packet", () => {
+Deno.test("a framer does not start its buffer again while another thread has a packet of it", () => {
   using buffers = pool(4, 1);
   using there = BufferPool.attach(buffers.handle);
   using framer = Framer.create(buffers);
   framer.nextBuffer();
   put(framer, 1, 2, 3);
-  const sent = framer.finishFrame(2).detach();
+  const detached = framer.finishFrame(2).detach();
   assertEquals(framer.tryNextBuffer(), false);
-  const received = there.adopt(sent);
+  const adopted = there.adopt(detached);
   assertEquals(framer.tryNextBuffer(), false);
-  assertEquals([...received.bytes], [1, 2]);
-  received.release();
+  assertEquals([...adopted.bytes], [1, 2]);
+  adopted.release();
   assert(framer.tryNextBuffer());
   assertEquals(framer.unfinishedLength, 1);
 });
 
-Deno.test("a framer that yields has no buffer while it waits, and loses nothing", async () => {
+Deno.test("a framer that yields holds no buffer while it waits, and loses no byte", async () => {
   using buffers = pool(4, 1);
   using framer = Framer.create(buffers, { yields: true });
   framer.nextBuffer();
@@ -146,7 +148,7 @@ Deno.test("a framer that yields has no buffer while it waits, and loses nothing"
   assertEquals([...rest.bytes], [3, 4]);
 });
 
-Deno.test("a framer refuses what is no time to wait, before it does anything", async () => {
+Deno.test("an invalid timeout throws before the framer does anything", async () => {
   using buffers = pool();
   using framer = Framer.create(buffers);
   for (const time of [-1, NaN, "5", null, 5n, {}] as unknown as number[]) {
@@ -169,25 +171,29 @@ Deno.test("a framer refuses what is no time to wait, before it does anything", a
   );
 });
 
-Deno.test("a framer whose thread has left the pool is disposed of quietly, and says why it stops", () => {
+Deno.test("a framer whose thread has left the pool can be closed, and its errors name the reason", () => {
   const buffers = pool();
   const framer = Framer.create(buffers);
   framer.nextBuffer();
   put(framer, 1);
   buffers[Symbol.dispose]();
   const left = "as this thread has left the pool";
-  assertThrows(() => framer.finishFrame(), Error, `Cannot make a packet of a buffer ${left}`);
-  assertThrows(() => framer.nextBuffer(), Error, `Cannot acquire a buffer ${left}`);
+  assertThrows(() => framer.finishFrame(), ClosedError, `Cannot make a packet of a buffer ${left}`);
+  assertThrows(() => framer.nextBuffer(), ClosedError, `Cannot acquire a buffer ${left}`);
   framer[Symbol.dispose]();
   framer[Symbol.dispose]();
-  assertThrows(() => Framer.create(buffers), Error, `Cannot create framer ${left}`);
+  assertThrows(() => Framer.create(buffers), ClosedError, `Cannot create framer ${left}`);
 });
 
-Deno.test("a framer refuses what it does not have", () => {
+Deno.test("lengths beyond the room or the committed bytes throw", () => {
   using buffers = pool();
-  const framer = Framer.create(buffers);
-  assertThrows(() => framer.finishFrame(), Error, "Cannot make a packet as no frame was cut");
+  using framer = Framer.create(buffers);
+  assertThrows(() => framer.packet(), Error, "Cannot make a packet as no frame was cut");
+  for (const cut of [() => framer.cut(0, 0), () => framer.finishFrame()]) {
+    assertThrows(cut, Error, "Cannot cut a frame as the framer has no buffer: go on to the next");
+  }
   framer.nextBuffer();
+  assertThrows(() => framer.packet(), Error, "Cannot make a packet as no frame was cut");
   assertThrows(
     () => framer.commit(17),
     RangeError,
@@ -201,6 +207,103 @@ Deno.test("a framer refuses what it does not have", () => {
   assertThrows(() => framer.cut(0.5, 1.5), RangeError, "Cannot cut 0.5 + 1.5 + 0 bytes");
   framer.discard(4);
   assertThrows(() => framer.discard(1), RangeError, "must be a whole number from 0 to 0");
-  framer[Symbol.dispose]();
-  assertThrows(() => framer.nextBuffer(), Error, "as the framer is closed");
+});
+
+Deno.test("a closed framer throws ClosedError, and its packets remain valid", async () => {
+  for (const yields of [false, true]) {
+    using buffers = pool(4, 1);
+    const framer = Framer.create(buffers, { yields });
+    framer.nextBuffer();
+    put(framer, 1, 2, 3);
+    using packet = framer.finishFrame(2);
+    assertEquals(framer.nextBuffer({ timeoutMs: 0 }), false);
+    assertEquals(framer.hasYielded, yields);
+    framer.close();
+    framer.close();
+    const calls: [action: string, call: () => unknown][] = [
+      ["write", () => framer.write()],
+      ["commit", () => framer.commit(1)],
+      ["cut a frame", () => framer.cut(0, 0)],
+      ["cut a frame", () => framer.cut(0, 1)],
+      ["cut a frame", () => framer.finishFrame()],
+      ["make a packet", () => framer.packet()],
+      ["discard", () => framer.discard()],
+      ["go on to the next buffer", () => framer.nextBuffer()],
+      ["go on to the next buffer", () => framer.tryNextBuffer()],
+    ];
+    for (const [action, call] of calls) {
+      assertThrows(call, ClosedError, `Cannot ${action} as the framer is closed`);
+    }
+    await assertRejects(() => framer.nextBufferAsync(), ClosedError, "as the framer is closed");
+    assertEquals([framer.remainingOnBuffer, framer.unfinishedLength], [0, 0]);
+    assertEquals([...packet.bytes], [1, 2]);
+    packet.release();
+    assertEquals(buffers.usage().inUse, 0);
+  }
+});
+
+Deno.test("closing a framer ends its pending waits, and no buffer is lost", async () => {
+  using buffers = pool(4, 1);
+  const taken = buffers.acquire();
+  const framer = Framer.create(buffers);
+  const { signal } = new AbortController();
+  const waits = [framer.nextBufferAsync(), framer.nextBufferAsync({ signal, timeoutMs: 1e6 })];
+  await Promise.resolve();
+  framer.close();
+  for (const wait of waits) {
+    await assertRejects(() => wait, ClosedError, "Cannot go on to the next buffer as the framer");
+  }
+  buffers.release(taken);
+  assertEquals(buffers.usage().inUse, 0);
+});
+
+Deno.test("a framer that is closed after its wait, and before its task continues, releases the buffer", async () => {
+  for (const leaves of [false, true]) {
+    const buffers = pool(4, 1);
+    const buffer = buffers.acquire();
+    const acquired = Promise.withResolvers<number>();
+    Object.defineProperty(buffers, "acquireAsync", { value: () => acquired.promise });
+    const framer = Framer.create(buffers);
+    const waiting = framer.nextBufferAsync();
+    acquired.resolve(buffer);
+    if (leaves) buffers.close();
+    framer.close();
+    await assertRejects(
+      () => waiting,
+      ClosedError,
+      "Cannot go on to the next buffer as the framer",
+    );
+    if (!leaves) assertEquals(buffers.usage().inUse, 0);
+    buffers.close();
+  }
+});
+
+Deno.test("a framer whose wait is aborted gets no buffer, and can wait again", async () => {
+  using buffers = pool(4, 1);
+  const taken = buffers.acquire();
+  using framer = Framer.create(buffers);
+  const controller = new AbortController();
+  const aborted = framer.nextBufferAsync({ signal: controller.signal });
+  await Promise.resolve();
+  controller.abort(new Error("enough"));
+  await assertRejects(() => aborted, Error, "enough");
+  const waiting = framer.nextBufferAsync({ signal: new AbortController().signal });
+  buffers.release(taken);
+  assert(await waiting);
+});
+
+Deno.test("a framer works over any source of buffers", () => {
+  const source = PlainPool.create(4, 2);
+  const framer = Framer.create(source);
+  const seen: number[][] = [];
+  for (let i = 0; i < 10; i++) {
+    if (framer.remainingOnBuffer < 3) framer.nextBuffer({ timeoutMs: 0 });
+    put(framer, i, i, i);
+    framer.cut(0, 2);
+    seen.push([...framer.bytes.subarray(framer.frameOffset, framer.frameOffset + 2)]);
+    framer.discard();
+  }
+  assertEquals(seen, Array.from({ length: 10 }, (_, i) => [i, i]));
+  framer.close();
+  assertEquals(source.freeCount, 2);
 });

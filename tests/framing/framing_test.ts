@@ -1,4 +1,4 @@
-/** What framings write, and what they refuse. */
+/** The encoders of framings, and their limits. */
 
 import { assertEquals, assertThrows } from "@std/assert";
 import { delimited, lengthPrefixed } from "@busbar/busbar";
@@ -21,7 +21,7 @@ for (
   });
 }
 
-Deno.test("length-prefixed framing writes the longest message that its length can say", () => {
+Deno.test("the longest message of length-prefixed framing is the greatest length that it can encode", () => {
   const framing = lengthPrefixed({ prefixBytes: 1 });
   assertEquals(framing.maxLength, 255);
   assertEquals(framing.encode(new Uint8Array(255))[0], 255);
@@ -52,7 +52,7 @@ Deno.test("framings write into a target at an offset", () => {
   );
 });
 
-Deno.test("delimited framing refuses a message that would end early", () => {
+Deno.test("delimited framing throws if a message would end early", () => {
   const crlf = delimited({ delimiter: bytes("\r\n"), maxLength: 10 });
   assertEquals([...crlf.encode(bytes("a\rb\n"))], [97, 13, 98, 10, 13, 10]);
   assertThrows(
@@ -60,12 +60,12 @@ Deno.test("delimited framing refuses a message that would end early", () => {
     RangeError,
     "Cannot frame a message as it must not contain the delimiter: found one at 1",
   );
-  // Not contained, but made with the beginning of the delimiter that follows.
+  // The message contains no delimiter, but forms one with the beginning of the one that follows.
   const aa = delimited({ delimiter: bytes("aa"), maxLength: 10 });
   assertThrows(() => aa.encode(bytes("ba")), RangeError, "found one at 1");
 });
 
-Deno.test("framings refuse options that are out of range", () => {
+Deno.test("options of framings that are out of range throw", () => {
   assertThrows(
     () => lengthPrefixed({ prefixBytes: 3 as 4 }),
     RangeError,
