@@ -202,7 +202,7 @@ export class Framer implements Disposable {
    *
    * @param length How many.
    * @throws {RangeError} If that is not a whole number up to {@link Framer.remainingOnBuffer}.
-   * @throws {ClosedError} If the framer is closed.
+   * @throws {ClosedError} If the framer is closed, and `length` is not 0.
    */
   commit(length: number): void {
     if (length >>> 0 !== length || length > this.#limit - this.#end) {
@@ -212,7 +212,8 @@ export class Framer implements Disposable {
   }
 
   /**
-   * Cuts a frame from the committed bytes; those that follow it begin the next.
+   * Cuts a frame from the committed bytes; those that follow it begin the next. Without a buffer,
+   * also after closing, only a frame of no bytes can be cut, and no packet be made of it.
    *
    * @param skip How many bytes to skip before the frame.
    * @param length How many bytes the frame has.
@@ -225,9 +226,8 @@ export class Framer implements Disposable {
     const rest = skipAfter ?? 0;
     const end = this.#start + skip + length + rest;
     const areWhole = skip >>> 0 === skip && length >>> 0 === length && rest >>> 0 === rest;
-    const buffer = this.#buffer;
-    if (!areWhole || end > this.#end || buffer < 0) throw this.#cutError(skip, length, rest);
-    this.#frameBuffer = buffer;
+    if (!areWhole || end > this.#end) throw this.#cutError(skip, length, rest);
+    this.#frameBuffer = this.#buffer;
     this.#frameOffset = this.#start + skip;
     this.#frameLength = length;
     this.#start = end;
