@@ -186,8 +186,16 @@ export class Calls {
     return { buffer, isNew: true };
   }
 
-  /** Makes a buffer of setup part of the model. */
+  /**
+   * Makes a buffer of setup part of the model.
+   *
+   * @throws {TypeError} If its length can change.
+   */
   adopt(real: ArrayBufferLike, name?: string): ModelBuffer {
+    const { growable, resizable } = real as { growable?: boolean; resizable?: boolean };
+    if (growable || resizable) {
+      throw new TypeError("Cannot share a growable or resizable buffer: its length must be fixed");
+    }
     const { buffers } = this.#execution;
     const buffer = this.#register(real, name ?? `buffer${buffers.length}`);
     buffers.push(buffer);

@@ -38,6 +38,7 @@ import { ignoreRejections, stopIgnoringRejections } from "../platform.ts";
 import { arrayMethods } from "./array_methods.ts";
 import { Calls } from "./calls.ts";
 import { toBigInt, toIndex, toNumber } from "./conversions.ts";
+import { cloning, refusingShared } from "./copies.ts";
 import { buffers, isObject, viewOf, views, visibleBuffer } from "./registry.ts";
 import { constructBuffer, sliceBuffer } from "./shared_buffers.ts";
 import { type CurrentCalls, trackView, untracked } from "./views.ts";
@@ -466,6 +467,8 @@ for (
     return replacement;
   });
 }
+replace(globalThis, "structuredClone", (native: never) => cloning(current, native));
+for (const key of ["Blob", "File"]) replace(globalThis, key, refusingShared);
 replace(globalThis.TextDecoder?.prototype, "decode", untrackFirst);
 replace(
   globalThis.TextEncoder?.prototype,

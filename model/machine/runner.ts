@@ -8,6 +8,7 @@
  */
 
 import type { Failure } from "../failure.ts";
+import { capturedFunctionHint } from "./captured_functions.ts";
 import { type Entry, EntryOf, isOperation, type Operation } from "./entry.ts";
 import { accessText } from "./entry_text.ts";
 import type { Execution } from "./execution.ts";
@@ -139,7 +140,7 @@ function failWith(execution: Execution, thread: Thread, error: unknown): void {
   const text = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
   execution.fail({
     kind: "exception",
-    message: `Thread ${thread.name} threw ${text}`,
+    message: `Thread ${thread.name} threw ${text}${capturedFunctionHint(error)}`,
     cause: error,
   });
 }
