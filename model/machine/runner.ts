@@ -8,6 +8,7 @@
  */
 
 import type { Failure } from "../failure.ts";
+import { microtasks } from "../platform.ts";
 import { capturedFunctionHint } from "./captured_functions.ts";
 import { type Entry, EntryOf, isOperation, type Operation } from "./entry.ts";
 import { accessText } from "./entry_text.ts";
@@ -193,17 +194,4 @@ async function drive(
     0,
     0,
   );
-}
-
-/** Resolves once every queued microtask, and those that they queue, have run. */
-function microtasks(): Promise<void> {
-  return new Promise((resolve) => {
-    const { port1, port2 } = new MessageChannel();
-    port1.onmessage = () => {
-      port1.close();
-      port2.close();
-      resolve();
-    };
-    port2.postMessage(0);
-  });
 }

@@ -609,3 +609,21 @@ Deno.test("a view with properties of its own is the thread's, and a new one in e
   });
   assertStringIncludes(message, "threads share memory, and no views");
 });
+
+Deno.test("timers and events of other code do not run among the turns of an asynchronous body", async () => {
+  const seen: boolean[] = [];
+  const native = globalThis.SharedArrayBuffer;
+  const timer = setInterval(() => {
+    seen.push(globalThis.SharedArrayBuffer === native);
+  }, 0);
+  const body = async (w: Int32Array) => {
+    for (let i = 0; i < 2; i++) {
+      Atomics.add(w, 0, 1);
+      await null;
+      await Atomics.waitAsync(w, 1, 1).value;
+    }
+  };
+  await explore({ setup: words, threads: { a: body, b: body } });
+  clearInterval(timer);
+  assertEquals(seen.every((isNative) => isNative), true);
+});
