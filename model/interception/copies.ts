@@ -46,7 +46,7 @@ export function cloning(
   };
 }
 
-/** A class whose constructor takes bytes: `Blob` refuses shared memory, and a proxy it would not. */
+/** A class of bytes, such as `Blob`: it refuses shared memory, but would take a tracked view. */
 export function refusingShared<T extends abstract new (...args: never[]) => object>(native: T): T {
   const own: T = new Proxy(native, {
     construct(target, args, newTarget) {

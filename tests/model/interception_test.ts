@@ -1,6 +1,6 @@
 /**
- * Every way to shared memory is seen, or refused by name: constructors, subclasses, methods that are
- * borrowed, descriptors, clones, and arguments that are converted.
+ * Every way to shared memory is seen, or refused by name: constructors, subclasses, borrowed
+ * methods, descriptors, clones, and arguments that are converted.
  *
  * @module
  */
