@@ -422,6 +422,14 @@ export class Calls {
       if (isShared(view)) this.refuseUntracked(`does Atomics.${KINDS[kind].name} on`);
       return callNative(kind, view, index, a, b);
     }
+    if (!views.has(view as object)) {
+      this.refuseUse(
+        `does Atomics.${
+          KINDS[kind].name
+        } on a view that was created before its buffer was shared: ` +
+          "create it afterwards",
+      );
+    }
     const args = convertArguments(kind, found, index, a, b);
     if (thread.unwinding) throw SUSPENDED;
     const { buffer, start, size } = rangeOf(found, args.index);

@@ -7,12 +7,13 @@
 
 import { Buffer } from "node:buffer";
 import { assertEquals, assertInstanceOf, assertRejects, assertStringIncludes } from "@std/assert";
-import { explore, type FailureKind } from "@busbar/busbar/model";
+import { explore, type FailureKind, shareBuffer } from "@busbar/busbar/model";
 import { fails, words } from "./failing.ts";
 
 /** What modules capture when they are loaded. */
 const Captured = Int32Array;
 const CapturedDataView = DataView;
+const CapturedBuffer = SharedArrayBuffer;
 const CapturedAtomics = Atomics;
 const { load: capturedLoad } = Atomics;
 class ModuleWords extends Int32Array<ArrayBufferLike> {
@@ -92,6 +93,29 @@ Deno.test("a captured constructor is refused in setup and in check, too", async 
     check: (buffer) => assertEquals(new Captured(buffer)[0], 1),
   });
   assertStringIncludes(message, NOT_GLOBAL);
+});
+
+Deno.test("shared memory of another origin in the state is refused by name", async () => {
+  const outside = new Int32Array(new CapturedBuffer(8));
+  const mapped = new ArrayBuffer(8);
+  const early = new Int32Array(mapped);
+  for (
+    const setup of [
+      () => outside,
+      () => ({ deep: [{ buffer: outside.buffer }] }),
+      () => ({ words: new Int32Array(new CapturedBuffer(8)) }),
+      () => ({ shared: shareBuffer(mapped), early }),
+      () => new WebAssembly.Memory({ initial: 1, maximum: 1, shared: true }).buffer,
+    ] as (() => unknown)[]
+  ) {
+    const run = () => explore({ setup, threads: { a() {} } });
+    await assertRejects(run, Error, "whose accesses could not be seen");
+  }
+  const { message } = await fails("misuse", {
+    setup: () => void shareBuffer(mapped),
+    threads: { a: () => Atomics.load(early, 0) },
+  });
+  assertStringIncludes(message, "before its buffer was shared");
 });
 
 Deno.test("captured functions of the platform fail, and never pass unseen", async () => {
@@ -495,7 +519,6 @@ Deno.test("growable and resizable memory is refused by name", async () => {
     },
   });
   assertStringIncludes(message, "maxByteLength");
-  const { shareBuffer } = await import("@busbar/busbar/model");
   await assertRejects(
     () =>
       explore({
