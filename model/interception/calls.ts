@@ -273,8 +273,8 @@ export class Calls {
   /** Fails as the running thread used shared memory that is not part of the model. */
   refuseUntracked(action: string): never {
     this.refuseUse(
-      `${action} shared memory that is not part of the model: create it in setup or in a thread, ` +
-        "or pass it to shareBuffer",
+      `${action} shared memory that is not part of the model: create it by the global ` +
+        "SharedArrayBuffer, or pass it to shareBuffer in setup",
     );
   }
 

@@ -6,7 +6,7 @@
 
 /** What engines say if a function wants a typed array, or a buffer, and gets another object. */
 const STRANGER =
-  /typed ?array|incompatible receiver|must be an ArrayBuffer|not an ArrayBuffer|not a view|called on incompatible|Receiver should be a/i;
+  /typed ?array|incompatible receiver|must be an ArrayBuffer|not an ArrayBuffer|not a view|called on incompatible|Receiver should be a|instance of Buffer/i;
 
 /** A sentence for the message of an error that may come from such a function, or nothing. */
 export function capturedFunctionHint(error: unknown): string {
