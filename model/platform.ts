@@ -23,6 +23,7 @@ interface ProcessLike {
   on(event: "unhandledRejection", listener: (reason: unknown) => void): void;
   off(event: "unhandledRejection", listener: (reason: unknown) => void): void;
   listenerCount(event: "unhandledRejection"): number;
+  nextTick?(task: () => void): void;
   getBuiltinModule?(name: "node:fs"): {
     writeFileSync(path: string | URL, text: string): void;
   };
@@ -69,6 +70,28 @@ export function terminal(): ((text: string) => void) | undefined {
   return stderr?.isTTY === true ? (text) => void stderr.write(text) : undefined;
 }
 
+/**
+ * Resolves once every queued microtask, and those that they queue, have run.
+ *
+ * Where there is `process.nextTick`, which runs its tasks as soon as the microtasks are done, no
+ * timer or event of other code comes in between, if the caller was called from such a task. Pages
+ * have none, so a message to itself is waited for there, and other code may run meanwhile.
+ */
+export function microtasks(): Promise<void> {
+  return new Promise((resolve) => {
+    if (nextTick !== undefined) return nextTick(resolve);
+    const { port1, port2 } = new MessageChannel();
+    port1.onmessage = () => {
+      port1.close();
+      port2.close();
+      resolve();
+    };
+    port2.postMessage(0);
+  });
+}
+
+const nextTick = node?.nextTick?.bind(node);
+
 /** The reason of the rejections to ignore. */
 let ignoredReason: unknown;
 let isIgnoring = false;
@@ -101,9 +124,8 @@ export function ignoreRejections(reason: unknown): void {
 /** Stops {@linkcode ignoreRejections}. */
 export function stopIgnoringRejections(): void {
   isIgnoring = false;
-  if (deno !== undefined || node?.on === undefined) {
-    globalThis.removeEventListener?.("unhandledrejection", onRejectionEvent);
-  } else {
+  // Elsewhere a listener stays: it ignores this reason only, and events may come late.
+  if (deno === undefined && node?.on !== undefined) {
     // Node reports a rejection only after all microtasks have run.
     setImmediate(() => {
       if (!isIgnoring) node.off("unhandledRejection", onRejection);

@@ -136,6 +136,9 @@ function set({ calls, view, self }: Receiver, args: readonly unknown[]): void {
     writeAll(calls, view, at, untracked(calls, source), length);
     return;
   }
+  if (source === undefined || source === null) {
+    throw new TypeError("Cannot convert undefined or null to object");
+  }
   const values = Object(source) as ArrayLike<unknown>;
   const length = Math.max(0, Math.min(toInteger(values.length), Number.MAX_SAFE_INTEGER));
   if (at + length > view.length) throw new RangeError("offset is out of bounds");

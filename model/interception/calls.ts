@@ -186,8 +186,16 @@ export class Calls {
     return { buffer, isNew: true };
   }
 
-  /** Makes a buffer of setup part of the model. */
+  /**
+   * Makes a buffer of setup part of the model.
+   *
+   * @throws {TypeError} If its length can change.
+   */
   adopt(real: ArrayBufferLike, name?: string): ModelBuffer {
+    const { growable, resizable } = real as { growable?: boolean; resizable?: boolean };
+    if (growable || resizable) {
+      throw new TypeError("Cannot share a growable or resizable buffer: its length must be fixed");
+    }
     const { buffers } = this.#execution;
     const buffer = this.#register(real, name ?? `buffer${buffers.length}`);
     buffers.push(buffer);
@@ -265,8 +273,8 @@ export class Calls {
   /** Fails as the running thread used shared memory that is not part of the model. */
   refuseUntracked(action: string): never {
     this.refuseUse(
-      `${action} shared memory that is not part of the model: create it in setup or in a thread, ` +
-        "or pass it to shareBuffer",
+      `${action} shared memory that is not part of the model: create it by the global ` +
+        "SharedArrayBuffer, or pass it to shareBuffer in setup",
     );
   }
 
@@ -413,6 +421,14 @@ export class Calls {
     if (found === undefined) {
       if (isShared(view)) this.refuseUntracked(`does Atomics.${KINDS[kind].name} on`);
       return callNative(kind, view, index, a, b);
+    }
+    if (!views.has(view as object)) {
+      this.refuseUse(
+        `does Atomics.${
+          KINDS[kind].name
+        } on a view that was created before its buffer was shared: ` +
+          "create it afterwards",
+      );
     }
     const args = convertArguments(kind, found, index, a, b);
     if (thread.unwinding) throw SUSPENDED;

@@ -4,7 +4,8 @@
  *
  * A constructor that was captured before the exploration (`const I32 = Int32Array` in a module, or
  * a subclass there) is the native one, and its arrays cannot be tracked. It finds that the proxy is
- * no buffer and asks whether it is iterable, or how long it is, which is refused by name.
+ * no buffer and asks for its iterator and then its length; Node's `Buffer.from` asks for its buffer
+ * and then its type. No other code asks in this order, so it is refused by name.
  *
  * @module
  */
@@ -28,20 +29,20 @@ function hide(current: CurrentCalls, buffer: ModelBuffer, prototype: object | nu
     current.replaceGetters();
   };
   if (!isOrdinary) current.replaceGetters();
-  let isIterated = false;
+  let previous: PropertyKey | undefined;
   const proxy = new Proxy(real, {
     get(_target, key, receiver): unknown {
-      // What a native constructor asks of an object that is no buffer, in this order.
-      const isLength = isIterated && key === "length";
-      isIterated = key === Symbol.iterator;
+      const isAsked = (previous === Symbol.iterator && key === "length") ||
+        (previous === "buffer" && key === "type");
+      previous = key;
       if (key === "byteLength" && isOrdinary) return buffer.bytes.length;
       const isGetter = key === "growable" || key === "maxByteLength";
       const value = Reflect.get(real, key, isGetter && isOrdinary ? real : receiver);
-      if (isLength && value === undefined) {
+      if (isAsked && value === undefined) {
         current.calls.refuseUse(
-          "views shared memory by a constructor that it captured before the exploration (`const " +
-            "I32 = Int32Array` in a module, a subclass there, or a class of the platform), so that " +
-            "its accesses cannot be seen: use the global when the thread runs",
+          "makes a view of shared memory by a constructor that is not the global one (`const I32 = " +
+            "Int32Array` or a subclass in a module that was loaded before, or Node's Buffer), so " +
+            "that its accesses could not be seen: use the global when the thread runs",
         );
       }
       return value;

@@ -5,7 +5,7 @@
  */
 
 /** Enough frames for deep code under test below a few frames of the explorer. */
-const MAX_FRAMES = 40;
+const MAX_FRAMES = 50;
 
 /** The explorer's folder; undefined in a bundle, where it has no files of its own. */
 const directory = /^(.*\/)interception\/stack_lines\.[jt]s$/.exec(import.meta.url ?? "")?.[1];
@@ -21,13 +21,13 @@ export function stackLines(): string[] {
   const stack = new Error().stack ?? "";
   Error.stackTraceLimit = limit;
   const lines = stack.split("\n").slice(1).map((line) => line.trim().replace(/^at /, ""));
-  // Above them is the intercepted call, below them the runner that called the body.
-  const first = lines.findIndex((line) => !isOwn(line));
-  const last = lines.findIndex((line, i) => i > first && isOwn(line));
-  return first < 0 ? [] : lines.slice(first, last < 0 ? undefined : last);
+  // Below them is the runner that called the body; between them, traps and methods of views.
+  const end = lines.findIndex((line) => line.includes("runBody") && isOwn(line));
+  return lines.slice(0, end < 0 ? undefined : end).filter((line) => !isOwn(line));
 }
 
 /** Whether a stack line is the explorer's. */
 function isOwn(line: string): boolean {
+  if (line.startsWith("Reflect.")) return true;
   return directory === undefined ? OWN_FUNCTIONS.test(line) : line.includes(directory);
 }

@@ -8,6 +8,8 @@
  */
 
 import type { Failure } from "../failure.ts";
+import { microtasks } from "../platform.ts";
+import { capturedFunctionHint } from "./captured_functions.ts";
 import { type Entry, EntryOf, isOperation, type Operation } from "./entry.ts";
 import { accessText } from "./entry_text.ts";
 import type { Execution } from "./execution.ts";
@@ -139,7 +141,7 @@ function failWith(execution: Execution, thread: Thread, error: unknown): void {
   const text = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
   execution.fail({
     kind: "exception",
-    message: `Thread ${thread.name} threw ${text}`,
+    message: `Thread ${thread.name} threw ${text}${capturedFunctionHint(error)}`,
     cause: error,
   });
 }
@@ -192,17 +194,4 @@ async function drive(
     0,
     0,
   );
-}
-
-/** Resolves once every queued microtask, and those that they queue, have run. */
-function microtasks(): Promise<void> {
-  return new Promise((resolve) => {
-    const { port1, port2 } = new MessageChannel();
-    port1.onmessage = () => {
-      port1.close();
-      port2.close();
-      resolve();
-    };
-    port2.postMessage(0);
-  });
 }

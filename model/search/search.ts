@@ -17,6 +17,7 @@ import type { Thread } from "../machine/thread.ts";
 import type { Body } from "../machine/thread_declaration.ts";
 import { now } from "../native.ts";
 import type { ExploreOptions, Report, Results, Threads } from "../options.ts";
+import { microtasks } from "../platform.ts";
 import { type FailedExecution, reportExecution } from "../report/failed_execution.ts";
 import { stuckFailure } from "../report/stuck_threads.ts";
 import { Enumeration } from "./enumeration.ts";
@@ -71,7 +72,7 @@ export class Search {
   /** Searches until the strategy ends, an execution fails, or a limit is reached. */
   async run(strategy: Strategy): Promise<Report> {
     // The caller runs on, and may set a timer, say, before the globals are replaced.
-    await undefined;
+    await microtasks();
     const started = now();
     let reason: string | undefined;
     install(this.#machine);

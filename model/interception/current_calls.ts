@@ -1,0 +1,31 @@
+/**
+ * The calls of the machine that is being explored, to which all intercepted objects report.
+ *
+ * @module
+ */
+
+import type { Calls } from "./calls.ts";
+import { replaceGettersNow } from "./replacements.ts";
+import type { CurrentCalls } from "./views.ts";
+
+/** The calls to which the intercepted objects report; undefined while no machine is installed. */
+export let calls: Calls | undefined;
+
+/** The same for objects that look them up at each use. */
+export const current: CurrentCalls = {
+  get calls(): Calls {
+    if (calls === undefined) {
+      throw new Error("Cannot use memory of a model outside the exploration that created it");
+    }
+    return calls;
+  },
+  get isThreadRunning(): boolean {
+    return calls?.isThreadRunning === true;
+  },
+  replaceGetters: replaceGettersNow,
+};
+
+/** Sets, or forgets, the calls. */
+export function setCalls(next: Calls | undefined): void {
+  calls = next;
+}

@@ -1,0 +1,132 @@
+/**
+ * Properties of the platform's objects that are replaced while a machine runs.
+ *
+ * @module
+ */
+
+/** A function of the platform. */
+export type Native = (this: unknown, ...args: unknown[]) => unknown;
+
+/** A replaced property of an object. */
+interface Replacement {
+  readonly target: object;
+  readonly key: PropertyKey;
+  readonly model: PropertyDescriptor;
+  readonly native: PropertyDescriptor | undefined;
+  /** Whether both are values, which an assignment exchanges: ten times as fast as a definition. */
+  readonly isValue: boolean;
+}
+
+/** Every replaced property but getters. */
+const replacements: Replacement[] = [];
+
+/** Adds a property to the replacements, if the platform has it. */
+export function replace(
+  target: object | undefined,
+  key: PropertyKey,
+  model: (native: never) => unknown,
+): void {
+  if (target === undefined) return;
+  const value = Reflect.get(target, key);
+  if (value === undefined) return;
+  const native = Reflect.getOwnPropertyDescriptor(target, key);
+  const descriptor = {
+    configurable: true,
+    enumerable: native?.enumerable ?? false,
+    writable: true,
+    value: like(value, model(value as never)),
+  };
+  replacements.push({
+    target,
+    key,
+    native,
+    model: descriptor,
+    // A global that is assigned in a context of `node:vm` becomes enumerable.
+    isValue: native?.writable === true && target !== globalThis,
+  });
+}
+
+/** Adds a property that the platform has not. */
+export function replaceMissing(target: object, key: PropertyKey, value: unknown): void {
+  const model = { value, writable: true, enumerable: false, configurable: true };
+  replacements.push({ target, key, native: undefined, model, isValue: false });
+}
+
+/** The value that replaces a property. */
+export function replacementOf(target: object, key: PropertyKey): unknown {
+  return replacements.find((each) => each.target === target && each.key === key)?.model.value;
+}
+
+/** Gives a replaced property its model's, or again its native, value. */
+function put({ target, key, model, native, isValue }: Replacement, isModel: boolean): void {
+  const descriptor = isModel ? model : native;
+  if (descriptor === undefined) {
+    Reflect.deleteProperty(target, key);
+    return;
+  }
+  if (isValue) {
+    // Code under test may have defined the property otherwise.
+    Reflect.set(target, key, descriptor.value);
+    if (Reflect.get(target, key) === descriptor.value) return;
+  }
+  Reflect.defineProperty(target, key, descriptor);
+}
+
+/** The getters of the platform's classes; redefining one takes microseconds. */
+const getters: Replacement[] = [];
+let areGettersReplaced = false;
+let areInstalled = false;
+
+/**
+ * Replaces the getters: code under test has got a view, or a buffer, for which the traps of its
+ * proxy do not answer, or looks at the prototypes.
+ */
+export function replaceGettersNow(): void {
+  if (areGettersReplaced || !areInstalled) return;
+  areGettersReplaced = true;
+  for (const getter of getters) put(getter, true);
+}
+
+/** Adds getters of a class. */
+export function replaceGetters(
+  target: object,
+  keys: readonly PropertyKey[],
+  model: (native: Native) => Native,
+): void {
+  for (const key of keys) {
+    const native = Reflect.getOwnPropertyDescriptor(target, key);
+    const getter = native?.get as Native | undefined;
+    if (getter === undefined) continue;
+    const get = like(getter, model(getter));
+    const descriptor = { ...native!, get };
+    getters.push({ target, key, native: native!, model: descriptor, isValue: false });
+  }
+}
+
+/** Gives a function the name and the length of another. */
+function like<T>(native: unknown, model: T): T {
+  if (typeof native === "function" && typeof model === "function") {
+    for (const key of ["length", "name"] as const) {
+      const descriptor = Reflect.getOwnPropertyDescriptor(native, key);
+      if (descriptor !== undefined && model[key] !== descriptor.value) {
+        Reflect.defineProperty(model, key, descriptor);
+      }
+    }
+  }
+  return model;
+}
+
+/** Replaces every property but getters. */
+export function installReplacements(): void {
+  areInstalled = true;
+  for (const replacement of replacements) put(replacement, true);
+}
+
+/** Restores every property. */
+export function uninstallReplacements(): void {
+  areInstalled = false;
+  for (const replacement of replacements) put(replacement, false);
+  if (!areGettersReplaced) return;
+  areGettersReplaced = false;
+  for (const getter of getters) put(getter, false);
+}
