@@ -14,6 +14,8 @@ import { formatTable } from "./report/table.ts";
 import { Dependence } from "./search/dependence.ts";
 import { OptimalDpor } from "./search/dpor.ts";
 import { Enumeration } from "./search/enumeration.ts";
+import { advice } from "./search/limits.ts";
+import { Portfolio } from "./search/portfolio.ts";
 import { Pct, RandomWalk } from "./search/random.ts";
 import { Replay } from "./search/replay.ts";
 import { type AnyOptions, Search } from "./search/search.ts";
@@ -68,11 +70,16 @@ function formatFailure(
   const switches = steps.filter((step) => step.isSwitch).length;
   parts.push(
     `Schedule: ${count(steps.length, "step")}, ${count(switches, "switch", "switches")} (>), ` +
-      `after ${count(report.executions, "execution")} without failure`,
+      `after ${count(visited(report, "executions"), "execution")} without failure`,
     formatTable(steps, threads),
     `replay: "${replay}"  (an option, or BUSBAR_REPLAY=${replay} with the test's --filter)`,
   );
   return parts.join("\n\n");
+}
+
+/** How many there were, with those of the probes. */
+function visited(report: Report, key: "executions" | "transitions"): number {
+  return report[key] + (report.probes?.[key] ?? 0);
 }
 
 function count(number: number, one: string, many = `${one}s`): string {
@@ -122,8 +129,8 @@ export async function explore<State, T extends Threads<State>>(
   const search = new Search(model);
   const report = await search.run(strategyOf(model));
   if (search.failed === undefined) {
-    if (!report.complete && !options.allowIncomplete && report.reason !== undefined) {
-      throw new IncompleteError(report);
+    if (!report.complete && !options.allowIncomplete && report.stoppedBy !== undefined) {
+      throw new IncompleteError(report, advice(report.stoppedBy, isDefault(model)));
     }
     return report;
   }
@@ -141,14 +148,18 @@ export class IncompleteError extends Error {
   readonly report: Report;
 
   /** @ignore Used by {@linkcode explore}. */
-  constructor(report: Report) {
+  constructor(report: Report, advice: string) {
     super(
-      `The search is incomplete: ${report.reason} (${report.executions} executions, ` +
-        `${report.transitions} transitions). Raise the limit, make the model smaller, or accept ` +
-        "an incomplete search with `allowIncomplete: true`.",
+      `The search is incomplete: ${report.reason} (${visited(report, "executions")} executions, ` +
+        `${visited(report, "transitions")} transitions). ${advice}`,
     );
     this.report = report;
   }
+}
+
+/** Whether the model leaves the choice of schedules to the explorer. */
+function isDefault({ strategy, preemptions }: AnyOptions): boolean {
+  return strategy === undefined && preemptions === undefined;
 }
 
 function strategyOf(options: AnyOptions): Strategy {
@@ -161,8 +172,12 @@ function strategyOf(options: AnyOptions): Strategy {
       return new Pct(depth, seed, executions);
     case "random":
       return new RandomWalk(seed, executions);
-    case "dpor":
-      return new OptimalDpor(new Dependence(options.invariant !== undefined));
+    case "dpor": {
+      const dpor = new OptimalDpor(new Dependence(options.invariant !== undefined));
+      if (!isDefault(options)) return dpor;
+      const probes = [new Enumeration(0), new Enumeration(1), new Pct(depth, seed, Infinity)];
+      return new Portfolio(dpor, probes);
+    }
     default:
       throw new TypeError(
         `Cannot explore: expected strategy dpor, all, pct or random, received ${String(strategy)}`,

@@ -41,8 +41,12 @@ export interface ExploreOptions<State, T extends Threads<State>> {
   // deno-lint-ignore no-explicit-any
   readonly linearizable?: Specification<any>;
   /**
-   * `dpor` (default) visits one schedule of each set that differs only in the order of independent
+   * `dpor` visits one schedule of each set that differs only in the order of independent
    * operations; `all` visits every schedule; `pct` and `random` try `executions` random ones.
+   *
+   * By default `dpor`; if it is not done after 10,000 transitions, schedules without preemptions,
+   * with one, and those of `pct` get as many each, which finds shallow bugs at once, and then it
+   * goes on.
    */
   readonly strategy?: StrategyName;
   /** Visit all schedules with at most so many switches away from a thread that can go on. */
@@ -83,6 +87,9 @@ export interface ExploreOptions<State, T extends Threads<State>> {
   readonly coverage?: boolean;
 }
 
+/** The options that can leave schedules out. */
+export type LimitName = "maxExecutions" | "maxTransitions" | "timeLimitMs" | "preemptions";
+
 /** The result of a search. */
 export interface Report {
   /** Executions that ran to their end. */
@@ -93,10 +100,18 @@ export interface Report {
   readonly transitions: number;
   /** Operations of the longest execution. */
   readonly longest: number;
+  /**
+   * The executions and transitions of the short runs of other strategies that the default strategy
+   * makes before it goes on with a long search. They are not among those above, so that these are
+   * of `dpor` alone; limits count both.
+   */
+  readonly probes?: { readonly executions: number; readonly transitions: number };
   /** Whether every schedule that matters was visited. */
   readonly complete: boolean;
   /** Why it is not complete, if a limit or bound is the reason. */
   readonly reason?: string;
+  /** The option that is the reason. */
+  readonly stoppedBy?: LimitName;
   /** Milliseconds that the search took. */
   readonly elapsedMs: number;
   /** Source lines with atomic operations that were reached, if asked for. */

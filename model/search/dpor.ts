@@ -58,6 +58,8 @@ export class OptimalDpor implements Strategy {
   #subtree: Node[] = [];
   /** The events before this one were in the previous execution, and their races are reversed. */
   #firstNew = 0;
+  /** The threads of the events that are being repeated. */
+  #repeated: readonly number[] = [];
 
   constructor(dependence: Dependence) {
     this.#dependence = dependence;
@@ -75,7 +77,25 @@ export class OptimalDpor implements Strategy {
     return done;
   }
 
+  /** Whether the next transition repeats one that was made before. */
+  get #isRepeating(): boolean {
+    return this.#events.length < this.#repeated.length;
+  }
+
+  /**
+   * To be called after a backtrack, if the machine goes back to the first state instead: the next
+   * transitions lead to the state that the backtrack asked for.
+   */
+  repeat(): void {
+    this.#repeated = this.#events.map((event) => event.footprint.thread);
+    this.#events.length = 0;
+  }
+
   choose(enabled: readonly Thread[]): Thread | undefined {
+    if (this.#isRepeating) {
+      const thread = this.#repeated[this.#events.length];
+      return enabled.find((t) => t.id === thread) ?? impossible("a repeated thread cannot run");
+    }
     const frame = this.#frames[this.#events.length]!;
     for (let node = frame.tree.shift(); node !== undefined; node = frame.tree.shift()) {
       frame.isStarted = true;
@@ -94,6 +114,10 @@ export class OptimalDpor implements Strategy {
   }
 
   advanced(entry: Operation, log: readonly Entry[]): void {
+    if (this.#isRepeating) {
+      appendEvent(this.#events, entry, log, this.#dependence);
+      return;
+    }
     const frame = this.#frames[this.#events.length]!;
     const { footprint } = appendEvent(this.#events, entry, log, this.#dependence);
     this.#frames.push({
@@ -104,6 +128,7 @@ export class OptimalDpor implements Strategy {
   }
 
   backtrack(): number {
+    this.#repeated = [];
     this.#reverseRaces();
     const events = this.#events;
     const frames = this.#frames;

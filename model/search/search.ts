@@ -21,6 +21,7 @@ import { microtasks } from "../platform.ts";
 import { type FailedExecution, reportExecution } from "../report/failed_execution.ts";
 import { stuckFailure } from "../report/stuck_threads.ts";
 import { Enumeration } from "./enumeration.ts";
+import type { ReachedLimit } from "./limits.ts";
 import { Progress } from "./progress.ts";
 import type { Strategy } from "./strategy.ts";
 
@@ -29,6 +30,14 @@ export type AnyOptions = ExploreOptions<unknown, Threads<unknown>>;
 
 /** The clock is read once in so many executions; a power of two, less one. */
 const CLOCK_MASK = 63;
+
+/** What a search has visited. */
+class Counts {
+  executions = 0;
+  pruned = 0;
+  transitions = 0;
+  longest = 0;
+}
 
 /** One search over one model. */
 export class Search {
@@ -45,10 +54,11 @@ export class Search {
   readonly #execution: Execution;
   /** The threads that can run in the present state. */
   readonly #enabled: Thread[] = [];
-  #executions = 0;
-  #pruned = 0;
-  #transitions = 0;
-  #longest = 0;
+  /** What the search itself has visited, and what its probes have. */
+  readonly #main = new Counts();
+  readonly #probes = new Counts();
+  /** The one of them to which the present execution belongs. */
+  #counts = this.#main;
 
   /** @throws {TypeError} If the model has no threads, or too many. */
   constructor(options: AnyOptions) {
@@ -74,7 +84,7 @@ export class Search {
     // The caller runs on, and may set a timer, say, before the globals are replaced.
     await microtasks();
     const started = now();
-    let reason: string | undefined;
+    let limit: ReachedLimit | undefined;
     install(this.#machine);
     try {
       this.#execution.state = freeze(this.#options.setup());
@@ -84,23 +94,25 @@ export class Search {
       }
       const start = this.#machine.start();
       if (start) await start;
-      reason = await this.#search(strategy, started);
+      limit = await this.#search(strategy, started);
     } finally {
       uninstall();
       this.#progress.end();
     }
     if (strategy instanceof Enumeration && strategy.isCut) {
-      reason ??= `schedules with more than ${this.#options.preemptions} preemptions were left out`;
+      limit ??= {
+        stoppedBy: "preemptions",
+        reason: `schedules with more than ${this.#options.preemptions} preemptions were left out`,
+      };
     }
-    const isStopped = reason !== undefined || this.failed !== undefined;
+    const isStopped = limit !== undefined || this.failed !== undefined;
     const coverage = this.#execution.reached;
+    const { executions, transitions } = this.#probes;
     return {
-      executions: this.#executions,
-      pruned: this.#pruned,
-      transitions: this.#transitions,
-      longest: this.#longest,
+      ...this.#main,
+      ...(transitions === 0 ? {} : { probes: { executions, transitions } }),
       complete: strategy.isExhaustive && !isStopped,
-      ...(reason === undefined ? {} : { reason }),
+      ...limit,
       elapsedMs: now() - started,
       ...(coverage === undefined ? {} : { coverage: [...new Set(coverage.values())].sort() }),
     };
@@ -109,9 +121,9 @@ export class Search {
   /**
    * Runs one execution after the other.
    *
-   * @returns Why the search stopped early, if a limit stopped it.
+   * @returns The limit that stopped the search, if one did.
    */
-  async #search(strategy: Strategy, started: number): Promise<string | undefined> {
+  async #search(strategy: Strategy, started: number): Promise<ReachedLimit | undefined> {
     const execution = this.#execution;
     const { invariant } = this.#options;
     for (;;) {
@@ -121,7 +133,7 @@ export class Search {
         const entry = thread.announced!;
         const step = this.#machine.step(thread);
         if (step) await step;
-        this.#transitions++;
+        this.#counts.transitions++;
         strategy.advanced(entry, thread.log);
         if (invariant !== undefined && execution.failure === undefined) {
           this.#checkInvariant(invariant);
@@ -138,12 +150,16 @@ export class Search {
       const keep = strategy.backtrack();
       if (keep < 0) return undefined;
       while (execution.trace.length > keep) this.#machine.undo();
-      const reason = this.#reachedLimit();
-      if (reason !== undefined) return reason;
-      if (((this.#executions + this.#pruned) & CLOCK_MASK) !== 0) continue;
+      this.#counts = strategy.isProbe ? this.#probes : this.#main;
+      const limit = this.#reachedLimit();
+      if (limit !== undefined) return limit;
+      const executions = this.#main.executions + this.#probes.executions;
+      if (((executions + this.#main.pruned + this.#probes.pruned) & CLOCK_MASK) !== 0) continue;
       const { timeLimitMs = Infinity } = this.#options;
-      if (now() - started >= timeLimitMs) return `stopped after ${timeLimitMs} ms`;
-      this.#progress.show(this.#executions, keep, strategy.fraction);
+      if (now() - started >= timeLimitMs) {
+        return { stoppedBy: "timeLimitMs", reason: `stopped after ${timeLimitMs} ms` };
+      }
+      this.#progress.show(executions, keep, strategy.fraction);
     }
   }
 
@@ -185,12 +201,12 @@ export class Search {
   /** Checks an execution in which no thread was chosen, and counts it. */
   #endExecution(): void | Promise<void> {
     if (this.#enabled.length > 0) {
-      this.#pruned++;
+      this.#counts.pruned++;
       return;
     }
     const { threads, trace } = this.#execution;
     if (threads.some((thread) => thread !== undefined && !thread.done)) return this.#failStuck();
-    if (trace.length > this.#longest) this.#longest = trace.length;
+    if (trace.length > this.#counts.longest) this.#counts.longest = trace.length;
     const checked = this.#check();
     return checked ? checked.then(() => this.#endChecked()) : this.#endChecked();
   }
@@ -200,7 +216,7 @@ export class Search {
     if (execution.failure !== undefined) return;
     this.#checkLinearizable();
     if (execution.failure !== undefined) return;
-    this.#executions++;
+    this.#counts.executions++;
     this.onExecution?.(execution);
   }
 
@@ -258,11 +274,15 @@ export class Search {
     });
   }
 
-  /** Why the search must stop, if a limit on its size is reached. */
-  #reachedLimit(): string | undefined {
+  /** The limit on the size of the whole search that is reached, if one is. */
+  #reachedLimit(): ReachedLimit | undefined {
     const { maxExecutions = 1_000_000, maxTransitions = Infinity } = this.#options;
-    if (this.#executions >= maxExecutions) return `stopped after ${maxExecutions} executions`;
-    if (this.#transitions >= maxTransitions) return `stopped after ${maxTransitions} transitions`;
+    if (this.#main.executions + this.#probes.executions >= maxExecutions) {
+      return { stoppedBy: "maxExecutions", reason: `stopped after ${maxExecutions} executions` };
+    }
+    if (this.#main.transitions + this.#probes.transitions >= maxTransitions) {
+      return { stoppedBy: "maxTransitions", reason: `stopped after ${maxTransitions} transitions` };
+    }
     return undefined;
   }
 }

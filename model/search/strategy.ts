@@ -21,6 +21,8 @@ export interface Strategy {
   readonly isExhaustive: boolean;
   /** How much of the search is done, from 0 to 1, where that can be estimated. */
   readonly fraction?: number;
+  /** Whether the present execution is of a short run beside the search, and is counted apart. */
+  readonly isProbe?: boolean;
   /** Why the strategy cannot go on, if that is the user's mistake. */
   readonly problem?: string | undefined;
   /**
