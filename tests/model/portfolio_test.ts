@@ -23,16 +23,14 @@ function waitUntil(w: Int32Array, holds: () => boolean): void {
   }
 }
 
-/** Changes the number of items of a queue that holds one, when that is possible. */
+/** Changes the number of items of a queue that holds one, once that is possible. */
 const change = (from: number, to: number) => (w: Int32Array) => {
-  for (let i = 0; i < 2; i++) {
-    lock(w);
-    waitUntil(w, () => w[COUNT] === from);
-    w[COUNT] = to;
-    Atomics.add(w, CONDITION, 1);
-    Atomics.notify(w, CONDITION, 1); // one: it may be a thread of the same side
-    unlock(w);
-  }
+  lock(w);
+  waitUntil(w, () => w[COUNT] === from);
+  w[COUNT] = to;
+  Atomics.add(w, CONDITION, 1);
+  Atomics.notify(w, CONDITION, 1); // one: it may be a thread of the same side
+  unlock(w);
 };
 
 /** Of many schedules, all of which pass. */
