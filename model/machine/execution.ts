@@ -10,6 +10,7 @@
 import type { Failure } from "../failure.ts";
 import type { Entry, Operation } from "./entry.ts";
 import type { ModelBuffer } from "./memory.ts";
+import { Rechecks } from "./recheck.ts";
 import { isThenable } from "./thenable.ts";
 import { SUSPENDED, type Thread } from "./thread.ts";
 
@@ -53,6 +54,8 @@ export class Execution {
   state: unknown = undefined;
   /** The number of pauses in a row that ended only because no other thread could run. */
   forcedPauses = 0;
+  /** Which advances of threads are checked. */
+  readonly rechecks: Rechecks = new Rechecks();
   /** The source line of each operation that was reached, by a key of it; only if asked for. */
   readonly reached: Map<number, string> | undefined;
 

@@ -18,7 +18,7 @@ import { Execution, type ExecutionOptions } from "./execution.ts";
 import { impossible, unhandled } from "./impossible.ts";
 import { JOIN, PAUSE, RESUME, WAKE } from "./kinds.ts";
 import { type Moment, Moments } from "./moments.ts";
-import { advance, runBody } from "./runner.ts";
+import { advance } from "./runner.ts";
 import { canReturn, hasChanged, spinFailure } from "./spinning.ts";
 import { Thread } from "./thread.ts";
 import type { Body } from "./thread_declaration.ts";
@@ -56,9 +56,9 @@ export class Machine {
     for (const thread of this.execution.threads) {
       thread!.clock = tick(ORIGIN, thread!.id);
       if (pending !== undefined) {
-        pending = pending.then(() => runBody(this.execution, thread!));
+        pending = pending.then(() => advance(this.execution, thread!));
       } else {
-        const run = runBody(this.execution, thread!);
+        const run = advance(this.execution, thread!);
         if (run) pending = run;
       }
     }

@@ -18,6 +18,7 @@ import { impossible } from "./impossible.ts";
 import { PAUSE, RESUME } from "./kinds.ts";
 import { applyPlain } from "./plain.ts";
 import { rangesSincePause } from "./spinning.ts";
+import { difference, positionText } from "./recheck.ts";
 import { isThenable } from "./thenable.ts";
 import type { Thread } from "./thread.ts";
 
@@ -27,8 +28,17 @@ export function announce(thread: Thread, entry: Operation): void {
   thread.announced = entry;
 }
 
-/** Brings a thread to its next operation: by its known behaviour, else by replay. */
+/** Brings a thread to its next operation, and checks that it would get there again. */
 export function advance(execution: Execution, thread: Thread): void | Promise<void> {
+  const advanced = advanceOnce(execution, thread);
+  const times = execution.rechecks.next();
+  if (times === 0) return advanced;
+  if (advanced) return advanced.then(() => recheck(execution, thread, times));
+  return recheck(execution, thread, times);
+}
+
+/** By its known behaviour, else by replay. */
+function advanceOnce(execution: Execution, thread: Thread): void | Promise<void> {
   for (;;) {
     const { moment } = thread;
     const entry = moment?.entry;
@@ -51,10 +61,16 @@ export function advance(execution: Execution, thread: Thread): void | Promise<vo
  * @returns A promise if the body is asynchronous.
  */
 export function runBody(execution: Execution, thread: Thread): void | Promise<void> {
+  const known = thread.log.length;
+  const run = replay(execution, thread);
+  if (run) return run.then(() => remember(execution, thread, known));
+  remember(execution, thread, known);
+}
+
+function replay(execution: Execution, thread: Thread): void | Promise<void> {
   thread.cursor = 0;
   thread.unwinding = false;
   thread.promises = [];
-  const known = thread.log.length;
   let value: unknown;
   execution.current = thread;
   try {
@@ -64,11 +80,45 @@ export function runBody(execution: Execution, thread: Thread): void | Promise<vo
     execution.current = undefined;
     if (!thread.unwinding) failWith(execution, thread, error);
   }
-  if (isThenable(value)) {
-    return drive(execution, thread, value).then(() => remember(execution, thread, known));
-  }
+  if (isThenable(value)) return drive(execution, thread, value);
   if (execution.failure === undefined && !thread.unwinding) end(execution, thread, value);
-  remember(execution, thread, known);
+}
+
+/** Checks the threads from a number on, at the end of an execution: all others have run. */
+export function recheckAll(execution: Execution, from = 0): void | Promise<void> {
+  for (let i = from; i < execution.threads.length; i++) {
+    const thread = execution.threads[i];
+    const run = thread && recheck(execution, thread, 1);
+    if (run) return run.then(() => recheckAll(execution, i + 1));
+  }
+}
+
+/** Replays a thread that has advanced some more times; fails if it does something else. */
+function recheck(
+  execution: Execution,
+  thread: Thread,
+  times: number,
+): void | Promise<void> {
+  if (execution.failure !== undefined || times === 0) return;
+  const { log } = thread;
+  const { length } = log;
+  const before = { announced: thread.announced, done: thread.done, result: thread.result };
+  thread.announced = undefined;
+  thread.done = false;
+  const compare = () => {
+    const now = { announced: thread.announced, done: thread.done, result: thread.result };
+    Object.assign(thread, before);
+    if (execution.failure !== undefined) return;
+    const added = log[length];
+    const differs = added === undefined
+      ? difference(before, now)
+      : { first: positionText(before), now: accessText(added) };
+    if (differs === undefined) return recheck(execution, thread, times - 1);
+    thread.cursor = length;
+    execution.fail(replayFailure(thread, differs.first, differs.now));
+  };
+  const run = replay(execution, thread);
+  return run ? run.then(compare) : compare();
 }
 
 /**
@@ -95,11 +145,13 @@ export function captureLines(
 }
 
 /** The failure of a thread that does something else than when it ran first. */
-export function replayFailure(thread: Thread, first: Entry, now: string): Failure {
+export function replayFailure(thread: Thread, first: Entry | string, now: string): Failure {
   return {
     kind: "nondeterminism",
     message: `Thread ${thread.name} does not replay to the same operations: its step ` +
-      `${thread.cursor + 1} was ${accessText(first)} at first, and is now ${now}. A body must ` +
+      `${thread.cursor + 1} was ${
+        typeof first === "string" ? first : accessText(first)
+      } at first, and is now ${now}. A body must ` +
       "depend on nothing but shared memory: create the objects that it changes inside it.",
   };
 }

@@ -13,6 +13,7 @@ import { isForcedPause } from "../machine/entry.ts";
 import type { Execution } from "../machine/execution.ts";
 import { freeze } from "../machine/freeze.ts";
 import { Machine } from "../machine/machine.ts";
+import { recheckAll } from "../machine/runner.ts";
 import type { Thread } from "../machine/thread.ts";
 import type { Body } from "../machine/thread_declaration.ts";
 import { now } from "../native.ts";
@@ -198,7 +199,7 @@ export class Search {
     }
   }
 
-  /** Checks an execution in which no thread was chosen, and counts it. */
+  /** Looks at an execution in which no thread was chosen. */
   #endExecution(): void | Promise<void> {
     if (this.#enabled.length > 0) {
       this.#counts.pruned++;
@@ -207,6 +208,16 @@ export class Search {
     const { threads, trace } = this.#execution;
     if (threads.some((thread) => thread !== undefined && !thread.done)) return this.#failStuck();
     if (trace.length > this.#counts.longest) this.#counts.longest = trace.length;
+    if (this.#execution.rechecks.nextExecution()) {
+      const rechecked = recheckAll(this.#execution);
+      if (rechecked) return rechecked.then(() => this.#finish());
+    }
+    return this.#finish();
+  }
+
+  /** Checks an execution in which every thread has ended, and counts it. */
+  #finish(): void | Promise<void> {
+    if (this.#execution.failure !== undefined) return;
     const checked = this.#check();
     return checked ? checked.then(() => this.#endChecked()) : this.#endChecked();
   }

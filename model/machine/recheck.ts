@@ -1,0 +1,104 @@
+/**
+ * Whether a thread that runs once more does again what it did: state outside of the model, such as
+ * a variable of a module, can make it do something else.
+ *
+ * Known behaviour is not replayed, so that nothing else would notice. A sample is checked: all of a
+ * small model, and of a large one so little that it costs about a hundredth of the time.
+ *
+ * @module
+ */
+
+import type { Operation } from "./entry.ts";
+import { accessText } from "./entry_text.ts";
+import { CALL, JOIN, RETURN, SPAWN } from "./kinds.ts";
+
+/** The first advances of a machine are checked, the very first ones several times. */
+const FIRST = 256;
+const VERY_FIRST = 16;
+const TIMES = 8;
+/** Later, one in so many is checked; a power of two, less one. */
+const SAMPLE_MASK = 127;
+/** At the end of the first executions, all threads are checked. */
+const FIRST_EXECUTIONS = 8;
+
+/** Decides which advances of threads are checked. */
+export class Rechecks {
+  #advances = 0;
+  #executions = 0;
+
+  /** How often the thread that has just advanced is to be run once more. */
+  next(): number {
+    const count = ++this.#advances;
+    if (count > FIRST) return (count & SAMPLE_MASK) === 0 ? 1 : 0;
+    return count > VERY_FIRST ? 1 : TIMES;
+  }
+
+  /** Whether all threads of the execution that has just ended are to be run once more. */
+  nextExecution(): boolean {
+    return ++this.#executions <= FIRST_EXECUTIONS;
+  }
+}
+
+/** Where a thread has got to. */
+export interface Position {
+  readonly announced: Operation | undefined;
+  readonly done: boolean;
+  readonly result: unknown;
+}
+
+/** How two positions differ, each in words; undefined if they are the same. */
+export function difference(
+  first: Position,
+  now: Position,
+): { readonly first: string; readonly now: string } | undefined {
+  if (first.announced !== undefined && now.announced !== undefined) {
+    if (isSame(first.announced, now.announced)) return undefined;
+  } else if (first.announced === now.announced && first.done === now.done) {
+    const texts = [textOf(first.result), textOf(now.result)] as const;
+    if (texts[0] === texts[1]) return undefined;
+    return { first: `its end with result ${texts[0]}`, now: `its end with ${texts[1]}` };
+  }
+  return { first: positionText(first), now: positionText(now) };
+}
+
+function isSame(a: Operation, b: Operation): boolean {
+  return a.kind === b.kind && a.buffer === b.buffer && a.start === b.start && a.size === b.size &&
+    Object.is(a.a, b.a) && Object.is(a.b, b.b) && detailText(a) === detailText(b);
+}
+
+/** What two operations of one kind may differ in besides their ranges and operands. */
+function detailText(entry: Operation): string {
+  switch (entry.kind) {
+    case CALL:
+      return `${entry.detail.name}${textOf(entry.detail.args)}`;
+    case RETURN:
+      return textOf(entry.detail.result);
+    case SPAWN:
+      return String(entry.detail.child.id);
+    case JOIN:
+      return String(entry.detail.child);
+    default:
+      return "";
+  }
+}
+
+/** What a thread does next. */
+export function positionText({ announced, done }: Position): string {
+  if (announced === undefined) return done ? "its end" : "an error";
+  const operands = [announced.a, announced.b].filter((operand) => operand !== undefined);
+  return accessText(announced) + (operands.length === 0 ? "" : ` with ${operands.join(", ")}`) +
+    detailText(announced);
+}
+
+/** A value as JSON, as far as it goes; objects that have no JSON are not compared. */
+function textOf(value: unknown): string {
+  if (typeof value !== "object" || value === null) {
+    return typeof value === "string" ? JSON.stringify(value) : String(value);
+  }
+  try {
+    return JSON.stringify(value, (_key, part) => typeof part === "bigint" ? `${part}n` : part) ??
+      "";
+  } catch {
+    return "";
+  }
+}

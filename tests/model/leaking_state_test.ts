@@ -1,0 +1,105 @@
+import { assertEquals, assertStringIncludes } from "@std/assert";
+import { explore, record } from "@busbar/busbar/model";
+import { fails, words } from "./failing.ts";
+
+// --- state that survives a run ------------------------------------------------------------------
+
+Deno.test("a variable that counts the runs of a body is found, even if it decides seldom", async () => {
+  let runs = 0;
+  const { message } = await fails("nondeterminism", {
+    setup: words,
+    threads: {
+      a(w) {
+        Atomics.load(w, 1);
+        if (runs++ % 7 === 6) Atomics.store(w, 0, 1);
+      },
+    },
+  });
+  assertStringIncludes(message, "its step 2 was its end at first, and is now store of state[0]");
+});
+
+Deno.test("a variable that one thread sets and another reads is found", async () => {
+  let isSet = false;
+  await fails("nondeterminism", {
+    setup: words,
+    threads: {
+      a(w) {
+        Atomics.store(w, 0, 1);
+        isSet = true;
+      },
+      b: (w) => Atomics.load(w, isSet ? 1 : 2),
+    },
+  });
+});
+
+Deno.test("state that changes only the result, or the arguments of a recorded call, is found", async () => {
+  let total = 0;
+  const { message } = await fails("nondeterminism", {
+    setup: words,
+    threads: {
+      a(w) {
+        Atomics.load(w, 0);
+        return { total: ++total };
+      },
+    },
+  });
+  assertStringIncludes(message, "result");
+  let calls = 0;
+  await fails("nondeterminism", {
+    setup: words,
+    threads: { a: (w) => record("add", [calls++], () => Atomics.add(w, 0, 1)) },
+  });
+});
+
+Deno.test("state of an asynchronous body is found", async () => {
+  let runs = 0;
+  await fails("nondeterminism", {
+    setup: words,
+    threads: {
+      async a(w) {
+        await Atomics.waitAsync(w, 0, 0, 10).value;
+        Atomics.load(w, runs++ % 5 === 4 ? 1 : 2);
+      },
+    },
+  });
+});
+
+Deno.test("state in a closure or in private fields of what setup returns is found", async () => {
+  class Counter {
+    #count = 0;
+    next() {
+      return ++this.#count;
+    }
+  }
+  await fails("nondeterminism", {
+    setup: () => ({ w: words(), counter: new Counter() }),
+    threads: {
+      a: ({ w, counter }) => Atomics.store(w, 0, counter.next()),
+      b: ({ w }) => Atomics.load(w, 0),
+    },
+  });
+  await fails("nondeterminism", {
+    setup() {
+      const w = words();
+      let count = 0;
+      return { increment: () => (count++, Atomics.add(w, 0, 1)), get: () => count };
+    },
+    threads: { a: ({ increment }) => increment(), b: ({ get }) => get() },
+  });
+});
+
+Deno.test("a body that caches what does not change its calls passes", async () => {
+  const cache = new Map<number, string>();
+  const report = await explore({
+    setup: words,
+    threads: {
+      a(w) {
+        const seen = Atomics.add(w, 0, 1);
+        if (!cache.has(seen)) cache.set(seen, `#${seen}`);
+        return { name: cache.get(seen), big: 1n, self: w };
+      },
+      b: (w) => Atomics.add(w, 0, 1),
+    },
+  });
+  assertEquals(report.complete, true);
+});
