@@ -57,10 +57,11 @@ export class ExplorationError extends Error {
 }
 
 function formatFailure(
-  { failure, replay, steps, threads }: FailedExecution,
+  { failure, replay, steps, threads, isOfSearch }: FailedExecution,
   report: Report,
 ): string {
   const parts = [`${failure.kind}: ${failure.message}`];
+  if (isOfSearch) return parts[0]!;
   for (const { thread, access, step, lines } of failure.accesses ?? []) {
     const when = step === 0 ? "before its first step" : `in step ${step}`;
     parts.push(
@@ -127,6 +128,7 @@ export async function explore<State, T extends Threads<State>>(
   const replay = options.replay ?? environment("BUSBAR_REPLAY");
   const model = (replay === undefined ? options : { ...options, replay }) as unknown as AnyOptions;
   const search = new Search(model);
+  search.isWhole = replay === undefined;
   const report = await search.run(strategyOf(model));
   if (search.failed === undefined) {
     if (!report.complete && !options.allowIncomplete && report.stoppedBy !== undefined) {
@@ -197,7 +199,9 @@ async function simplify(
   options: AnyOptions,
   failed: FailedExecution,
 ): Promise<FailedExecution | undefined> {
-  if (options.replay !== undefined || options.strategy === "all") return undefined;
+  if (options.replay !== undefined || options.strategy === "all" || failed.isOfSearch) {
+    return undefined;
+  }
   let left = MAX_SIMPLIFY_TRANSITIONS;
   const search = async (preemptions: number, maxExecutionSteps: number) => {
     const search = new Search({ ...options, maxTransitions: left, timeLimitMs: Infinity });

@@ -33,10 +33,16 @@ export interface ExploreOptions<State, T extends Threads<State>> {
    */
   readonly check?: (state: State, results: Results<T>) => void | Promise<void>;
   /**
-   * Checks the state after each step; must throw if it is wrong. It must depend only on words that
-   * are written atomically.
+   * Checks the state after each step; must throw, or return false, if it is wrong, and must not be
+   * async. It must depend only on words that are written atomically.
    */
   readonly invariant?: (state: State) => void;
+  /**
+   * Conditions by name, each of which must hold at the end of at least one execution: that the slow
+   * path is taken, say, so that the search does not pass because it never is. They are looked at
+   * where `check` has passed, each until it holds, and judged when the search ends by itself.
+   */
+  readonly reaches?: Readonly<Record<string, (state: State, results: Results<T>) => boolean>>;
   /** The sequential specification of the calls that threads make with `record`. */
   // deno-lint-ignore no-explicit-any
   readonly linearizable?: Specification<any>;

@@ -21,6 +21,7 @@ import { rangesSincePause } from "./spinning.ts";
 import { difference, positionText } from "./recheck.ts";
 import { isThenable } from "./thenable.ts";
 import type { Thread } from "./thread.ts";
+import { unrunText } from "./unrun.ts";
 
 /** Sets the thread's next operation. */
 export function announce(thread: Thread, entry: Operation): void {
@@ -182,6 +183,10 @@ function end(execution: Execution, thread: Thread, value: unknown): void {
       kind: "misuse",
       message: `Thread ${thread.name} ends inside a speculative span`,
     });
+  }
+  const unrun = unrunText(value);
+  if (unrun !== undefined) {
+    execution.fail({ kind: "misuse", message: `Thread ${thread.name} returned ${unrun}` });
   }
   thread.done = true;
   thread.result = freeze(value);

@@ -24,11 +24,13 @@ export interface FailedExecution {
   readonly words: readonly MemoryWord[];
   /** The names of the threads. */
   readonly threads: readonly string[];
+  /** Whether no execution failed, but all of them together: there are no steps. */
+  readonly isOfSearch: boolean;
 }
 
 /** Collects the content of a report; replays the threads for their source lines. */
 export async function reportExecution(execution: Execution): Promise<FailedExecution> {
-  const { racing, threads, trace } = execution;
+  const { racing, trace } = execution;
   const failure = execution.failure ?? impossible("an execution is reported that did not fail");
   const steps = await stepsOf(execution);
   const accesses: AccessReport[] = [];
@@ -40,8 +42,19 @@ export async function reportExecution(execution: Execution): Promise<FailedExecu
     replay: encodeSchedule(trace),
     steps,
     words: memoryWords(entriesOfSteps(execution)),
-    threads: threads.filter((thread) => thread !== undefined).map((thread) => thread.name),
+    threads: namesOf(execution),
+    isOfSearch: false,
   };
+}
+
+/** The content of a report about a search whose executions lack something together. */
+export function reportSearch(execution: Execution, failure: Failure): FailedExecution {
+  const threads = namesOf(execution);
+  return { failure, replay: "", steps: [], words: [], threads, isOfSearch: true };
+}
+
+function namesOf({ threads }: Execution): string[] {
+  return threads.filter((thread) => thread !== undefined).map((thread) => thread.name);
 }
 
 async function reportAccess(execution: Execution, entry: Entry): Promise<AccessReport> {

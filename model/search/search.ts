@@ -17,11 +17,13 @@ import { recheckAll } from "../machine/runner.ts";
 import type { Thread } from "../machine/thread.ts";
 import type { Body } from "../machine/thread_declaration.ts";
 import { now } from "../native.ts";
-import type { ExploreOptions, Report, Results, Threads } from "../options.ts";
+import type { ExploreOptions, Report, Threads } from "../options.ts";
 import { microtasks } from "../platform.ts";
-import { type FailedExecution, reportExecution } from "../report/failed_execution.ts";
+import { type FailedExecution, reportExecution, reportSearch } from "../report/failed_execution.ts";
 import { stuckFailure } from "../report/stuck_threads.ts";
+import { Checks } from "./checks.ts";
 import { Enumeration } from "./enumeration.ts";
+import { Evidence, idleThread } from "./evidence.ts";
 import type { ReachedLimit } from "./limits.ts";
 import { Progress } from "./progress.ts";
 import type { Strategy } from "./strategy.ts";
@@ -48,11 +50,15 @@ export class Search {
   onExecution: ((execution: Execution) => void) | undefined = undefined;
   /** Executions that would become longer than this are abandoned, and count as pruned. */
   maxExecutionSteps = Infinity;
+  /** Whether all its executions together must show what the options ask for. */
+  isWhole = false;
   readonly #progress = new Progress();
   readonly #options: AnyOptions;
   readonly #maxSteps: number;
   readonly #machine: Machine;
   readonly #execution: Execution;
+  readonly #evidence: Evidence;
+  readonly #checks: Checks;
   /** The threads that can run in the present state. */
   readonly #enabled: Thread[] = [];
   /** What the search itself has visited, and what its probes have. */
@@ -78,6 +84,8 @@ export class Search {
       coverage: options.coverage ?? false,
     });
     this.#execution = this.#machine.execution;
+    this.#evidence = new Evidence(options.reaches ?? {}, options.linearizable !== undefined);
+    this.#checks = new Checks(this.#execution, options, this.#evidence);
   }
 
   /** Searches until the strategy ends, an execution fails, or a limit is reached. */
@@ -126,7 +134,6 @@ export class Search {
    */
   async #search(strategy: Strategy, started: number): Promise<ReachedLimit | undefined> {
     const execution = this.#execution;
-    const { invariant } = this.#options;
     for (;;) {
       for (;;) {
         const thread = this.#choose(strategy);
@@ -136,9 +143,7 @@ export class Search {
         if (step) await step;
         this.#counts.transitions++;
         strategy.advanced(entry, thread.log);
-        if (invariant !== undefined && execution.failure === undefined) {
-          this.#checkInvariant(invariant);
-        }
+        if (execution.failure === undefined) this.#checks.invariant();
       }
       if (execution.failure === undefined) {
         const ended = this.#endExecution();
@@ -149,7 +154,10 @@ export class Search {
         return undefined;
       }
       const keep = strategy.backtrack();
-      if (keep < 0) return undefined;
+      if (keep < 0) {
+        this.#judgeWhole();
+        return undefined;
+      }
       while (execution.trace.length > keep) this.#machine.undo();
       this.#counts = strategy.isProbe ? this.#probes : this.#main;
       const limit = this.#reachedLimit();
@@ -162,6 +170,13 @@ export class Search {
       }
       this.#progress.show(executions, keep, strategy.fraction);
     }
+  }
+
+  /** Fails if all executions together lack something that was asked for. */
+  #judgeWhole(): void {
+    if (!this.isWhole) return;
+    const failure = this.#evidence.failure(this.#main.executions + this.#probes.executions);
+    if (failure !== undefined) this.failed = reportSearch(this.#execution, failure);
   }
 
   /** The thread that makes the next transition; undefined if the execution is over. */
@@ -218,13 +233,26 @@ export class Search {
   /** Checks an execution in which every thread has ended, and counts it. */
   #finish(): void | Promise<void> {
     if (this.#execution.failure !== undefined) return;
-    const checked = this.#check();
+    const { threads } = this.#execution;
+    const idle = this.#main.executions === 0
+      ? idleThread(threads, Object.keys(this.#options.threads).length)
+      : undefined;
+    if (idle !== undefined) {
+      return this.#execution.fail({
+        kind: "misuse",
+        message: `Thread ${idle.name} touched no shared memory: did it run? Its body has made no ` +
+          "atomic operation and no access to the model's memory that could be seen. Leave it out " +
+          "if it has nothing to do, or let it call Atomics.pause()",
+      });
+    }
+    const checked = this.#checks.end();
     return checked ? checked.then(() => this.#endChecked()) : this.#endChecked();
   }
 
   #endChecked(): void {
     const execution = this.#execution;
     if (execution.failure !== undefined) return;
+    this.#evidence.look(execution);
     this.#checkLinearizable();
     if (execution.failure !== undefined) return;
     this.#counts.executions++;
@@ -239,37 +267,6 @@ export class Search {
     const first = execution.trace.findIndex(isForcedPause);
     if (first >= 0) { while (execution.trace.length > first) this.#machine.undo(); }
     execution.fail(failure);
-  }
-
-  /** Runs the check of the test. */
-  #check(): void | Promise<void> {
-    const { check } = this.#options;
-    if (check === undefined) return;
-    const execution = this.#execution;
-    const results: Record<string, unknown> = {};
-    for (const thread of execution.threads) if (thread) results[thread.name] = thread.result;
-    try {
-      const checked = execution.runUntracked(() =>
-        check(execution.state, results as Results<Threads<unknown>>)
-      );
-      if (checked) return checked.catch((error) => this.#failAssertion(error));
-    } catch (error) {
-      this.#failAssertion(error);
-    }
-  }
-
-  #checkInvariant(invariant: (state: unknown) => void): void {
-    const execution = this.#execution;
-    try {
-      execution.runUntracked(() => invariant(execution.state));
-    } catch (error) {
-      this.#failAssertion(error);
-    }
-  }
-
-  #failAssertion(error: unknown): void {
-    const message = error instanceof Error ? error.message : String(error);
-    this.#execution.fail({ kind: "assertion", message, cause: error });
   }
 
   /** Fails if the specification allows no order of the recorded calls. */
