@@ -20,7 +20,16 @@ export type StrategyName = "dpor" | "all" | "pct" | "random";
 
 /** A model, and the bounds of its exploration. */
 export interface ExploreOptions<State, T extends Threads<State>> {
-  /** Creates the shared memory, and returns the argument of all threads. Runs once. */
+  /**
+   * Creates the shared memory, and returns the argument of all threads. Runs once, and again for
+   * the search of a simpler schedule after a failure.
+   *
+   * Threads get what workers could have. Views and shared buffers are the same for all. Plain
+   * objects, arrays and objects of classes are frozen. Maps, sets, dates and memory that is not
+   * shared are copied for each run of a body. Functions and promises are refused, and so is what
+   * would have to be copied inside an object of a class, whose private fields cannot be: create
+   * such objects in the body, from the shared memory, as a worker does.
+   */
   readonly setup: () => State;
   /**
    * The bodies of one to eight threads. A body runs many times: it must depend on nothing but its

@@ -50,8 +50,10 @@ export class Execution {
   readonly buffers: ModelBuffer[] = [];
   /** The thread whose code is running. */
   current: Thread | undefined = undefined;
-  /** The result of setup: the argument of all threads. */
+  /** The result of setup. */
   state: unknown = undefined;
+  /** Gives the argument for a run of a body. */
+  stateForThread: () => unknown = () => undefined;
   /** The number of pauses in a row that ended only because no other thread could run. */
   forcedPauses = 0;
   /** Which advances of threads are checked. */

@@ -13,7 +13,7 @@ import { capturedFunctionHint } from "./captured_functions.ts";
 import { type Entry, EntryOf, isOperation, type Operation } from "./entry.ts";
 import { accessText } from "./entry_text.ts";
 import type { Execution } from "./execution.ts";
-import { freeze } from "./freeze.ts";
+import { changedProperty, freeze } from "./freeze.ts";
 import { impossible } from "./impossible.ts";
 import { PAUSE, RESUME } from "./kinds.ts";
 import { applyPlain } from "./plain.ts";
@@ -72,10 +72,11 @@ function replay(execution: Execution, thread: Thread): void | Promise<void> {
   thread.cursor = 0;
   thread.unwinding = false;
   thread.promises = [];
+  const state = execution.stateForThread();
   let value: unknown;
   execution.current = thread;
   try {
-    value = thread.body(execution.state as never);
+    value = thread.body(state as never);
     execution.current = undefined;
   } catch (error) {
     execution.current = undefined;
@@ -195,6 +196,16 @@ function end(execution: Execution, thread: Thread, value: unknown): void {
 /** Fails as a body threw an error. */
 function failWith(execution: Execution, thread: Thread, error: unknown): void {
   if (thread.capturing !== undefined) return;
+  const property = changedProperty(error, execution.state);
+  if (property !== undefined) {
+    return execution.fail({
+      kind: "misuse",
+      message:
+        `Thread ${thread.name} changes ${property} of what setup returned, which is frozen ` +
+        "as threads share memory only: create in the body what the body changes",
+      cause: error,
+    });
+  }
   const text = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
   execution.fail({
     kind: "exception",

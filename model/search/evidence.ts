@@ -43,17 +43,17 @@ export class Evidence {
 
   /** The failure of a search that has ended. */
   failure(executions: number): Failure | undefined {
-    const visited = executions === 1 ? "the only execution" : `any of ${executions} executions`;
+    const visited = `${executions} ${executions === 1 ? "was" : "were"} visited`;
     if (this.#lacksCalls) {
       return {
         kind: "misuse",
         message: "A specification is given (`linearizable`), but no thread made a call with " +
-          `\`record\` in ${visited}: nothing was compared with it`,
+          `\`record\` in any execution (${visited}): nothing was compared with it`,
       };
     }
     if (this.#unmet.size === 0) return undefined;
     const names = [...this.#unmet.keys()].map((name) => `"${name}"`).join(", ");
-    return { kind: "unreached", message: `No execution reached ${names}: not ${visited}` };
+    return { kind: "unreached", message: `No execution reached ${names}: ${visited}` };
   }
 }
 

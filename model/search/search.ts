@@ -5,13 +5,13 @@
  * @module
  */
 
+import { handOver } from "../interception/hand_over.ts";
 import { install, uninstall } from "../interception/intercept.ts";
 import { nameState } from "../interception/state_names.ts";
 import { formatHistory, historyOf, isLinearizable } from "../linearizability.ts";
 import { MAX_THREADS } from "../machine/clock.ts";
 import { isForcedPause } from "../machine/entry.ts";
 import type { Execution } from "../machine/execution.ts";
-import { freeze } from "../machine/freeze.ts";
 import { Machine } from "../machine/machine.ts";
 import { recheckAll } from "../machine/runner.ts";
 import type { Thread } from "../machine/thread.ts";
@@ -96,8 +96,10 @@ export class Search {
     let limit: ReachedLimit | undefined;
     install(this.#machine);
     try {
-      this.#execution.state = freeze(this.#options.setup());
-      nameState(this.#execution.state);
+      const state = this.#options.setup();
+      nameState(state);
+      this.#execution.state = state;
+      this.#execution.stateForThread = handOver(state);
       for (const [name, body] of Object.entries(this.#options.threads)) {
         this.#machine.declare(name, body as Body);
       }
