@@ -58,7 +58,7 @@ export function spawn<T>(body: () => T, name?: string): Task<T> {
  * @throws {Error} If no model is being explored, or a simulated thread is running.
  */
 export function shareBuffer<B extends ArrayBufferLike>(buffer: B, name?: string): B {
-  setupCalls("share a buffer").adopt(buffer, name);
+  setupCalls("share a buffer").adopt(buffer, name).isExposed = true;
   return buffer;
 }
 

@@ -274,7 +274,8 @@ export class Calls {
   refuseUntracked(action: string): never {
     this.refuseUse(
       `${action} shared memory that is not part of the model: create it by the global ` +
-        "SharedArrayBuffer, or pass it to shareBuffer in setup",
+        "SharedArrayBuffer, or pass it to shareBuffer in setup; a WebAssembly.Memory must have its " +
+        "full size there, as it has another buffer after it grows",
     );
   }
 

@@ -13,6 +13,7 @@ import type { ModelBuffer } from "./memory.ts";
 import { Rechecks } from "./recheck.ts";
 import { isThenable } from "./thenable.ts";
 import { SUSPENDED, type Thread } from "./thread.ts";
+import type { UnseenWrites } from "./unseen_writes.ts";
 
 /** How an execution behaves. */
 export interface ExecutionOptions {
@@ -56,6 +57,8 @@ export class Execution {
   stateForThread: () => unknown = () => undefined;
   /** The number of pauses in a row that ended only because no other thread could run. */
   forcedPauses = 0;
+  /** The buffers that are compared with what they should be; undefined if there are none. */
+  unseenWrites: UnseenWrites | undefined = undefined;
   /** Which advances of threads are checked. */
   readonly rechecks: Rechecks = new Rechecks();
   /** The source line of each operation that was reached, by a key of it; only if asked for. */
@@ -110,6 +113,7 @@ export class Execution {
       this.#isUntracked = false;
       this.#copies?.forEach((copy, i) => this.buffers[i]!.bytes.set(copy));
       this.#copies = undefined;
+      this.unseenWrites?.restore();
     };
     let result: T | undefined;
     try {

@@ -21,6 +21,7 @@ import { type Moment, Moments } from "./moments.ts";
 import { advance } from "./runner.ts";
 import { canReturn, hasChanged, spinFailure } from "./spinning.ts";
 import { Thread } from "./thread.ts";
+import { UnseenWrites } from "./unseen_writes.ts";
 import type { Body } from "./thread_declaration.ts";
 
 /** How many transitions pass between two looks for a thread that spins, less one; a bit mask. */
@@ -52,6 +53,8 @@ export class Machine {
 
   /** Runs every declared thread to its first operation. */
   start(): void | Promise<void> {
+    const exposed = this.execution.buffers.filter((buffer) => buffer.isExposed);
+    if (exposed.length > 0) this.execution.unseenWrites = new UnseenWrites(exposed);
     let pending: Promise<void> | undefined;
     for (const thread of this.execution.threads) {
       thread!.clock = tick(ORIGIN, thread!.id);

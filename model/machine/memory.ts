@@ -9,6 +9,7 @@
  */
 
 import { type Clock, MAX_THREADS } from "./clock.ts";
+import type { Guard } from "./guard.ts";
 import { type AnyTypedArray, Bytes, type TypedArrayConstructor, Words } from "../native.ts";
 
 /** A place on a waiter list: of a thread that sleeps, or was woken and has not run yet. */
@@ -87,6 +88,10 @@ export class ModelBuffer {
   readonly #arrays: NamedArray[] = [];
   readonly id: string;
   readonly real: ArrayBufferLike;
+  /** Whether code under test has the real buffer, so that it may have other views on it. */
+  isExposed = false;
+  /** What the bytes should be; only of an exposed buffer. */
+  guard: Guard | undefined = undefined;
 
   /**
    * @param id The same name in every execution.
@@ -143,6 +148,7 @@ export class ModelBuffer {
   /** Counts a write (`by` = 1) or its undoing (`by` = -1). */
   bump(start: number, size: number, by: number): void {
     for (let word = start >> 2; word << 2 < start + size; word++) this.versions[word]! += by;
+    this.guard?.update(start, size);
   }
 
   /** Gives a range of bytes a name for reports. */

@@ -82,8 +82,18 @@ function replay(execution: Execution, thread: Thread): void | Promise<void> {
     execution.current = undefined;
     if (!thread.unwinding) failWith(execution, thread, error);
   }
-  if (isThenable(value)) return drive(execution, thread, value);
+  if (isThenable(value)) {
+    return drive(execution, thread, value).then(() => lookForUnseenWrites(execution, thread));
+  }
   if (execution.failure === undefined && !thread.unwinding) end(execution, thread, value);
+  lookForUnseenWrites(execution, thread);
+}
+
+/** Fails if a thread that has just run has written memory that is guarded against that. */
+function lookForUnseenWrites(execution: Execution, thread: Thread): void {
+  if (execution.unseenWrites === undefined || execution.failure !== undefined) return;
+  const failure = execution.unseenWrites.look(thread.name);
+  if (failure !== undefined) execution.fail(failure);
 }
 
 /** Checks the threads from a number on, at the end of an execution: all others have run. */
