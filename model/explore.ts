@@ -27,7 +27,7 @@ export class ExplorationError extends Error {
   override readonly name = "ExplorationError";
   /** How it fails. */
   readonly failure: Failure;
-  /** The schedule, for `replay`. */
+  /** The schedule, for `replay`; empty, as `steps` is, if all executions together failed. */
   readonly replay: string;
   /** The steps of that schedule. */
   readonly steps: readonly Step[];

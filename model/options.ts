@@ -27,8 +27,9 @@ export interface ExploreOptions<State, T extends Threads<State>> {
    * Threads get what workers could have. Views and shared buffers are the same for all. Plain
    * objects, arrays and objects of classes are frozen. Maps, sets, dates and memory that is not
    * shared are copied for each run of a body. Functions and promises are refused, and so is what
-   * would have to be copied inside an object of a class, whose private fields cannot be: create
-   * such objects in the body, from the shared memory, as a worker does.
+   * would have to be copied inside an object of a class: create such objects in the body, from the
+   * shared memory, as a worker does. Private fields cannot be seen: a change of one is only found
+   * if it lets a thread do something else when it runs again.
    */
   readonly setup: () => State;
   /**

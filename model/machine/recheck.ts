@@ -18,6 +18,8 @@ const VERY_FIRST = 16;
 const TIMES = 8;
 /** Later, one in so many is checked; a power of two, less one. */
 const SAMPLE_MASK = 127;
+/** Of longer typed arrays in results, only the length is compared. */
+const MAX_BYTES = 1024;
 /** At the end of the first executions, all threads are checked. */
 const FIRST_EXECUTIONS = 8;
 
@@ -96,8 +98,10 @@ function textOf(value: unknown): string {
     return typeof value === "string" ? JSON.stringify(value) : String(value);
   }
   try {
-    return JSON.stringify(value, (_key, part) => typeof part === "bigint" ? `${part}n` : part) ??
-      "";
+    return JSON.stringify(value, (_key, part: unknown) => {
+      if (typeof part === "bigint") return `${part}n`;
+      return ArrayBuffer.isView(part) && part.byteLength > MAX_BYTES ? part.byteLength : part;
+    }) ?? "";
   } catch {
     return "";
   }
