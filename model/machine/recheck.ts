@@ -12,16 +12,19 @@ import type { Operation } from "./entry.ts";
 import { accessText } from "./entry_text.ts";
 import { CALL, JOIN, RETURN, SPAWN } from "./kinds.ts";
 
-/** The first advances of a machine are checked, the very first ones several times. */
-const FIRST = 256;
-const VERY_FIRST = 16;
+/** The first advances of a machine are checked, and the very first ones several times. */
+const FIRST = 48;
+const VERY_FIRST = 4;
 const TIMES = 8;
-/** Later, one in so many is checked; a power of two, less one. */
-const SAMPLE_MASK = 127;
+/** Then one in so many is, up to a number; powers of two, less one. */
+const EARLY_MASK = 15;
+const EARLY = 512;
+/** Later, one in so many. */
+const LATE_MASK = 511;
 /** Of longer typed arrays in results, only the length is compared. */
 const MAX_BYTES = 1024;
 /** At the end of the first executions, all threads are checked. */
-const FIRST_EXECUTIONS = 8;
+const FIRST_EXECUTIONS = 4;
 
 /** Decides which advances of threads are checked. */
 export class Rechecks {
@@ -31,8 +34,9 @@ export class Rechecks {
   /** How often the thread that has just advanced is to be run once more. */
   next(): number {
     const count = ++this.#advances;
-    if (count > FIRST) return (count & SAMPLE_MASK) === 0 ? 1 : 0;
-    return count > VERY_FIRST ? 1 : TIMES;
+    if (count <= VERY_FIRST) return TIMES;
+    if (count <= FIRST) return 1;
+    return (count & (count <= EARLY ? EARLY_MASK : LATE_MASK)) === 0 ? 1 : 0;
   }
 
   /** Whether all threads of the execution that has just ended are to be run once more. */
