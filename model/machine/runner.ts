@@ -10,22 +10,15 @@
 import type { Failure } from "../failure.ts";
 import { microtasks } from "../platform.ts";
 import { capturedFunctionHint } from "./captured_functions.ts";
-import { type Entry, EntryOf, isOperation, type Operation } from "./entry.ts";
+import { type Entry, EntryOf, isOperation, newYieldDetail } from "./entry.ts";
 import { accessText } from "./entry_text.ts";
 import type { Execution } from "./execution.ts";
 import { freeze } from "./freeze.ts";
 import { impossible } from "./impossible.ts";
-import { PAUSE, RESUME } from "./kinds.ts";
+import { RESUME } from "./kinds.ts";
 import { applyPlain } from "./plain.ts";
-import { rangesSincePause } from "./spinning.ts";
 import { isThenable } from "./thenable.ts";
 import type { Thread } from "./thread.ts";
-
-/** Sets the thread's next operation. */
-export function announce(thread: Thread, entry: Operation): void {
-  if (entry.kind === PAUSE) entry.detail.watches = rangesSincePause(thread);
-  thread.announced = entry;
-}
 
 /** Brings a thread to its next operation: by its known behaviour, else by replay. */
 export function advance(execution: Execution, thread: Thread): void | Promise<void> {
@@ -38,7 +31,10 @@ export function advance(execution: Execution, thread: Thread): void | Promise<vo
       thread.result = moment.end.result;
       return;
     }
-    if (isOperation(entry)) return announce(thread, entry);
+    if (isOperation(entry)) {
+      thread.announced = entry;
+      return;
+    }
     applyPlain(execution, thread, entry);
     if (execution.failure !== undefined) return;
     thread.moment = moment!.child(entry);
@@ -53,8 +49,9 @@ export function advance(execution: Execution, thread: Thread): void | Promise<vo
 export function runBody(execution: Execution, thread: Thread): void | Promise<void> {
   thread.cursor = 0;
   thread.unwinding = false;
+  thread.rethrown = 0;
   thread.promises = [];
-  const known = thread.log.length;
+  const known = thread.known = thread.log.length;
   let value: unknown;
   execution.current = thread;
   try {
@@ -104,9 +101,14 @@ export function replayFailure(thread: Thread, first: Entry, now: string): Failur
   };
 }
 
+/** Whether a thread runs without consequence: for a report, or to look ahead. */
+function isAside(thread: Thread): boolean {
+  return thread.capturing !== undefined || thread.ahead !== undefined;
+}
+
 /** Adds the entries that a replay appended to the first `known` ones to the known behaviour. */
 function remember(execution: Execution, thread: Thread, known: number): void {
-  if (execution.failure !== undefined || thread.capturing !== undefined) return;
+  if (execution.failure !== undefined || isAside(thread)) return;
   let { moment } = thread;
   const { log } = thread;
   for (let i = known; moment !== undefined && i < log.length; i++) {
@@ -122,6 +124,7 @@ function remember(execution: Execution, thread: Thread, known: number): void {
 
 /** Ends a thread whose body has returned. */
 function end(execution: Execution, thread: Thread, value: unknown): void {
+  if (thread.ahead !== undefined) return;
   if (thread.cursor < thread.log.length && thread.capturing === undefined) {
     return execution.fail(replayFailure(thread, thread.log[thread.cursor]!, "its end"));
   }
@@ -137,7 +140,7 @@ function end(execution: Execution, thread: Thread, value: unknown): void {
 
 /** Fails as a body threw an error. */
 function failWith(execution: Execution, thread: Thread, error: unknown): void {
-  if (thread.capturing !== undefined) return;
+  if (isAside(thread)) return;
   const text = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
   execution.fail({
     kind: "exception",
@@ -158,13 +161,15 @@ async function drive(
     execution.current = thread;
     await microtasks();
     execution.current = undefined;
+    if (thread.unwinding) break;
     const next = thread.log[thread.cursor];
-    if (thread.unwinding || next?.kind !== RESUME) break;
+    if (next === undefined && outcome === undefined && thread.ahead?.resolveNext()) continue;
+    if (next?.kind !== RESUME) break;
     if (thread.capturing !== undefined) thread.capturing[thread.cursor] = [];
     thread.cursor++;
     thread.promises[next.detail.promise]!(next.result as string);
   }
-  if (thread.unwinding) return;
+  if (thread.unwinding || thread.ahead !== undefined) return;
   if (outcome !== undefined) {
     if ("error" in outcome) failWith(execution, thread, outcome.error);
     else end(execution, thread, outcome.value);
@@ -189,6 +194,7 @@ async function drive(
       listClockBefore: undefined,
       outstanding: [],
       promise: -1,
+      ...newYieldDetail(),
     },
     undefined,
     0,
