@@ -77,11 +77,11 @@ export interface WaitDetail extends Sleep, ListUndo {
  * scheduled.
  */
 export interface YieldDetail {
-  /** What the thread has read since its yield before, and would read if nothing changed. */
+  /** What the thread would read if nothing changed: a change releases the yield if it is held. */
   watches: readonly Watch[];
   /** The waiter lists in which the thread would find no sleeper to wake. */
   emptyLists: readonly Cell[];
-  /** How many yields of the thread came before in a row, with nothing changed between them. */
+  /** How many yields of the thread came before in a row, while no other thread changed anything. */
   rounds: number;
   /** Whether it waits for a change, as the thread would go on waiting without one. */
   isHeld: boolean;

@@ -74,11 +74,17 @@ export class LookAhead implements Ahead {
   /** The pauses and expired timeouts so far; the first is where the thread stands. */
   #rounds = -1;
   #accesses = 0;
+  /** The calls of the first round. */
+  readonly #round: Entry[] = [];
+  /** The first and the last round in which memory was changed, or -1. */
+  #firstChange = -1;
+  #lastChange = -1;
+  /** Whether memory was changed in more than one round. */
+  #changesAgain = false;
   #leaves = true;
   #isRepeatable = true;
   /** Whether the loop does not pause: then a round begins at each repetition of its first access. */
   readonly #polls: boolean;
-  #first: Entry | undefined;
   #lines: (() => readonly string[]) | undefined;
 
   /**
@@ -112,6 +118,7 @@ export class LookAhead implements Ahead {
       this.#noteRead(entry);
       this.#save(entry);
       computeAccess(entry);
+      if (entry.changed) this.#noteChange();
       return entry.result;
     }
     switch (entry.kind) {
@@ -172,9 +179,13 @@ export class LookAhead implements Ahead {
           : real[entry.index];
         return;
       }
-      case WRITE:
-        this.#save(entry);
-        return write!();
+      case WRITE: {
+        const { buffer, start } = entry;
+        const before = this.#save(entry);
+        write!();
+        if (before?.some((byte, i) => buffer!.bytes[start + i] !== byte)) this.#noteChange();
+        return;
+      }
       case CLOCK:
         this.#isRepeatable = false;
         return;
@@ -227,9 +238,15 @@ export class LookAhead implements Ahead {
   finish(): Outlook {
     for (const { bytes, buffer, start } of this.#written.reverse()) buffer.bytes.set(bytes, start);
     const reads = this.#allReads;
+    const first = this.#firstChange;
+    const rounds = Math.max(0, this.#rounds);
+    // A loop that changes memory in each round is left by no change of its own.
+    const isLeft = this.#leaves || first > 0 || (first === 0 && !this.#changesAgain);
     return {
-      leaves: this.#leaves,
-      rounds: Math.max(0, this.#rounds),
+      leaves: isLeft,
+      rounds: first >= 0 && first < rounds ? first : rounds,
+      isQuiet: first < 0,
+      round: this.#round,
       reads,
       emptyLists: [...this.#emptyLists],
       isRepeatable: this.#isRepeatable && reads.every(({ bytes, size }) => bytes.length === size),
@@ -257,9 +274,10 @@ export class LookAhead implements Ahead {
   /** Counts an access; in a loop that does not pause, its first one begins a round. */
   #count(entry: Entry): void {
     if (++this.#accesses > this.#bounds.accesses) this.#end(false);
-    if (!this.#polls) return;
-    if (this.#first === undefined) this.#first = entry;
-    else if (isSameCall(entry, this.#first)) this.#beginRound();
+    if (this.#polls && this.#round.length > 0 && isSameCall(entry, this.#round[0]!)) {
+      this.#beginRound();
+    }
+    if (this.#rounds <= 0 && entry.kind !== PAUSE) this.#round.push(entry);
   }
 
   #noteRead({ buffer, start, size }: Entry): void {
@@ -277,10 +295,22 @@ export class LookAhead implements Ahead {
     });
   }
 
-  #save({ buffer, start, size, traits }: Entry): void {
-    if (!traits.mayWrite || size === 0) return;
+  /** Keeps the bytes that an entry may write, for undoing. */
+  #save({ buffer, start, size, traits }: Entry): Uint8Array | undefined {
+    if (!traits.mayWrite) return undefined;
     if (buffer === undefined) impossible("a write has no buffer");
-    this.#written.push({ buffer, start, bytes: buffer.bytes.slice(start, start + size) });
+    const bytes = buffer.bytes.slice(start, start + size);
+    this.#written.push({ buffer, start, bytes });
+    return bytes;
+  }
+
+  /** Notes that the thread has changed memory in this round. */
+  #noteChange(): void {
+    const round = Math.max(0, this.#rounds);
+    if (round === this.#lastChange) return;
+    this.#lastChange = round;
+    if (this.#firstChange < 0) this.#firstChange = round;
+    else this.#changesAgain = true;
   }
 }
 

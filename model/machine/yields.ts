@@ -7,8 +7,10 @@
  * - If the thread then stops waiting by itself, as it counts its rounds, say, the yield is *free*:
  *   it takes effect at any time. From the {@linkcode MAX_FREE_ROUNDS}th round in a row on, the
  *   rounds up to the last one are run without interleaving: they are *hurried*.
- * - If it waits on, the yield is *held* until a range that the thread reads has changed, or a
- *   thread sleeps on a list that it notifies, or no other thread can run: then it is *forced*.
+ * - If it waits on, as it did in the round before, the yield is *held* until a range that the
+ *   thread reads has changed, or a thread sleeps on a list that it notifies, or no other thread can
+ *   run: then it is *forced*. A loop that changes memory in each round is held from the
+ *   {@linkcode MAX_FREE_ROUNDS}th round in a row on.
  *
  * A wait with a timeout is no loop: the first timeout in a row is free.
  *
@@ -83,8 +85,8 @@ export function prepareYield(execution: Execution, thread: Thread): void | Promi
   if (entry === undefined || !isYield(entry) || execution.failure !== undefined) return;
   if (!canExpire(thread, entry)) return;
   const { detail } = entry;
-  beginRound(thread, detail);
-  if (detail.watches.some(hasChanged) || (entry.kind !== PAUSE && detail.rounds === 0)) return;
+  beginRound(execution, thread, detail);
+  if (entry.kind !== PAUSE && detail.rounds === 0) return;
   const known = thread.moment?.outlooks.find(isStillTrue);
   if (known !== undefined) return applyOutlook(execution, thread, entry, known);
   const { spinLimit } = execution.options;
@@ -117,53 +119,71 @@ export function lookFarther(execution: Execution, thread: Thread): boolean {
 }
 
 /** Sets what a thread has read since its yield before, and how many yields came in a row. */
-function beginRound({ log }: Thread, detail: YieldDetail): void {
-  const watches: Watch[] = [];
-  let isRepeated = true;
-  let previous: YieldDetail | undefined;
+function beginRound({ trace }: Execution, { id, log }: Thread, detail: YieldDetail): void {
+  const seen: Watch[] = [];
+  let previous: Yield | undefined;
   const end = Math.max(0, log.length - MAX_ROUND_ENTRIES);
   for (let i = log.length - 1; i >= end; i--) {
     const entry = log[i]!;
     if (hasYielded(entry)) {
-      previous = entry.detail;
+      previous = entry;
       break;
     }
-    if (entry.changed) isRepeated = false;
     const { buffer, start, size, version } = entry;
     if (buffer === undefined || !touchesMemory(entry)) continue;
-    if (watches.some((w) => w.buffer === buffer && w.start === start && w.size === size)) continue;
-    watches.push({ buffer, start, size, version });
+    const watch = { buffer, start, size, version };
+    if (!seen.some((other) => isSameRange(other, watch))) seen.push(watch);
   }
-  const before = previous?.watches;
-  const isSame = isRepeated && before !== undefined &&
-    watches.every((x) => before.some((y) => isSameWatch(x, y) && x.version === y.version));
-  detail.watches = watches;
+  detail.rounds = 0;
+  if (previous !== undefined) {
+    const ranges = [...seen, ...previous.detail.watches];
+    let i = trace.length - 1;
+    while (trace[i] !== previous && !(trace[i]!.thread !== id && changes(trace[i]!, ranges))) i--;
+    if (trace[i] === previous) detail.rounds = previous.detail.rounds + 1;
+  }
+  detail.watches = [];
   detail.emptyLists = [];
-  detail.rounds = isSame ? previous!.rounds + 1 : 0;
   detail.isHeld = false;
   detail.isHurried = false;
 }
 
-function isSameWatch(x: Watch, y: Watch): boolean {
+/** Whether an operation has changed one of the ranges. */
+function changes({ changed, buffer, start, size }: Operation, ranges: readonly Watch[]): boolean {
+  return changed &&
+    ranges.some((range) =>
+      range.buffer === buffer && range.start < start + size && start < range.start + range.size
+    );
+}
+
+function isSameRange(x: Watch, y: Watch): boolean {
   return x.buffer === y.buffer && x.start === y.start && x.size === y.size;
 }
 
 /** Holds or frees a yield by what the thread does next. */
 function applyOutlook(execution: Execution, thread: Thread, entry: Yield, outlook: Outlook): void {
   const { detail } = entry;
-  const { leaves, rounds, reads, emptyLists } = outlook;
-  detail.isHeld = !leaves;
-  detail.isHurried = leaves && rounds > 0 && detail.rounds >= MAX_FREE_ROUNDS;
-  const others = reads.filter((x) => !detail.watches.some((y) => isSameWatch(x, y)));
-  const versions = others.map(({ buffer, start, size }) => ({
+  const { leaves, rounds, isQuiet, round, reads, emptyLists } = outlook;
+  const isOver = detail.rounds >= MAX_FREE_ROUNDS;
+  detail.isHeld = !leaves && (isOver || (isQuiet && repeats(thread.log, round)));
+  detail.isHurried = leaves && rounds > 0 && isOver;
+  detail.watches = reads.map(({ buffer, start, size }) => ({
     buffer,
     start,
     size,
     version: buffer.version(start, size),
   }));
-  detail.watches = [...detail.watches, ...versions];
   detail.emptyLists = emptyLists;
   if (detail.isHeld && execution.options.refusesPolling) refusePolling(execution, thread, entry);
+}
+
+/** Whether the last calls of a log are those of a round, with the same results. */
+function repeats(log: readonly Entry[], round: readonly Entry[]): boolean {
+  const begin = log.length - round.length;
+  return begin >= 0 && round.every((entry, i) => {
+    const before = log[begin + i]!;
+    return isSameCall(before, entry) &&
+      (!entry.traits.isAccess || Object.is(before.result, entry.result));
+  });
 }
 
 /** Fails if a thread waits in a loop without a pause. */

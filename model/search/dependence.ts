@@ -54,7 +54,7 @@ export interface Footprint {
   readonly guesses: readonly Range[];
   /** The plain writes of its thread before the next operation. */
   readonly writes: readonly Range[];
-  /** Of a yield that was held: the ranges that its thread watches. */
+  /** Of a yield that is held or hurried: the ranges that its thread reads after it. */
   readonly watches: readonly Range[];
   /** The waiter lists that it may change. */
   readonly lists: readonly Range[];
@@ -137,9 +137,15 @@ function listsOf(entry: Operation): readonly Range[] {
   }
 }
 
-/** The lists whose change would release a yield. */
-function heldLists({ detail }: Yield): readonly Range[] {
-  return detail.isHeld && detail.emptyLists.length > 0 ? detail.emptyLists.map(rangeOf) : none;
+/** Whether a yield depends on what its thread reads after it. */
+function isTied({ detail }: Yield): boolean {
+  return detail.isHeld || detail.isHurried;
+}
+
+/** The waiter lists that a thread would look at after a yield. */
+function heldLists(entry: Yield): readonly Range[] {
+  const { emptyLists } = entry.detail;
+  return isTied(entry) && emptyLists.length > 0 ? emptyLists.map(rangeOf) : none;
 }
 
 /** The range of an operation; entries are applied many times, so it is computed once. */
@@ -172,7 +178,7 @@ export function footprintOf(
     value: touches ? entry.real![entry.index] : undefined,
     guesses,
     writes,
-    watches: isYield(entry) && entry.detail.isHeld ? entry.detail.watches.map(rangeOf) : none,
+    watches: isYield(entry) && isTied(entry) ? entry.detail.watches.map(rangeOf) : none,
     lists: isAccess ? none : listsOf(entry),
     isIdle: kind === NOTIFY && entry.result === 0,
     child: kind === SPAWN ? entry.detail.child.id : kind === JOIN ? entry.detail.child : -1,
