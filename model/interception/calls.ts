@@ -52,6 +52,8 @@ import { madeUpNumber, madeUpResult, suspendAgain } from "./made_up.ts";
 import { buffers, isShared, resolve, type View, views } from "./registry.ts";
 import { stackLines } from "./stack_lines.ts";
 
+/** The lines of so many plain accesses at the beginning and at the end of a log are captured. */
+const CAPTURED_PLAIN = 1000;
 /** How many log entries pass between two looks at a long run of plain accesses, less one. */
 const PLAIN_CHECK_MASK = 1023;
 /** A run of plain accesses is too long from so many times `maxSteps` on. */
@@ -94,7 +96,7 @@ export class Calls {
         entry.kind === kind && entry.view === view && entry.index === index && entry.a === a &&
         entry.b === b
       ) {
-        if (thread.capturing !== undefined) thread.capturing[cursor] = stackLines();
+        if (thread.capturing !== undefined) captureLines(thread);
         thread.cursor = cursor + 1;
         if (kind !== WAIT && kind !== WAIT_ASYNC) return entry.result;
         return this.#answerWait(thread, entry);
@@ -371,7 +373,7 @@ export class Calls {
     }
     this.#skipImpliedPauses(thread);
     const { cursor } = thread;
-    if (thread.capturing !== undefined) thread.capturing[cursor] = stackLines();
+    if (thread.capturing !== undefined) captureLines(thread);
     if (cursor >= thread.log.length) {
       if (thread.capturing !== undefined) {
         thread.unwinding = true;
@@ -397,7 +399,7 @@ export class Calls {
     const { log, capturing } = thread;
     for (let next = log[thread.cursor]; next?.kind === PAUSE; next = log[++thread.cursor]) {
       if (!next.detail.isImplied) return;
-      if (capturing !== undefined) capturing[thread.cursor] = stackLines();
+      if (capturing !== undefined) captureLines(thread);
     }
   }
 
@@ -489,7 +491,7 @@ export class Calls {
         thread.unwinding = true;
         throw SUSPENDED;
       }
-      if (thread.capturing !== undefined) thread.capturing[thread.cursor] = stackLines();
+      if (thread.capturing !== undefined) captureLines(thread);
       thread.cursor++;
       return wake.result;
     }
@@ -531,7 +533,7 @@ export class Calls {
     const { buffer, start, size } = rangeOf(found, args.index);
     const { cursor, log, capturing } = thread;
     if (capturing !== undefined) {
-      capturing[cursor] = stackLines();
+      captureLines(thread);
       if (cursor >= log.length) {
         thread.unwinding = true;
         throw SUSPENDED;
@@ -587,6 +589,14 @@ export class Calls {
     buffers.set(real, buffer);
     return buffer;
   }
+}
+
+/** Captures the source lines of the call that is being answered, for a report. */
+function captureLines({ capturing, cursor, log }: Thread): void {
+  // Lines cost microseconds; those in the middle of thousands of plain accesses are not shown.
+  const isShown = cursor < CAPTURED_PLAIN || cursor >= log.length - CAPTURED_PLAIN ||
+    log[cursor]!.traits.isOperation;
+  capturing![cursor] = isShown ? stackLines() : [];
 }
 
 /** The range of an element of a view. */

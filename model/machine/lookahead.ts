@@ -8,6 +8,7 @@
  * @module
  */
 
+import { now } from "../native.ts";
 import { computeAccess } from "./effects.ts";
 import { type Entry, isAccess, type Operation, type PlainEntry } from "./entry.ts";
 import type { Execution } from "./execution.ts";
@@ -36,6 +37,9 @@ const ROUNDS_BEFORE_MEMO = 32;
 /** Ranges of more than so many bytes are not compared, so that what follows is not remembered. */
 const MAX_COMPARED_BYTES = 64;
 
+/** The clock is read once in so many accesses, less one. */
+const CLOCK_MASK = 4095;
+
 /** How far a look goes. */
 export interface LookBounds {
   /** The number of rounds of the loop. */
@@ -48,7 +52,7 @@ export interface LookBounds {
  * Whether a loop is known to go on without end.
  *
  * @param line Where it is in the code under test.
- * @param reads What it reads.
+ * @param reads What it reads, except what it writes itself.
  */
 export type IsEndless = (line: string, reads: readonly ReadRange[]) => boolean;
 
@@ -257,6 +261,13 @@ export class LookAhead implements Ahead {
     return [...this.#reads.values()].flatMap((ranges) => [...ranges.values()]);
   }
 
+  #isWritten({ buffer, start, size }: ReadRange): boolean {
+    return this.#written.some((range) =>
+      range.buffer === buffer && range.start < start + size &&
+      start < range.start + range.bytes.length
+    );
+  }
+
   /** Ends the look, and unwinds the thread. */
   #end(leaves: boolean): never {
     this.#leaves = leaves;
@@ -268,12 +279,17 @@ export class LookAhead implements Ahead {
     const rounds = ++this.#rounds;
     if (rounds >= this.#bounds.rounds) this.#end(false);
     if (rounds !== ROUNDS_BEFORE_MEMO) return;
-    if (this.#isEndless(this.#lines?.()[0] ?? "", this.#allReads)) this.#end(false);
+    const reads = this.#allReads.filter((range) => !this.#isWritten(range));
+    if (this.#isEndless(this.#lines?.()[0] ?? "", reads)) this.#end(false);
   }
 
   /** Counts an access; in a loop that does not pause, its first one begins a round. */
   #count(entry: Entry): void {
     if (++this.#accesses > this.#bounds.accesses) this.#end(false);
+    if ((this.#accesses & CLOCK_MASK) === 0 && now() >= this.#execution.deadline) {
+      this.#execution.isOutOfTime = true;
+      this.#end(false);
+    }
     if (this.#polls && this.#round.length > 0 && isSameCall(entry, this.#round[0]!)) {
       this.#beginRound();
     }

@@ -62,6 +62,7 @@ export function runBody(execution: Execution, thread: Thread): void | Promise<vo
     if (!thread.unwinding) failWith(execution, thread, error);
   }
   if (isThenable(value)) {
+    thread.isAsync = true;
     return drive(execution, thread, value).then(() => remember(execution, thread, known));
   }
   if (execution.failure === undefined && !thread.unwinding) end(execution, thread, value);

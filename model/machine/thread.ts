@@ -44,6 +44,8 @@ export class Thread {
   unwinding = false;
   /** Its next operation, which has not yet taken effect. */
   announced: Operation | undefined = undefined;
+  /** Whether its body returns a promise. */
+  isAsync = false;
   /** Whether its body has returned. */
   done = false;
   /** The result of its body. */

@@ -20,6 +20,7 @@
 import {
   type Entry,
   EntryOf,
+  isForced,
   isYield,
   newYieldDetail,
   type Operation,
@@ -29,7 +30,7 @@ import {
   type YieldDetail,
 } from "./entry.ts";
 import type { Execution } from "./execution.ts";
-import { NOTIFY, PAUSE, READ, RESUME, WAIT, WAKE } from "./kinds.ts";
+import { NOTIFY, PAUSE, READ, RESUME, VIEW, WAIT, WAKE } from "./kinds.ts";
 import { isSameCall, LookAhead, type LookBounds } from "./lookahead.ts";
 import type { Outlook } from "./outlook.ts";
 import { runBody } from "./runner.ts";
@@ -47,7 +48,9 @@ const CALLS_BEFORE_POLLING = 2;
 /** So many entries are searched for the same call. */
 const MAX_POLLED_ENTRIES = 64;
 /** A plain read is searched for among so many. */
-const MAX_POLLED_READS = 8;
+const MAX_POLLED_READS = 16;
+/** Before a yield is forced, so many accesses are looked at. */
+const FAR_ACCESSES = 100_000;
 /** Rounds with more entries are not compared: then the yield is the first in a row. */
 const MAX_ROUND_ENTRIES = 512;
 
@@ -91,7 +94,7 @@ export function prepareYield(execution: Execution, thread: Thread): void | Promi
   if (known !== undefined) return applyOutlook(execution, thread, entry, known);
   const { spinLimit } = execution.options;
   const bounds = { rounds: spinLimit, accesses: spinLimit * ACCESSES_PER_ROUND };
-  const looked = lookAhead(execution, thread, bounds);
+  const looked = lookAhead(execution, thread, bounds, knownLoops(thread.declaration));
   const take = (outlook: Outlook) => {
     const outlooks = thread.moment?.outlooks;
     if (outlook.isRepeatable && outlooks !== undefined && outlooks.length < MAX_OUTLOOKS) {
@@ -110,9 +113,12 @@ export function prepareYield(execution: Execution, thread: Thread): void | Promi
 export function lookFarther(execution: Execution, thread: Thread): boolean {
   const entry = thread.announced;
   if (entry === undefined || !isYield(entry) || !canExpire(thread, entry)) return false;
-  const { maxSteps } = execution.options;
-  const looked = lookAhead(execution, thread, { rounds: maxSteps, accesses: 10 * maxSteps });
+  const before = thread.log.findLast(hasYielded);
+  if (before !== undefined && isForced(before)) return false;
   // What an asynchronous body does is not known at once.
+  if (thread.isAsync) return false;
+  const bounds = { rounds: execution.options.maxSteps, accesses: FAR_ACCESSES };
+  const looked = lookAhead(execution, thread, bounds, new Set());
   if (looked instanceof Promise || !looked.leaves) return false;
   applyOutlook(execution, thread, entry, looked);
   return true;
@@ -210,11 +216,10 @@ function lookAhead(
   execution: Execution,
   thread: Thread,
   bounds: LookBounds,
+  known: Set<string>,
 ): Outlook | Promise<Outlook> {
-  const { announced, declaration } = thread;
+  const { announced } = thread;
   let key: string | undefined;
-  let known = endlessLoops.get(declaration);
-  if (known === undefined) endlessLoops.set(declaration, known = new Set());
   const polls = announced?.kind === PAUSE && announced.detail.isImplied;
   const look = new LookAhead(execution, thread, bounds, polls, (line, reads) => {
     key = `${line} ${reads.map((r) => `${r.buffer.id}:${r.start}:${r.size}=${r.bytes}`).join()}`;
@@ -233,6 +238,12 @@ function lookAhead(
 
 /** Loops that go on without end if nothing changes: where they are, and what they read. */
 const endlessLoops = new WeakMap<ThreadDeclaration, Set<string>>();
+
+function knownLoops(declaration: ThreadDeclaration): Set<string> {
+  let known = endlessLoops.get(declaration);
+  if (known === undefined) endlessLoops.set(declaration, known = new Set());
+  return known;
+}
 
 /** Whether a thread that makes this call polls: it has made it before, with the same result. */
 export function polls({ log }: Thread, call: Operation): boolean {
@@ -258,6 +269,7 @@ export function repeatsRead(
   const version = buffer!.version(start, size);
   for (let i = log.length - 1; i >= log.length - MAX_POLLED_READS; i--) {
     const entry = log[i]!;
+    if (entry.kind === VIEW) continue;
     if (entry.kind !== READ) return false;
     if (entry.buffer === buffer && entry.start === start && entry.size === size) {
       return entry.version === version;

@@ -139,6 +139,7 @@ export class Search {
           this.#checkInvariant(invariant);
         }
       }
+      if (execution.isOutOfTime) return this.#reachedLimitWithin();
       if (execution.failure === undefined) {
         const ended = this.#endExecution();
         if (ended) await ended;
