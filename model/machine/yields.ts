@@ -43,10 +43,8 @@ export const MAX_FREE_ROUNDS = 4;
 const ACCESSES_PER_ROUND = 20;
 /** The most outlooks that are kept for one moment of a thread. */
 const MAX_OUTLOOKS = 16;
-/** A call that was made so often with the same result makes a loop that polls. */
-const CALLS_BEFORE_POLLING = 2;
-/** So many entries are searched for the same call. */
-const MAX_POLLED_ENTRIES = 64;
+/** The most calls in a round of a loop that is found to poll. */
+const MAX_PERIOD = 32;
 /** A plain read is searched for among so many. */
 const MAX_POLLED_READS = 16;
 /** Before a yield is forced, so many accesses are looked at. */
@@ -245,20 +243,38 @@ function knownLoops(declaration: ThreadDeclaration): Set<string> {
   return known;
 }
 
-/** Whether a thread that makes this call polls: it has made it before, with the same result. */
+/**
+ * Whether a thread that makes this call polls: its last calls were the same ones twice over, with
+ * the same results, and it begins again.
+ */
 export function polls({ log }: Thread, call: Operation): boolean {
   if (!call.traits.isAccess && call.kind !== WAIT && call.kind !== NOTIFY) return false;
-  let same = 0;
-  const end = Math.max(0, log.length - MAX_POLLED_ENTRIES);
-  for (let i = log.length - 1; i >= end; i--) {
+  /** The calls since the last explicit yield or change, latest first. */
+  const calls: Entry[] = [];
+  /** How many of them were made since the last implied pause. */
+  let recent = Infinity;
+  for (let i = log.length - 1; i >= 0 && calls.length < 2 * MAX_PERIOD; i--) {
     const entry = log[i]!;
-    if (entry.changed) return false;
-    if (hasYielded(entry)) return same > 0 && entry.kind === PAUSE && entry.detail.isImplied;
-    if (!isSameCall(entry, call)) continue;
-    if (entry.buffer!.version(entry.start, entry.size) !== entry.version) return false;
-    if (++same === CALLS_BEFORE_POLLING) return true;
+    if (entry.kind === PAUSE && entry.detail.isImplied) recent = Math.min(recent, calls.length);
+    else if (entry.changed || hasYielded(entry)) break;
+    else calls.push(entry);
+  }
+  const longest = Math.min(recent, calls.length >> 1);
+  for (let period = 1; period <= longest; period++) {
+    if (isSameCall(calls[period - 1]!, call) && isPeriodic(calls, period)) return true;
   }
   return false;
+}
+
+/** Whether the first entries of a list repeat, with the same results, after `period` ones. */
+function isPeriodic(calls: readonly Entry[], period: number): boolean {
+  for (let i = 0; i < period; i++) {
+    const call = calls[i]!;
+    const before = calls[i + period]!;
+    if (!isSameCall(call, before) || call.version !== before.version) return false;
+    if (call.kind === NOTIFY && call.result !== before.result) return false;
+  }
+  return true;
 }
 
 /** Whether a plain read repeats one of the last entries, and nothing has changed since. */
