@@ -434,7 +434,7 @@ export class Calls {
   }
 
   /**
-   * Announces a new operation, and unwinds the thread; or performs it if the thread is looked ahead.
+   * Announces a new operation, and unwinds the thread; in a look ahead, performs it.
    *
    * @returns The result of the call, in a look ahead.
    */

@@ -15,7 +15,7 @@ import { viewOf } from "./registry.ts";
 
 /** So many times in a row the error is thrown. */
 const MAX_THROWN = 32;
-/** After so many calls nothing leads the code out of its loop, and only the process can be ended. */
+/** After so many calls nothing has led the code out of its loop, and the process is ended. */
 const MAX_CALLS = 1_000_000;
 
 /**

@@ -73,8 +73,8 @@ export interface WaitDetail extends Sleep, ListUndo {
 }
 
 /**
- * Of a yield, a pause or an expiring timeout: when it may take effect. It is set before the yield is
- * scheduled.
+ * Of a yield, a pause or an expiring timeout: when it may take effect. It is set before the yield
+ * is scheduled.
  */
 export interface YieldDetail {
   /** What the thread would read if nothing changed: a change releases the yield if it is held. */

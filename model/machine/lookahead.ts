@@ -87,7 +87,7 @@ export class LookAhead implements Ahead {
   #changesAgain = false;
   #leaves = true;
   #isRepeatable = true;
-  /** Whether the loop does not pause: then a round begins at each repetition of its first access. */
+  /** Whether the loop does not pause: then its first access begins each round. */
   readonly #polls: boolean;
   #lines: (() => readonly string[]) | undefined;
 

@@ -178,7 +178,7 @@ export class OptimalDpor implements Strategy {
   /**
    * Where the hurried run begins that event `j` is in; `j` if it is in none.
    *
-   * No other thread can run in the middle of it, so one that should come before `j` comes before it.
+   * No other thread can run in the middle of it: one that should come before `j` comes before it.
    */
   #beginOfHurry(j: number): number {
     const events = this.#events;
