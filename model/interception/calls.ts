@@ -439,7 +439,7 @@ export class Calls {
    * @returns The result of the call, in a look ahead.
    */
   #suspend(thread: Thread, operation: Operation): unknown {
-    if (thread.ahead !== undefined) return thread.ahead.perform(operation, stackLines);
+    if (thread.ahead !== undefined) return thread.ahead.perform(operation);
     const entry = polls(thread, operation) ? impliedPause(thread) : operation;
     const { reached } = this.#execution;
     if (reached !== undefined) {
