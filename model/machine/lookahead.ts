@@ -33,7 +33,7 @@ import type { Outlook, ReadRange } from "./outlook.ts";
 import { type Ahead, SUSPENDED, type Thread } from "./thread.ts";
 
 /** After so many rounds it is asked whether this loop is known to go on without end. */
-const ROUNDS_BEFORE_MEMO = 16;
+const ROUNDS_BEFORE_MEMO = 8;
 /** Ranges of more than so many bytes are not compared, so that what follows is not remembered. */
 const MAX_COMPARED_BYTES = 64;
 
