@@ -80,8 +80,13 @@ export class MessageIterator
   constructor(source: MessageSource, options: MessagesOptions = {}) {
     checkOptions("iterate over messages", options);
     const { signal, borrow = false } = options;
+    if ((options as AsyncWaitOptions).timeoutMs !== undefined) {
+      throw new TypeError(
+        "Cannot iterate over messages with a 'timeoutMs': use 'signal', such as AbortSignal.timeout(ms), or call waitAsync({ timeoutMs })",
+      );
+    }
     // An abort is reported to the first call of next.
-    if (signal?.aborted !== true) checkAsyncWaitOptions({ signal });
+    if (signal?.aborted !== true) checkAsyncWaitOptions(options);
     this.#source = source;
     this.#signal = signal;
     this.#borrows = borrow;

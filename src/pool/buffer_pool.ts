@@ -96,7 +96,7 @@ import {
 } from "./packet.ts";
 import { openSharedState, type SharedState } from "./shared_state.ts";
 import { NUMBER, ThreadBuffers } from "./thread_buffers.ts";
-import { becomeReclaimer, becomeThread, keptOf, leave } from "./threads.ts";
+import { becomeReclaimer, becomeThread, isAttached, keptOf, leave } from "./threads.ts";
 import type {
   AttachOptions,
   BufferPoolHandle,
@@ -498,13 +498,25 @@ export class BufferPool implements BufferSource, Disposable {
   }
 
   /**
+   * Whether a thread is attached under this number, and has not left or been reclaimed.
+   *
+   * @param thread A {@link BufferPool.thread}.
+   * @throws {RangeError} If there is no such thread.
+   */
+  isAttached(thread: number): boolean {
+    checkInteger("look", "thread", thread, 0, this.threads - 1);
+    return isAttached(this.#shared.words, thread);
+  }
+
+  /**
    * Reclaims the buffers of a dead thread, such as one that was ended by `terminate`, which has not
    * closed its part. Call it only if the thread is dead, and executes nothing more: in Deno a
    * worker that computes or blocks continues after `terminate`, and would continue to use buffers
    * that were taken from it. `src/when_a_worker_dies.md` says when a worker is dead, and what else
    * to do.
    *
-   * Buffers that other threads have too remain with them.
+   * Buffers that other threads have too remain with them. A thread that may have died before it was
+   * attached, or after it left, has nothing to reclaim: {@link BufferPool.isAttached} tells.
    *
    * @param thread The {@link BufferPool.thread} of the dead thread.
    * @returns How many buffers became free.

@@ -326,6 +326,11 @@ export class Packet implements Disposable {
  * @throws {ClosedError} If this thread has left the pool.
  */
 export function adoptPacket(source: PacketSource, detached: DetachedPacket): Packet {
+  if (typeof (detached as Partial<Packet> | undefined)?.detach === "function") {
+    throw new TypeError(
+      "Cannot adopt as a detached packet was expected: received the packet itself, so pass what its detach() returns",
+    );
+  }
   checkHandle(detached, KIND);
   if (detached.pool !== source.pool) {
     throw new TypeError(

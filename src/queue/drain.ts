@@ -67,6 +67,12 @@ function openSink(sink: ByteSink): WritableStreamDefaultWriter<Uint8Array> | und
   if (typeof (sink as WritableStream)?.getWriter === "function") {
     return (sink as WritableStream<Uint8Array>).getWriter();
   }
+  if (typeof (sink as { writableLength?: number })?.writableLength === "number") {
+    // Its `write` returns no count, so that bytes would be written twice.
+    throw new TypeError(
+      "Cannot drain as the sink must be a WritableStream or have a 'write' method that returns a count: received a stream of Node, so pass Writable.toWeb(stream)",
+    );
+  }
   if (typeof (sink as ByteWriter)?.write === "function") return undefined;
   throw new TypeError(
     `Cannot drain as the sink must be a WritableStream or have a 'write' method: received ${
@@ -150,7 +156,7 @@ export class Drain {
       const taken = await sink.write(rest);
       if (!(Number.isSafeInteger(taken) && taken > 0 && taken <= rest.length)) {
         throw new RangeError(
-          `Cannot write any further as the sink must take from 1 to ${rest.length} bytes: received ${
+          `Cannot write any further as 'write' of the sink must return how many bytes it has written, from 1 to ${rest.length}: received ${
             describe(taken)
           }`,
         );

@@ -116,6 +116,12 @@ export class FlushRuns {
     return this.#closings;
   }
 
+  /** Whether everything that was published was received, and no writer is open. */
+  get isEnded(): boolean {
+    return !this.#isClosed && this.#writer === NO_WRITER && this.#writers === 0 &&
+      this.#seat.isEnded();
+  }
+
   /**
    * Takes the writers that have published; false if there are none.
    *

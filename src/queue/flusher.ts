@@ -6,7 +6,7 @@
  * @module
  */
 
-import { describe } from "../memory/check.ts";
+import { checkSynchronous, describe } from "../memory/check.ts";
 import { SleepWord } from "../memory/sleep.ts";
 import {
   type AsyncWaitOptions,
@@ -178,6 +178,17 @@ export class WriteFlusher implements Disposable {
   }
 
   /**
+   * Whether everything that was published was received, and no writer is open. True also before the
+   * first writer is made; false once the flusher is closed.
+   *
+   * To end when all workers have, also if one dies before it has a writer, wait until they have
+   * ended and this is true: `src/when_a_worker_dies.md` has the loop.
+   */
+  get isEnded(): boolean {
+    return !this.#isPending && this.#runs.isEnded;
+  }
+
+  /**
    * Takes everything that writers have published; {@link WriteFlusher.next} then goes through it.
    *
    * @returns Whether there may be something to go through.
@@ -249,9 +260,11 @@ export class WriteFlusher implements Disposable {
    * throws comes again: in the next drain, or call of {@link WriteFlusher.next}, also of another
    * flusher.
    *
-   * @param visit Is called with this flusher, at the run.
+   * @param visit Is called with this flusher, at the run. It must not be asynchronous, since the
+   * run is gone once it has returned: to await something for each, use {@link WriteFlusher.poll}
+   * and {@link WriteFlusher.next}.
    * @returns How many bytes were visited; 0 if the time is over.
-   * @throws {TypeError} If `visit` is not a function.
+   * @throws {TypeError} If `visit` is not a function, or returns a promise.
    * @throws As {@link WriteFlusher.wait}.
    * @throws {Error} If a visit or a drain is under way.
    */
@@ -286,7 +299,8 @@ export class WriteFlusher implements Disposable {
    * Writes everything that writers have published to a stream or a socket, gathered into few
    * writes, without waiting for more. It awaits each write before the next.
    *
-   * @param sink A `WritableStream`, or an object with a `write` method, such as a `Deno.Conn`.
+   * @param sink A `WritableStream`, or an object with a `write` method, such as a `Deno.Conn` or a
+   * `Deno.FsFile`. Of a stream of Node, pass `Writable.toWeb(stream)`.
    * @returns How many bytes were written; 0 if nothing was published.
    * @throws {DrainError} If the sink fails, or the flusher is closed meanwhile. The bytes that the
    * sink has not written are kept, as {@link WriteFlusher.unwritten}, and come first in the next
@@ -334,7 +348,7 @@ export class WriteFlusher implements Disposable {
     this.#activity = "visit";
     try {
       while (this.#hasRun()) {
-        visit(this);
+        checkSynchronous("drain", "visit", visit(this) as unknown);
         this.#isPending = false;
         bytes += this.length;
       }

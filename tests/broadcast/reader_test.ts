@@ -5,6 +5,7 @@ import {
   FrameCursor,
   InsufficientBufferSizeError,
   OverrunError,
+  type ReaderBeginning,
   type ReaderOptions,
 } from "@busbar/busbar/broadcast";
 import { numbered, take } from "./messages.ts";
@@ -82,6 +83,13 @@ Deno.test("a reader throws if it cannot begin where it should", () => {
       () => broadcast.reader({ from }),
       RangeError,
       `Cannot begin to read as 'from' must be a whole number from 0 to 48: received ${from}`,
+    );
+  }
+  for (const from of ["newest", "8", null]) {
+    assertThrows(
+      () => broadcast.reader({ from: from as ReaderBeginning }),
+      RangeError,
+      `'from' must be "latest", "oldest" or a position: received ${JSON.stringify(from)}`,
     );
   }
   for (const from of [8, 12, 40]) {

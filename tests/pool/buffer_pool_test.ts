@@ -657,7 +657,10 @@ Deno.test("reclaiming rejects threads that are not attached", () => {
   assertThrows(() => pool.reclaim(2), RangeError, "'thread' must be a whole number from 0 to 1");
   const dead = BufferPool.attach(pool.handle);
   assertEquals(dead.thread, 1);
+  assertEquals([pool.isAttached(0), pool.isAttached(1)], [true, true]);
   pool.reclaim(1);
+  assertEquals([pool.isAttached(0), pool.isAttached(1)], [true, false]);
+  assertThrows(() => pool.isAttached(2), RangeError, "'thread' must be a whole number from 0 to 1");
   assertThrows(() => pool.reclaim(1), Error, "Cannot reclaim thread 1 as it is not attached");
 });
 

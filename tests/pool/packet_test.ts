@@ -238,6 +238,11 @@ Deno.test("only detached packets of the pool are adopted", () => {
   const adopt = (wrong: unknown) => () => pool.adopt(wrong as DetachedPacket);
   assertThrows(adopt(undefined), TypeError, "a handle of kind 'busbar.packet' was expected");
   assertThrows(adopt(pool.handle), TypeError, "received kind");
+  assertThrows(
+    adopt(packet),
+    TypeError,
+    "received the packet itself, so pass what its detach() returns",
+  );
   assertThrows(adopt({ ...detached, version: 2 }), TypeError, "received version 2");
   assertThrows(
     adopt({ ...detached, pool: detached.pool + 64 }),

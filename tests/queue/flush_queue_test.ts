@@ -564,6 +564,46 @@ Deno.test("a queue refuses to reclaim what has not died, and what it does not ha
   assertEquals(local.openCount, 0);
 });
 
+Deno.test("a queue is at its end while no writer is open, and every message was received", () => {
+  const { pool, queue } = make();
+  const receive = (flusher: WriteFlusher) => flusher.tryDrain(() => {});
+  const flusher = queue.flusher();
+  assertEquals(flusher.isEnded, true);
+  for (const isShared of [false, true]) {
+    const writer = queue.writer({ shared: isShared });
+    assertEquals(flusher.isEnded, false);
+    writer.append(new Uint8Array(4));
+    writer.close();
+    assertEquals(flusher.isEnded, false);
+    assert(flusher.poll());
+    assertEquals(flusher.isEnded, false);
+    while (flusher.next());
+    assertEquals(flusher.isEnded, true);
+  }
+  const dead = BufferPool.attach(pool.handle);
+  FlushQueue.attach(queue.handle, dead).writer().send(new Uint8Array(4));
+  receive(flusher);
+  assertEquals(flusher.isEnded, false);
+  queue.reclaim(dead.thread);
+  assertEquals(flusher.isEnded, false);
+  receive(flusher);
+  assertEquals(flusher.isEnded, true);
+  flusher.close();
+  assertEquals(flusher.isEnded, false);
+});
+
+Deno.test("a queue is not at its end while the run of a failed visit is to come again", () => {
+  const { queue } = make();
+  using flusher = queue.flusher();
+  const writer = queue.writer();
+  writer.append(new Uint8Array(4));
+  writer.close();
+  assertThrows(() => flusher.drain(() => assert(false, "no")), Error, "no");
+  assertEquals(flusher.isEnded, false);
+  flusher.drain(() => {});
+  assertEquals(flusher.isEnded, true);
+});
+
 Deno.test("a flusher waits no longer than it is told to", async () => {
   const { queue } = make();
   using flusher = queue.flusher();
