@@ -69,7 +69,7 @@ export let jumpsOf: (reader: BroadcastReader) => number;
 /**
  * Reads messages from a {@link Broadcast}, at its own pace, independently of other readers.
  *
- * A reader leaves no trace in the ring: it needs no closing, and may just be forgotten.
+ * A reader holds nothing in the ring, so it needs no closing.
  *
  * - **True messages.** A batch is copied out of the ring and validated before any of it is shown,
  *   so no message is torn, whatever the writer does meanwhile. Payloads are views of private
