@@ -12,7 +12,10 @@ import { describe } from "../memory/check.ts";
 
 /** A sink that writes bytes one after the other, such as a `Deno.Conn`. */
 export interface ByteWriter {
-  /** Writes some of the bytes, and returns how many. */
+  /**
+   * Writes some of the bytes, and returns how many. The array is reused after that; it may be
+   * transferred only if all are written.
+   */
   write(bytes: Uint8Array<ArrayBuffer>): Promise<number>;
 }
 
@@ -111,9 +114,11 @@ export class Drain {
         if (writer !== undefined) await this.#writeTo(writer);
         else await this.#writeSome(sink as ByteWriter);
         active = "flusher";
+        this.#renewIfTransferred();
       }
       return this.#written;
     } catch (cause) {
+      this.#renewIfTransferred();
       throw new DrainError(this.#written, this.#end - this.#start, cause, active);
     } finally {
       writer?.releaseLock();
@@ -152,17 +157,24 @@ export class Drain {
 
   async #writeSome(sink: ByteWriter): Promise<void> {
     while (this.#start < this.#end) {
-      const rest = this.#bytes.subarray(this.#start, this.#end);
-      const taken = await sink.write(rest);
-      if (!(Number.isSafeInteger(taken) && taken > 0 && taken <= rest.length)) {
+      const length = this.#end - this.#start;
+      const taken = await sink.write(this.#bytes.subarray(this.#start, this.#end));
+      if (!(Number.isSafeInteger(taken) && taken > 0 && taken <= length)) {
         throw new RangeError(
-          `Cannot write any further as 'write' of the sink must return how many bytes it has written, from 1 to ${rest.length}: received ${
+          `Cannot write any further as 'write' of the sink must return how many bytes it has written, from 1 to ${length}: received ${
             describe(taken)
           }`,
         );
       }
       this.#advance(taken);
     }
+  }
+
+  /** Goes on in new memory if the sink has transferred the old one, with what was left in it. */
+  #renewIfTransferred(): void {
+    if (this.#bytes.length > 0) return;
+    this.#bytes = new Uint8Array(0);
+    this.#start = this.#end = 0;
   }
 
   /** Notes that so many more bytes were written. */

@@ -519,6 +519,36 @@ Deno.test("a reader is iterated over, across overruns, until its signal is abort
   }
 });
 
+for (const filter of [undefined, () => true]) {
+  Deno.test(`messages are transferred${filter === undefined ? "" : ", with a filter"}, and none is lost`, () => {
+    const { writer, reader } = ring(4096, filter === undefined ? {} : { filter });
+    const seen: number[] = [];
+    for (let round = 0; round < 3; round++) {
+      for (let i = 0; i < 4; i++) writer.append(new Uint8Array(100).fill(4 * round + i));
+      writer.publish();
+      while (reader.poll()) {
+        while (reader.next()) {
+          const message = reader.message();
+          const moved = structuredClone(message, { transfer: [message.buffer] });
+          seen.push(moved[0]!);
+        }
+      }
+    }
+    assertEquals(seen, [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11]);
+    assertEquals([reader.lagBytes, reader.sequence, reader.lostMessages], [0, 12, 0]);
+  });
+}
+
+Deno.test("a batch that was transferred before its first message is taken again", () => {
+  const { writer, reader } = ring(4096);
+  for (let i = 0; i < 3; i++) writer.append(Uint8Array.of(i));
+  writer.publish();
+  assert(reader.poll());
+  structuredClone(reader.bytes, { transfer: [reader.bytes.buffer] });
+  assertEquals(reader.next(), false);
+  assertEquals(bytes(reader), [0, 1, 2]);
+});
+
 Deno.test("invalid arguments of a reader are named", () => {
   const { broadcast, writer, reader } = ring(256);
   const odd = (options: unknown) => () => broadcast.reader(options as ReaderOptions);

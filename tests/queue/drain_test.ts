@@ -336,6 +336,28 @@ Deno.test("a flush refuses what is no function, before it waits", async () => {
   await assertRejects(() => flusher.drainAsync(nothing), TypeError, "'visit' must be a function");
 });
 
+Deno.test("a sink may transfer the bytes that it writes, and loses them if it fails after that", async () => {
+  const { writer, flusher } = make();
+  const send = (word: string) => writer.send(encode(word));
+  const written: string[] = [];
+  const transferTo = (result: (bytes: number) => number) => ({
+    write(bytes: Uint8Array<ArrayBuffer>) {
+      const moved = structuredClone(bytes, { transfer: [bytes.buffer] });
+      const count = result(moved.length);
+      written.push(text(moved.subarray(0, count)));
+      return Promise.resolve(count);
+    },
+  });
+  send("one");
+  assertEquals(await flusher.drainTo(transferTo((length) => length)), 3);
+  send("two");
+  const error = await assertRejects(() => flusher.drainTo(transferTo(() => 1)), DrainError);
+  assertEquals([error.bytesWritten, error.bytesKept, flusher.unwritten.length], [1, 0, 0]);
+  send("three");
+  assertEquals(await flusher.drainTo(transferTo((length) => length)), 5);
+  assertEquals(written, ["one", "t", "three"]);
+});
+
 Deno.test("a visit that returns a promise is refused, and its run comes again", async () => {
   const { flusher } = makeTwelve();
   const visit = (run: WriteFlusher) => Promise.resolve(run.length);
