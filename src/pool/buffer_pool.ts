@@ -72,6 +72,7 @@
  */
 
 import { checkInteger, checkOptions } from "../memory/check.ts";
+import { ReclaimedError } from "../memory/errors.ts";
 import { alignUp, CACHE_LINE_BYTES } from "../memory/layout.ts";
 import { Memory } from "../memory/memory.ts";
 import { Region } from "../memory/region.ts";
@@ -96,7 +97,14 @@ import {
 } from "./packet.ts";
 import { openSharedState, type SharedState } from "./shared_state.ts";
 import { NUMBER, ThreadBuffers } from "./thread_buffers.ts";
-import { becomeReclaimer, becomeThread, isAttached, keptOf, leave } from "./threads.ts";
+import {
+  becomeReclaimer,
+  becomeThread,
+  isAttached,
+  isReclaimed,
+  keptOf,
+  leave,
+} from "./threads.ts";
 import type {
   AttachOptions,
   BufferPoolHandle,
@@ -578,14 +586,24 @@ export class BufferPool implements BufferSource, Disposable {
    * Leaves the pool. All buffers of this thread return to it, also those in use. Closing again does
    * nothing.
    *
+   * @throws {ReclaimedError} If another thread has reclaimed this one, which is alive. Nothing is
+   * returned then.
    * @throws {Error} If the pool was created with `debug`, and buffers or packets were not released.
    * This thread has left the pool nevertheless. The error says where they were taken.
    */
   close(): void {
     if (this.#buffers.isClosed) return;
+    const { words, identity } = this.#shared;
+    if (isReclaimed(words, identity)) {
+      // The number may belong to another thread by now.
+      this.#buffers.abandon();
+      throw new ReclaimedError(
+        `Cannot leave the pool as thread ${this.thread} as another thread has reclaimed it`,
+      );
+    }
     this.#waiting.close();
     this.#buffers.close();
-    leave(this.#shared.words, this.thread, this.threads);
+    leave(words, this.thread, this.threads);
     const leaks = this.#leaks?.list() ?? [];
     if (leaks.length > 0) {
       throw new Error(

@@ -24,6 +24,8 @@ export type ByteSink = WritableStream<Uint8Array> | ByteWriter;
 
 /** Runs of bytes, one after the other. */
 export interface Runs {
+  /** How many bytes one drain writes before it takes no further runs. */
+  maxBytes(): number;
   /** Whether there is a run that was not taken. */
   hasNext(): boolean;
   /** The bytes of that run. */
@@ -108,7 +110,7 @@ export class Drain {
     this.#written = 0;
     let active: "sink" | "flusher" = "flusher";
     try {
-      while (this.#gather(runs)) {
+      while (this.#written < runs.maxBytes() && this.#gather(runs)) {
         runs.releaseBuffers();
         active = "sink";
         if (writer !== undefined) await this.#writeTo(writer);

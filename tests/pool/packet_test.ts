@@ -111,6 +111,13 @@ Deno.test("a packet splits at ascending offsets within it, and only there", () =
   for (const offsets of [[11], [-1], [5, 4], [1.5]]) {
     assertThrows(() => packet.split(offsets), RangeError, "Cannot split packet as 'offsets[");
   }
+  for (const offsets of [undefined, 5, "12", new Set([5])] as unknown as number[][]) {
+    assertThrows(
+      () => packet.split(offsets),
+      TypeError,
+      "Cannot split packet as 'offsets' must be an array: received",
+    );
+  }
   const [whole] = packet.split([]);
   assertEquals(bytesOf(whole!), [6, 7, 8, 9, 10, 11, 12, 13, 14, 15]);
   const [first, second] = whole!.split([9]);
