@@ -85,8 +85,9 @@ export class PoolWaiting {
         if (this.#buffers.accept(buffer)) return buffer;
       }
     } catch (error) {
+      const hasLeft = error instanceof ClosedError && error !== signal?.reason;
       // In words of the pool, instead of its waiter queue.
-      throw error instanceof ClosedError ? closedError("acquire a buffer") : error;
+      throw hasLeft ? closedError("acquire a buffer") : error;
     } finally {
       this.#end();
     }
