@@ -10,7 +10,7 @@
 
 import type { Operation } from "./entry.ts";
 import { accessText } from "./entry_text.ts";
-import { CALL, JOIN, RETURN, SPAWN } from "./kinds.ts";
+import { CALL, JOIN, PAUSE, RETURN, SPAWN } from "./kinds.ts";
 
 /** The first advances of a machine are checked, and the very first ones several times. */
 const FIRST = 48;
@@ -52,11 +52,20 @@ export interface Position {
   readonly result: unknown;
 }
 
+/**
+ * Whether a thread stands at a pause that its code does not make. Where one is inserted depends on
+ * more than what the thread has seen, so that it need not be there again.
+ */
+export function isAtImpliedPause({ announced }: Position): boolean {
+  return announced?.kind === PAUSE && announced.detail.isImplied;
+}
+
 /** How two positions differ, each in words; undefined if they are the same. */
 export function difference(
   first: Position,
   now: Position,
 ): { readonly first: string; readonly now: string } | undefined {
+  if (isAtImpliedPause(now)) return undefined;
   if (first.announced !== undefined && now.announced !== undefined) {
     if (isSame(first.announced, now.announced)) return undefined;
   } else if (first.announced === now.announced && first.done === now.done) {

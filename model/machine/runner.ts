@@ -10,24 +10,17 @@
 import type { Failure } from "../failure.ts";
 import { microtasks } from "../platform.ts";
 import { capturedFunctionHint } from "./captured_functions.ts";
-import { type Entry, EntryOf, isOperation, type Operation } from "./entry.ts";
+import { type Entry, EntryOf, isOperation, newYieldDetail } from "./entry.ts";
 import { accessText } from "./entry_text.ts";
 import type { Execution } from "./execution.ts";
 import { changedProperty, freeze } from "./freeze.ts";
 import { impossible } from "./impossible.ts";
-import { PAUSE, RESUME } from "./kinds.ts";
+import { RESUME } from "./kinds.ts";
 import { applyPlain } from "./plain.ts";
-import { rangesSincePause } from "./spinning.ts";
-import { difference, positionText } from "./recheck.ts";
+import { difference, isAtImpliedPause, positionText } from "./recheck.ts";
 import { isThenable } from "./thenable.ts";
 import type { Thread } from "./thread.ts";
 import { unrunText } from "./unrun.ts";
-
-/** Sets the thread's next operation. */
-export function announce(thread: Thread, entry: Operation): void {
-  if (entry.kind === PAUSE) entry.detail.watches = rangesSincePause(thread);
-  thread.announced = entry;
-}
 
 /** Brings a thread to its next operation, and checks that it would get there again. */
 export function advance(execution: Execution, thread: Thread): void | Promise<void> {
@@ -49,7 +42,10 @@ function advanceOnce(execution: Execution, thread: Thread): void | Promise<void>
       thread.result = moment.end.result;
       return;
     }
-    if (isOperation(entry)) return announce(thread, entry);
+    if (isOperation(entry)) {
+      thread.announced = entry;
+      return;
+    }
     applyPlain(execution, thread, entry);
     if (execution.failure !== undefined) return;
     thread.moment = moment!.child(entry);
@@ -62,7 +58,7 @@ function advanceOnce(execution: Execution, thread: Thread): void | Promise<void>
  * @returns A promise if the body is asynchronous.
  */
 export function runBody(execution: Execution, thread: Thread): void | Promise<void> {
-  const known = thread.log.length;
+  const known = thread.known = thread.log.length;
   const run = replay(execution, thread);
   if (run) return run.then(() => remember(execution, thread, known));
   remember(execution, thread, known);
@@ -71,6 +67,7 @@ export function runBody(execution: Execution, thread: Thread): void | Promise<vo
 function replay(execution: Execution, thread: Thread): void | Promise<void> {
   thread.cursor = 0;
   thread.unwinding = false;
+  thread.rethrown = 0;
   thread.promises = [];
   const state = execution.stateForThread();
   let value: unknown;
@@ -83,6 +80,7 @@ function replay(execution: Execution, thread: Thread): void | Promise<void> {
     if (!thread.unwinding) failWith(execution, thread, error);
   }
   if (isThenable(value)) {
+    thread.isAsync = true;
     return drive(execution, thread, value).then(() => lookForUnseenWrites(execution, thread));
   }
   if (execution.failure === undefined && !thread.unwinding) end(execution, thread, value);
@@ -92,6 +90,7 @@ function replay(execution: Execution, thread: Thread): void | Promise<void> {
 /** Fails if a thread that has just run has written memory that is guarded against that. */
 function lookForUnseenWrites(execution: Execution, thread: Thread): void {
   if (execution.unseenWrites === undefined || execution.failure !== undefined) return;
+  if (isAside(thread)) return;
   const failure = execution.unseenWrites.look(thread.name);
   if (failure !== undefined) execution.fail(failure);
 }
@@ -115,8 +114,11 @@ function recheck(
   const { log } = thread;
   const { length } = log;
   const before = { announced: thread.announced, done: thread.done, result: thread.result };
+  if (isAtImpliedPause(before)) return;
   thread.announced = undefined;
   thread.done = false;
+  // As in the run that went on from its last operation.
+  thread.known = log.findLastIndex(isOperation) + 1;
   const compare = () => {
     const now = { announced: thread.announced, done: thread.done, result: thread.result };
     Object.assign(thread, before);
@@ -168,9 +170,14 @@ export function replayFailure(thread: Thread, first: Entry | string, now: string
   };
 }
 
+/** Whether a thread runs without consequence: for a report, or to look ahead. */
+function isAside(thread: Thread): boolean {
+  return thread.capturing !== undefined || thread.ahead !== undefined;
+}
+
 /** Adds the entries that a replay appended to the first `known` ones to the known behaviour. */
 function remember(execution: Execution, thread: Thread, known: number): void {
-  if (execution.failure !== undefined || thread.capturing !== undefined) return;
+  if (execution.failure !== undefined || isAside(thread)) return;
   let { moment } = thread;
   const { log } = thread;
   for (let i = known; moment !== undefined && i < log.length; i++) {
@@ -186,6 +193,7 @@ function remember(execution: Execution, thread: Thread, known: number): void {
 
 /** Ends a thread whose body has returned. */
 function end(execution: Execution, thread: Thread, value: unknown): void {
+  if (thread.ahead !== undefined) return;
   if (thread.cursor < thread.log.length && thread.capturing === undefined) {
     return execution.fail(replayFailure(thread, thread.log[thread.cursor]!, "its end"));
   }
@@ -205,7 +213,7 @@ function end(execution: Execution, thread: Thread, value: unknown): void {
 
 /** Fails as a body threw an error. */
 function failWith(execution: Execution, thread: Thread, error: unknown): void {
-  if (thread.capturing !== undefined) return;
+  if (isAside(thread)) return;
   const property = changedProperty(error, execution.state);
   if (property !== undefined) {
     return execution.fail({
@@ -236,13 +244,15 @@ async function drive(
     execution.current = thread;
     await microtasks();
     execution.current = undefined;
+    if (thread.unwinding) break;
     const next = thread.log[thread.cursor];
-    if (thread.unwinding || next?.kind !== RESUME) break;
+    if (next === undefined && outcome === undefined && thread.ahead?.resolveNext()) continue;
+    if (next?.kind !== RESUME) break;
     if (thread.capturing !== undefined) thread.capturing[thread.cursor] = [];
     thread.cursor++;
     thread.promises[next.detail.promise]!(next.result as string);
   }
-  if (thread.unwinding) return;
+  if (thread.unwinding || thread.ahead !== undefined) return;
   if (outcome !== undefined) {
     if ("error" in outcome) failWith(execution, thread, outcome.error);
     else end(execution, thread, outcome.value);
@@ -267,6 +277,7 @@ async function drive(
       listClockBefore: undefined,
       outstanding: [],
       promise: -1,
+      ...newYieldDetail(),
     },
     undefined,
     0,

@@ -10,7 +10,7 @@ import { install, uninstall } from "../interception/intercept.ts";
 import { nameState } from "../interception/state_names.ts";
 import { formatHistory, historyOf, isLinearizable } from "../linearizability.ts";
 import { MAX_THREADS } from "../machine/clock.ts";
-import { isForcedPause } from "../machine/entry.ts";
+import { isForced } from "../machine/entry.ts";
 import type { Execution } from "../machine/execution.ts";
 import { Machine } from "../machine/machine.ts";
 import { recheckAll } from "../machine/runner.ts";
@@ -20,7 +20,7 @@ import { now } from "../native.ts";
 import type { ExploreOptions, Report, Threads } from "../options.ts";
 import { microtasks } from "../platform.ts";
 import { type FailedExecution, reportExecution, reportSearch } from "../report/failed_execution.ts";
-import { stuckFailure } from "../report/stuck_threads.ts";
+import { endlessFailure, stuckFailure } from "../report/stuck_threads.ts";
 import { Checks } from "./checks.ts";
 import { Enumeration } from "./enumeration.ts";
 import { Evidence, idleThread } from "./evidence.ts";
@@ -31,8 +31,10 @@ import type { Strategy } from "./strategy.ts";
 /** The options of any model. */
 export type AnyOptions = ExploreOptions<unknown, Threads<unknown>>;
 
-/** The clock is read once in so many executions; a power of two, less one. */
+/** The clock is read once in so many transitions; a power of two, less one. */
 const CLOCK_MASK = 63;
+/** The most rounds of a waiting loop that are looked ahead, by default. */
+const SPIN_LIMIT = 1000;
 
 /** What a search has visited. */
 class Counts {
@@ -66,6 +68,8 @@ export class Search {
   readonly #probes = new Counts();
   /** The one of them to which the present execution belongs. */
   #counts = this.#main;
+  /** Whether the time limit must be looked at, as much time may have passed. */
+  #isClockDue = false;
 
   /** @throws {TypeError} If the model has no threads, or too many. */
   constructor(options: AnyOptions) {
@@ -80,7 +84,9 @@ export class Search {
     this.#machine = new Machine({
       clock: options.clock ?? "refuse",
       uninitialised: options.reportUninitialised ?? false,
-      spinLimit: options.spinLimit ?? 100,
+      spinLimit: options.spinLimit ?? SPIN_LIMIT,
+      maxSteps: this.#maxSteps,
+      refusesPolling: options.polling === "refuse",
       coverage: options.coverage ?? false,
     });
     this.#execution = this.#machine.execution;
@@ -93,6 +99,7 @@ export class Search {
     // The caller runs on, and may set a timer, say, before the globals are replaced.
     await microtasks();
     const started = now();
+    this.#execution.deadline = started + (this.#options.timeLimitMs ?? Infinity);
     let limit: ReachedLimit | undefined;
     install(this.#machine);
     try {
@@ -105,7 +112,7 @@ export class Search {
       }
       const start = this.#machine.start();
       if (start) await start;
-      limit = await this.#search(strategy, started);
+      limit = await this.#search(strategy);
     } finally {
       uninstall();
       this.#progress.end();
@@ -134,19 +141,25 @@ export class Search {
    *
    * @returns The limit that stopped the search, if one did.
    */
-  async #search(strategy: Strategy, started: number): Promise<ReachedLimit | undefined> {
+  async #search(strategy: Strategy): Promise<ReachedLimit | undefined> {
     const execution = this.#execution;
     for (;;) {
       for (;;) {
         const thread = this.#choose(strategy);
         if (thread === undefined) break;
+        const limit = this.#reachedLimitWithin();
+        if (limit !== undefined) return limit;
         const entry = thread.announced!;
         const step = this.#machine.step(thread);
-        if (step) await step;
+        if (step) {
+          await step;
+          this.#isClockDue = true;
+        }
         this.#counts.transitions++;
         strategy.advanced(entry, thread.log);
         if (execution.failure === undefined) this.#checks.invariant();
       }
+      if (execution.isOutOfTime) return this.#reachedLimitWithin();
       if (execution.failure === undefined) {
         const ended = this.#endExecution();
         if (ended) await ended;
@@ -166,10 +179,6 @@ export class Search {
       if (limit !== undefined) return limit;
       const executions = this.#main.executions + this.#probes.executions;
       if (((executions + this.#main.pruned + this.#probes.pruned) & CLOCK_MASK) !== 0) continue;
-      const { timeLimitMs = Infinity } = this.#options;
-      if (now() - started >= timeLimitMs) {
-        return { stoppedBy: "timeLimitMs", reason: `stopped after ${timeLimitMs} ms` };
-      }
       this.#progress.show(executions, keep, strategy.fraction);
     }
   }
@@ -187,14 +196,11 @@ export class Search {
     if (execution.failure !== undefined) return undefined;
     do {
       this.#collectEnabled();
-    } while (this.#enabled.length === 0 && this.#machine.forcePause());
+    } while (this.#enabled.length === 0 && this.#machine.forceYield());
     if (this.#enabled.length === 0) return undefined;
     const steps = execution.trace.length;
     if (steps >= this.#maxSteps) {
-      execution.fail({
-        kind: "livelock",
-        message: `An execution has not ended after ${this.#maxSteps} steps (maxSteps)`,
-      });
+      execution.fail(endlessFailure(execution, this.#maxSteps));
       return undefined;
     }
     if (steps >= this.maxExecutionSteps) return undefined;
@@ -210,6 +216,13 @@ export class Search {
     const enabled = this.#enabled;
     const { threads } = this.#execution;
     enabled.length = 0;
+    if (this.#execution.hurried !== undefined) {
+      const { hurried } = machine;
+      if (hurried !== undefined) {
+        enabled.push(hurried);
+        return;
+      }
+    }
     for (let i = 0; i < threads.length; i++) {
       const thread = threads[i];
       if (machine.isEnabled(thread)) enabled.push(thread);
@@ -266,7 +279,7 @@ export class Search {
     const execution = this.#execution;
     const failure = stuckFailure(execution);
     // The forced rounds of spinning explain nothing: the report ends before the first of them.
-    const first = execution.trace.findIndex(isForcedPause);
+    const first = execution.trace.findIndex(isForced);
     if (first >= 0) { while (execution.trace.length > first) this.#machine.undo(); }
     execution.fail(failure);
   }
@@ -284,15 +297,30 @@ export class Search {
     });
   }
 
-  /** The limit on the size of the whole search that is reached, if one is. */
+  /** The limit that stops the search between two executions, if one is reached. */
   #reachedLimit(): ReachedLimit | undefined {
-    const { maxExecutions = 1_000_000, maxTransitions = Infinity } = this.#options;
+    const { maxExecutions = 1_000_000 } = this.#options;
     if (this.#main.executions + this.#probes.executions >= maxExecutions) {
       return { stoppedBy: "maxExecutions", reason: `stopped after ${maxExecutions} executions` };
     }
-    if (this.#main.transitions + this.#probes.transitions >= maxTransitions) {
+    return this.#reachedLimitWithin();
+  }
+
+  /** The limit that stops the search at once, if one is reached. */
+  #reachedLimitWithin(): ReachedLimit | undefined {
+    const { maxTransitions = Infinity, timeLimitMs } = this.#options;
+    const transitions = this.#main.transitions + this.#probes.transitions;
+    if (transitions >= maxTransitions) {
       return { stoppedBy: "maxTransitions", reason: `stopped after ${maxTransitions} transitions` };
     }
-    return undefined;
+    const execution = this.#execution;
+    if (execution.deadline === Infinity) return undefined;
+    if ((transitions & CLOCK_MASK) !== 0 && !this.#isClockDue && !execution.isOutOfTime) {
+      return undefined;
+    }
+    this.#isClockDue = false;
+    return now() >= execution.deadline
+      ? { stoppedBy: "timeLimitMs", reason: `stopped after ${timeLimitMs} ms` }
+      : undefined;
   }
 }
