@@ -21,15 +21,15 @@ export type StrategyName = "dpor" | "all" | "pct" | "random";
 /** A model, and the bounds of its exploration. */
 export interface ExploreOptions<State, T extends Threads<State>> {
   /**
-   * Creates the shared memory, and returns the argument of all threads. Runs once, and again for
-   * the search of a simpler schedule after a failure.
+   * Creates the shared memory, and returns the argument of all threads. It may run again, and must
+   * do the same then: for the search of a simpler schedule, and where it makes objects of classes.
    *
    * Threads get what workers could have. Views and shared buffers are the same for all. Plain
-   * objects, arrays and objects of classes are frozen. Maps, sets, dates and memory that is not
-   * shared are copied for each run of a body. Functions and promises are refused, and so is what
-   * would have to be copied inside an object of a class: create such objects in the body, from the
-   * shared memory, as a worker does. Private fields cannot be seen: a change of one is only found
-   * if it lets a thread do something else when it runs again.
+   * objects, arrays and objects of classes are frozen; private fields cannot be, but what a thread
+   * leaves in one for another is found, as the first executions are repeated with other objects.
+   * Maps, sets, dates and memory that is not shared are copied for each run of a body. Functions
+   * and promises are refused, and so is what would have to be copied inside an object of a class:
+   * create such objects in the body, from the shared memory, as a worker does.
    */
   readonly setup: () => State;
   /**

@@ -201,7 +201,7 @@ export class Calls {
     create: () => SharedArrayBuffer,
   ): { readonly buffer: ModelBuffer; readonly isNew: boolean } {
     const thread = this.#execution.current;
-    if (thread === undefined) return { buffer: this.adopt(create()), isNew: true };
+    if (thread === undefined) return this.#bufferOfSetup(byteLength, create);
     if (thread.unwinding) {
       suspendAgain(thread);
       return { buffer: this.#register(create(), "made up"), isNew: true };
@@ -217,6 +217,14 @@ export class Calls {
     const buffer = this.#register(create(), `${thread.name}.buffer${thread.buffersCreated}`);
     this.#applyPlain(thread, new EntryOf(BUFFER, thread.id, { buffer }, undefined, 0, 0));
     return { buffer, isNew: true };
+  }
+
+  #bufferOfSetup(byteLength: number, create: () => SharedArrayBuffer) {
+    const { reusedBuffers } = this.#execution;
+    if (reusedBuffers === undefined) return { buffer: this.adopt(create()), isNew: true };
+    const { value: buffer } = reusedBuffers.next() as { value?: ModelBuffer };
+    if (buffer?.bytes.length !== byteLength) throw new Error("Setup creates other buffers now");
+    return { buffer: buffer!, isNew: false };
   }
 
   /**

@@ -20,22 +20,31 @@ import { NativeDataView, nativeIsView } from "../native.ts";
 import { elementTypeOf } from "./element_types.ts";
 import { buffers, isObject, views } from "./registry.ts";
 
+/** A state that can be handed over. */
+export interface HandedOver {
+  /** Gives the argument for a run of a body. */
+  readonly forThread: () => unknown;
+  /** Whether it has objects of classes, whose private fields are not seen. */
+  readonly hasInstances: boolean;
+}
+
 /**
  * Freezes the state, and refuses what threads cannot have.
  *
- * @returns Gives the argument for a run of a body.
  * @throws {TypeError} If the state holds something that cannot be handed over.
  */
-export function handOver(state: unknown): () => unknown {
+export function handOver(state: unknown): HandedOver {
   const visitor = new Visitor();
   visitor.visit(state, "");
   for (const object of visitor.frozen) Object.freeze(object);
-  return visitor.hasCopies ? () => copyOf(state, new Map()) : () => state;
+  const { hasCopies, hasInstances } = visitor;
+  return { forThread: hasCopies ? () => copyOf(state, new Map()) : () => state, hasInstances };
 }
 
 class Visitor {
   /** Whether anything must be copied for each run. */
   hasCopies = false;
+  hasInstances = false;
   readonly frozen = new Set<object>();
   readonly #seen = new Set<object>();
   /** The object of a class inside which the search is. */
@@ -56,7 +65,10 @@ class Visitor {
     }
     this.frozen.add(value);
     const outer = this.#instance;
-    if (!isPlain(value)) this.#instance ??= classOf(value);
+    if (!isPlain(value)) {
+      this.#instance ??= classOf(value);
+      this.hasInstances = true;
+    }
     for (const key of Reflect.ownKeys(value)) {
       const property = Reflect.getOwnPropertyDescriptor(value, key)!;
       // A getter is code of the test, and is not called.
@@ -79,7 +91,7 @@ function refuse(what: string, path: string): never {
 }
 
 /** Whether a value is a buffer or a view of the model. */
-function isOfModel(value: object): boolean {
+export function isOfModel(value: object): boolean {
   return views.has(value) || buffers.has(value) ||
     (nativeIsView(value) && buffers.has(value.buffer));
 }
@@ -101,12 +113,12 @@ function whyRefused(value: object): string | undefined {
 }
 
 /** Whether each run of a body gets a copy of its own. */
-function isCopied(value: object): boolean {
+export function isCopied(value: object): boolean {
   return value instanceof Map || value instanceof Set || value instanceof Date ||
     value instanceof ArrayBuffer || nativeIsView(value);
 }
 
-function isPlain(value: object): boolean {
+export function isPlain(value: object): boolean {
   const prototype = Reflect.getPrototypeOf(value);
   return prototype === null || prototype === Object.prototype || Array.isArray(value);
 }

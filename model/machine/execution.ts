@@ -65,6 +65,10 @@ export class Execution {
   state: unknown = undefined;
   /** Gives the argument for a run of a body. */
   stateForThread: () => unknown = () => undefined;
+  /** Gives one whose objects no other thread has had; undefined if there is no difference. */
+  ownState: (() => { readonly state: unknown } | undefined) | undefined = undefined;
+  /** While setup runs again: the buffers that it created when it ran first, in order. */
+  reusedBuffers: Iterator<ModelBuffer> | undefined = undefined;
   /** The number of yields in a row that took effect only because no other thread could run. */
   forcedYields = 0;
   /** The thread that runs without interleaving, until its next yield. */

@@ -11,6 +11,7 @@
  * @module
  */
 
+import { advance } from "./advance.ts";
 import { MAX_THREADS, ORIGIN, tick } from "./clock.ts";
 import { apply, revert, unwindLog } from "./effects.ts";
 import { isForced, isYield, mayBlock, type Yield } from "./entry.ts";
@@ -18,7 +19,6 @@ import { Execution, type ExecutionOptions } from "./execution.ts";
 import { impossible, unhandled } from "./impossible.ts";
 import { JOIN, PAUSE, RESUME, WAKE } from "./kinds.ts";
 import { type Moment, Moments } from "./moments.ts";
-import { advance } from "./runner.ts";
 import { Thread } from "./thread.ts";
 import { UnseenWrites } from "./unseen_writes.ts";
 import type { Body } from "./thread_declaration.ts";

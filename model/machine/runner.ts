@@ -10,47 +10,15 @@
 import type { Failure } from "../failure.ts";
 import { microtasks } from "../platform.ts";
 import { capturedFunctionHint } from "./captured_functions.ts";
-import { type Entry, EntryOf, isOperation, newYieldDetail } from "./entry.ts";
+import { type Entry, EntryOf, newYieldDetail } from "./entry.ts";
 import { accessText } from "./entry_text.ts";
 import type { Execution } from "./execution.ts";
 import { changedProperty, freeze } from "./freeze.ts";
 import { impossible } from "./impossible.ts";
 import { RESUME } from "./kinds.ts";
-import { applyPlain } from "./plain.ts";
-import { difference, isAtImpliedPause, positionText } from "./recheck.ts";
 import { isThenable } from "./thenable.ts";
 import type { Thread } from "./thread.ts";
 import { unrunText } from "./unrun.ts";
-
-/** Brings a thread to its next operation, and checks that it would get there again. */
-export function advance(execution: Execution, thread: Thread): void | Promise<void> {
-  const advanced = advanceOnce(execution, thread);
-  const times = execution.rechecks.next();
-  if (times === 0) return advanced;
-  if (advanced) return advanced.then(() => recheck(execution, thread, times));
-  return recheck(execution, thread, times);
-}
-
-/** By its known behaviour, else by replay. */
-function advanceOnce(execution: Execution, thread: Thread): void | Promise<void> {
-  for (;;) {
-    const { moment } = thread;
-    const entry = moment?.entry;
-    if (entry === undefined) {
-      if (moment?.end === undefined) return runBody(execution, thread);
-      thread.done = true;
-      thread.result = moment.end.result;
-      return;
-    }
-    if (isOperation(entry)) {
-      thread.announced = entry;
-      return;
-    }
-    applyPlain(execution, thread, entry);
-    if (execution.failure !== undefined) return;
-    thread.moment = moment!.child(entry);
-  }
-}
 
 /**
  * Replays a thread to its next operation, its end, or its failure.
@@ -59,17 +27,26 @@ function advanceOnce(execution: Execution, thread: Thread): void | Promise<void>
  */
 export function runBody(execution: Execution, thread: Thread): void | Promise<void> {
   const known = thread.known = thread.log.length;
-  const run = replay(execution, thread);
+  const run = replay(execution, thread, execution.stateForThread());
   if (run) return run.then(() => remember(execution, thread, known));
   remember(execution, thread, known);
 }
 
-function replay(execution: Execution, thread: Thread): void | Promise<void> {
+/**
+ * Runs a body, with the calls that are in its log answered from it.
+ *
+ * @param state The argument of the body.
+ * @returns A promise if the body is asynchronous.
+ */
+export function replay(
+  execution: Execution,
+  thread: Thread,
+  state: unknown,
+): void | Promise<void> {
   thread.cursor = 0;
   thread.unwinding = false;
   thread.rethrown = 0;
   thread.promises = [];
-  const state = execution.stateForThread();
   let value: unknown;
   execution.current = thread;
   try {
@@ -93,46 +70,6 @@ function lookForUnseenWrites(execution: Execution, thread: Thread): void {
   if (isAside(thread)) return;
   const failure = execution.unseenWrites.look(thread.name);
   if (failure !== undefined) execution.fail(failure);
-}
-
-/** Checks the threads from a number on, at the end of an execution: all others have run. */
-export function recheckAll(execution: Execution, from = 0): void | Promise<void> {
-  for (let i = from; i < execution.threads.length; i++) {
-    const thread = execution.threads[i];
-    const run = thread && recheck(execution, thread, 1);
-    if (run) return run.then(() => recheckAll(execution, i + 1));
-  }
-}
-
-/** Replays a thread that has advanced some more times; fails if it does something else. */
-function recheck(
-  execution: Execution,
-  thread: Thread,
-  times: number,
-): void | Promise<void> {
-  if (execution.failure !== undefined || times === 0) return;
-  const { log } = thread;
-  const { length } = log;
-  const before = { announced: thread.announced, done: thread.done, result: thread.result };
-  if (isAtImpliedPause(before)) return;
-  thread.announced = undefined;
-  thread.done = false;
-  // As in the run that went on from its last operation.
-  thread.known = log.findLastIndex(isOperation) + 1;
-  const compare = () => {
-    const now = { announced: thread.announced, done: thread.done, result: thread.result };
-    Object.assign(thread, before);
-    if (execution.failure !== undefined) return;
-    const added = log[length];
-    const differs = added === undefined
-      ? difference(before, now)
-      : { first: positionText(before), now: accessText(added) };
-    if (differs === undefined) return recheck(execution, thread, times - 1);
-    thread.cursor = length;
-    execution.fail(replayFailure(thread, differs.first, differs.now));
-  };
-  const run = replay(execution, thread);
-  return run ? run.then(compare) : compare();
 }
 
 /**

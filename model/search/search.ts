@@ -6,14 +6,15 @@
  */
 
 import { handOver } from "../interception/hand_over.ts";
+import { giveOwnStates } from "../interception/own_state.ts";
 import { install, uninstall } from "../interception/intercept.ts";
 import { nameState } from "../interception/state_names.ts";
 import { formatHistory, historyOf, isLinearizable } from "../linearizability.ts";
+import { recheckAll } from "../machine/advance.ts";
 import { MAX_THREADS } from "../machine/clock.ts";
 import { isForced } from "../machine/entry.ts";
 import type { Execution } from "../machine/execution.ts";
 import { Machine } from "../machine/machine.ts";
-import { recheckAll } from "../machine/runner.ts";
 import type { Thread } from "../machine/thread.ts";
 import type { Body } from "../machine/thread_declaration.ts";
 import { now } from "../native.ts";
@@ -106,7 +107,9 @@ export class Search {
       const state = this.#options.setup();
       nameState(state);
       this.#execution.state = state;
-      this.#execution.stateForThread = handOver(state);
+      const { forThread, hasInstances } = handOver(state);
+      this.#execution.stateForThread = forThread;
+      if (hasInstances) giveOwnStates(this.#execution, this.#options.setup);
       for (const [name, body] of Object.entries(this.#options.threads)) {
         this.#machine.declare(name, body as Body);
       }

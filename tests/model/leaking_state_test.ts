@@ -112,3 +112,85 @@ Deno.test("a body that caches what does not change its calls passes", async () =
   });
   assertEquals(report.complete, true);
 });
+
+/** An object that hides what its methods leave in it. */
+class Registry {
+  readonly words: Int32Array;
+  readonly #entries = new Map<string, number>();
+
+  constructor(words: Int32Array) {
+    this.words = words;
+  }
+
+  set(key: string, value: number) {
+    this.#entries.set(key, value);
+  }
+
+  get(key: string) {
+    return this.#entries.get(key);
+  }
+}
+
+Deno.test("private state that a thread leaves for another is found, if it is the same each time", async () => {
+  const setup = () => ({ registry: new Registry(words()) });
+  type State = ReturnType<typeof setup>;
+  for (
+    const get of [
+      ({ registry }: State) =>
+        Atomics.load(registry.words, 0) === 1 ? registry.get("x") : undefined,
+      async ({ registry }: State) => {
+        await Promise.resolve();
+        return Atomics.load(registry.words, 0) === 1 ? registry.get("x") : undefined;
+      },
+    ]
+  ) {
+    const { message } = await fails("nondeterminism", {
+      setup,
+      threads: {
+        a({ registry }) {
+          registry.set("x", 1);
+          Atomics.store(registry.words, 0, 1);
+        },
+        b: get,
+      },
+    });
+    assertStringIncludes(message, "objects of its own");
+  }
+});
+
+Deno.test("objects that differ from call to call of setup are not compared", async () => {
+  let next = 0;
+  class Member {
+    readonly id = next++;
+    readonly words: Int32Array;
+    constructor(words: Int32Array) {
+      this.words = words;
+    }
+  }
+  const join = ({ words, id }: Member) => Atomics.store(words, 0, id + 1);
+  const report = await explore({
+    setup: () => new Member(words()),
+    threads: { a: join, b: join },
+  });
+  assertEquals(report.complete, true);
+});
+
+Deno.test("what setup writes when it runs again does not reach the model", async () => {
+  class Counter {
+    readonly words = words();
+    constructor() {
+      Atomics.store(this.words, 0, 5);
+      this.words[1] = 6;
+    }
+  }
+  let setups = 0;
+  const report = await explore({
+    setup: () => (setups++, { counter: new Counter() }),
+    threads: {
+      a: ({ counter }) => Atomics.add(counter.words, 0, 1),
+      b: ({ counter }) => Atomics.add(counter.words, 0, 1),
+    },
+    check: ({ counter }) => assertEquals([...counter.words], [7, 6, 0, 0]),
+  });
+  assertEquals([report.complete, setups > 1], [true, true]);
+});
