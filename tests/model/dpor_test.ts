@@ -69,7 +69,7 @@ async function compare(
     if (comparesTraces) assertEquals(dpor.traces.size, all.traces.size);
   });
   await fc.assert(property, { numRuns: runs });
-  const enough = passed > runs / 10 && failed > runs / 10;
+  const enough = passed > runs / 20 && failed > runs / 20;
   assertEquals(enough, true, `${passed} passed, ${failed} failed`);
 }
 
