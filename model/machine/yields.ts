@@ -49,6 +49,8 @@ const MAX_PERIOD = 32;
 const MAX_POLLED_READS = 16;
 /** Before a yield is forced, so many accesses are looked at. */
 const FAR_ACCESSES = 100_000;
+/** A round is compared with so many before it: a loop may go through several words in turn. */
+const MAX_COMPARED_ROUNDS = 32;
 /** Rounds with more entries are not compared: then the yield is the first in a row. */
 const MAX_ROUND_ENTRIES = 512;
 
@@ -124,26 +126,22 @@ export function lookFarther(execution: Execution, thread: Thread): boolean {
 
 /** Sets what a thread has read since its yield before, and how many yields came in a row. */
 function beginRound({ trace }: Execution, { id, log }: Thread, detail: YieldDetail): void {
-  const seen: Watch[] = [];
-  let previous: Yield | undefined;
+  let begin = log.length;
   const end = Math.max(0, log.length - MAX_ROUND_ENTRIES);
-  for (let i = log.length - 1; i >= end; i--) {
-    const entry = log[i]!;
-    if (hasYielded(entry)) {
-      previous = entry;
-      break;
-    }
-    const { buffer, start, size, version } = entry;
-    if (buffer === undefined || !touchesMemory(entry)) continue;
-    const watch = { buffer, start, size, version };
-    if (!seen.some((other) => isSameRange(other, watch))) seen.push(watch);
-  }
+  while (begin > end && !hasYielded(log[begin - 1]!)) begin--;
+  const previous = begin > 0 ? log[begin - 1]! : undefined;
+  const round = log.slice(begin);
+  detail.round = round;
+  detail.previous = undefined;
   detail.rounds = 0;
-  if (previous !== undefined) {
-    const ranges = [...seen, ...previous.detail.watches];
+  if (previous !== undefined && hasYielded(previous)) {
+    const ranges = [...round.filter(touchesMemory), ...previous.detail.watches];
     let i = trace.length - 1;
     while (trace[i] !== previous && !(trace[i]!.thread !== id && changes(trace[i]!, ranges))) i--;
-    if (trace[i] === previous) detail.rounds = previous.detail.rounds + 1;
+    if (trace[i] === previous) {
+      detail.previous = previous.detail;
+      if (isRepeated(detail)) detail.rounds = previous.detail.rounds + 1;
+    }
   }
   detail.watches = [];
   detail.emptyLists = [];
@@ -151,16 +149,28 @@ function beginRound({ trace }: Execution, { id, log }: Thread, detail: YieldDeta
   detail.isHurried = false;
 }
 
+/** Whether the thread made the calls of its last round in one of the rounds before it. */
+function isRepeated({ round, previous }: YieldDetail): boolean {
+  let before = previous;
+  for (let i = 0; i < MAX_COMPARED_ROUNDS && before !== undefined; i++) {
+    const calls = before.round;
+    if (calls.length === round.length && calls.every((call, k) => isSameCall(call, round[k]!))) {
+      return true;
+    }
+    before = before.previous;
+  }
+  return false;
+}
+
 /** Whether an operation has changed one of the ranges. */
-function changes({ changed, buffer, start, size }: Operation, ranges: readonly Watch[]): boolean {
+function changes(
+  { changed, buffer, start, size }: Operation,
+  ranges: readonly Pick<Entry, "buffer" | "start" | "size">[],
+): boolean {
   return changed &&
     ranges.some((range) =>
       range.buffer === buffer && range.start < start + size && start < range.start + range.size
     );
-}
-
-function isSameRange(x: Watch, y: Watch): boolean {
-  return x.buffer === y.buffer && x.start === y.start && x.size === y.size;
 }
 
 /** Holds or frees a yield by what the thread does next. */
