@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { Specification } from "./linearizability.ts";
+import type { Specification } from "./specification.ts";
 
 /** The bodies of the threads, by the threads' names. */
 // deno-lint-ignore no-explicit-any

@@ -229,18 +229,33 @@ export class Calls {
     this.#applyPlain(thread, new EntryOf(SPAN_END, thread.id, detail, undefined, 0, 0));
   }
 
-  /** A recorded call begins. */
-  beginCall(name: string, args: readonly unknown[]): void {
-    const thread = this.#execution.current;
-    if (thread === undefined || this.#replayed(thread, CALL) !== undefined) return;
-    this.#suspend(thread, new EntryOf(CALL, thread.id, { name, args }, undefined, 0, 0));
+  /** A recorded call begins; returns its entry. */
+  beginCall(name: string, args: readonly unknown[]): EntryOf<typeof CALL> {
+    const thread = this.#execution.current!;
+    const known = this.#replayed(thread, CALL);
+    if (known === undefined) {
+      return this.#suspend(thread, new EntryOf(CALL, thread.id, { name, args }, undefined, 0, 0));
+    }
+    if (known.detail.name !== name) this.#failReplay(thread, known, `call of ${name}`);
+    return known;
   }
 
-  /** A recorded call returns. */
-  endCall(name: string, result: unknown): void {
-    const thread = this.#execution.current;
-    if (thread === undefined || this.#replayed(thread, RETURN) !== undefined) return;
-    this.#suspend(thread, new EntryOf(RETURN, thread.id, { name, result }, undefined, 0, 0));
+  /**
+   * A recorded call ends.
+   *
+   * @param call The entry of its begin.
+   * @param result What it returned or threw.
+   */
+  endCall(call: EntryOf<typeof CALL>, result: unknown, isThrown: boolean): void {
+    const thread = this.#execution.current!;
+    const known = this.#replayed(thread, RETURN);
+    if (known === undefined) {
+      const detail = { call, result, isThrown };
+      this.#suspend(thread, new EntryOf(RETURN, thread.id, detail, undefined, 0, 0));
+    }
+    if (known.detail.call !== call) {
+      this.#failReplay(thread, known, `return of ${call.detail.name}`);
+    }
   }
 
   /**

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { errorText, valueText } from "../values.ts";
 import type { Entry, EntryOf, Operation } from "./entry.ts";
 import {
   ADD,
@@ -74,9 +75,12 @@ export function operationText(entry: Operation, threads: ThreadNames): string {
     case PAUSE:
       return entry.detail.isForced ? "pause (nothing else can run)" : "pause";
     case CALL:
-      return `${entry.detail.name}(${entry.detail.args.map(String).join(", ")}) begins`;
-    case RETURN:
-      return `${entry.detail.name} returns ${String(entry.detail.result)}`;
+      return `${entry.detail.name}(${entry.detail.args.map(valueText).join(", ")}) begins`;
+    case RETURN: {
+      const { call, result, isThrown } = entry.detail;
+      const how = isThrown ? `throws ${errorText(result)}` : `returns ${valueText(result)}`;
+      return `${call.detail.name} ${how}`;
+    }
     case SPAWN:
       return `spawn ${threads[entry.detail.child.id]?.name ?? entry.detail.child.id}`;
     case JOIN:

@@ -7,7 +7,8 @@
 
 import { install, uninstall } from "../interception/intercept.ts";
 import { nameState } from "../interception/state_names.ts";
-import { formatHistory, historyOf, isLinearizable } from "../linearizability.ts";
+import { isLinearizable, SpecificationError } from "../linearizability.ts";
+import { formatHistory, historyOf } from "../history.ts";
 import { MAX_THREADS } from "../machine/clock.ts";
 import { isForcedPause } from "../machine/entry.ts";
 import type { Execution } from "../machine/execution.ts";
@@ -251,7 +252,13 @@ export class Search {
     if (linearizable === undefined) return;
     const { trace, threads } = this.#execution;
     const history = historyOf(trace, threads);
-    if (isLinearizable(history, linearizable)) return;
+    try {
+      if (this.#execution.runUntracked(() => isLinearizable(history, linearizable))) return;
+    } catch (error) {
+      if (!(error instanceof SpecificationError)) throw error;
+      const { message, cause } = error;
+      return this.#execution.fail({ kind: "misuse", message, cause });
+    }
     this.#execution.fail({
       kind: "not linearizable",
       message: `no order of these calls has these results:\n\n${formatHistory(history)}`,

@@ -8,7 +8,8 @@ import {
   type Specification,
   threadsOf,
 } from "@busbar/busbar/model";
-import { isLinearizable, type RecordedCall } from "../../model/linearizability.ts";
+import type { RecordedCall } from "../../model/history.ts";
+import { isLinearizable } from "../../model/linearizability.ts";
 import { fails, words } from "./failing.ts";
 
 const counter: Specification<number> = { initial: 0, apply: (n) => [n + 1, n] };
