@@ -5,6 +5,7 @@
  */
 
 import type { Failure } from "./failure.ts";
+import { checkOptions } from "./option_checks.ts";
 import type { ExploreOptions, Report, Threads } from "./options.ts";
 import { environment, writeTextFile } from "./platform.ts";
 import type { FailedExecution } from "./report/failed_execution.ts";
@@ -107,6 +108,7 @@ function count(number: number, one: string, many = `${one}s`): string {
  * @param options The model and the bounds.
  * @returns How many executions were visited, and whether that is all of them.
  * @throws {ExplorationError} If a schedule fails; its message shows the schedule.
+ * @throws {TypeError} If an option is unknown, is missing, or has a wrong value.
  * @throws {IncompleteError} If a limit stopped the search and `allowIncomplete` is not set.
  */
 export async function explore<State, T extends Threads<State>>(
@@ -117,6 +119,7 @@ export async function explore<State, T extends Threads<State>>(
       "Cannot explore as SharedArrayBuffer is not defined: a page needs cross-origin isolation",
     );
   }
+  checkOptions(options);
   const replay = options.replay ?? environment("BUSBAR_REPLAY");
   const model = (replay === undefined ? options : { ...options, replay }) as unknown as AnyOptions;
   const search = new Search(model);
@@ -163,10 +166,6 @@ function strategyOf(options: AnyOptions): Strategy {
       return new RandomWalk(seed, executions);
     case "dpor":
       return new OptimalDpor(new Dependence(options.invariant !== undefined));
-    default:
-      throw new TypeError(
-        `Cannot explore: expected strategy dpor, all, pct or random, received ${String(strategy)}`,
-      );
   }
 }
 

@@ -20,7 +20,10 @@ export type StrategyName = "dpor" | "all" | "pct" | "random";
 
 /** A model, and the bounds of its exploration. */
 export interface ExploreOptions<State, T extends Threads<State>> {
-  /** Creates the shared memory, and returns the argument of all threads. Runs once. */
+  /**
+   * Creates the shared memory, and returns the argument of all threads. Runs once, and is not
+   * asynchronous: what it needs can be awaited before.
+   */
   readonly setup: () => State;
   /**
    * The bodies of one to eight threads. A body runs many times: it must depend on nothing but its
@@ -28,15 +31,19 @@ export interface ExploreOptions<State, T extends Threads<State>> {
    */
   readonly threads: T;
   /**
-   * Checks the outcome of each execution; must throw if it is wrong. Plain objects and arrays that
-   * threads return are frozen: use `toSorted`, not `sort`.
+   * Checks the outcome of each execution: must throw or return false if it is wrong, and return
+   * nothing or true if it is right. Any other value is refused, as it may be the result of a
+   * condition. Plain objects and arrays that threads return are frozen: use `toSorted`, not `sort`.
    */
-  readonly check?: (state: State, results: Results<T>) => void | Promise<void>;
+  readonly check?: (
+    state: State,
+    results: Results<T>,
+  ) => void | boolean | Promise<void | boolean>;
   /**
-   * Checks the state after each step; must throw if it is wrong. It must depend only on words that
-   * are written atomically.
+   * Checks the state after each step, as `check` checks the outcome, but is not asynchronous. It
+   * must depend only on words that are written atomically.
    */
-  readonly invariant?: (state: State) => void;
+  readonly invariant?: (state: State) => void | boolean;
   /** The sequential specification of the calls that threads make with `record`. */
   // deno-lint-ignore no-explicit-any
   readonly linearizable?: Specification<any>;

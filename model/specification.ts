@@ -4,6 +4,8 @@
  * @module
  */
 
+import { messageOf } from "./values.ts";
+
 /**
  * The sequential behaviour of an object: the effect of each call if no other overlaps it.
  *
@@ -37,8 +39,13 @@ export class Throws {
 
   /** @ignore Used by {@linkcode explore}: whether a call may throw this. */
   allows(error: unknown): boolean {
-    if (this.#type !== undefined && !(error instanceof this.#type)) return false;
-    return this.#text === "" || String((error as Error)?.message).includes(this.#text);
+    try {
+      if (this.#type !== undefined && !(error instanceof this.#type)) return false;
+      return this.#text === "" || messageOf(error).includes(this.#text);
+    } catch {
+      // An error whose class cannot be read is of no class that is asked for.
+      return false;
+    }
   }
 }
 

@@ -199,13 +199,28 @@ function listText<T>(items: Iterable<T>, textOf: (item: T) => string): string {
   return texts.join(", ");
 }
 
-/** What an error says, or a value that was thrown; never throws, whatever its getters do. */
+/**
+ * What an error says, and its name; or a value that was thrown. Never throws, whatever its getters
+ * and methods do.
+ */
 export function errorText(error: unknown): string {
   try {
-    if (!(error instanceof Error)) return typeof error === "string" ? error : valueText(error);
+    if (!(error instanceof Error)) return messageOf(error);
     const { name, message } = error;
     return message === "" ? `${name}` : `${name}: ${message}`;
   } catch {
-    return "an error whose text cannot be read, as reading it throws";
+    return UNREADABLE;
   }
 }
+
+/** The message of an error, or a value that was thrown; as {@linkcode errorText}. */
+export function messageOf(error: unknown): string {
+  try {
+    if (error instanceof Error) return `${error.message}`;
+    return typeof error === "string" ? error : valueText(error);
+  } catch {
+    return UNREADABLE;
+  }
+}
+
+const UNREADABLE = "(an error whose text cannot be read: its getters throw)";

@@ -9,6 +9,7 @@
 
 import type { Failure } from "../failure.ts";
 import { microtasks } from "../platform.ts";
+import { errorText } from "../values.ts";
 import { capturedFunctionHint } from "./captured_functions.ts";
 import { type Entry, EntryOf, isOperation, type Operation } from "./entry.ts";
 import { accessText } from "./entry_text.ts";
@@ -138,10 +139,10 @@ function end(execution: Execution, thread: Thread, value: unknown): void {
 /** Fails as a body threw an error. */
 function failWith(execution: Execution, thread: Thread, error: unknown): void {
   if (thread.capturing !== undefined) return;
-  const text = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
+  const text = execution.runUntracked(() => errorText(error));
   execution.fail({
     kind: "exception",
-    message: `Thread ${thread.name} threw ${text}${capturedFunctionHint(error)}`,
+    message: `Thread ${thread.name} threw ${text}${capturedFunctionHint(text)}`,
     cause: error,
   });
 }

@@ -9,11 +9,11 @@ import { install, uninstall } from "../interception/intercept.ts";
 import { nameState } from "../interception/state_names.ts";
 import { isLinearizable, SpecificationError } from "../linearizability.ts";
 import { formatHistory, historyOf } from "../history.ts";
-import { MAX_THREADS } from "../machine/clock.ts";
 import { isForcedPause } from "../machine/entry.ts";
 import type { Execution } from "../machine/execution.ts";
 import { freeze } from "../machine/freeze.ts";
 import { Machine } from "../machine/machine.ts";
+import { isThenable } from "../machine/thenable.ts";
 import type { Thread } from "../machine/thread.ts";
 import type { Body } from "../machine/thread_declaration.ts";
 import { now } from "../native.ts";
@@ -21,6 +21,7 @@ import type { ExploreOptions, Report, Results, Threads } from "../options.ts";
 import { microtasks } from "../platform.ts";
 import { type FailedExecution, reportExecution } from "../report/failed_execution.ts";
 import { stuckFailure } from "../report/stuck_threads.ts";
+import { messageOf, valueText } from "../values.ts";
 import { Enumeration } from "./enumeration.ts";
 import { Progress } from "./progress.ts";
 import type { Strategy } from "./strategy.ts";
@@ -51,16 +52,9 @@ export class Search {
   #transitions = 0;
   #longest = 0;
 
-  /** @throws {TypeError} If the model has no threads, or too many. */
   constructor(options: AnyOptions) {
     this.#options = options;
     this.#maxSteps = options.maxSteps ?? 10_000;
-    const names = Object.keys(options.threads);
-    if (names.length === 0 || names.length > MAX_THREADS) {
-      throw new TypeError(
-        `Cannot explore: expected 1 to ${MAX_THREADS} threads, received ${names.length}`,
-      );
-    }
     this.#machine = new Machine({
       clock: options.clock ?? "refuse",
       uninitialised: options.reportUninitialised ?? false,
@@ -78,8 +72,10 @@ export class Search {
     let reason: string | undefined;
     install(this.#machine);
     try {
-      this.#execution.state = freeze(this.#options.setup());
-      nameState(this.#execution.state);
+      const state = this.#options.setup();
+      if (isThenable(state)) throw promisedState(state);
+      this.#execution.state = freeze(state);
+      nameState(state);
       for (const [name, body] of Object.entries(this.#options.threads)) {
         this.#machine.declare(name, body as Body);
       }
@@ -226,23 +222,44 @@ export class Search {
       const checked = execution.runUntracked(() =>
         check(execution.state, results as Results<Threads<unknown>>)
       );
-      if (checked) return checked.catch((error) => this.#failAssertion(error));
+      if (isThenable(checked)) {
+        return Promise.resolve(checked).then(
+          (value) => this.#judge("Check", value),
+          (error) => this.#failAssertion(error),
+        );
+      }
+      this.#judge("Check", checked);
     } catch (error) {
       this.#failAssertion(error);
     }
   }
 
-  #checkInvariant(invariant: (state: unknown) => void): void {
+  #checkInvariant(invariant: (state: unknown) => unknown): void {
     const execution = this.#execution;
     try {
-      execution.runUntracked(() => invariant(execution.state));
+      this.#judge("The invariant", execution.runUntracked(() => invariant(execution.state)));
     } catch (error) {
       this.#failAssertion(error);
     }
+  }
+
+  /** Fails unless a check or an invariant returned that all is right. */
+  #judge(name: string, value: unknown): void {
+    if (value === undefined || value === true) return;
+    if (value === false) {
+      return this.#execution.fail({ kind: "assertion", message: `${name} returned false` });
+    }
+    const text = isThenable(value) ? "a promise" : valueText(value);
+    this.#execution.fail({
+      kind: "misuse",
+      message:
+        `${name} returned ${text}: expected nothing or true if all is right, false if not. ` +
+        "If the value means nothing, write void before the expression",
+    });
   }
 
   #failAssertion(error: unknown): void {
-    const message = error instanceof Error ? error.message : String(error);
+    const message = this.#execution.runUntracked(() => messageOf(error));
     this.#execution.fail({ kind: "assertion", message, cause: error });
   }
 
@@ -272,4 +289,13 @@ export class Search {
     if (this.#transitions >= maxTransitions) return `stopped after ${maxTransitions} transitions`;
     return undefined;
   }
+}
+
+/** The error of a setup that returned a promise, whose own error is of no interest then. */
+function promisedState(state: PromiseLike<unknown>): TypeError {
+  state.then(undefined, () => {});
+  return new TypeError(
+    "Cannot explore: expected setup to return the state of the threads, received a promise. " +
+      "Setup is not asynchronous: await what it needs before explore",
+  );
 }
