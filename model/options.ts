@@ -4,6 +4,7 @@
  * @module
  */
 
+import type { Step } from "./report/steps.ts";
 import type { Specification } from "./specification.ts";
 
 /** The bodies of the threads, by the threads' names. */
@@ -72,7 +73,12 @@ export interface ExploreOptions<State, T extends Threads<State>> {
   readonly allowIncomplete?: boolean;
   /**
    * Run only this schedule, as a failure printed it. The environment variable `BUSBAR_REPLAY` does
-   * the same without an edit, where it may be read; run only the one test then.
+   * the same without an edit, where it may be read; run only the one test then. Either is not set
+   * if it is empty; the option goes before the variable.
+   *
+   * A schedule that does not fail is an incomplete search: explore throws an `IncompleteError` that
+   * shows it, or, with `allowIncomplete` and if the schedule is from the option, returns it in the
+   * report.
    */
   readonly replay?: string;
   /** Also write a failure to this file, as a page with a space-time diagram. */
@@ -108,4 +114,10 @@ export interface Report {
   readonly elapsedMs: number;
   /** Source lines with atomic operations that were reached, if asked for. */
   readonly coverage?: readonly string[];
+  /** Of a replay that did not fail: the whole schedule that was run, ... */
+  readonly replay?: string;
+  /** ... its steps, ... */
+  readonly steps?: readonly Step[];
+  /** ... and these as a table for a terminal. */
+  readonly table?: string;
 }

@@ -15,7 +15,6 @@ import { type Entry, EntryOf, isOperation, type Operation } from "./entry.ts";
 import { accessText } from "./entry_text.ts";
 import type { Execution } from "./execution.ts";
 import { freeze } from "./freeze.ts";
-import { impossible } from "./impossible.ts";
 import { PAUSE, RESUME } from "./kinds.ts";
 import { applyPlain } from "./plain.ts";
 import { rangesSincePause } from "./spinning.ts";
@@ -75,13 +74,13 @@ export function runBody(execution: Execution, thread: Thread): void | Promise<vo
 /**
  * The stack lines of every entry in a thread's log, and of its next operation, by replay.
  *
- * To be called only after a failure, which a replay cannot replace.
+ * A failure that was there before stays; without one, the replay may find that the thread does not
+ * do the same again.
  */
 export function captureLines(
   execution: Execution,
   thread: Thread,
 ): string[][] | Promise<string[][]> {
-  if (execution.failure === undefined) impossible("stack lines are captured without a failure");
   const { done, result, announced } = thread;
   const lines: string[][] = thread.capturing = [];
   const restore = () => {

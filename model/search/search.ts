@@ -19,8 +19,14 @@ import type { Body } from "../machine/thread_declaration.ts";
 import { now } from "../native.ts";
 import type { ExploreOptions, Report, Results, Threads } from "../options.ts";
 import { microtasks } from "../platform.ts";
-import { type FailedExecution, reportExecution } from "../report/failed_execution.ts";
+import {
+  type FailedExecution,
+  reportExecution,
+  showExecution,
+  type ShownExecution,
+} from "../report/failed_execution.ts";
 import { stuckFailure } from "../report/stuck_threads.ts";
+import { formatTable } from "../report/table.ts";
 import { messageOf, valueText } from "../values.ts";
 import { Enumeration } from "./enumeration.ts";
 import { Progress } from "./progress.ts";
@@ -36,6 +42,8 @@ const CLOCK_MASK = 63;
 export class Search {
   /** The failed execution that ended the search. */
   failed: FailedExecution | undefined = undefined;
+  /** The execution that a strategy asked to show, if it did not fail. */
+  #shown: ShownExecution | undefined = undefined;
   /** To be called at the end of each execution that did not fail. */
   onExecution: ((execution: Execution) => void) | undefined = undefined;
   /** Executions that would become longer than this are abandoned, and count as pruned. */
@@ -89,7 +97,9 @@ export class Search {
     if (strategy instanceof Enumeration && strategy.isCut) {
       reason ??= `schedules with more than ${this.#options.preemptions} preemptions were left out`;
     }
+    if (this.failed === undefined) reason ??= strategy.reason;
     const isStopped = reason !== undefined || this.failed !== undefined;
+    const shown = this.#shown;
     const coverage = this.#execution.reached;
     return {
       executions: this.#executions,
@@ -100,6 +110,11 @@ export class Search {
       ...(reason === undefined ? {} : { reason }),
       elapsedMs: now() - started,
       ...(coverage === undefined ? {} : { coverage: [...new Set(coverage.values())].sort() }),
+      ...(shown === undefined ? {} : {
+        replay: shown.replay,
+        steps: shown.steps,
+        table: formatTable(shown.steps, shown.threads),
+      }),
     };
   }
 
@@ -127,6 +142,9 @@ export class Search {
       if (execution.failure === undefined) {
         const ended = this.#endExecution();
         if (ended) await ended;
+      }
+      if (execution.failure === undefined && strategy.isShown) {
+        this.#shown = await showExecution(execution);
       }
       if (execution.failure !== undefined) {
         this.failed = await reportExecution(execution);
