@@ -40,7 +40,8 @@ export interface Task<T> {
  * ```
  *
  * @param body The code of the new thread.
- * @param name Its name in reports. Default: the parent's name and a number.
+ * @param name Its name in reports, and of its result for `check`; if another thread has it already,
+ *   `#2` and so on is added. Default: the parent's name and a number.
  * @returns The new thread, to be joined.
  * @throws {Error} If no simulated thread is running.
  * @throws {TypeError} If the body is no function, or the name no string.

@@ -11,6 +11,7 @@ export type Body = (state: never) => unknown;
 export interface ThreadDeclaration {
   /** Its number: the same in every execution. */
   readonly id: number;
+  /** The name that it asks for. */
   readonly name: string;
   readonly body: Body;
 }

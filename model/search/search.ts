@@ -234,8 +234,9 @@ export class Search {
     const { check } = this.#options;
     if (check === undefined) return;
     const execution = this.#execution;
-    const results: Record<string, unknown> = {};
-    for (const thread of execution.threads) if (thread) results[thread.name] = thread.result;
+    const results = Object.fromEntries(
+      execution.threads.flatMap((thread) => thread ? [[thread.name, thread.result]] : []),
+    );
     try {
       const checked = execution.runUntracked(() =>
         check(execution.state, results as Results<Threads<unknown>>)
