@@ -7,6 +7,7 @@
 
 import { MAX_THREADS } from "../machine/clock.ts";
 import { type Entry, EntryOf, type Operation, type PlainEntry } from "../machine/entry.ts";
+import { operandsText } from "../machine/entry_text.ts";
 import type { Execution } from "../machine/execution.ts";
 import { initialise } from "../machine/initialisation.ts";
 import {
@@ -34,7 +35,8 @@ import {
 import type { Machine } from "../machine/machine.ts";
 import { ModelBuffer } from "../machine/memory.ts";
 import { applyPlain } from "../machine/plain.ts";
-import { announce, replayFailure } from "../machine/runner.ts";
+import { failReplay } from "../machine/replay_failure.ts";
+import { announce } from "../machine/runner.ts";
 import { SUSPENDED, type Thread } from "../machine/thread.ts";
 import type { Body } from "../machine/thread_declaration.ts";
 import { type AnyTypedArray, Bytes } from "../native.ts";
@@ -150,7 +152,7 @@ export class Calls {
     if (known !== undefined) {
       const { detail } = known;
       if (detail.constructor !== constructor || detail.args[0] !== a || detail.args[1] !== b) {
-        this.#failReplay(thread, known, "another new view");
+        this.#failReplay(thread, known, `another new view${operandsText(a, b)}`);
       }
       const isNew = constructor === undefined || !views.get(detail.view)!.isOrdinary;
       return isNew ? create() : detail.view as T;
@@ -177,7 +179,8 @@ export class Calls {
     if (known !== undefined) {
       const { buffer } = known.detail;
       if (buffer.bytes.length !== byteLength) {
-        this.#failReplay(thread, known, "one of another size");
+        const sizes = `${byteLength} bytes instead of ${buffer.bytes.length}`;
+        this.#failReplay(thread, known, `one of another size: ${sizes}`);
       }
       return { buffer, isNew: false };
     }
@@ -234,7 +237,9 @@ export class Calls {
     const thread = this.#execution.current!;
     const known = this.#replayed(thread, CALL);
     if (known === undefined) {
-      return this.#suspend(thread, new EntryOf(CALL, thread.id, { name, args }, undefined, 0, 0));
+      const entry = new EntryOf(CALL, thread.id, { name, args }, undefined, 0, 0);
+      this.#suspend(thread, entry);
+      return entry;
     }
     if (known.detail.name !== name) this.#failReplay(thread, known, `call of ${name}`);
     return known;
@@ -312,7 +317,13 @@ export class Calls {
     const thread = this.#execution.current;
     if (thread === undefined) throw new Error("Cannot spawn: no simulated thread is running");
     const known = this.#replayed(thread, SPAWN);
-    if (known !== undefined) return known.detail.child.id;
+    if (known !== undefined) {
+      const { child } = known.detail;
+      if (name !== undefined && child.name !== name) {
+        this.#failReplay(thread, known, `spawn of ${name}`);
+      }
+      return child.id;
+    }
     const id = this.#machine.childId(thread);
     const child = { id, name: name ?? `${thread.name}.${thread.spawned}`, body };
     return this.#suspend(thread, new EntryOf(SPAWN, thread.id, { child }, undefined, 0, 0));
@@ -323,7 +334,13 @@ export class Calls {
     const thread = this.#execution.current;
     if (thread === undefined) throw new Error("Cannot join: no simulated thread is running");
     const known = this.#replayed(thread, JOIN);
-    if (known !== undefined) return known.result;
+    if (known !== undefined) {
+      if (known.detail.child !== id) {
+        const name = this.#execution.threads[id]?.name ?? id;
+        this.#failReplay(thread, known, `join of ${name}`);
+      }
+      return known.result;
+    }
     return this.#suspend(thread, new EntryOf(JOIN, thread.id, { child: id }, undefined, 0, 0));
   }
 
@@ -359,7 +376,7 @@ export class Calls {
   }
 
   #failReplay(thread: Thread, first: Entry, now: string): never {
-    this.#execution.fail(replayFailure(thread, first, now));
+    failReplay(this.#execution, thread, first, now, stackLines());
     throw SUSPENDED;
   }
 
@@ -466,13 +483,12 @@ export class Calls {
         thread.cursor++;
         return this.#answerWait(thread, known);
       }
-      const operands = [args.a, args.b].filter((operand) => operand !== undefined).map(String);
-      this.#failReplay(
-        thread,
-        known,
-        `${KINDS[kind].name} of ${buffer.nameOf(start, size)}` +
-          (operands.length === 0 ? "" : ` with ${operands.join(", ")}`),
-      );
+      const now = `${KINDS[kind].name} of ${buffer.nameOf(start, size)}`;
+      const view = elementTypeOf(known.real)?.constructor.name;
+      const through = view === undefined || view === args.type.constructor.name
+        ? ""
+        : `, in elements of ${args.type.constructor.name} instead of ${view}`;
+      this.#failReplay(thread, known, `${now}${operandsText(args.a, args.b)}${through}`);
     }
     return this.#suspend(thread, newOperation(thread, kind, found, view, args));
   }

@@ -44,6 +44,29 @@ export function accessText(entry: Entry): string {
   return `${name} of ${entry.buffer.nameOf(entry.start, entry.size)}`;
 }
 
+/** What a thread asks for: an entry with its operands, without what comes of it. */
+export function requestText(entry: Entry, threads: ThreadNames): string {
+  const text = accessText(entry);
+  switch (entry.kind) {
+    case CALL:
+      return `${text} of ${entry.detail.name}`;
+    case RETURN:
+      return `${text} of ${entry.detail.call.detail.name}`;
+    case SPAWN:
+      return `${text} of ${entry.detail.child.name}`;
+    case JOIN:
+      return `${text} of ${threads[entry.detail.child]?.name ?? entry.detail.child}`;
+    default:
+      return text + operandsText(entry.a, entry.b);
+  }
+}
+
+/** The operands of a function of `Atomics`. */
+export function operandsText(...operands: readonly unknown[]): string {
+  const given = operands.filter((operand) => operand !== undefined);
+  return given.length === 0 ? "" : ` with ${given.map(valueText).join(", ")}`;
+}
+
 /** An operation and its result in a few words: `load ring.position → 64`. */
 export function operationText(entry: Operation, threads: ThreadNames): string {
   const { name } = entry.traits;

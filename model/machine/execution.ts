@@ -25,10 +25,13 @@ export interface ExecutionOptions {
   readonly spinLimit: number;
 }
 
-/** The two accesses of a race; the first is undefined if its log no longer has it. */
-export interface RacingAccesses {
+/**
+ * The two accesses of a race, of which the first is undefined if its log no longer has it; or the
+ * entry that a replay does not repeat.
+ */
+export interface ReportedEntries {
   readonly first: Entry | undefined;
-  readonly second: Entry;
+  readonly second: Entry | undefined;
 }
 
 /**
@@ -57,7 +60,7 @@ export class Execution {
   readonly reached: Map<number, string> | undefined;
 
   #failure: Failure | undefined = undefined;
-  #racing: RacingAccesses | undefined = undefined;
+  #reported: ReportedEntries | undefined = undefined;
   #isUntracked = false;
   #copies: Uint8Array[] | undefined = undefined;
 
@@ -71,9 +74,9 @@ export class Execution {
     return this.#failure;
   }
 
-  /** The accesses that the failure is about, if it is a race. */
-  get racing(): RacingAccesses | undefined {
-    return this.#racing;
+  /** The entries that the failure is about, if it is about any. */
+  get reported(): ReportedEntries | undefined {
+    return this.#reported;
   }
 
   /**
@@ -81,10 +84,10 @@ export class Execution {
    *
    * @throws {unknown} {@linkcode SUSPENDED} if a thread is running.
    */
-  fail(failure: Failure, racing?: RacingAccesses): void {
+  fail(failure: Failure, reported?: ReportedEntries): void {
     if (this.#failure === undefined) {
       this.#failure = failure;
-      this.#racing = racing;
+      this.#reported = reported;
     }
     if (this.current !== undefined) {
       this.current.unwinding = true;
@@ -95,7 +98,7 @@ export class Execution {
   /** Forgets the failure: the transition that led to it is undone. */
   clearFailure(): void {
     this.#failure = undefined;
-    this.#racing = undefined;
+    this.#reported = undefined;
   }
 
   /** Runs code of the test between transitions; its writes to model memory are undone. */

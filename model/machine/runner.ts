@@ -7,16 +7,15 @@
  * @module
  */
 
-import type { Failure } from "../failure.ts";
 import { microtasks } from "../platform.ts";
 import { errorText } from "../values.ts";
 import { capturedFunctionHint } from "./captured_functions.ts";
-import { type Entry, EntryOf, isOperation, type Operation } from "./entry.ts";
-import { accessText } from "./entry_text.ts";
+import { EntryOf, isOperation, type Operation } from "./entry.ts";
 import type { Execution } from "./execution.ts";
 import { freeze } from "./freeze.ts";
 import { PAUSE, RESUME } from "./kinds.ts";
 import { applyPlain } from "./plain.ts";
+import { failReplay } from "./replay_failure.ts";
 import { rangesSincePause } from "./spinning.ts";
 import { isThenable } from "./thenable.ts";
 import type { Thread } from "./thread.ts";
@@ -94,16 +93,6 @@ export function captureLines(
   return run ? run.then(restore) : restore();
 }
 
-/** The failure of a thread that does something else than when it ran first. */
-export function replayFailure(thread: Thread, first: Entry, now: string): Failure {
-  return {
-    kind: "nondeterminism",
-    message: `Thread ${thread.name} does not replay to the same operations: its step ` +
-      `${thread.cursor + 1} was ${accessText(first)} at first, and is now ${now}. A body must ` +
-      "depend on nothing but shared memory: create the objects that it changes inside it.",
-  };
-}
-
 /** Adds the entries that a replay appended to the first `known` ones to the known behaviour. */
 function remember(execution: Execution, thread: Thread, known: number): void {
   if (execution.failure !== undefined || thread.capturing !== undefined) return;
@@ -120,11 +109,18 @@ function remember(execution: Execution, thread: Thread, known: number): void {
   else if (thread.done) moment.end = { result: thread.result };
 }
 
+/** Whether a replay is over before all that the thread did at first. */
+function isCutShort(thread: Thread): boolean {
+  return thread.cursor < thread.log.length && thread.capturing === undefined;
+}
+
+function failShort(execution: Execution, thread: Thread, now: string): void {
+  failReplay(execution, thread, thread.log[thread.cursor]!, now, []);
+}
+
 /** Ends a thread whose body has returned. */
 function end(execution: Execution, thread: Thread, value: unknown): void {
-  if (thread.cursor < thread.log.length && thread.capturing === undefined) {
-    return execution.fail(replayFailure(thread, thread.log[thread.cursor]!, "its end"));
-  }
+  if (isCutShort(thread)) return failShort(execution, thread, "its end");
   if (thread.span >= 0) {
     execution.fail({
       kind: "misuse",
@@ -139,6 +135,7 @@ function end(execution: Execution, thread: Thread, value: unknown): void {
 function failWith(execution: Execution, thread: Thread, error: unknown): void {
   if (thread.capturing !== undefined) return;
   const text = execution.runUntracked(() => errorText(error));
+  if (isCutShort(thread)) return failShort(execution, thread, `an error: ${text}`);
   execution.fail({
     kind: "exception",
     message: `Thread ${thread.name} threw ${text}${capturedFunctionHint(text)}`,
@@ -170,6 +167,7 @@ async function drive(
     else end(execution, thread, outcome.value);
     return;
   }
+  if (isCutShort(thread)) return failShort(execution, thread, "an await");
   if (thread.outstanding.length === 0) {
     execution.fail({
       kind: "misuse",

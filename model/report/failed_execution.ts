@@ -10,6 +10,7 @@ import { accessText } from "../machine/entry_text.ts";
 import type { Execution } from "../machine/execution.ts";
 import { impossible } from "../machine/impossible.ts";
 import { captureLines } from "../machine/runner.ts";
+import type { Thread } from "../machine/thread.ts";
 import { type MemoryWord, memoryWords } from "./memory_words.ts";
 import { encodeSchedule, threadsByLetter } from "./schedule.ts";
 import { entriesOfSteps, type Step, stepsOf } from "./steps.ts";
@@ -44,28 +45,43 @@ export async function showExecution(execution: Execution): Promise<ShownExecutio
 
 /** Collects the content of a report about a failed execution. */
 export async function reportExecution(execution: Execution): Promise<FailedExecution> {
-  const { racing } = execution;
+  const { reported } = execution;
   const failure = execution.failure ?? impossible("an execution is reported that did not fail");
   const shown = await showExecution(execution);
   const accesses: AccessReport[] = [];
-  for (const entry of [racing?.first, racing?.second]) {
+  for (const entry of [reported?.first, reported?.second]) {
     if (entry !== undefined) accesses.push(await reportAccess(execution, entry));
   }
+  // What a replay did instead is known already.
+  const [first, now] = failure.accesses ?? [];
+  if (first !== undefined) accesses[0] = { ...first, lines: accesses[0]?.lines ?? [] };
+  if (now !== undefined) accesses.push(now);
   return {
     ...shown,
-    failure: racing === undefined ? failure : { ...failure, accesses },
+    failure: reported === undefined ? failure : { ...failure, accesses },
   };
 }
 
+/** A thread that does not replay to the same operations may still do so once in a few times. */
+const MAX_CAPTURES = 8;
+
 async function reportAccess(execution: Execution, entry: Entry): Promise<AccessReport> {
   const thread = execution.threads[entry.thread]!;
-  const captured = await captureLines(execution, thread);
   const index = thread.log.lastIndexOf(entry);
   const operation = thread.log.slice(0, index + 1).findLast(isOperation);
   return {
     thread: thread.name,
     access: accessText(entry),
     step: operation === undefined ? 0 : execution.trace.lastIndexOf(operation) + 1,
-    lines: captured[index] ?? [],
+    lines: await linesOf(execution, thread, index),
   };
+}
+
+/** The stack lines of an entry of a log; none if the thread does not come to it again. */
+async function linesOf(execution: Execution, thread: Thread, index: number): Promise<string[]> {
+  for (let i = 0; i < MAX_CAPTURES; i++) {
+    const lines = (await captureLines(execution, thread))[index];
+    if (lines !== undefined) return lines;
+  }
+  return [];
 }
