@@ -105,7 +105,10 @@ export function checkOptions(options: unknown): void {
   const given = options as Readonly<Record<string, unknown>>;
   const known = Object.keys(checks);
   for (const name of Object.keys(given)) {
-    if (!known.includes(name)) fail("options of explore", `${name}: ${hint(name, known)}`);
+    if (known.includes(name)) continue;
+    const nearest = nearestName(name, known);
+    const hint = nearest ? `did you mean ${nearest}?` : `the options are ${known.join(", ")}`;
+    throw new TypeError(`Cannot explore: unknown option ${name}; ${hint}`);
   }
   for (const [name, check] of Object.entries(checks)) {
     const value = given[name];
@@ -129,11 +132,6 @@ function checkValue(name: string, value: unknown, check: Check): void {
   const kind = functionKind(value);
   const text = typeof value === "string" ? value : valueText(value);
   fail(`${name} to be ${expected}`, kind === undefined || kind === "plain" ? text : kind);
-}
-
-function hint(name: string, known: readonly string[]): string {
-  const nearest = nearestName(name, known);
-  return nearest === undefined ? `they are ${known.join(", ")}` : `did you mean ${nearest}?`;
 }
 
 function fail(expected: string, received: string): never {

@@ -44,7 +44,10 @@ import { toCount, toTimeoutMs } from "./conversions.ts";
 import { elementTypeOf, toElement } from "./element_types.ts";
 import { type Arguments, callNative, convertArguments } from "./native_operations.ts";
 import { buffers, isShared, resolve, type View, views } from "./registry.ts";
-import { stackLines } from "./stack_lines.ts";
+import { captureStack, stackLines } from "./stack_lines.ts";
+
+/** The places of so many operations are kept, in case that they are not repeated. */
+const FIRST_STACKS = 64;
 
 /**
  * The intercepted calls of one machine.
@@ -388,7 +391,8 @@ export class Calls {
 
   /** Announces a new operation, and unwinds the thread. */
   #suspend(thread: Thread, entry: Operation): never {
-    const { reached } = this.#execution;
+    const { firstStacks, reached } = this.#execution;
+    if (firstStacks.size < FIRST_STACKS) firstStacks.set(entry, captureStack());
     if (reached !== undefined) {
       const key = ((thread.log.length * 32 + entry.kind) * 65536 + (entry.start & 65535)) *
           MAX_THREADS + thread.id;

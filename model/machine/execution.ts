@@ -59,6 +59,12 @@ export class Execution {
   /** The source line of each operation that was reached, by a key of it; only if asked for. */
   readonly reached: Map<number, string> | undefined;
 
+  /**
+   * Where threads were when they announced their first operations: a thread that does something
+   * else when it is replayed does so early, and may not get there again.
+   */
+  readonly firstStacks: Map<Entry, Error> = new Map();
+
   #failure: Failure | undefined = undefined;
   #reported: ReportedEntries | undefined = undefined;
   #isUntracked = false;

@@ -10,10 +10,9 @@ import { accessText } from "../machine/entry_text.ts";
 import type { Execution } from "../machine/execution.ts";
 import { impossible } from "../machine/impossible.ts";
 import { captureLines } from "../machine/runner.ts";
-import type { Thread } from "../machine/thread.ts";
 import { type MemoryWord, memoryWords } from "./memory_words.ts";
 import { encodeSchedule, threadsByLetter } from "./schedule.ts";
-import { entriesOfSteps, type Step, stepsOf } from "./steps.ts";
+import { entriesOfSteps, firstLines, type Step, stepsOf } from "./steps.ts";
 
 /** An execution, as reports show it. */
 export interface ShownExecution {
@@ -62,26 +61,15 @@ export async function reportExecution(execution: Execution): Promise<FailedExecu
   };
 }
 
-/** A thread that does not replay to the same operations may still do so once in a few times. */
-const MAX_CAPTURES = 8;
-
 async function reportAccess(execution: Execution, entry: Entry): Promise<AccessReport> {
   const thread = execution.threads[entry.thread]!;
+  const captured = await captureLines(execution, thread);
   const index = thread.log.lastIndexOf(entry);
   const operation = thread.log.slice(0, index + 1).findLast(isOperation);
   return {
     thread: thread.name,
     access: accessText(entry),
     step: operation === undefined ? 0 : execution.trace.lastIndexOf(operation) + 1,
-    lines: await linesOf(execution, thread, index),
+    lines: captured[index] ?? firstLines(execution, entry),
   };
-}
-
-/** The stack lines of an entry of a log; none if the thread does not come to it again. */
-async function linesOf(execution: Execution, thread: Thread, index: number): Promise<string[]> {
-  for (let i = 0; i < MAX_CAPTURES; i++) {
-    const lines = (await captureLines(execution, thread))[index];
-    if (lines !== undefined) return lines;
-  }
-  return [];
 }
