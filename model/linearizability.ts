@@ -13,7 +13,7 @@
  * @module
  */
 
-import { callText, type RecordedCall } from "./history.ts";
+import { callText, type RecordedCall, type Violation } from "./history.ts";
 import { isThenable } from "./machine/thenable.ts";
 import { type Specification, Throws } from "./specification.ts";
 import { errorText, Keys, NoKeyError, valueText } from "./values.ts";
@@ -35,17 +35,17 @@ interface Frame<S> {
 }
 
 /**
- * Whether there is an order of the calls that the specification allows.
+ * Looks for an order of the calls that the specification allows.
  *
+ * @returns undefined if there is one.
  * @throws {SpecificationError} If the specification throws, or what it returns is of no use.
  */
-export function isLinearizable<S>(
+export function findViolation<S>(
   history: readonly RecordedCall[],
   specification: Specification<S>,
-): boolean {
+): Violation | undefined {
   const calls = history.toSorted((a, b) => a.begin - b.begin);
-  const search = new Search(calls, specification);
-  return search.run();
+  return new Search(calls, specification).run();
 }
 
 class Search<S> {
@@ -61,6 +61,9 @@ class Search<S> {
   #ended = 0;
   /** All calls before this one have taken effect. */
   #first = 0;
+  /** Where the search has got furthest: the frames, and what was refused in the last one. */
+  #furthest: readonly Frame<S>[] = [];
+  #refused: Violation["refused"] = [];
 
   constructor(calls: readonly RecordedCall[], specification: Specification<S>) {
     this.#calls = calls;
@@ -73,7 +76,7 @@ class Search<S> {
     this.#done = calls.map(() => false);
   }
 
-  run(): boolean {
+  run(): Violation | undefined {
     const calls = this.#calls;
     const goal = calls.filter((call) => call.end !== Infinity).length;
     const seen = new Set<string>();
@@ -87,16 +90,19 @@ class Search<S> {
       if (i < 0) {
         this.#checkUnmodified(frame);
         frames.pop();
-        if (frames.length === 0) return false;
+        if (frames.length === 0) return this.#violation();
         this.#setDone(frame.call, false);
         continue;
       }
-      const next = this.#apply(frame.state, i);
-      if (next === undefined) continue;
+      const [state, expected] = this.#apply(frame.state, i);
+      if (!this.#agrees(i, expected)) {
+        this.#refuse(frames, i, expected);
+        continue;
+      }
       this.#setDone(i, true);
       const key = this.#keyOf(
         this.#stateKeys,
-        next.state,
+        state,
         () => `the state after ${textOf(calls[i]!)}`,
       );
       const visit = `${this.#doneKey()} ${key}`;
@@ -105,10 +111,26 @@ class Search<S> {
         continue;
       }
       seen.add(visit);
-      frames.push(this.#frame(next.state, key, i));
+      frames.push(this.#frame(state, key, i));
     }
     for (const frame of frames) this.#checkUnmodified(frame);
-    return true;
+    return undefined;
+  }
+
+  /** Remembers a call whose result the specification does not allow, if no order got further. */
+  #refuse(frames: readonly Frame<S>[], i: number, expected: unknown): void {
+    const refused = { call: this.#calls[i]!, expected };
+    if (frames.length > this.#furthest.length) {
+      this.#furthest = frames.slice();
+      this.#refused = [refused];
+    } else if (frames.at(-1) === this.#furthest.at(-1)) {
+      this.#refused = [...this.#refused, refused];
+    }
+  }
+
+  #violation(): Violation {
+    const order = this.#furthest.slice(1).map(({ call }) => this.#calls[call]!);
+    return { order, refused: this.#refused };
   }
 
   #frame(state: S, key: string, call: number): Frame<S> {
@@ -130,8 +152,8 @@ class Search<S> {
     return -1;
   }
 
-  /** The state after a call; undefined if the specification does not allow its result. */
-  #apply(state: S, i: number): { readonly state: S } | undefined {
+  /** The state after a call, and the result that the specification gives it. */
+  #apply(state: S, i: number): readonly [state: S, result: unknown] {
     const call = this.#calls[i]!;
     let applied: unknown;
     try {
@@ -151,8 +173,7 @@ class Search<S> {
         }`,
       );
     }
-    const [next, result] = applied;
-    return this.#agrees(i, result) ? { state: next } : undefined;
+    return applied as [S, unknown];
   }
 
   /** Whether a call ended as the specification says. */

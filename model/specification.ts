@@ -37,6 +37,12 @@ export class Throws {
     this.#text = text;
   }
 
+  /** What must be thrown, in words. */
+  toString(): string {
+    const type = this.#type === undefined ? "an error" : this.#type.name;
+    return `throws ${type}${this.#text === "" ? "" : ` with "${this.#text}"`}`;
+  }
+
   /** @ignore Used by {@linkcode explore}: whether a call may throw this. */
   allows(error: unknown): boolean {
     try {

@@ -7,8 +7,8 @@
 
 import { install, uninstall } from "../interception/intercept.ts";
 import { nameState } from "../interception/state_names.ts";
-import { isLinearizable, SpecificationError } from "../linearizability.ts";
-import { formatHistory, historyOf } from "../history.ts";
+import { findViolation, SpecificationError } from "../linearizability.ts";
+import { formatViolation, historyOf, type Violation } from "../history.ts";
 import { isForcedPause } from "../machine/entry.ts";
 import type { Execution } from "../machine/execution.ts";
 import { freeze } from "../machine/freeze.ts";
@@ -288,16 +288,19 @@ export class Search {
     if (linearizable === undefined) return;
     const { trace, threads } = this.#execution;
     const history = historyOf(trace, threads);
+    let violation: Violation | undefined;
     try {
-      if (this.#execution.runUntracked(() => isLinearizable(history, linearizable))) return;
+      violation = this.#execution.runUntracked(() => findViolation(history, linearizable));
     } catch (error) {
       if (!(error instanceof SpecificationError)) throw error;
       const { message, cause } = error;
       return this.#execution.fail({ kind: "misuse", message, cause });
     }
+    if (violation === undefined) return;
     this.#execution.fail({
       kind: "not linearizable",
-      message: `no order of these calls has these results:\n\n${formatHistory(history)}`,
+      message: "no order of these calls has these results:\n\n" +
+        formatViolation(history, violation),
     });
   }
 

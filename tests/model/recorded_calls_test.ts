@@ -3,7 +3,7 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { explore, record, type Specification, throws } from "@busbar/busbar/model";
 import type { RecordedCall } from "../../model/history.ts";
-import { isLinearizable } from "../../model/linearizability.ts";
+import { findViolation } from "../../model/linearizability.ts";
 import { fails, words } from "./failing.ts";
 
 /** A history of one call after the other, without overlap. */
@@ -16,6 +16,9 @@ const inOrder = (...calls: [name: string, args: unknown[], result: unknown][]): 
     begin: 2 * i,
     end: 2 * i + 1,
   }));
+
+const isLinearizable = <S>(history: readonly RecordedCall[], specification: Specification<S>) =>
+  findViolation(history, specification) === undefined;
 
 /** Whether one call may have this result, if the specification says that one. */
 const accepts = (result: unknown, expected: unknown) =>
@@ -435,6 +438,56 @@ Deno.test("a call that has not ended may have taken effect, or not", () => {
     apply: (n, name) => name === "read" ? [n, n] : [n + 1, "unknown"],
   };
   assertEquals([0, 1, 2].map((n) => isLinearizable([open, read(n)], spec)), [true, true, false]);
+});
+
+// --- messages ---------------------------------------------------------------------------------
+
+Deno.test("what is not linearizable is shown with how far it fits, and what the specification says", async () => {
+  const { message } = await fails("not linearizable", {
+    setup: words,
+    threads: {
+      a: (w) => record("next", [], () => unguarded(w)),
+      b: (w) => record("next", [], () => unguarded(w)),
+    },
+    linearizable: { initial: 0, apply: (n: number) => [n + 1, n] },
+  });
+  assertStringIncludes(
+    message,
+    "What fits is a: next() → 0. The next call cannot be b: next() → 0",
+  );
+  assertStringIncludes(message, "b: next() → 0 (specified: → 1).");
+  const { message: first } = await fails("not linearizable", {
+    setup: words,
+    threads: { a: (w) => record("take", [], () => Atomics.load(w, 0)) },
+    linearizable: { initial: 0, apply: (n) => [n, throws(RangeError, "empty")] },
+  });
+  assertStringIncludes(
+    first,
+    '\n\nThe next call cannot be a: take() → 0 (specified: throws RangeError with "empty").',
+  );
+});
+
+Deno.test("of a long history, the part that does not fit is drawn", async () => {
+  const { message } = await fails("not linearizable", {
+    setup: words,
+    threads: {
+      a(w) {
+        for (let i = 0; i < 200; i++) {
+          record("next", [], () => {
+            const n = Atomics.add(w, 0, 1);
+            return n === 150 ? -1 : n;
+          });
+        }
+      },
+    },
+    linearizable: { initial: 0, apply: (n: number) => [n + 1, n] },
+  });
+  const drawing = message.split("\n").filter((line) => /^(a: next|\.\.\.)/.test(line));
+  assertEquals(drawing[0], "... 110 calls ...");
+  assertEquals(drawing[61], "... 30 calls ...");
+  assertEquals(drawing.length, 62);
+  assertStringIncludes(message, "a: next() → -1 (specified: → 150)");
+  assertStringIncludes(message, "What fits is 145 calls, then a: next() → 145, then");
 });
 
 // --- many calls -------------------------------------------------------------------------------
