@@ -187,7 +187,7 @@ export class Calls {
       }
       return { buffer, isNew: false };
     }
-    const buffer = this.#register(create(), `${thread.name}.buffer${thread.buffersCreated}`);
+    const buffer = this.#register(create(), `${thread.id}.${thread.buffersCreated}`);
     this.#applyPlain(thread, new EntryOf(BUFFER, thread.id, { buffer }, undefined, 0, 0));
     return { buffer, isNew: true };
   }
@@ -203,7 +203,8 @@ export class Calls {
       throw new TypeError("Cannot share a growable or resizable buffer: its length must be fixed");
     }
     const { buffers } = this.#execution;
-    const buffer = this.#register(real, name ?? `buffer${buffers.length}`);
+    const id = `buffer${buffers.length}`;
+    const buffer = this.#register(real, id, name);
     buffers.push(buffer);
     return buffer;
   }
@@ -328,7 +329,7 @@ export class Calls {
       return child.id;
     }
     const id = this.#machine.childId(thread);
-    const child = { id, name: name ?? `${thread.name}.${thread.spawned}`, body };
+    const child = { id, name, body };
     return this.#suspend(thread, new EntryOf(SPAWN, thread.id, { child }, undefined, 0, 0));
   }
 
@@ -517,8 +518,8 @@ export class Calls {
   }
 
   /** Creates the model of a real buffer. */
-  #register(real: ArrayBufferLike, name: string): ModelBuffer {
-    const buffer = new ModelBuffer(name, real);
+  #register(real: ArrayBufferLike, id: string, name?: string): ModelBuffer {
+    const buffer = new ModelBuffer(id, real, name);
     if (this.#execution.options.uninitialised) {
       buffer.initialised = new Bytes(buffer.bytes.length);
     }

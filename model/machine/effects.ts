@@ -72,7 +72,8 @@ export function apply(execution: Execution, thread: Thread, entry: Operation): T
       return;
     case SPAWN: {
       const { child: declaration } = entry.detail;
-      const child = new Thread(declaration, uniqueName(execution, declaration.name));
+      const name = declaration.name ?? `${thread.name}.${thread.spawned}`;
+      const child = new Thread(declaration, uniqueName(execution, name));
       child.clock = tick(thread.clock, child.id);
       thread.clock = tick(thread.clock, thread.id);
       thread.spawned++;

@@ -53,7 +53,7 @@ export function requestText(entry: Entry, threads: ThreadNames): string {
     case RETURN:
       return `${text} of ${entry.detail.call.detail.name}`;
     case SPAWN:
-      return `${text} of ${entry.detail.child.name}`;
+      return `${text} of ${entry.detail.child.name ?? "a thread"}`;
     case JOIN:
       return `${text} of ${threads[entry.detail.child]?.name ?? entry.detail.child}`;
     default:

@@ -54,7 +54,7 @@ export class Thread {
   moment: Moment | undefined = undefined;
 
   /** @param name Its name, which no other thread of the execution has. */
-  constructor(declaration: ThreadDeclaration, name: string = declaration.name) {
+  constructor(declaration: ThreadDeclaration, name: string) {
     this.id = declaration.id;
     this.name = name;
     this.body = declaration.body;

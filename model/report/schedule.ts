@@ -28,7 +28,8 @@ export function threadsByLetter(
   threads: readonly unknown[],
   trace: readonly Operation[],
 ): number[] {
-  const spawned = trace.flatMap((entry) => entry.kind === SPAWN ? [entry.detail.child.id] : []);
+  const spawned: number[] = [];
+  for (const entry of trace) if (entry.kind === SPAWN) spawned.push(entry.detail.child.id);
   const declared = [...threads.keys()].filter((id) =>
     threads[id] !== undefined && !spawned.includes(id)
   );

@@ -60,7 +60,7 @@ export interface Footprint {
   readonly isIdle: boolean;
   /** For spawn and join: the other thread; else -1. */
   readonly child: number;
-  /** For spawn: the name that the new thread asks for. */
+  /** For spawn: the name that the new thread asks for, if any. */
   readonly name: string | undefined;
   /** For notify: its own event key; for wake: the key of the notify that caused it; else -1. */
   readonly notifyKey: number;
@@ -233,7 +233,7 @@ function affects(a: Footprint, b: Footprint): boolean {
       return shareList(a, b);
     case SPAWN:
       // The second thread of a name gets another one.
-      return a.child === b.thread || (b.kind === SPAWN && a.name === b.name);
+      return a.child === b.thread || (a.name !== undefined && a.name === b.name);
     case JOIN:
       return a.child === b.thread;
     case CALL:

@@ -25,6 +25,7 @@ import {
   showExecution,
   type ShownExecution,
 } from "../report/failed_execution.ts";
+import { threadsByLetter } from "../report/schedule.ts";
 import { stuckFailure } from "../report/stuck_threads.ts";
 import { formatTable } from "../report/table.ts";
 import { messageOf, valueText } from "../values.ts";
@@ -234,8 +235,10 @@ export class Search {
     const { check } = this.#options;
     if (check === undefined) return;
     const execution = this.#execution;
+    const { threads, trace } = execution;
+    // In the order of the schedule, which a replay has, too.
     const results = Object.fromEntries(
-      execution.threads.flatMap((thread) => thread ? [[thread.name, thread.result]] : []),
+      threadsByLetter(threads, trace).map((id) => [threads[id]!.name, threads[id]!.result]),
     );
     try {
       const checked = execution.runUntracked(() =>

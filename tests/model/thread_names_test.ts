@@ -108,3 +108,53 @@ Deno.test("each of two threads that spawn is first in some schedule", async () =
   assertEquals(await owners("all"), ["a's b's", "b's a's"]);
   assertEquals(await owners("dpor"), await owners("all"));
 });
+
+Deno.test("names of children follow the names that their parents have in the schedule", async () => {
+  const parent = (value: number) => (w: Int32Array) => {
+    spawn(() => {
+      spawn(() => {
+        const own = new Int32Array(new SharedArrayBuffer(4));
+        Atomics.store(own, 0, value);
+        Atomics.store(w, 0, value);
+      });
+    }, "worker");
+  };
+  const model = { setup: words, threads: { a: parent(1), b: parent(2) } };
+  const seen = new Set<string>();
+  for (;;) {
+    const check = (w: Int32Array, results: object) =>
+      seen.has(`${w[0]} ${Object.keys(results)}`) ||
+      Promise.reject(new Error(`${w[0]} ${Object.keys(results)}`));
+    const error = await explore({ ...model, check }).then(() => undefined, (error) => error);
+    if (error === undefined) break;
+    const again = await fails("assertion", { ...model, check, replay: error.replay });
+    assertEquals(again.steps, error.steps);
+    assertEquals(again.failure.message, error.failure.message);
+    seen.add(error.failure.message);
+  }
+  assert(seen.size >= 2, [...seen].join("; "));
+});
+
+Deno.test("memory of threads of one name is told apart", async () => {
+  const outcomes = async (strategy: "dpor" | "all") => {
+    const seen = new Set<string>();
+    const body = (value: number) => (w: Int32Array) => {
+      const own = new Int32Array(new SharedArrayBuffer(4));
+      const child = spawn(() => Atomics.add(own, 0, value), "worker");
+      const before = Atomics.add(own, 0, 10);
+      child.join();
+      return `${before} ${Atomics.load(own, 0)} ${Atomics.add(w, 0, 1)}`;
+    };
+    const report = await explore({
+      setup: words,
+      threads: { a: body(1), b: body(2) },
+      strategy,
+      check: (_, { a, b }) => void seen.add(`${a}, ${b}`),
+    });
+    assert(report.complete);
+    return [...seen].sort();
+  };
+  const all = await outcomes("all");
+  assertEquals(all.length, 8);
+  assertEquals(await outcomes("dpor"), all);
+});
