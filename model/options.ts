@@ -114,10 +114,10 @@ export interface Report {
   readonly elapsedMs: number;
   /** Source lines with atomic operations that were reached, if asked for. */
   readonly coverage?: readonly string[];
-  /** Of a replay that did not fail: the whole schedule that was run, ... */
+  /** The whole schedule that was run, if this is of a replay that did not fail. */
   readonly replay?: string;
-  /** ... its steps, ... */
+  /** The steps of that schedule. */
   readonly steps?: readonly Step[];
-  /** ... and these as a table for a terminal. */
+  /** These steps as a table for a terminal. */
   readonly table?: string;
 }

@@ -21,7 +21,7 @@ export class NoKeyError extends Error {}
  */
 export class Keys {
   readonly #isOrdered: boolean;
-  readonly #symbols = new Map<symbol, number>();
+  #symbols: Map<symbol, number> | undefined = undefined;
   /** The objects around the present value. */
   readonly #around: object[] = [];
 
@@ -49,9 +49,9 @@ export class Keys {
       case "bigint":
         return `${value}n`;
       case "symbol": {
-        let number = this.#symbols.get(value);
-        if (number === undefined) this.#symbols.set(value, number = this.#symbols.size);
-        return `@${number}`;
+        const symbols = this.#symbols ??= new Map();
+        if (!symbols.has(value)) symbols.set(value, symbols.size);
+        return `@${symbols.get(value)}`;
       }
       case "function":
         throw new NoKeyError(`a function${value.name === "" ? "" : ` (${value.name})`}`);

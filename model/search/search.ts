@@ -52,6 +52,8 @@ export class Search {
   readonly #progress = new Progress();
   readonly #options: AnyOptions;
   readonly #maxSteps: number;
+  /** The number of threads of the model, without those that these spawn. */
+  readonly #declared: number;
   readonly #machine: Machine;
   readonly #execution: Execution;
   /** The threads that can run in the present state. */
@@ -64,6 +66,7 @@ export class Search {
   constructor(options: AnyOptions) {
     this.#options = options;
     this.#maxSteps = options.maxSteps ?? 10_000;
+    this.#declared = Object.keys(options.threads).length;
     this.#machine = new Machine({
       clock: options.clock ?? "refuse",
       uninitialised: options.reportUninitialised ?? false,
@@ -235,11 +238,7 @@ export class Search {
     const { check } = this.#options;
     if (check === undefined) return;
     const execution = this.#execution;
-    const { threads, trace } = execution;
-    // In the order of the schedule, which a replay has, too.
-    const results = Object.fromEntries(
-      threadsByLetter(threads, trace).map((id) => [threads[id]!.name, threads[id]!.result]),
-    );
+    const results = this.#results();
     try {
       const checked = execution.runUntracked(() =>
         check(execution.state, results as Results<Threads<unknown>>)
@@ -254,6 +253,18 @@ export class Search {
     } catch (error) {
       this.#failAssertion(error);
     }
+  }
+
+  /** The results of the threads, in the order of their letters in the schedule. */
+  #results(): Record<string, unknown> {
+    const { threads, trace } = this.#execution;
+    if (threads.length > this.#declared) {
+      const order = threadsByLetter(threads, trace);
+      return Object.fromEntries(order.map((id) => [threads[id]!.name, threads[id]!.result]));
+    }
+    const results: Record<string, unknown> = {};
+    for (const thread of threads) results[thread!.name] = thread!.result;
+    return results;
   }
 
   #checkInvariant(invariant: (state: unknown) => unknown): void {
