@@ -82,7 +82,7 @@ class Search<S> {
     const seen = new Set<string>();
     const { initial } = this.#specification;
     const frames = [
-      this.#frame(initial, this.#keyOf(this.#stateKeys, initial, () => "initial"), -1),
+      this.#frame(initial, this.#keyOf(this.#stateKeys, initial, () => "the initial state"), -1),
     ];
     while (this.#ended < goal) {
       const frame = frames.at(-1)!;
