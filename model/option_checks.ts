@@ -130,7 +130,8 @@ function checkValue(name: string, value: unknown, check: Check): void {
   const expected = check(value);
   if (expected === undefined) return;
   const kind = functionKind(value);
-  const text = typeof value === "string" ? value : valueText(value);
+  const isWord = typeof value === "string" && /^[a-z]+$/i.test(value);
+  const text = isWord ? value : valueText(value);
   fail(`${name} to be ${expected}`, kind === undefined || kind === "plain" ? text : kind);
 }
 

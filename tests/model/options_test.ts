@@ -30,7 +30,7 @@ Deno.test("a number that an option cannot be is refused, with what was expected"
     ["executions", 0, "a whole number from 1 on, received 0"],
     ["executions", NaN, "received NaN"],
     ["executions", 1.5, "received 1.5"],
-    ["executions", "10", "received 10"],
+    ["executions", "10", 'received "10"'],
     ["executions", 10n, "received 10n"],
     ["maxExecutions", NaN, "received NaN"],
     ["maxTransitions", -1, "received -1"],
@@ -42,7 +42,7 @@ Deno.test("a number that an option cannot be is refused, with what was expected"
     ["seed", NaN, "an integer, received NaN"],
     ["seed", Infinity, "an integer, received Infinity"],
     ["timeLimitMs", 0, "a number greater than 0, received 0"],
-    ["timeLimitMs", "1 s", "a number greater than 0, received 1 s"],
+    ["timeLimitMs", "1 s", 'a number greater than 0, received "1 s"'],
   ];
   for (const [option, value, expected] of wrong) {
     const message = await refusal({ [option]: value });
@@ -61,7 +61,7 @@ Deno.test("a function that an option cannot be is refused, with what was expecte
     ["check", 5, "check to be a function, async or not, received 5"],
     ["check", function* () {}, "received a generator function"],
     ["check", async function* () {}, "received a generator function"],
-    ["invariant", "w[0] > 1", "invariant to be a synchronous function, received w[0] > 1"],
+    ["invariant", "w[0] > 1", 'invariant to be a synchronous function, received "w[0] > 1"'],
     ["invariant", async () => {}, "received an async function"],
     ["invariant", function* () {}, "received a generator function"],
     ["threads", undefined, "names of threads, received undefined"],
