@@ -6,6 +6,7 @@
 
 import { runningCalls } from "./interception/intercept.ts";
 import { isThenable } from "./machine/thenable.ts";
+import { SUSPENDED } from "./machine/thread.ts";
 import { valueText } from "./values.ts";
 
 /**
@@ -33,26 +34,19 @@ export function record<T>(name: string, args: readonly unknown[], call: () => T)
   const begin = runningCalls("record a call").beginCall(name, args);
   const end = (result: unknown, isThrown: boolean) =>
     runningCalls("record a call").endCall(begin, result, isThrown);
+  const returns = <R>(result: R): R => {
+    end(result, false);
+    return result;
+  };
+  const throws = (error: unknown): never => {
+    if (error !== SUSPENDED) end(error, true);
+    throw error;
+  };
   let result: T;
   try {
     result = call();
   } catch (error) {
-    end(error, true);
-    throw error;
+    return throws(error);
   }
-  if (!isThenable(result)) {
-    end(result, false);
-    return result;
-  }
-  const settled = result.then(
-    (value) => {
-      end(value, false);
-      return value;
-    },
-    (error) => {
-      end(error, true);
-      throw error;
-    },
-  );
-  return settled as T;
+  return isThenable(result) ? result.then(returns, throws) as T : returns(result);
 }
