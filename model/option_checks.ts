@@ -90,6 +90,7 @@ const checks: { readonly [K in keyof Required<ExploreOptions<unknown, Threads<un
     clock: choice({ refuse: true, virtual: true }),
     reportUninitialised: flag,
     spinLimit: positive,
+    polling: choice({ yield: true, refuse: true }),
     coverage: flag,
   };
 

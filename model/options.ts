@@ -90,8 +90,17 @@ export interface ExploreOptions<State, T extends Threads<State>> {
   readonly clock?: "refuse" | "virtual";
   /** Report reads of bytes that were never written. Default false. */
   readonly reportUninitialised?: boolean;
-  /** How many times a thread may repeat a read without a change before it fails. Default 100. */
+  /**
+   * How many rounds of a loop that waits are looked ahead, to see whether it ends by itself. A loop
+   * of more rounds goes on only when something that it reads changes, or nothing else can run.
+   * Default 1000.
+   */
   readonly spinLimit?: number;
+  /**
+   * Whether a loop may wait for another thread without `Atomics.pause()` and without a wait:
+   * `yield` (default) lets the others run as if it paused; `refuse` is a failure.
+   */
+  readonly polling?: "yield" | "refuse";
   /** Collect the source lines of the operations that were reached. Default false. */
   readonly coverage?: boolean;
 }

@@ -146,6 +146,18 @@ export function unwindLog(execution: Execution, thread: Thread, length: number):
 
 /** A load, store or read-modify-write. */
 function applyAccess(execution: Execution, thread: Thread, entry: Access): void {
+  computeAccess(entry);
+  const { wrote } = entry;
+  orderAccess(execution, thread, entry, entry.kind !== STORE, wrote);
+  if (wrote) {
+    if (entry.changed) entry.buffer!.bump(entry.start, entry.size, 1);
+    recordInitialised(entry);
+  }
+  entry.version = entry.buffer!.version(entry.start, entry.size);
+}
+
+/** Performs an access on the real memory, and sets what it saw and did. */
+export function computeAccess(entry: Access): void {
   const real = entry.real as Int32Array;
   const { index, kind } = entry;
   const operand = entry.operand as number;
@@ -192,12 +204,6 @@ function applyAccess(execution: Execution, thread: Thread, entry: Access): void 
   entry.result = result;
   entry.wrote = wrote;
   entry.changed = wrote && real[index] !== before;
-  orderAccess(execution, thread, entry, kind !== STORE, wrote);
-  if (wrote) {
-    if (entry.changed) entry.buffer!.bump(entry.start, entry.size, 1);
-    recordInitialised(entry);
-  }
-  entry.version = entry.buffer!.version(entry.start, entry.size);
 }
 
 function revertAccess(entry: Access): void {

@@ -67,6 +67,11 @@ export function operandsText(...operands: readonly unknown[]): string {
   return given.length === 0 ? "" : ` with ${given.map(valueText).join(", ")}`;
 }
 
+/** A pause that the explorer has put into a loop is not one that the reader finds in the code. */
+function pauseName({ detail }: EntryOf<typeof PAUSE>): string {
+  return detail.isImplied ? "polls" : "pause";
+}
+
 /** An operation and its result in a few words: `load ring.position → 64`. */
 export function operationText(entry: Operation, threads: ThreadNames): string {
   const { name } = entry.traits;
@@ -96,7 +101,7 @@ export function operationText(entry: Operation, threads: ThreadNames): string {
     case NOTIFY:
       return `notify ${word}: wakes ${result}`;
     case PAUSE:
-      return entry.detail.isForced ? "pause (nothing else can run)" : "pause";
+      return `${pauseName(entry)}${entry.detail.isForced ? " (nothing else can run)" : ""}`;
     case CALL:
       return `${entry.detail.name}(${entry.detail.args.map(valueText).join(", ")}) begins`;
     case RETURN: {

@@ -10,8 +10,14 @@
 import type { Failure } from "../failure.ts";
 import type { Entry, Operation } from "./entry.ts";
 import type { ModelBuffer } from "./memory.ts";
+import { now } from "../native.ts";
 import { isThenable } from "./thenable.ts";
 import { SUSPENDED, type Thread } from "./thread.ts";
+
+/** How many accesses of check or invariant pass between two looks at the clock, less one. */
+const UNTRACKED_CHECK_MASK = 4095;
+/** So many accesses no check needs. */
+const MAX_UNTRACKED = 1 << 28;
 
 /** How an execution behaves. */
 export interface ExecutionOptions {
@@ -21,8 +27,12 @@ export interface ExecutionOptions {
   readonly uninitialised: boolean;
   /** Whether to collect the source line of each operation. */
   readonly coverage: boolean;
-  /** How many times in a row a pause may be forced, or the same values be read. */
+  /** How many rounds of a waiting loop are looked ahead. */
   readonly spinLimit: number;
+  /** The most operations of an execution. */
+  readonly maxSteps: number;
+  /** Whether a loop that waits without a pause is a failure. */
+  readonly refusesPolling: boolean;
 }
 
 /**
@@ -54,8 +64,14 @@ export class Execution {
   current: Thread | undefined = undefined;
   /** The result of setup: the argument of all threads. */
   state: unknown = undefined;
-  /** The number of pauses in a row that ended only because no other thread could run. */
-  forcedPauses = 0;
+  /** The number of yields in a row that took effect only because no other thread could run. */
+  forcedYields = 0;
+  /** The thread that runs without interleaving, until its next yield. */
+  hurried: Thread | undefined = undefined;
+  /** The time at which the search must stop. */
+  deadline = Infinity;
+  /** Whether that time has come in the middle of a thread's run. */
+  isOutOfTime = false;
   /** The source line of each operation that was reached, by a key of it; only if asked for. */
   readonly reached: Map<number, string> | undefined;
 
@@ -68,6 +84,8 @@ export class Execution {
   #failure: Failure | undefined = undefined;
   #reported: ReportedEntries | undefined = undefined;
   #isUntracked = false;
+  /** The number of accesses by setup, or by the present call of check or invariant. */
+  #untracked = 0;
   #copies: Uint8Array[] | undefined = undefined;
 
   constructor(options: ExecutionOptions) {
@@ -91,6 +109,11 @@ export class Execution {
    * @throws {unknown} {@linkcode SUSPENDED} if a thread is running.
    */
   fail(failure: Failure, reported?: ReportedEntries): void {
+    if (this.current?.ahead !== undefined) {
+      // It will fail when it really gets there.
+      this.current.unwinding = true;
+      throw SUSPENDED;
+    }
     if (this.#failure === undefined) {
       this.#failure = failure;
       this.#reported = reported;
@@ -110,6 +133,7 @@ export class Execution {
   /** Runs code of the test between transitions; its writes to model memory are undone. */
   runUntracked<T>(code: () => T): T {
     this.#isUntracked = true;
+    this.#untracked = 0;
     const restore = () => {
       this.#isUntracked = false;
       this.#copies?.forEach((copy, i) => this.buffers[i]!.bytes.set(copy));
@@ -123,6 +147,20 @@ export class Execution {
       if (isThenable(result)) result.then(restore, restore);
       else restore();
     }
+  }
+
+  /**
+   * Counts an access by code of the test.
+   *
+   * @throws {Error} If there are so many that it seems to wait for a thread.
+   */
+  countUntracked(): void {
+    if ((++this.#untracked & UNTRACKED_CHECK_MASK) !== 0) return;
+    if (now() < this.deadline && this.#untracked < MAX_UNTRACKED) return;
+    throw new Error(
+      `Setup, check or invariant has made ${this.#untracked} accesses and does not end: does it ` +
+        "wait for a thread? None runs meanwhile",
+    );
   }
 
   /** To be called before code of the test writes: copies the buffers for restoring them. */

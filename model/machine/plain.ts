@@ -134,7 +134,7 @@ function applyWrite(
   entry.changed = (entry.result as Uint8Array).some((byte, i) => byte !== before[i]);
   if (entry.changed) {
     buffer.bump(start, size, 1);
-    execution.forcedPauses = 0;
+    execution.forcedYields = 0;
   }
   entry.version = buffer.version(start, size);
   recordInitialised(entry);

@@ -10,21 +10,14 @@
 import { microtasks } from "../platform.ts";
 import { errorText } from "../values.ts";
 import { capturedFunctionHint } from "./captured_functions.ts";
-import { EntryOf, isOperation, type Operation } from "./entry.ts";
+import { EntryOf, isOperation, newYieldDetail } from "./entry.ts";
 import type { Execution } from "./execution.ts";
 import { freeze } from "./freeze.ts";
-import { PAUSE, RESUME } from "./kinds.ts";
+import { RESUME } from "./kinds.ts";
 import { applyPlain } from "./plain.ts";
 import { failReplay } from "./replay_failure.ts";
-import { rangesSincePause } from "./spinning.ts";
 import { isThenable } from "./thenable.ts";
 import type { Thread } from "./thread.ts";
-
-/** Sets the thread's next operation. */
-export function announce(thread: Thread, entry: Operation): void {
-  if (entry.kind === PAUSE) entry.detail.watches = rangesSincePause(thread);
-  thread.announced = entry;
-}
 
 /** Brings a thread to its next operation: by its known behaviour, else by replay. */
 export function advance(execution: Execution, thread: Thread): void | Promise<void> {
@@ -37,7 +30,10 @@ export function advance(execution: Execution, thread: Thread): void | Promise<vo
       thread.result = moment.end.result;
       return;
     }
-    if (isOperation(entry)) return announce(thread, entry);
+    if (isOperation(entry)) {
+      thread.announced = entry;
+      return;
+    }
     applyPlain(execution, thread, entry);
     if (execution.failure !== undefined) return;
     thread.moment = moment!.child(entry);
@@ -52,8 +48,9 @@ export function advance(execution: Execution, thread: Thread): void | Promise<vo
 export function runBody(execution: Execution, thread: Thread): void | Promise<void> {
   thread.cursor = 0;
   thread.unwinding = false;
+  thread.rethrown = 0;
   thread.promises = [];
-  const known = thread.log.length;
+  const known = thread.known = thread.log.length;
   let value: unknown;
   execution.current = thread;
   try {
@@ -64,6 +61,7 @@ export function runBody(execution: Execution, thread: Thread): void | Promise<vo
     if (!thread.unwinding) failWith(execution, thread, error);
   }
   if (isThenable(value)) {
+    thread.isAsync = true;
     return drive(execution, thread, value).then(() => remember(execution, thread, known));
   }
   if (execution.failure === undefined && !thread.unwinding) end(execution, thread, value);
@@ -93,9 +91,14 @@ export function captureLines(
   return run ? run.then(restore) : restore();
 }
 
+/** Whether a thread runs without consequence: for a report, or to look ahead. */
+function isAside(thread: Thread): boolean {
+  return thread.capturing !== undefined || thread.ahead !== undefined;
+}
+
 /** Adds the entries that a replay appended to the first `known` ones to the known behaviour. */
 function remember(execution: Execution, thread: Thread, known: number): void {
-  if (execution.failure !== undefined || thread.capturing !== undefined) return;
+  if (execution.failure !== undefined || isAside(thread)) return;
   let { moment } = thread;
   const { log } = thread;
   for (let i = known; moment !== undefined && i < log.length; i++) {
@@ -120,6 +123,7 @@ function failShort(execution: Execution, thread: Thread, now: string): void {
 
 /** Ends a thread whose body has returned. */
 function end(execution: Execution, thread: Thread, value: unknown): void {
+  if (thread.ahead !== undefined) return;
   if (isCutShort(thread)) return failShort(execution, thread, "its end");
   if (thread.span >= 0) {
     execution.fail({
@@ -133,7 +137,7 @@ function end(execution: Execution, thread: Thread, value: unknown): void {
 
 /** Fails as a body threw an error. */
 function failWith(execution: Execution, thread: Thread, error: unknown): void {
-  if (thread.capturing !== undefined) return;
+  if (isAside(thread)) return;
   const text = execution.runUntracked(() => errorText(error));
   if (isCutShort(thread)) return failShort(execution, thread, `an error: ${text}`);
   execution.fail({
@@ -155,13 +159,15 @@ async function drive(
     execution.current = thread;
     await microtasks();
     execution.current = undefined;
+    if (thread.unwinding) break;
     const next = thread.log[thread.cursor];
-    if (thread.unwinding || next?.kind !== RESUME) break;
+    if (next === undefined && outcome === undefined && thread.ahead?.resolveNext()) continue;
+    if (next?.kind !== RESUME) break;
     if (thread.capturing !== undefined) thread.capturing[thread.cursor] = [];
     thread.cursor++;
     thread.promises[next.detail.promise]!(next.result as string);
   }
-  if (thread.unwinding) return;
+  if (thread.unwinding || thread.ahead !== undefined) return;
   if (outcome !== undefined) {
     if ("error" in outcome) failWith(execution, thread, outcome.error);
     else end(execution, thread, outcome.value);
@@ -187,6 +193,7 @@ async function drive(
       listClockBefore: undefined,
       outstanding: [],
       promise: -1,
+      ...newYieldDetail(),
     },
     undefined,
     0,

@@ -7,9 +7,9 @@
 
 import { install, uninstall } from "../interception/intercept.ts";
 import { nameState } from "../interception/state_names.ts";
-import { findViolation, SpecificationError } from "../linearizability.ts";
 import { formatViolation, historyOf, type Violation } from "../history.ts";
-import { isForcedPause } from "../machine/entry.ts";
+import { findViolation, SpecificationError } from "../linearizability.ts";
+import { isForced } from "../machine/entry.ts";
 import type { Execution } from "../machine/execution.ts";
 import { freeze } from "../machine/freeze.ts";
 import { Machine } from "../machine/machine.ts";
@@ -26,7 +26,7 @@ import {
   type ShownExecution,
 } from "../report/failed_execution.ts";
 import { threadsByLetter } from "../report/schedule.ts";
-import { stuckFailure } from "../report/stuck_threads.ts";
+import { endlessFailure, stuckFailure } from "../report/stuck_threads.ts";
 import { formatTable } from "../report/table.ts";
 import { messageOf, valueText } from "../values.ts";
 import { Enumeration } from "./enumeration.ts";
@@ -36,8 +36,10 @@ import type { Strategy } from "./strategy.ts";
 /** The options of any model. */
 export type AnyOptions = ExploreOptions<unknown, Threads<unknown>>;
 
-/** The clock is read once in so many executions; a power of two, less one. */
+/** The clock is read once in so many transitions; a power of two, less one. */
 const CLOCK_MASK = 63;
+/** The most rounds of a waiting loop that are looked ahead, by default. */
+const SPIN_LIMIT = 1000;
 
 /** One search over one model. */
 export class Search {
@@ -62,6 +64,8 @@ export class Search {
   #pruned = 0;
   #transitions = 0;
   #longest = 0;
+  /** Whether the time limit must be looked at, as much time may have passed. */
+  #isClockDue = false;
 
   constructor(options: AnyOptions) {
     this.#options = options;
@@ -70,7 +74,9 @@ export class Search {
     this.#machine = new Machine({
       clock: options.clock ?? "refuse",
       uninitialised: options.reportUninitialised ?? false,
-      spinLimit: options.spinLimit ?? 100,
+      spinLimit: options.spinLimit ?? SPIN_LIMIT,
+      maxSteps: this.#maxSteps,
+      refusesPolling: options.polling === "refuse",
       coverage: options.coverage ?? false,
     });
     this.#execution = this.#machine.execution;
@@ -81,6 +87,7 @@ export class Search {
     // The caller runs on, and may set a timer, say, before the globals are replaced.
     await microtasks();
     const started = now();
+    this.#execution.deadline = started + (this.#options.timeLimitMs ?? Infinity);
     let reason: string | undefined;
     install(this.#machine);
     try {
@@ -93,7 +100,7 @@ export class Search {
       }
       const start = this.#machine.start();
       if (start) await start;
-      reason = await this.#search(strategy, started);
+      reason = await this.#search(strategy);
     } finally {
       uninstall();
       this.#progress.end();
@@ -127,22 +134,28 @@ export class Search {
    *
    * @returns Why the search stopped early, if a limit stopped it.
    */
-  async #search(strategy: Strategy, started: number): Promise<string | undefined> {
+  async #search(strategy: Strategy): Promise<string | undefined> {
     const execution = this.#execution;
     const { invariant } = this.#options;
     for (;;) {
       for (;;) {
         const thread = this.#choose(strategy);
         if (thread === undefined) break;
+        const reason = this.#reachedLimitWithin();
+        if (reason !== undefined) return reason;
         const entry = thread.announced!;
         const step = this.#machine.step(thread);
-        if (step) await step;
+        if (step) {
+          await step;
+          this.#isClockDue = true;
+        }
         this.#transitions++;
         strategy.advanced(entry, thread.log);
         if (invariant !== undefined && execution.failure === undefined) {
           this.#checkInvariant(invariant);
         }
       }
+      if (execution.isOutOfTime) return this.#reachedLimitWithin();
       if (execution.failure === undefined) {
         const ended = this.#endExecution();
         if (ended) await ended;
@@ -160,8 +173,6 @@ export class Search {
       const reason = this.#reachedLimit();
       if (reason !== undefined) return reason;
       if (((this.#executions + this.#pruned) & CLOCK_MASK) !== 0) continue;
-      const { timeLimitMs = Infinity } = this.#options;
-      if (now() - started >= timeLimitMs) return `stopped after ${timeLimitMs} ms`;
       this.#progress.show(this.#executions, keep, strategy.fraction);
     }
   }
@@ -172,14 +183,11 @@ export class Search {
     if (execution.failure !== undefined) return undefined;
     do {
       this.#collectEnabled();
-    } while (this.#enabled.length === 0 && this.#machine.forcePause());
+    } while (this.#enabled.length === 0 && this.#machine.forceYield());
     if (this.#enabled.length === 0) return undefined;
     const steps = execution.trace.length;
     if (steps >= this.#maxSteps) {
-      execution.fail({
-        kind: "livelock",
-        message: `An execution has not ended after ${this.#maxSteps} steps (maxSteps)`,
-      });
+      execution.fail(endlessFailure(execution, this.#maxSteps));
       return undefined;
     }
     if (steps >= this.maxExecutionSteps) return undefined;
@@ -195,6 +203,10 @@ export class Search {
     const enabled = this.#enabled;
     const { threads } = this.#execution;
     enabled.length = 0;
+    if (machine.hurried !== undefined) {
+      enabled.push(machine.hurried);
+      return;
+    }
     for (let i = 0; i < threads.length; i++) {
       const thread = threads[i];
       if (machine.isEnabled(thread)) enabled.push(thread);
@@ -228,7 +240,7 @@ export class Search {
     const execution = this.#execution;
     const failure = stuckFailure(execution);
     // The forced rounds of spinning explain nothing: the report ends before the first of them.
-    const first = execution.trace.findIndex(isForcedPause);
+    const first = execution.trace.findIndex(isForced);
     if (first >= 0) { while (execution.trace.length > first) this.#machine.undo(); }
     execution.fail(failure);
   }
@@ -318,12 +330,24 @@ export class Search {
     });
   }
 
-  /** Why the search must stop, if a limit on its size is reached. */
+  /** Why the search must stop between two executions, if a limit is reached. */
   #reachedLimit(): string | undefined {
-    const { maxExecutions = 1_000_000, maxTransitions = Infinity } = this.#options;
+    const { maxExecutions = 1_000_000 } = this.#options;
     if (this.#executions >= maxExecutions) return `stopped after ${maxExecutions} executions`;
+    return this.#reachedLimitWithin();
+  }
+
+  /** Why the search must stop at once, if a limit is reached. */
+  #reachedLimitWithin(): string | undefined {
+    const { maxTransitions = Infinity, timeLimitMs } = this.#options;
     if (this.#transitions >= maxTransitions) return `stopped after ${maxTransitions} transitions`;
-    return undefined;
+    const execution = this.#execution;
+    if (execution.deadline === Infinity) return undefined;
+    if ((this.#transitions & CLOCK_MASK) !== 0 && !this.#isClockDue && !execution.isOutOfTime) {
+      return undefined;
+    }
+    this.#isClockDue = false;
+    return now() >= execution.deadline ? `stopped after ${timeLimitMs} ms` : undefined;
   }
 }
 

@@ -407,19 +407,6 @@ Deno.test("an endless spin is a livelock that names the word", async () => {
   assert(steps.length < 4, "the rounds of spinning are not shown");
 });
 
-Deno.test("a spin without pause is explained", async () => {
-  const { message } = await fails("spin without pause", {
-    setup: words,
-    threads: {
-      a(w) {
-        while (Atomics.load(w, 0) === 0);
-      },
-      b: (w) => Atomics.store(w, 0, 1),
-    },
-  });
-  assertStringIncludes(message, "must call Atomics.pause()");
-});
-
 // --- asynchronous bodies ----------------------------------------------------------------------
 
 Deno.test("waitAsync resolves to ok and timed-out, or answers at once", async () => {

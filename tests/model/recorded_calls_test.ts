@@ -345,6 +345,40 @@ Deno.test("calls inside a call are calls of their own", async () => {
   assertStringIncludes(message, "a: inner() → 1       ├┤");
 });
 
+Deno.test("a loop that waits may record its tries, also if it catches every error", async () => {
+  const lockSpec: Specification<boolean> = {
+    initial: false,
+    apply: (isLocked, name) => name === "try" ? [true, isLocked ? 1 : 0] : [false, undefined],
+  };
+  const tryLock = (w: Int32Array) =>
+    record("try", [], () => Atomics.compareExchange(w, 0, 0, 1)) === 0;
+  const unlock = (w: Int32Array) => record("unlock", [], () => void Atomics.store(w, 0, 0));
+  const bodies = [
+    (w: Int32Array) => {
+      while (!tryLock(w));
+      unlock(w);
+    },
+    (w: Int32Array) => {
+      while (!tryLock(w)) Atomics.pause();
+      unlock(w);
+    },
+    (w: Int32Array) => {
+      for (;;) {
+        try {
+          if (tryLock(w)) break;
+        } catch {
+          // Tries again.
+        }
+      }
+      unlock(w);
+    },
+  ];
+  for (const body of bodies) {
+    const model = { setup: words, threads: { a: body, b: body }, linearizable: lockSpec };
+    assert((await explore(model)).complete);
+  }
+});
+
 /** Waits until word 1 is set. */
 const opened = async (w: Int32Array) => {
   while (Atomics.load(w, 1) === 0) await Atomics.waitAsync(w, 1, 0).value;

@@ -1,0 +1,301 @@
+/**
+ * Points at which a thread waits for others without being told of a change: *yields*.
+ *
+ * A yield is a pause, or a timeout that expires. A thread that yields in a loop would have endless
+ * executions. So before a yield it is looked ahead, with all that the thread has read unchanged:
+ *
+ * - If the thread then stops waiting by itself, as it counts its rounds, say, the yield is *free*:
+ *   it takes effect at any time. From the {@linkcode MAX_FREE_ROUNDS}th round in a row on, the
+ *   rounds up to the last one are run without interleaving: they are *hurried*.
+ * - If it waits on, as it did in the round before, the yield is *held* until a range that the
+ *   thread reads has changed, or a thread sleeps on a list that it notifies, or no other thread can
+ *   run: then it is *forced*. A loop that changes memory in each round is held from the
+ *   {@linkcode MAX_FREE_ROUNDS}th round in a row on.
+ *
+ * A wait with a timeout is no loop: the first timeout in a row is free.
+ *
+ * @module
+ */
+
+import {
+  type Entry,
+  EntryOf,
+  isForced,
+  isYield,
+  newYieldDetail,
+  type Operation,
+  touchesMemory,
+  type Watch,
+  type Yield,
+  type YieldDetail,
+} from "./entry.ts";
+import type { Execution } from "./execution.ts";
+import { NOTIFY, PAUSE, READ, RESUME, VIEW, WAIT, WAKE } from "./kinds.ts";
+import { isSameCall, LookAhead, type LookBounds } from "./lookahead.ts";
+import type { Outlook } from "./outlook.ts";
+import { runBody } from "./runner.ts";
+import type { Thread } from "./thread.ts";
+import type { ThreadDeclaration } from "./thread_declaration.ts";
+
+/** So many free rounds in a row are interleaved with other threads. */
+export const MAX_FREE_ROUNDS = 4;
+/** So many accesses at most in a round, on average, are looked at. */
+const ACCESSES_PER_ROUND = 20;
+/** The most outlooks that are kept for one moment of a thread. */
+const MAX_OUTLOOKS = 16;
+/** The most calls in a round of a loop that is found to poll. */
+const MAX_PERIOD = 32;
+/** A plain read is searched for among so many. */
+const MAX_POLLED_READS = 16;
+/** Before a yield is forced, so many accesses are looked at. */
+const FAR_ACCESSES = 100_000;
+/** Rounds with more entries are not compared: then the yield is the first in a row. */
+const MAX_ROUND_ENTRIES = 512;
+
+/** Whether the present yield of a thread may take effect although nothing forces it. */
+export function isReleased({ isHeld, watches, emptyLists }: YieldDetail): boolean {
+  return !isHeld || watches.some(hasChanged) ||
+    emptyLists.some(({ list }) => list.sleepers.length > 0);
+}
+
+/** Whether a range that a thread watches was written. */
+function hasChanged({ buffer, start, size, version }: Watch): boolean {
+  return buffer.version(start, size) !== version;
+}
+
+/** Whether an operation that took effect was a yield: nothing told the thread to go on. */
+function hasYielded(entry: Entry): entry is Yield {
+  return entry.kind === PAUSE ||
+    ((entry.kind === WAKE || entry.kind === RESUME) && entry.result === "timed-out");
+}
+
+/** Whether the announced yield of a thread can take effect by time, now or later. */
+function canExpire(thread: Thread, entry: Yield): boolean {
+  if (entry.kind === PAUSE) return true;
+  if (entry.kind === WAKE) return !entry.detail.sleeper!.notified && isTimed(entry.detail);
+  return thread.outstanding.some(({ detail }) => isTimed(detail));
+}
+
+function isTimed({ timeoutMs }: { readonly timeoutMs: number }): boolean {
+  return timeoutMs !== Infinity;
+}
+
+/** Finds out on what the announced yield of a thread depends. */
+export function prepareYield(execution: Execution, thread: Thread): void | Promise<void> {
+  const entry = thread.announced;
+  if (entry === undefined || !isYield(entry) || execution.failure !== undefined) return;
+  if (!canExpire(thread, entry)) return;
+  const { detail } = entry;
+  beginRound(execution, thread, detail);
+  if (entry.kind !== PAUSE && detail.rounds === 0) return;
+  const known = thread.moment?.outlooks.find(isStillTrue);
+  if (known !== undefined) return applyOutlook(execution, thread, entry, known);
+  const { spinLimit } = execution.options;
+  const bounds = { rounds: spinLimit, accesses: spinLimit * ACCESSES_PER_ROUND };
+  const looked = lookAhead(execution, thread, bounds, knownLoops(thread.declaration));
+  const take = (outlook: Outlook) => {
+    const outlooks = thread.moment?.outlooks;
+    if (outlook.isRepeatable && outlooks !== undefined && outlooks.length < MAX_OUTLOOKS) {
+      outlooks.push(outlook);
+    }
+    applyOutlook(execution, thread, entry, outlook);
+  };
+  return looked instanceof Promise ? looked.then(take) : take(looked);
+}
+
+/**
+ * Looks much farther ahead before a held yield is forced, as the loop may end after many rounds.
+ *
+ * @returns Whether the yield is free now.
+ */
+export function lookFarther(execution: Execution, thread: Thread): boolean {
+  const entry = thread.announced;
+  if (entry === undefined || !isYield(entry) || !canExpire(thread, entry)) return false;
+  const before = thread.log.findLast(hasYielded);
+  if (before !== undefined && isForced(before)) return false;
+  // What an asynchronous body does is not known at once.
+  if (thread.isAsync) return false;
+  const bounds = { rounds: execution.options.maxSteps, accesses: FAR_ACCESSES };
+  const looked = lookAhead(execution, thread, bounds, new Set());
+  if (looked instanceof Promise || !looked.leaves) return false;
+  applyOutlook(execution, thread, entry, looked);
+  return true;
+}
+
+/** Sets what a thread has read since its yield before, and how many yields came in a row. */
+function beginRound({ trace }: Execution, { id, log }: Thread, detail: YieldDetail): void {
+  const seen: Watch[] = [];
+  let previous: Yield | undefined;
+  const end = Math.max(0, log.length - MAX_ROUND_ENTRIES);
+  for (let i = log.length - 1; i >= end; i--) {
+    const entry = log[i]!;
+    if (hasYielded(entry)) {
+      previous = entry;
+      break;
+    }
+    const { buffer, start, size, version } = entry;
+    if (buffer === undefined || !touchesMemory(entry)) continue;
+    const watch = { buffer, start, size, version };
+    if (!seen.some((other) => isSameRange(other, watch))) seen.push(watch);
+  }
+  detail.rounds = 0;
+  if (previous !== undefined) {
+    const ranges = [...seen, ...previous.detail.watches];
+    let i = trace.length - 1;
+    while (trace[i] !== previous && !(trace[i]!.thread !== id && changes(trace[i]!, ranges))) i--;
+    if (trace[i] === previous) detail.rounds = previous.detail.rounds + 1;
+  }
+  detail.watches = [];
+  detail.emptyLists = [];
+  detail.isHeld = false;
+  detail.isHurried = false;
+}
+
+/** Whether an operation has changed one of the ranges. */
+function changes({ changed, buffer, start, size }: Operation, ranges: readonly Watch[]): boolean {
+  return changed &&
+    ranges.some((range) =>
+      range.buffer === buffer && range.start < start + size && start < range.start + range.size
+    );
+}
+
+function isSameRange(x: Watch, y: Watch): boolean {
+  return x.buffer === y.buffer && x.start === y.start && x.size === y.size;
+}
+
+/** Holds or frees a yield by what the thread does next. */
+function applyOutlook(execution: Execution, thread: Thread, entry: Yield, outlook: Outlook): void {
+  const { detail } = entry;
+  const { leaves, rounds, isQuiet, round, reads, emptyLists } = outlook;
+  const isOver = detail.rounds >= MAX_FREE_ROUNDS;
+  detail.isHeld = !leaves && (isOver || (isQuiet && repeats(thread.log, round)));
+  detail.isHurried = leaves && rounds > 0 && isOver;
+  detail.watches = reads.map(({ buffer, start, size }) => ({
+    buffer,
+    start,
+    size,
+    version: buffer.version(start, size),
+  }));
+  detail.emptyLists = emptyLists;
+  if (detail.isHeld && execution.options.refusesPolling) refusePolling(execution, thread, entry);
+}
+
+/** Whether the last calls of a log are those of a round, with the same results. */
+function repeats(log: readonly Entry[], round: readonly Entry[]): boolean {
+  const begin = log.length - round.length;
+  return begin >= 0 && round.every((entry, i) => {
+    const before = log[begin + i]!;
+    return isSameCall(before, entry) &&
+      (!entry.traits.isAccess || Object.is(before.result, entry.result));
+  });
+}
+
+/** Fails if a thread waits in a loop without a pause. */
+function refusePolling(execution: Execution, thread: Thread, entry: Yield): void {
+  if (entry.kind !== PAUSE || !entry.detail.isImplied) return;
+  const names = entry.detail.watches.map(({ buffer, start, size }) => buffer.nameOf(start, size));
+  execution.fail({
+    kind: "spin without pause",
+    message: `Thread ${thread.name} polls ${names.join(" and ")}: a loop that waits for another ` +
+      "thread must call Atomics.pause() or wait",
+  });
+}
+
+/** Whether an outlook is true again: the thread would read the same. */
+function isStillTrue({ reads, emptyLists }: Outlook): boolean {
+  return emptyLists.every(({ list }) => list.sleepers.length === 0) &&
+    reads.every(({ buffer, start, bytes }) =>
+      bytes.every((byte, i) => buffer.bytes[start + i] === byte)
+    );
+}
+
+/** Runs a thread on, alone. */
+function lookAhead(
+  execution: Execution,
+  thread: Thread,
+  bounds: LookBounds,
+  known: Set<string>,
+): Outlook | Promise<Outlook> {
+  const { announced } = thread;
+  let key: string | undefined;
+  const polls = announced?.kind === PAUSE && announced.detail.isImplied;
+  const look = new LookAhead(execution, thread, bounds, polls, (line, reads) => {
+    key = `${line} ${reads.map((r) => `${r.buffer.id}:${r.start}:${r.size}=${r.bytes}`).join()}`;
+    return known.has(key);
+  });
+  thread.ahead = look;
+  const finish = () => {
+    thread.ahead = undefined;
+    const outlook = look.finish();
+    if (key !== undefined && !outlook.leaves) known.add(key);
+    return outlook;
+  };
+  const run = runBody(execution, thread);
+  return run ? run.then(finish) : finish();
+}
+
+/** Loops that go on without end if nothing changes: where they are, and what they read. */
+const endlessLoops = new WeakMap<ThreadDeclaration, Set<string>>();
+
+function knownLoops(declaration: ThreadDeclaration): Set<string> {
+  let known = endlessLoops.get(declaration);
+  if (known === undefined) endlessLoops.set(declaration, known = new Set());
+  return known;
+}
+
+/**
+ * Whether a thread that makes this call polls: its last calls were the same ones twice over, with
+ * the same results, and it begins again.
+ */
+export function polls({ log }: Thread, call: Operation): boolean {
+  if (!call.traits.isAccess && call.kind !== WAIT && call.kind !== NOTIFY) return false;
+  /** The calls since the last explicit yield or change, latest first. */
+  const calls: Entry[] = [];
+  /** How many of them were made since the last implied pause. */
+  let recent = Infinity;
+  for (let i = log.length - 1; i >= 0 && calls.length < 2 * MAX_PERIOD; i--) {
+    const entry = log[i]!;
+    if (entry.kind === PAUSE && entry.detail.isImplied) recent = Math.min(recent, calls.length);
+    else if (entry.changed || hasYielded(entry)) break;
+    else calls.push(entry);
+  }
+  const longest = Math.min(recent, calls.length >> 1);
+  for (let period = 1; period <= longest; period++) {
+    if (isSameCall(calls[period - 1]!, call) && isPeriodic(calls, period)) return true;
+  }
+  return false;
+}
+
+/** Whether the first entries of a list repeat, with the same results, after `period` ones. */
+function isPeriodic(calls: readonly Entry[], period: number): boolean {
+  for (let i = 0; i < period; i++) {
+    const call = calls[i]!;
+    const before = calls[i + period]!;
+    if (!isSameCall(call, before) || call.version !== before.version) return false;
+    if (call.kind === NOTIFY && call.result !== before.result) return false;
+  }
+  return true;
+}
+
+/** Whether a plain read repeats one of the last entries, and nothing has changed since. */
+export function repeatsRead(
+  { log }: Thread,
+  { buffer, start, size }: EntryOf<typeof READ>,
+): boolean {
+  const version = buffer!.version(start, size);
+  for (let i = log.length - 1; i >= log.length - MAX_POLLED_READS; i--) {
+    const entry = log[i]!;
+    if (entry.kind === VIEW) continue;
+    if (entry.kind !== READ) return false;
+    if (entry.buffer === buffer && entry.start === start && entry.size === size) {
+      return entry.version === version;
+    }
+  }
+  return false;
+}
+
+/** A new pause that the thread's code does not make. */
+export function impliedPause(thread: Thread): EntryOf<typeof PAUSE> {
+  const detail = { ...newYieldDetail(), isImplied: true };
+  return new EntryOf(PAUSE, thread.id, detail, undefined, 0, 0);
+}
