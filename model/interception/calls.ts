@@ -480,7 +480,7 @@ export class Calls {
    * @returns The result of the call, in a look ahead.
    */
   #suspend(thread: Thread, operation: Operation): unknown {
-    if (thread.ahead !== undefined) return thread.ahead.perform(operation, stackLines);
+    if (thread.ahead !== undefined) return thread.ahead.perform(operation);
     const entry = polls(thread, operation) ? impliedPause(thread) : operation;
     const { firstStacks, reached } = this.#execution;
     if (firstStacks.size < FIRST_STACKS) firstStacks.set(entry, captureStack());

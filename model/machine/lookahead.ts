@@ -33,7 +33,7 @@ import type { Outlook, ReadRange } from "./outlook.ts";
 import { type Ahead, SUSPENDED, type Thread } from "./thread.ts";
 
 /** After so many rounds it is asked whether this loop is known to go on without end. */
-const ROUNDS_BEFORE_MEMO = 32;
+const ROUNDS_BEFORE_MEMO = 8;
 /** Ranges of more than so many bytes are not compared, so that what follows is not remembered. */
 const MAX_COMPARED_BYTES = 64;
 
@@ -51,10 +51,10 @@ export interface LookBounds {
 /**
  * Whether a loop is known to go on without end.
  *
- * @param line Where it is in the code under test.
+ * @param round The calls of its first round.
  * @param reads What it reads, except what it writes itself.
  */
-export type IsEndless = (line: string, reads: readonly ReadRange[]) => boolean;
+export type IsEndless = (round: readonly Entry[], reads: readonly ReadRange[]) => boolean;
 
 /** A promise of waitAsync that was created during a look. */
 interface PendingPromise {
@@ -89,7 +89,6 @@ export class LookAhead implements Ahead {
   #isRepeatable = true;
   /** Whether the loop does not pause: then its first access begins each round. */
   readonly #polls: boolean;
-  #lines: (() => readonly string[]) | undefined;
 
   /**
    * @param polls Whether the thread is in a loop that does not pause.
@@ -110,13 +109,8 @@ export class LookAhead implements Ahead {
     this.#isEndless = isEndless;
   }
 
-  /**
-   * An operation of the thread; returns what its call returns.
-   *
-   * @param lines The source lines that lead to a call that is being made.
-   */
-  perform(entry: Operation, lines: () => readonly string[]): unknown {
-    this.#lines = lines;
+  /** An operation of the thread; returns what its call returns. */
+  perform(entry: Operation): unknown {
     this.#count(entry);
     if (isAccess(entry)) {
       this.#noteRead(entry);
@@ -280,7 +274,7 @@ export class LookAhead implements Ahead {
     if (rounds >= this.#bounds.rounds) this.#end(false);
     if (rounds !== ROUNDS_BEFORE_MEMO) return;
     const reads = this.#allReads.filter((range) => !this.#isWritten(range));
-    if (this.#isEndless(this.#lines?.()[0] ?? "", reads)) this.#end(false);
+    if (this.#isEndless(this.#round, reads)) this.#end(false);
   }
 
   /** Counts an access; in a loop that does not pause, its first one begins a round. */

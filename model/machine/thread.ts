@@ -21,7 +21,7 @@ export interface Ahead {
   /** Virtual milliseconds that timeouts took which expired meanwhile. */
   readonly elapsedMs: number;
   /** An operation; returns what its call returns. */
-  perform(entry: Operation, lines: () => readonly string[]): unknown;
+  perform(entry: Operation): unknown;
   /** Another entry; `write` performs it if it is a write. */
   performPlain(entry: PlainEntry, write?: () => void): void;
   /** A timeout of a wait expires. */

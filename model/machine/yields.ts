@@ -35,7 +35,7 @@ import { isSameCall, LookAhead, type LookBounds } from "./lookahead.ts";
 import type { Outlook } from "./outlook.ts";
 import { runBody } from "./runner.ts";
 import type { Thread } from "./thread.ts";
-import type { ThreadDeclaration } from "./thread_declaration.ts";
+import type { Body } from "./thread_declaration.ts";
 
 /** So many free rounds in a row are interleaved with other threads. */
 export const MAX_FREE_ROUNDS = 4;
@@ -92,7 +92,7 @@ export function prepareYield(execution: Execution, thread: Thread): void | Promi
   if (known !== undefined) return applyOutlook(execution, thread, entry, known);
   const { spinLimit } = execution.options;
   const bounds = { rounds: spinLimit, accesses: spinLimit * ACCESSES_PER_ROUND };
-  const looked = lookAhead(execution, thread, bounds, knownLoops(thread.declaration));
+  const looked = lookAhead(execution, thread, bounds, knownLoops(thread));
   const take = (outlook: Outlook) => {
     const outlooks = thread.moment?.outlooks;
     if (outlook.isRepeatable && outlooks !== undefined && outlooks.length < MAX_OUTLOOKS) {
@@ -219,8 +219,9 @@ function lookAhead(
   const { announced } = thread;
   let key: string | undefined;
   const polls = announced?.kind === PAUSE && announced.detail.isImplied;
-  const look = new LookAhead(execution, thread, bounds, polls, (line, reads) => {
-    key = `${line} ${reads.map((r) => `${r.buffer.id}:${r.start}:${r.size}=${r.bytes}`).join()}`;
+  const look = new LookAhead(execution, thread, bounds, polls, (round, reads) => {
+    const calls = round.map(({ kind, start }) => `${kind}:${start}`);
+    key = `${calls.join()} ${reads.map((r) => `${r.buffer.id}:${r.start}=${r.bytes}`).join()}`;
     return known.has(key);
   });
   thread.ahead = look;
@@ -234,12 +235,15 @@ function lookAhead(
   return run ? run.then(finish) : finish();
 }
 
-/** Loops that go on without end if nothing changes: where they are, and what they read. */
-const endlessLoops = new WeakMap<ThreadDeclaration, Set<string>>();
+/**
+ * Of each body, loops that go on without end if nothing changes: their calls, and what they read.
+ * A body that has many explorations need not be looked at so far in each of them.
+ */
+const endlessLoops = new WeakMap<Body, Set<string>>();
 
-function knownLoops(declaration: ThreadDeclaration): Set<string> {
-  let known = endlessLoops.get(declaration);
-  if (known === undefined) endlessLoops.set(declaration, known = new Set());
+function knownLoops({ body }: Thread): Set<string> {
+  let known = endlessLoops.get(body);
+  if (known === undefined) endlessLoops.set(body, known = new Set());
   return known;
 }
 

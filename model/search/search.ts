@@ -203,9 +203,12 @@ export class Search {
     const enabled = this.#enabled;
     const { threads } = this.#execution;
     enabled.length = 0;
-    if (machine.hurried !== undefined) {
-      enabled.push(machine.hurried);
-      return;
+    if (this.#execution.hurried !== undefined) {
+      const { hurried } = machine;
+      if (hurried !== undefined) {
+        enabled.push(hurried);
+        return;
+      }
     }
     for (let i = 0; i < threads.length; i++) {
       const thread = threads[i];

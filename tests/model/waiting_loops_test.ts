@@ -137,6 +137,7 @@ Deno.test("a loop that counts its rounds in shared memory waits like any other",
   assertEquals(seen, ["[null,null]"]);
   const { message } = await fails("livelock", {
     setup: words,
+    maxSteps: 500,
     threads: {
       a(w) {
         while (Atomics.load(w, 0) === 0) {
