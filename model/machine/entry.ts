@@ -141,7 +141,12 @@ export interface Details {
   [SPAWN]: { readonly child: ThreadDeclaration };
   [JOIN]: { readonly child: number };
   [CALL]: { readonly name: string; readonly args: readonly unknown[] };
-  [RETURN]: { readonly name: string; readonly result: unknown };
+  [RETURN]: {
+    readonly call: EntryOf<typeof CALL>;
+    /** What the call returned or threw. */
+    readonly result: unknown;
+    readonly isThrown: boolean;
+  };
   [VIEW]: {
     readonly constructor: unknown;
     /** The arguments after the buffer. */

@@ -35,10 +35,13 @@ export interface ExecutionOptions {
   readonly refusesPolling: boolean;
 }
 
-/** The two accesses of a race; the first is undefined if its log no longer has it. */
-export interface RacingAccesses {
+/**
+ * The two accesses of a race, of which the first is undefined if its log no longer has it; or the
+ * entry that a replay does not repeat.
+ */
+export interface ReportedEntries {
   readonly first: Entry | undefined;
-  readonly second: Entry;
+  readonly second: Entry | undefined;
 }
 
 /**
@@ -72,8 +75,14 @@ export class Execution {
   /** The source line of each operation that was reached, by a key of it; only if asked for. */
   readonly reached: Map<number, string> | undefined;
 
+  /**
+   * Where threads were when they announced their first operations: a thread that does something
+   * else when it is replayed does so early, and may not get there again.
+   */
+  readonly firstStacks: Map<Entry, Error> = new Map();
+
   #failure: Failure | undefined = undefined;
-  #racing: RacingAccesses | undefined = undefined;
+  #reported: ReportedEntries | undefined = undefined;
   #isUntracked = false;
   /** The number of accesses by setup, or by the present call of check or invariant. */
   #untracked = 0;
@@ -89,9 +98,9 @@ export class Execution {
     return this.#failure;
   }
 
-  /** The accesses that the failure is about, if it is a race. */
-  get racing(): RacingAccesses | undefined {
-    return this.#racing;
+  /** The entries that the failure is about, if it is about any. */
+  get reported(): ReportedEntries | undefined {
+    return this.#reported;
   }
 
   /**
@@ -99,7 +108,7 @@ export class Execution {
    *
    * @throws {unknown} {@linkcode SUSPENDED} if a thread is running.
    */
-  fail(failure: Failure, racing?: RacingAccesses): void {
+  fail(failure: Failure, reported?: ReportedEntries): void {
     if (this.current?.ahead !== undefined) {
       // It will fail when it really gets there.
       this.current.unwinding = true;
@@ -107,7 +116,7 @@ export class Execution {
     }
     if (this.#failure === undefined) {
       this.#failure = failure;
-      this.#racing = racing;
+      this.#reported = reported;
     }
     if (this.current !== undefined) {
       this.current.unwinding = true;
@@ -118,7 +127,7 @@ export class Execution {
   /** Forgets the failure: the transition that led to it is undone. */
   clearFailure(): void {
     this.#failure = undefined;
-    this.#racing = undefined;
+    this.#reported = undefined;
   }
 
   /** Runs code of the test between transitions; its writes to model memory are undone. */

@@ -7,16 +7,15 @@
  * @module
  */
 
-import type { Failure } from "../failure.ts";
 import { microtasks } from "../platform.ts";
+import { errorText } from "../values.ts";
 import { capturedFunctionHint } from "./captured_functions.ts";
-import { type Entry, EntryOf, isOperation, newYieldDetail } from "./entry.ts";
-import { accessText } from "./entry_text.ts";
+import { EntryOf, isOperation, newYieldDetail } from "./entry.ts";
 import type { Execution } from "./execution.ts";
 import { freeze } from "./freeze.ts";
-import { impossible } from "./impossible.ts";
 import { RESUME } from "./kinds.ts";
 import { applyPlain } from "./plain.ts";
+import { failReplay } from "./replay_failure.ts";
 import { isThenable } from "./thenable.ts";
 import type { Thread } from "./thread.ts";
 
@@ -72,13 +71,13 @@ export function runBody(execution: Execution, thread: Thread): void | Promise<vo
 /**
  * The stack lines of every entry in a thread's log, and of its next operation, by replay.
  *
- * To be called only after a failure, which a replay cannot replace.
+ * A failure that was there before stays; without one, the replay may find that the thread does not
+ * do the same again.
  */
 export function captureLines(
   execution: Execution,
   thread: Thread,
 ): string[][] | Promise<string[][]> {
-  if (execution.failure === undefined) impossible("stack lines are captured without a failure");
   const { done, result, announced } = thread;
   const lines: string[][] = thread.capturing = [];
   const restore = () => {
@@ -90,16 +89,6 @@ export function captureLines(
   };
   const run = runBody(execution, thread);
   return run ? run.then(restore) : restore();
-}
-
-/** The failure of a thread that does something else than when it ran first. */
-export function replayFailure(thread: Thread, first: Entry, now: string): Failure {
-  return {
-    kind: "nondeterminism",
-    message: `Thread ${thread.name} does not replay to the same operations: its step ` +
-      `${thread.cursor + 1} was ${accessText(first)} at first, and is now ${now}. A body must ` +
-      "depend on nothing but shared memory: create the objects that it changes inside it.",
-  };
 }
 
 /** Whether a thread runs without consequence: for a report, or to look ahead. */
@@ -123,12 +112,19 @@ function remember(execution: Execution, thread: Thread, known: number): void {
   else if (thread.done) moment.end = { result: thread.result };
 }
 
+/** Whether a replay is over before all that the thread did at first. */
+function isCutShort(thread: Thread): boolean {
+  return thread.cursor < thread.log.length && thread.capturing === undefined;
+}
+
+function failShort(execution: Execution, thread: Thread, now: string): void {
+  failReplay(execution, thread, thread.log[thread.cursor]!, now, []);
+}
+
 /** Ends a thread whose body has returned. */
 function end(execution: Execution, thread: Thread, value: unknown): void {
   if (thread.ahead !== undefined) return;
-  if (thread.cursor < thread.log.length && thread.capturing === undefined) {
-    return execution.fail(replayFailure(thread, thread.log[thread.cursor]!, "its end"));
-  }
+  if (isCutShort(thread)) return failShort(execution, thread, "its end");
   if (thread.span >= 0) {
     execution.fail({
       kind: "misuse",
@@ -142,10 +138,11 @@ function end(execution: Execution, thread: Thread, value: unknown): void {
 /** Fails as a body threw an error. */
 function failWith(execution: Execution, thread: Thread, error: unknown): void {
   if (isAside(thread)) return;
-  const text = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
+  const text = execution.runUntracked(() => errorText(error));
+  if (isCutShort(thread)) return failShort(execution, thread, `an error: ${text}`);
   execution.fail({
     kind: "exception",
-    message: `Thread ${thread.name} threw ${text}${capturedFunctionHint(error)}`,
+    message: `Thread ${thread.name} threw ${text}${capturedFunctionHint(text)}`,
     cause: error,
   });
 }
@@ -176,6 +173,7 @@ async function drive(
     else end(execution, thread, outcome.value);
     return;
   }
+  if (isCutShort(thread)) return failShort(execution, thread, "an await");
   if (thread.outstanding.length === 0) {
     execution.fail({
       kind: "misuse",
