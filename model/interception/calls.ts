@@ -42,7 +42,7 @@ import type { Machine } from "../machine/machine.ts";
 import { ModelBuffer } from "../machine/memory.ts";
 import { applyPlain } from "../machine/plain.ts";
 import { failReplay } from "../machine/replay_failure.ts";
-import { impliedPause, polls, repeatsRead } from "../machine/yields.ts";
+import { impliedPause, polls, repeatsRead } from "../machine/polling.ts";
 import { SUSPENDED, type Thread } from "../machine/thread.ts";
 import type { Body } from "../machine/thread_declaration.ts";
 import { type AnyTypedArray, Bytes, now } from "../native.ts";
