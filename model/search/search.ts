@@ -38,6 +38,8 @@ export type AnyOptions = ExploreOptions<unknown, Threads<unknown>>;
 
 /** The clock is read once in so many transitions; a power of two, less one. */
 const CLOCK_MASK = 63;
+/** Between executions, progress may be shown once in so many transitions. */
+const PROGRESS_INTERVAL = 1024;
 /** The most rounds of a waiting loop that are looked ahead, by default. */
 const SPIN_LIMIT = 1000;
 
@@ -63,6 +65,8 @@ export class Search {
   #executions = 0;
   #pruned = 0;
   #transitions = 0;
+  /** The number of transitions from which progress may be shown again. */
+  #nextProgress = 0;
   #longest = 0;
   /** Whether the time limit must be looked at, as much time may have passed. */
   #isClockDue = false;
@@ -172,7 +176,8 @@ export class Search {
       while (execution.trace.length > keep) this.#machine.undo();
       const reason = this.#reachedLimit();
       if (reason !== undefined) return reason;
-      if (((this.#executions + this.#pruned) & CLOCK_MASK) !== 0) continue;
+      if (this.#transitions < this.#nextProgress) continue;
+      this.#nextProgress = this.#transitions + PROGRESS_INTERVAL;
       this.#progress.show(this.#executions, keep, strategy.fraction);
     }
   }
