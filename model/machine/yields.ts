@@ -118,7 +118,7 @@ export function lookFarther(execution: Execution, thread: Thread): boolean {
   return true;
 }
 
-/** Sets what a thread has done since its yield before, and how many rounds like it came in a row. */
+/** Sets what a thread has done since its yield before, and how often it did so in a row. */
 function beginRound({ trace }: Execution, { id, log }: Thread, detail: YieldDetail): void {
   let begin = log.length;
   const end = Math.max(0, log.length - MAX_ROUND_ENTRIES);
