@@ -17,7 +17,8 @@ export type {
 } from "./options.ts";
 export type { AccessReport, Failure, FailureKind } from "./failure.ts";
 export type { PlainAccess, Step } from "./report/steps.ts";
-export { record, type Specification } from "./linearizability.ts";
+export { record } from "./record.ts";
+export { type ErrorClass, type Specification, Throws, throws } from "./specification.ts";
 export {
   type ArbitraryOf,
   type FastCheck,

@@ -4,7 +4,8 @@
  * @module
  */
 
-import type { Specification } from "./linearizability.ts";
+import type { Step } from "./report/steps.ts";
+import type { Specification } from "./specification.ts";
 
 /** The bodies of the threads, by the threads' names. */
 // deno-lint-ignore no-explicit-any
@@ -21,8 +22,9 @@ export type StrategyName = "dpor" | "all" | "pct" | "random";
 /** A model, and the bounds of its exploration. */
 export interface ExploreOptions<State, T extends Threads<State>> {
   /**
-   * Creates the shared memory, and returns the argument of all threads. It may run again, and must
-   * do the same then: for the search of a simpler schedule, and where it makes objects of classes.
+   * Creates the shared memory, and returns the argument of all threads. It is not asynchronous:
+   * what it needs can be awaited before. It may run again, and must do the same then: for the
+   * search of a simpler schedule, and where it makes objects of classes.
    *
    * Threads get what workers could have. Views and shared buffers are the same for all. Plain
    * objects, arrays and objects of classes are frozen; private fields cannot be, but what a thread
@@ -38,15 +40,19 @@ export interface ExploreOptions<State, T extends Threads<State>> {
    */
   readonly threads: T;
   /**
-   * Checks the outcome of each execution; must throw if it is wrong. Plain objects and arrays that
-   * threads return are frozen: use `toSorted`, not `sort`.
+   * Checks the outcome of each execution: must throw or return false if it is wrong, and return
+   * nothing or true if it is right. Any other value is refused, as it may be the result of a
+   * condition. Plain objects and arrays that threads return are frozen: use `toSorted`, not `sort`.
    */
-  readonly check?: (state: State, results: Results<T>) => void | Promise<void>;
+  readonly check?: (
+    state: State,
+    results: Results<T>,
+  ) => void | boolean | Promise<void | boolean>;
   /**
-   * Checks the state after each step; must throw, or return false, if it is wrong, and must not be
-   * async. It must depend only on words that are written atomically.
+   * Checks the state after each step, as `check` checks the outcome, but is not asynchronous. It
+   * must depend only on words that are written atomically.
    */
-  readonly invariant?: (state: State) => void;
+  readonly invariant?: (state: State) => void | boolean;
   /**
    * Conditions by name, each of which must hold at the end of at least one execution: that the slow
    * path is taken, say, so that the search does not pass because it never is. They are looked at
@@ -85,7 +91,12 @@ export interface ExploreOptions<State, T extends Threads<State>> {
   readonly allowIncomplete?: boolean;
   /**
    * Run only this schedule, as a failure printed it. The environment variable `BUSBAR_REPLAY` does
-   * the same without an edit, where it may be read; run only the one test then.
+   * the same without an edit, where it may be read; run only the one test then. Either is not set
+   * if it is empty; the option goes before the variable.
+   *
+   * A schedule that does not fail is an incomplete search: explore throws an `IncompleteError` that
+   * shows it, or, with `allowIncomplete` and if the schedule is from the option, returns it in the
+   * report.
    */
   readonly replay?: string;
   /** Also write a failure to this file, as a page with a space-time diagram. */
@@ -141,4 +152,10 @@ export interface Report {
   readonly elapsedMs: number;
   /** Source lines with atomic operations that were reached, if asked for. */
   readonly coverage?: readonly string[];
+  /** The whole schedule that was run, if this is of a replay that did not fail. */
+  readonly replay?: string;
+  /** The steps of that schedule. */
+  readonly steps?: readonly Step[];
+  /** These steps as a table for a terminal. */
+  readonly table?: string;
 }

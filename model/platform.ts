@@ -60,16 +60,26 @@ export function writeTextFile(path: string | URL, text: string): void {
   files.writeFileSync(path, text);
 }
 
-/** A function that writes to standard error; undefined if that is not a terminal. */
-export function terminal(): ((text: string) => void) | undefined {
+/** Where progress is shown. */
+export interface TextOutput {
+  /** Whether a line can be written over. */
+  readonly isTerminal: boolean;
+  write(text: string): void;
+}
+
+/** Standard error; undefined in pages, which have none. */
+export function standardError(): TextOutput | undefined {
   if (deno !== undefined) {
     const { stderr } = deno;
-    if (!stderr.isTerminal()) return undefined;
     const encoder = new TextEncoder();
-    return (text) => void stderr.writeSync(encoder.encode(text));
+    return {
+      isTerminal: stderr.isTerminal(),
+      write: (text) => void stderr.writeSync(encoder.encode(text)),
+    };
   }
   const stderr = node?.stderr;
-  return stderr?.isTTY === true ? (text) => void stderr.write(text) : undefined;
+  if (stderr === undefined) return undefined;
+  return { isTerminal: stderr.isTTY === true, write: (text) => void stderr.write(text) };
 }
 
 /** Ends the process with a message, as nothing else can end the code that is running. */

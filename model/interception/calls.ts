@@ -13,6 +13,7 @@ import {
   type Operation,
   type PlainEntry,
 } from "../machine/entry.ts";
+import { operandsText } from "../machine/entry_text.ts";
 import type { Execution } from "../machine/execution.ts";
 import { initialise } from "../machine/initialisation.ts";
 import {
@@ -40,8 +41,8 @@ import {
 import type { Machine } from "../machine/machine.ts";
 import { ModelBuffer } from "../machine/memory.ts";
 import { applyPlain } from "../machine/plain.ts";
-import { impliedPause, polls, repeatsRead } from "../machine/yields.ts";
-import { replayFailure } from "../machine/runner.ts";
+import { failReplay } from "../machine/replay_failure.ts";
+import { impliedPause, polls, repeatsRead } from "../machine/polling.ts";
 import { SUSPENDED, type Thread } from "../machine/thread.ts";
 import type { Body } from "../machine/thread_declaration.ts";
 import { type AnyTypedArray, Bytes, now } from "../native.ts";
@@ -50,7 +51,10 @@ import { elementTypeOf, toElement } from "./element_types.ts";
 import { type Arguments, callNative, convertArguments } from "./native_operations.ts";
 import { madeUpNumber, madeUpResult, suspendAgain } from "./made_up.ts";
 import { buffers, isShared, resolve, type View, views } from "./registry.ts";
-import { stackLines } from "./stack_lines.ts";
+import { captureStack, stackLines } from "./stack_lines.ts";
+
+/** The places of so many operations are kept, in case that they are not repeated. */
+const FIRST_STACKS = 64;
 
 /** The lines of so many plain accesses at the beginning and at the end of a log are captured. */
 const CAPTURED_PLAIN = 1000;
@@ -179,7 +183,7 @@ export class Calls {
     if (known !== undefined) {
       const { detail } = known;
       if (detail.constructor !== constructor || detail.args[0] !== a || detail.args[1] !== b) {
-        this.#failReplay(thread, known, "another new view");
+        this.#failReplay(thread, known, `another new view${operandsText(a, b)}`);
       }
       const isNew = constructor === undefined || !views.get(detail.view)!.isOrdinary;
       return isNew ? create() : detail.view as T;
@@ -210,11 +214,12 @@ export class Calls {
     if (known !== undefined) {
       const { buffer } = known.detail;
       if (buffer.bytes.length !== byteLength) {
-        this.#failReplay(thread, known, "one of another size");
+        const sizes = `${byteLength} bytes instead of ${buffer.bytes.length}`;
+        this.#failReplay(thread, known, `one of another size: ${sizes}`);
       }
       return { buffer, isNew: false };
     }
-    const buffer = this.#register(create(), `${thread.name}.buffer${thread.buffersCreated}`);
+    const buffer = this.#register(create(), `${thread.id}.${thread.buffersCreated}`);
     this.#applyPlain(thread, new EntryOf(BUFFER, thread.id, { buffer }, undefined, 0, 0));
     return { buffer, isNew: true };
   }
@@ -238,7 +243,8 @@ export class Calls {
       throw new TypeError("Cannot share a growable or resizable buffer: its length must be fixed");
     }
     const { buffers } = this.#execution;
-    const buffer = this.#register(real, name ?? `buffer${buffers.length}`);
+    const id = `buffer${buffers.length}`;
+    const buffer = this.#register(real, id, name);
     buffers.push(buffer);
     return buffer;
   }
@@ -271,18 +277,41 @@ export class Calls {
     this.#applyPlain(thread, new EntryOf(SPAN_END, thread.id, detail, undefined, 0, 0));
   }
 
-  /** A recorded call begins. */
-  beginCall(name: string, args: readonly unknown[]): void {
-    const thread = this.#execution.current;
-    if (thread === undefined || this.#replayed(thread, CALL) !== undefined) return;
-    this.#suspend(thread, new EntryOf(CALL, thread.id, { name, args }, undefined, 0, 0));
+  /** A recorded call begins; returns its entry. */
+  beginCall(name: string, args: readonly unknown[]): EntryOf<typeof CALL> {
+    const thread = this.#execution.current!;
+    const entry = new EntryOf(CALL, thread.id, { name, args }, undefined, 0, 0);
+    if (thread.unwinding) {
+      suspendAgain(thread);
+      return entry;
+    }
+    const known = this.#replayed(thread, CALL);
+    if (known === undefined) {
+      this.#suspend(thread, entry);
+      return entry;
+    }
+    if (known.detail.name !== name) this.#failReplay(thread, known, `call of ${name}`);
+    return known;
   }
 
-  /** A recorded call returns. */
-  endCall(name: string, result: unknown): void {
-    const thread = this.#execution.current;
-    if (thread === undefined || this.#replayed(thread, RETURN) !== undefined) return;
-    this.#suspend(thread, new EntryOf(RETURN, thread.id, { name, result }, undefined, 0, 0));
+  /**
+   * A recorded call ends.
+   *
+   * @param call The entry of its begin.
+   * @param result What it returned or threw.
+   */
+  endCall(call: EntryOf<typeof CALL>, result: unknown, isThrown: boolean): void {
+    const thread = this.#execution.current!;
+    if (thread.unwinding) return void suspendAgain(thread);
+    const known = this.#replayed(thread, RETURN);
+    if (known === undefined) {
+      const detail = { call, result, isThrown };
+      this.#suspend(thread, new EntryOf(RETURN, thread.id, detail, undefined, 0, 0));
+      return;
+    }
+    if (known.detail.call !== call) {
+      this.#failReplay(thread, known, `return of ${call.detail.name}`);
+    }
   }
 
   /**
@@ -352,9 +381,15 @@ export class Calls {
       return thread.id;
     }
     const known = this.#replayed(thread, SPAWN);
-    if (known !== undefined) return known.detail.child.id;
+    if (known !== undefined) {
+      const { child } = known.detail;
+      if (name !== undefined && child.name !== name) {
+        this.#failReplay(thread, known, `spawn of ${name}`);
+      }
+      return child.id;
+    }
     const id = this.#machine.childId(thread);
-    const child = { id, name: name ?? `${thread.name}.${thread.spawned}`, body };
+    const child = { id, name, body };
     this.#suspend(thread, new EntryOf(SPAWN, thread.id, { child }, undefined, 0, 0));
     return id;
   }
@@ -364,7 +399,13 @@ export class Calls {
     const thread = this.#execution.current;
     if (thread === undefined) throw new Error("Cannot join: no simulated thread is running");
     const known = this.#replayed(thread, JOIN);
-    if (known !== undefined) return known.result;
+    if (known !== undefined) {
+      if (known.detail.child !== id) {
+        const name = this.#execution.threads[id]?.name ?? id;
+        this.#failReplay(thread, known, `join of ${name}`);
+      }
+      return known.result;
+    }
     return this.#suspend(thread, new EntryOf(JOIN, thread.id, { child: id }, undefined, 0, 0));
   }
 
@@ -413,7 +454,7 @@ export class Calls {
   }
 
   #failReplay(thread: Thread, first: Entry, now: string): never {
-    this.#execution.fail(replayFailure(thread, first, now));
+    failReplay(this.#execution, thread, first, now, stackLines());
     throw SUSPENDED;
   }
 
@@ -450,7 +491,13 @@ export class Calls {
   #suspend(thread: Thread, operation: Operation): unknown {
     if (thread.ahead !== undefined) return thread.ahead.perform(operation);
     const entry = polls(thread, operation) ? impliedPause(thread) : operation;
-    const { reached } = this.#execution;
+    const { firstStacks, isRechecking, reached } = this.#execution;
+    if (isRechecking) {
+      const stack = captureStack();
+      this.#execution.recheckLines = () => stackLines(stack);
+    } else if (firstStacks.size < FIRST_STACKS) {
+      firstStacks.set(entry, captureStack());
+    }
     if (reached !== undefined) {
       const key = ((thread.log.length * 32 + entry.kind) * 65536 + (entry.start & 65535)) *
           MAX_THREADS + thread.id;
@@ -558,13 +605,12 @@ export class Calls {
         thread.cursor++;
         return this.#answerWait(thread, known);
       }
-      const operands = [args.a, args.b].filter((operand) => operand !== undefined).map(String);
-      this.#failReplay(
-        thread,
-        known,
-        `${KINDS[kind].name} of ${buffer.nameOf(start, size)}` +
-          (operands.length === 0 ? "" : ` with ${operands.join(", ")}`),
-      );
+      const now = `${KINDS[kind].name} of ${buffer.nameOf(start, size)}`;
+      const view = elementTypeOf(known.real)?.constructor.name;
+      const through = view === undefined || view === args.type.constructor.name
+        ? ""
+        : `, in elements of ${args.type.constructor.name} instead of ${view}`;
+      this.#failReplay(thread, known, `${now}${operandsText(args.a, args.b)}${through}`);
     }
     return this.#suspend(thread, newOperation(thread, kind, found, view, args));
   }
@@ -590,8 +636,8 @@ export class Calls {
   }
 
   /** Creates the model of a real buffer. */
-  #register(real: ArrayBufferLike, name: string): ModelBuffer {
-    const buffer = new ModelBuffer(name, real);
+  #register(real: ArrayBufferLike, id: string, name?: string): ModelBuffer {
+    const buffer = new ModelBuffer(id, real, name);
     if (this.#execution.options.uninitialised) {
       buffer.initialised = new Bytes(buffer.bytes.length);
     }

@@ -5,12 +5,14 @@
  * @module
  */
 
+import { unwindLog } from "./effects.ts";
 import { isOperation } from "./entry.ts";
 import { accessText } from "./entry_text.ts";
 import type { Execution } from "./execution.ts";
 import { applyPlain } from "./plain.ts";
-import { difference, isAtImpliedPause, positionText } from "./recheck.ts";
-import { replay, replayFailure, runBody } from "./runner.ts";
+import { difference, isAtImpliedPause } from "./recheck.ts";
+import { failReplay } from "./replay_failure.ts";
+import { replay, runBody } from "./runner.ts";
 import type { Thread } from "./thread.ts";
 
 /** What is added to the message about a thread that had a state of its own. */
@@ -33,7 +35,7 @@ function advanceOnce(execution: Execution, thread: Thread): void | Promise<void>
     const { moment } = thread;
     const entry = moment?.entry;
     if (entry === undefined) {
-      if (moment?.end === undefined) return runBody(execution, thread);
+      if (moment?.end === undefined) return replay(execution, thread);
       thread.done = true;
       thread.result = moment.end.result;
       return;
@@ -91,21 +93,25 @@ function recheck(
   // As in the run that went on from its last operation.
   thread.known = log.findLastIndex(isOperation) + 1;
   const compare = () => {
-    const now = { announced: thread.announced, done: thread.done, result: thread.result };
+    const { announced, done, result } = thread;
+    const now = { announced, done, result, outcome: execution.recheckOutcome };
     Object.assign(thread, before);
+    execution.isRechecking = false;
     if (execution.failure !== undefined || execution.isOutOfTime) return;
     const added = log[length];
     const differs = added === undefined
-      ? difference(before, now)
-      : { first: positionText(before), now: accessText(added) };
+      ? difference(before, now, execution.threads)
+      : { first: before.announced ?? "its end", now: accessText(added) };
     if (differs === undefined) return recheck(execution, thread, times - 1);
-    thread.cursor = length;
-    const failure = replayFailure(thread, differs.first, differs.now);
-    execution.fail(
-      ownState === undefined ? failure : { ...failure, message: failure.message + OWN },
-    );
+    // What it added does not belong to what it did at first.
+    unwindLog(execution, thread, length);
+    const hint = ownState === undefined ? "" : OWN;
+    const lines = added === undefined ? execution.recheckLines() : [];
+    failReplay(execution, thread, differs.first, differs.now, lines, hint);
   };
   const { state } = ownState ?? { state: execution.stateForThread() };
-  const run = replay(execution, thread, state);
+  execution.isRechecking = true;
+  execution.recheckLines = () => [];
+  const run = runBody(execution, thread, state);
   return run ? run.then(compare) : compare();
 }

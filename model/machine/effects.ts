@@ -71,7 +71,9 @@ export function apply(execution: Execution, thread: Thread, entry: Operation): T
       notify(execution, thread, entry);
       return;
     case SPAWN: {
-      const child = new Thread(entry.detail.child);
+      const { child: declaration } = entry.detail;
+      const name = declaration.name ?? `${thread.name}.${thread.spawned}`;
+      const child = new Thread(declaration, uniqueName(execution, name));
       child.clock = tick(thread.clock, child.id);
       thread.clock = tick(thread.clock, thread.id);
       thread.spawned++;
@@ -123,6 +125,13 @@ export function revert(execution: Execution, thread: Thread, entry: Operation): 
     default:
       return unhandled(entry);
   }
+}
+
+/** The name itself, or with `#2` and so on, if threads of the execution have it already. */
+function uniqueName({ threads }: Execution, name: string): string {
+  let unique = name;
+  for (let i = 2; threads.some((thread) => thread?.name === unique); i++) unique = `${name}#${i}`;
+  return unique;
 }
 
 /** Removes plain entries from the end of a log, down to `length` entries, and undoes them. */

@@ -81,7 +81,10 @@ export interface YieldDetail {
   watches: readonly Watch[];
   /** The waiter lists in which the thread would find no sleeper to wake. */
   emptyLists: readonly Cell[];
-  /** How many yields of the thread came before in a row, while no other thread changed anything. */
+  /** The entries of the thread since its yield before, and that yield if no change came between. */
+  round: readonly Entry[];
+  previous: YieldDetail | undefined;
+  /** How many rounds like this one came before in a row, while no other thread changed anything. */
   rounds: number;
   /** Whether it waits for a change, as the thread would go on waiting without one. */
   isHeld: boolean;
@@ -96,6 +99,8 @@ export function newYieldDetail(): YieldDetail {
   return {
     watches: [],
     emptyLists: [],
+    round: [],
+    previous: undefined,
     rounds: 0,
     isHeld: false,
     isHurried: false,
@@ -136,7 +141,12 @@ export interface Details {
   [SPAWN]: { readonly child: ThreadDeclaration };
   [JOIN]: { readonly child: number };
   [CALL]: { readonly name: string; readonly args: readonly unknown[] };
-  [RETURN]: { readonly name: string; readonly result: unknown };
+  [RETURN]: {
+    readonly call: EntryOf<typeof CALL>;
+    /** What the call returned or threw. */
+    readonly result: unknown;
+    readonly isThrown: boolean;
+  };
   [VIEW]: {
     readonly constructor: unknown;
     /** The arguments after the buffer. */

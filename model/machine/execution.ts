@@ -37,10 +37,13 @@ export interface ExecutionOptions {
   readonly refusesPolling: boolean;
 }
 
-/** The two accesses of a race; the first is undefined if its log no longer has it. */
-export interface RacingAccesses {
+/**
+ * The two accesses of a race, of which the first is undefined if its log no longer has it; or the
+ * entry that a replay does not repeat.
+ */
+export interface ReportedEntries {
   readonly first: Entry | undefined;
-  readonly second: Entry;
+  readonly second: Entry | undefined;
 }
 
 /**
@@ -67,6 +70,12 @@ export class Execution {
   stateForThread: () => unknown = () => undefined;
   /** Gives one whose objects no other thread has had; undefined if there is no difference. */
   ownState: (() => { readonly state: unknown } | undefined) | undefined = undefined;
+  /** Whether a thread is run once more, to check that it does the same. */
+  isRechecking = false;
+  /** What it did then instead of an operation or its end. */
+  recheckOutcome = "";
+  /** The source lines that led to its next operation then. */
+  recheckLines: () => readonly string[] = () => [];
   /** While setup runs again: the buffers that it created when it ran first, in order. */
   reusedBuffers: Iterator<ModelBuffer> | undefined = undefined;
   /** The number of yields in a row that took effect only because no other thread could run. */
@@ -84,8 +93,14 @@ export class Execution {
   /** The source line of each operation that was reached, by a key of it; only if asked for. */
   readonly reached: Map<number, string> | undefined;
 
+  /**
+   * Where threads were when they announced their first operations: a thread that does something
+   * else when it is replayed does so early, and may not get there again.
+   */
+  readonly firstStacks: Map<Entry, Error> = new Map();
+
   #failure: Failure | undefined = undefined;
-  #racing: RacingAccesses | undefined = undefined;
+  #reported: ReportedEntries | undefined = undefined;
   #isUntracked = false;
   /** The number of accesses by setup, or by the present call of check or invariant. */
   #untracked = 0;
@@ -101,9 +116,9 @@ export class Execution {
     return this.#failure;
   }
 
-  /** The accesses that the failure is about, if it is a race. */
-  get racing(): RacingAccesses | undefined {
-    return this.#racing;
+  /** The entries that the failure is about, if it is about any. */
+  get reported(): ReportedEntries | undefined {
+    return this.#reported;
   }
 
   /**
@@ -111,7 +126,7 @@ export class Execution {
    *
    * @throws {unknown} {@linkcode SUSPENDED} if a thread is running.
    */
-  fail(failure: Failure, racing?: RacingAccesses): void {
+  fail(failure: Failure, reported?: ReportedEntries): void {
     if (this.current?.ahead !== undefined) {
       // It will fail when it really gets there.
       this.current.unwinding = true;
@@ -119,7 +134,7 @@ export class Execution {
     }
     if (this.#failure === undefined) {
       this.#failure = failure;
-      this.#racing = racing;
+      this.#reported = reported;
     }
     if (this.current !== undefined) {
       this.current.unwinding = true;
@@ -130,7 +145,7 @@ export class Execution {
   /** Forgets the failure: the transition that led to it is undone. */
   clearFailure(): void {
     this.#failure = undefined;
-    this.#racing = undefined;
+    this.#reported = undefined;
   }
 
   /** Runs code of the test between transitions; its writes to model memory are undone. */

@@ -22,21 +22,21 @@ export function freeze<T>(value: T): T {
 /** What engines say of a change of a frozen object. */
 const CHANGE = /read-?\s?only|extensible|Cannot delete|Cannot redefine|non-configurable/i;
 /** Where they name the property. */
-const PROPERTY = /property:? '?"?([^'"\s,]+)|^"([^"]+)" is read-only/;
+const PROPERTY = /property:? '?"?([^'"\s,]+)|^TypeError: "([^"]+)" is read-only/;
 
 /**
  * The property of a frozen object that a thread tried to change.
  *
- * @param error What the change threw.
+ * @param text The error that the change threw, as text.
  * @param state What setup returned.
  * @returns Its path in the state, as far as the error tells; undefined if it is of another object.
  */
-export function changedProperty(error: unknown, state: unknown): string | undefined {
-  if (!(error instanceof TypeError) || !CHANGE.test(error.message)) return undefined;
-  const match = PROPERTY.exec(error.message);
+export function changedProperty(text: string, state: unknown): string | undefined {
+  if (!text.startsWith("TypeError: ") || !CHANGE.test(text)) return undefined;
+  const match = PROPERTY.exec(text);
   const name = match?.[1] ?? match?.[2];
   if (name === undefined) return undefined;
-  const isNew = /extensible/.test(error.message);
+  const isNew = text.includes("extensible");
   return pathOf(name, isNew, state, "", new Set());
 }
 

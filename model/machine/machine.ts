@@ -46,7 +46,7 @@ export class Machine {
 
   /** Adds a thread; {@linkcode Machine.start} runs it to its first operation. */
   declare(name: string, body: Body): void {
-    const thread = new Thread({ id: this.#declared++, name, body });
+    const thread = new Thread({ id: this.#declared++, name, body }, name);
     thread.moment = this.#moments.root(thread.declaration);
     this.execution.threads.push(thread);
   }

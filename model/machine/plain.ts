@@ -44,6 +44,7 @@ export function applyPlain(
       return applyWrite(execution, entry, write);
     case BUFFER:
       execution.buffers.push(entry.detail.buffer);
+      entry.detail.buffer.name = `${thread.name}.buffer${thread.buffersCreated}`;
       thread.buffersCreated++;
       return;
     case CLOCK:

@@ -9,7 +9,7 @@
  */
 
 import type { Operation } from "./entry.ts";
-import { accessText } from "./entry_text.ts";
+import { requestText, type ThreadNames } from "./entry_text.ts";
 import { CALL, JOIN, PAUSE, RETURN, SPAWN } from "./kinds.ts";
 
 /** The first advances of a machine are checked, and the very first ones several times. */
@@ -50,6 +50,8 @@ export interface Position {
   readonly announced: Operation | undefined;
   readonly done: boolean;
   readonly result: unknown;
+  /** What it did, if it has no next operation and is not done. */
+  readonly outcome?: string;
 }
 
 /**
@@ -60,11 +62,20 @@ export function isAtImpliedPause({ announced }: Position): boolean {
   return announced?.kind === PAUSE && announced.detail.isImplied;
 }
 
-/** How two positions differ, each in words; undefined if they are the same. */
+/** How a thread stands now that stood elsewhere at first. */
+export interface Difference {
+  /** What it did at first: its next operation, or its end in words. */
+  readonly first: Operation | string;
+  /** What it does now. */
+  readonly now: string;
+}
+
+/** How two positions of a thread differ; undefined if they are the same. */
 export function difference(
   first: Position,
   now: Position,
-): { readonly first: string; readonly now: string } | undefined {
+  threads: ThreadNames,
+): Difference | undefined {
   if (isAtImpliedPause(now)) return undefined;
   if (first.announced !== undefined && now.announced !== undefined) {
     if (isSame(first.announced, now.announced)) return undefined;
@@ -73,7 +84,11 @@ export function difference(
     if (texts[0] === texts[1]) return undefined;
     return { first: `its end with result ${texts[0]}`, now: `its end with ${texts[1]}` };
   }
-  return { first: positionText(first), now: positionText(now) };
+  const end = now.done ? "its end" : now.outcome ?? "";
+  return {
+    first: first.announced ?? "its end",
+    now: now.announced === undefined ? end : requestText(now.announced, threads),
+  };
 }
 
 function isSame(a: Operation, b: Operation): boolean {
@@ -95,14 +110,6 @@ function detailText(entry: Operation): string {
     default:
       return "";
   }
-}
-
-/** What a thread does next. */
-export function positionText({ announced, done }: Position): string {
-  if (announced === undefined) return done ? "its end" : "an error";
-  const operands = [announced.a, announced.b].filter((operand) => operand !== undefined);
-  return accessText(announced) + (operands.length === 0 ? "" : ` with ${operands.join(", ")}`) +
-    detailText(announced);
 }
 
 /** A value as JSON, as far as it goes; objects that have no JSON are not compared. */

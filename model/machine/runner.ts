@@ -7,15 +7,14 @@
  * @module
  */
 
-import type { Failure } from "../failure.ts";
 import { microtasks } from "../platform.ts";
+import { errorText } from "../values.ts";
 import { capturedFunctionHint } from "./captured_functions.ts";
-import { type Entry, EntryOf, newYieldDetail } from "./entry.ts";
-import { accessText } from "./entry_text.ts";
+import { EntryOf, newYieldDetail } from "./entry.ts";
 import type { Execution } from "./execution.ts";
 import { changedProperty, freeze } from "./freeze.ts";
-import { impossible } from "./impossible.ts";
 import { RESUME } from "./kinds.ts";
+import { failReplay } from "./replay_failure.ts";
 import { isThenable } from "./thenable.ts";
 import type { Thread } from "./thread.ts";
 import { unrunText } from "./unrun.ts";
@@ -25,9 +24,9 @@ import { unrunText } from "./unrun.ts";
  *
  * @returns A promise if the body is asynchronous.
  */
-export function runBody(execution: Execution, thread: Thread): void | Promise<void> {
+export function replay(execution: Execution, thread: Thread): void | Promise<void> {
   const known = thread.known = thread.log.length;
-  const run = replay(execution, thread, execution.stateForThread());
+  const run = runBody(execution, thread, execution.stateForThread());
   if (run) return run.then(() => remember(execution, thread, known));
   remember(execution, thread, known);
 }
@@ -38,7 +37,7 @@ export function runBody(execution: Execution, thread: Thread): void | Promise<vo
  * @param state The argument of the body.
  * @returns A promise if the body is asynchronous.
  */
-export function replay(
+export function runBody(
   execution: Execution,
   thread: Thread,
   state: unknown,
@@ -75,13 +74,13 @@ function lookForUnseenWrites(execution: Execution, thread: Thread): void {
 /**
  * The stack lines of every entry in a thread's log, and of its next operation, by replay.
  *
- * To be called only after a failure, which a replay cannot replace.
+ * A failure that was there before stays; without one, the replay may find that the thread does not
+ * do the same again.
  */
 export function captureLines(
   execution: Execution,
   thread: Thread,
 ): string[][] | Promise<string[][]> {
-  if (execution.failure === undefined) impossible("stack lines are captured without a failure");
   const { done, result, announced } = thread;
   const lines: string[][] = thread.capturing = [];
   const restore = () => {
@@ -91,20 +90,8 @@ export function captureLines(
     thread.announced = announced;
     return lines;
   };
-  const run = runBody(execution, thread);
+  const run = replay(execution, thread);
   return run ? run.then(restore) : restore();
-}
-
-/** The failure of a thread that does something else than when it ran first. */
-export function replayFailure(thread: Thread, first: Entry | string, now: string): Failure {
-  return {
-    kind: "nondeterminism",
-    message: `Thread ${thread.name} does not replay to the same operations: its step ` +
-      `${thread.cursor + 1} was ${
-        typeof first === "string" ? first : accessText(first)
-      } at first, and is now ${now}. A body must ` +
-      "depend on nothing but shared memory: create the objects that it changes inside it.",
-  };
 }
 
 /** Whether a thread runs without consequence: for a report, or to look ahead. */
@@ -128,12 +115,19 @@ function remember(execution: Execution, thread: Thread, known: number): void {
   else if (thread.done) moment.end = { result: thread.result };
 }
 
+/** Whether a replay is over before all that the thread did at first. */
+function isCutShort(thread: Thread): boolean {
+  return thread.cursor < thread.log.length && thread.capturing === undefined;
+}
+
+function failShort(execution: Execution, thread: Thread, now: string): void {
+  failReplay(execution, thread, thread.log[thread.cursor]!, now, []);
+}
+
 /** Ends a thread whose body has returned. */
 function end(execution: Execution, thread: Thread, value: unknown): void {
   if (thread.ahead !== undefined) return;
-  if (thread.cursor < thread.log.length && thread.capturing === undefined) {
-    return execution.fail(replayFailure(thread, thread.log[thread.cursor]!, "its end"));
-  }
+  if (isCutShort(thread)) return failShort(execution, thread, "its end");
   if (thread.span >= 0) {
     execution.fail({
       kind: "misuse",
@@ -151,7 +145,14 @@ function end(execution: Execution, thread: Thread, value: unknown): void {
 /** Fails as a body threw an error. */
 function failWith(execution: Execution, thread: Thread, error: unknown): void {
   if (isAside(thread)) return;
-  const property = changedProperty(error, execution.state);
+  const text = execution.runUntracked(() => errorText(error));
+  if (isCutShort(thread)) return failShort(execution, thread, `an error: ${text}`);
+  if (execution.isRechecking) {
+    execution.recheckOutcome = `an error: ${text}`;
+    thread.unwinding = true;
+    return;
+  }
+  const property = changedProperty(text, execution.state);
   if (property !== undefined) {
     return execution.fail({
       kind: "misuse",
@@ -161,10 +162,9 @@ function failWith(execution: Execution, thread: Thread, error: unknown): void {
       cause: error,
     });
   }
-  const text = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
   execution.fail({
     kind: "exception",
-    message: `Thread ${thread.name} threw ${text}${capturedFunctionHint(error)}`,
+    message: `Thread ${thread.name} threw ${text}${capturedFunctionHint(text)}`,
     cause: error,
   });
 }
@@ -193,6 +193,11 @@ async function drive(
   if (outcome !== undefined) {
     if ("error" in outcome) failWith(execution, thread, outcome.error);
     else end(execution, thread, outcome.value);
+    return;
+  }
+  if (isCutShort(thread)) return failShort(execution, thread, "an await");
+  if (execution.isRechecking && thread.outstanding.length === 0) {
+    execution.recheckOutcome = "an await";
     return;
   }
   if (thread.outstanding.length === 0) {

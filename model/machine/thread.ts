@@ -75,9 +75,10 @@ export class Thread {
   /** Where it is in its tree of known behaviour; undefined if it must be replayed. */
   moment: Moment | undefined = undefined;
 
-  constructor(declaration: ThreadDeclaration) {
+  /** @param name Its name, which no other thread of the execution has. */
+  constructor(declaration: ThreadDeclaration, name: string) {
     this.id = declaration.id;
-    this.name = declaration.name;
+    this.name = name;
     this.body = declaration.body;
     this.declaration = declaration;
   }

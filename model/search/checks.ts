@@ -8,6 +8,8 @@ import type { Execution } from "../machine/execution.ts";
 import { isThenable } from "../machine/thenable.ts";
 import { unrunText } from "../machine/unrun.ts";
 import type { ExploreOptions, Results, Threads } from "../options.ts";
+import { threadsByLetter } from "../report/schedule.ts";
+import { messageOf, valueText } from "../values.ts";
 import type { Evidence } from "./evidence.ts";
 
 /** The options that are such code. */
@@ -18,8 +20,11 @@ export class Checks {
   readonly #execution: Execution;
   readonly #judges: Judges;
   readonly #evidence: Evidence;
+  readonly #declared: number;
 
-  constructor(execution: Execution, judges: Judges, evidence: Evidence) {
+  /** @param declared The number of threads of the model, without those that these spawn. */
+  constructor(execution: Execution, judges: Judges, evidence: Evidence, declared: number) {
+    this.#declared = declared;
     this.#execution = execution;
     this.#judges = judges;
     this.#evidence = evidence;
@@ -28,20 +33,19 @@ export class Checks {
   /** Runs the invariant, if there is one: after each step. */
   invariant(): void {
     const { invariant } = this.#judges;
-    if (invariant !== undefined) this.#run("invariant", (state) => invariant(state));
+    if (invariant !== undefined) this.#run("The invariant", (state) => invariant(state));
   }
 
   /** Runs the check, and then the conditions that no execution has met: at the end. */
   end(): void | Promise<void> {
     const { check } = this.#judges;
     const execution = this.#execution;
-    const results: Record<string, unknown> = {};
-    for (const thread of execution.threads) if (thread) results[thread.name] = thread.result;
+    const results = this.#results();
     // An execution without a step has been in one state only.
     if (execution.trace.length === 0) this.invariant();
     if (execution.failure !== undefined) return;
     const checking = check &&
-      this.#run("check", (state) => check(state, results as Results<Threads<unknown>>), true);
+      this.#run("Check", (state) => check(state, results as Results<Threads<unknown>>), true);
     if (checking) return checking.then(() => this.#conditions(results));
     return this.#conditions(results);
   }
@@ -50,14 +54,27 @@ export class Checks {
     if (this.#execution.failure !== undefined) return;
     for (const [name, condition] of this.#evidence.unmet) {
       this.#run(
-        `condition "${name}"`,
+        `Condition "${name}"`,
         (state) => {
           const isMet = condition(state, results as Results<Threads<unknown>>) as unknown;
-          if (isThenable(isMet) || unrunText(isMet) !== undefined) return isMet;
-          if (isMet) this.#evidence.met(name);
+          if (isMet === true) this.#evidence.met(name);
+          // Not met is not wrong; anything but a boolean is.
+          return isMet === false ? true : isMet;
         },
       );
     }
+  }
+
+  /** The results of the threads, in the order of their letters in the schedule. */
+  #results(): Record<string, unknown> {
+    const { threads, trace } = this.#execution;
+    if (threads.length > this.#declared) {
+      const order = threadsByLetter(threads, trace);
+      return Object.fromEntries(order.map((id) => [threads[id]!.name, threads[id]!.result]));
+    }
+    const results: Record<string, unknown> = {};
+    for (const thread of threads) results[thread!.name] = thread!.result;
+    return results;
   }
 
   /** Runs code of the test, and looks at what it returns. */
@@ -69,34 +86,33 @@ export class Checks {
     } catch (error) {
       return this.#fail(error);
     }
-    if (result === undefined) return;
     if (!isThenable(result)) return this.#judge(name, result);
+    const promise = Promise.resolve(result);
     if (mayBeAsync) {
-      return Promise.resolve(result).then(
-        (value) => this.#judge(name, value),
-        (error) => this.#fail(error),
-      );
+      return promise.then((value) => this.#judge(name, value), (error) => this.#fail(error));
     }
-    result.then(undefined, () => {});
-    execution.fail({
+    // Whether it is rejected is of no interest then.
+    promise.catch(() => {});
+    this.#judge(name, result);
+  }
+
+  /** Fails unless a check, an invariant or a condition returned that all is right. */
+  #judge(name: string, value: unknown): void {
+    if (value === undefined || value === true) return;
+    if (value === false) {
+      return this.#execution.fail({ kind: "assertion", message: `${name} returned false` });
+    }
+    const text = unrunText(value) ?? (isThenable(value) ? "a promise" : valueText(value));
+    this.#execution.fail({
       kind: "misuse",
-      message: `The ${name} returned a promise, which nothing awaits: it must not be async`,
+      message:
+        `${name} returned ${text}; expected nothing or true if all is right, false if not. ` +
+        "If the value means nothing, write void before the expression",
     });
   }
 
-  /** Fails if the value says that the execution is wrong, or that nothing was judged. */
-  #judge(name: string, value: unknown): void {
-    if (value === false) {
-      this.#execution.fail({ kind: "assertion", message: `The ${name} returned false` });
-    }
-    const unrun = unrunText(value);
-    if (unrun !== undefined) {
-      this.#execution.fail({ kind: "misuse", message: `The ${name} returned ${unrun}` });
-    }
-  }
-
   #fail(error: unknown): void {
-    const message = error instanceof Error ? error.message : String(error);
+    const message = this.#execution.runUntracked(() => messageOf(error));
     this.#execution.fail({ kind: "assertion", message, cause: error });
   }
 }

@@ -62,6 +62,8 @@ export interface Footprint {
   readonly isIdle: boolean;
   /** For spawn and join: the other thread; else -1. */
   readonly child: number;
+  /** For spawn: the name that the new thread asks for, if any. */
+  readonly name: string | undefined;
   /** For notify: its own event key; for wake: the key of the notify that caused it; else -1. */
   readonly notifyKey: number;
   /** Whether it depends on everything: a yield that was forced. */
@@ -182,6 +184,7 @@ export function footprintOf(
     lists: isAccess ? none : listsOf(entry),
     isIdle: kind === NOTIFY && entry.result === 0,
     child: kind === SPAWN ? entry.detail.child.id : kind === JOIN ? entry.detail.child : -1,
+    name: kind === SPAWN ? entry.detail.child.name : undefined,
     notifyKey: kind === NOTIFY ? key : kind === WAKE ? wakerKey : -1,
     isBarrier: isForced(entry),
   };
@@ -249,6 +252,8 @@ function affects(a: Footprint, b: Footprint): boolean {
     case PAUSE:
       return shareList(a, b);
     case SPAWN:
+      // The second thread of a name gets another one.
+      return a.child === b.thread || (a.name !== undefined && a.name === b.name);
     case JOIN:
       return a.child === b.thread;
     case CALL:

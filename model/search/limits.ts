@@ -23,7 +23,7 @@ const RANDOM = '`strategy: "pct"`, which tries random schedules of the whole mod
  *
  * @param isDefault Whether the model leaves the choice of schedules to the explorer.
  */
-export function advice(stoppedBy: LimitName, isDefault: boolean): string {
+export function advice(stoppedBy: LimitName | undefined, isDefault: boolean): string {
   const attempts = stoppedBy === "preemptions"
     ? ["more `preemptions`, or none of that option: then only schedules that matter are visited"]
     : isDefault

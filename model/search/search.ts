@@ -9,19 +9,27 @@ import { handOver } from "../interception/hand_over.ts";
 import { giveOwnStates } from "../interception/own_state.ts";
 import { install, uninstall } from "../interception/intercept.ts";
 import { nameState } from "../interception/state_names.ts";
-import { formatHistory, historyOf, isLinearizable } from "../linearizability.ts";
+import { formatViolation, historyOf, type Violation } from "../history.ts";
+import { findViolation, SpecificationError } from "../linearizability.ts";
 import { recheckAll } from "../machine/advance.ts";
-import { MAX_THREADS } from "../machine/clock.ts";
 import { isForced } from "../machine/entry.ts";
 import type { Execution } from "../machine/execution.ts";
 import { Machine } from "../machine/machine.ts";
+import { isThenable } from "../machine/thenable.ts";
 import type { Thread } from "../machine/thread.ts";
 import type { Body } from "../machine/thread_declaration.ts";
 import { now } from "../native.ts";
 import type { ExploreOptions, Report, Threads } from "../options.ts";
 import { microtasks } from "../platform.ts";
-import { type FailedExecution, reportExecution, reportSearch } from "../report/failed_execution.ts";
+import {
+  type FailedExecution,
+  reportExecution,
+  reportSearch,
+  showExecution,
+  type ShownExecution,
+} from "../report/failed_execution.ts";
 import { endlessFailure, stuckFailure } from "../report/stuck_threads.ts";
+import { formatTable } from "../report/table.ts";
 import { Checks } from "./checks.ts";
 import { Enumeration } from "./enumeration.ts";
 import { Evidence, idleThread } from "./evidence.ts";
@@ -34,6 +42,8 @@ export type AnyOptions = ExploreOptions<unknown, Threads<unknown>>;
 
 /** The clock is read once in so many transitions; a power of two, less one. */
 const CLOCK_MASK = 63;
+/** Between executions, progress may be shown once in so many transitions. */
+const PROGRESS_INTERVAL = 1024;
 /** The most rounds of a waiting loop that are looked ahead, by default. */
 const SPIN_LIMIT = 1000;
 
@@ -49,6 +59,8 @@ class Counts {
 export class Search {
   /** The failed execution that ended the search. */
   failed: FailedExecution | undefined = undefined;
+  /** The execution that a strategy asked to show, if it did not fail. */
+  #shown: ShownExecution | undefined = undefined;
   /** To be called at the end of each execution that did not fail. */
   onExecution: ((execution: Execution) => void) | undefined = undefined;
   /** Executions that would become longer than this are abandoned, and count as pruned. */
@@ -58,6 +70,8 @@ export class Search {
   readonly #progress = new Progress();
   readonly #options: AnyOptions;
   readonly #maxSteps: number;
+  /** The number of threads of the model, without those that these spawn. */
+  readonly #declared: number;
   readonly #machine: Machine;
   readonly #execution: Execution;
   readonly #evidence: Evidence;
@@ -69,19 +83,15 @@ export class Search {
   readonly #probes = new Counts();
   /** The one of them to which the present execution belongs. */
   #counts = this.#main;
+  /** The number of transitions from which progress may be shown again. */
+  #nextProgress = 0;
   /** Whether the time limit must be looked at, as much time may have passed. */
   #isClockDue = false;
 
-  /** @throws {TypeError} If the model has no threads, or too many. */
   constructor(options: AnyOptions) {
     this.#options = options;
     this.#maxSteps = options.maxSteps ?? 10_000;
-    const names = Object.keys(options.threads);
-    if (names.length === 0 || names.length > MAX_THREADS) {
-      throw new TypeError(
-        `Cannot explore: expected 1 to ${MAX_THREADS} threads, received ${names.length}`,
-      );
-    }
+    this.#declared = Object.keys(options.threads).length;
     this.#machine = new Machine({
       clock: options.clock ?? "refuse",
       uninitialised: options.reportUninitialised ?? false,
@@ -92,7 +102,7 @@ export class Search {
     });
     this.#execution = this.#machine.execution;
     this.#evidence = new Evidence(options.reaches ?? {}, options.linearizable !== undefined);
-    this.#checks = new Checks(this.#execution, options, this.#evidence);
+    this.#checks = new Checks(this.#execution, options, this.#evidence, this.#declared);
   }
 
   /** Searches until the strategy ends, an execution fails, or a limit is reached. */
@@ -105,6 +115,7 @@ export class Search {
     install(this.#machine);
     try {
       const state = this.#options.setup();
+      if (isThenable(state)) throw promisedState(state);
       nameState(state);
       this.#execution.state = state;
       const { forThread, hasInstances } = handOver(state);
@@ -126,7 +137,9 @@ export class Search {
         reason: `schedules with more than ${this.#options.preemptions} preemptions were left out`,
       };
     }
-    const isStopped = limit !== undefined || this.failed !== undefined;
+    const reason = limit?.reason ?? (this.failed === undefined ? strategy.reason : undefined);
+    const isStopped = reason !== undefined || this.failed !== undefined;
+    const shown = this.#shown;
     const coverage = this.#execution.reached;
     const { executions, transitions } = this.#probes;
     return {
@@ -134,8 +147,14 @@ export class Search {
       ...(transitions === 0 ? {} : { probes: { executions, transitions } }),
       complete: strategy.isExhaustive && !isStopped,
       ...limit,
+      ...(reason === undefined ? {} : { reason }),
       elapsedMs: now() - started,
       ...(coverage === undefined ? {} : { coverage: [...new Set(coverage.values())].sort() }),
+      ...(shown === undefined ? {} : {
+        replay: shown.replay,
+        steps: shown.steps,
+        table: formatTable(shown.steps, shown.threads),
+      }),
     };
   }
 
@@ -167,6 +186,9 @@ export class Search {
         const ended = this.#endExecution();
         if (ended) await ended;
       }
+      if (execution.failure === undefined && strategy.isShown) {
+        this.#shown = await showExecution(execution);
+      }
       if (execution.failure !== undefined) {
         this.failed = await reportExecution(execution);
         return undefined;
@@ -180,16 +202,16 @@ export class Search {
       this.#counts = strategy.isProbe ? this.#probes : this.#main;
       const limit = this.#reachedLimit();
       if (limit !== undefined) return limit;
-      const executions = this.#main.executions + this.#probes.executions;
-      if (((executions + this.#main.pruned + this.#probes.pruned) & CLOCK_MASK) !== 0) continue;
-      this.#progress.show(executions, keep, strategy.fraction);
+      if (this.#transitions < this.#nextProgress) continue;
+      this.#nextProgress = this.#transitions + PROGRESS_INTERVAL;
+      this.#progress.show(this.#executions, keep, strategy.fraction);
     }
   }
 
   /** Fails if all executions together lack something that was asked for. */
   #judgeWhole(): void {
     if (!this.isWhole) return;
-    const failure = this.#evidence.failure(this.#main.executions + this.#probes.executions);
+    const failure = this.#evidence.failure(this.#executions);
     if (failure !== undefined) this.failed = reportSearch(this.#execution, failure);
   }
 
@@ -252,9 +274,7 @@ export class Search {
   #finish(): void | Promise<void> {
     if (this.#execution.failure !== undefined) return;
     const { threads } = this.#execution;
-    const idle = this.#main.executions === 0
-      ? idleThread(threads, Object.keys(this.#options.threads).length)
-      : undefined;
+    const idle = this.#main.executions === 0 ? idleThread(threads, this.#declared) : undefined;
     if (idle !== undefined) {
       return this.#execution.fail({
         kind: "misuse",
@@ -293,17 +313,34 @@ export class Search {
     if (linearizable === undefined) return;
     const { trace, threads } = this.#execution;
     const history = historyOf(trace, threads);
-    if (isLinearizable(history, linearizable)) return;
+    let violation: Violation | undefined;
+    try {
+      violation = this.#execution.runUntracked(() => findViolation(history, linearizable));
+    } catch (error) {
+      if (!(error instanceof SpecificationError)) throw error;
+      const { message, cause } = error;
+      return this.#execution.fail({ kind: "misuse", message, cause });
+    }
+    if (violation === undefined) return;
     this.#execution.fail({
       kind: "not linearizable",
-      message: `no order of these calls has these results:\n\n${formatHistory(history)}`,
+      message: "no order of these calls has these results:\n\n" +
+        formatViolation(history, violation),
     });
+  }
+
+  get #executions(): number {
+    return this.#main.executions + this.#probes.executions;
+  }
+
+  get #transitions(): number {
+    return this.#main.transitions + this.#probes.transitions;
   }
 
   /** The limit that stops the search between two executions, if one is reached. */
   #reachedLimit(): ReachedLimit | undefined {
     const { maxExecutions = 1_000_000 } = this.#options;
-    if (this.#main.executions + this.#probes.executions >= maxExecutions) {
+    if (this.#executions >= maxExecutions) {
       return { stoppedBy: "maxExecutions", reason: `stopped after ${maxExecutions} executions` };
     }
     return this.#reachedLimitWithin();
@@ -312,7 +349,7 @@ export class Search {
   /** The limit that stops the search at once, if one is reached. */
   #reachedLimitWithin(): ReachedLimit | undefined {
     const { maxTransitions = Infinity, timeLimitMs } = this.#options;
-    const transitions = this.#main.transitions + this.#probes.transitions;
+    const transitions = this.#transitions;
     if (transitions >= maxTransitions) {
       return { stoppedBy: "maxTransitions", reason: `stopped after ${maxTransitions} transitions` };
     }
@@ -326,4 +363,13 @@ export class Search {
       ? { stoppedBy: "timeLimitMs", reason: `stopped after ${timeLimitMs} ms` }
       : undefined;
   }
+}
+
+/** The error of a setup that returned a promise, whose own error is of no interest then. */
+function promisedState(state: PromiseLike<unknown>): TypeError {
+  state.then(undefined, () => {});
+  return new TypeError(
+    "Cannot explore: expected setup to return the state of the threads, received a promise. " +
+      "Setup is not asynchronous: await what it needs before explore",
+  );
 }

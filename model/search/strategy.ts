@@ -23,6 +23,10 @@ export interface Strategy {
   readonly fraction?: number;
   /** Whether the present execution is of a short run beside the search, and is counted apart. */
   readonly isProbe?: boolean;
+  /** Whether an execution that does not fail is shown, too. */
+  readonly isShown?: boolean;
+  /** Why the search was not exhaustive, once it is over. */
+  readonly reason?: string | undefined;
   /** Why the strategy cannot go on, if that is the user's mistake. */
   readonly problem?: string | undefined;
   /**

@@ -40,7 +40,11 @@ Deno.test("a failure replays from its string", async () => {
   const again = await fails("assertion", { ...lostUpdate, replay });
   assertEquals(again.replay, replay);
   assertEquals(again.report.executions, 0);
-  await explore({ ...lostUpdate, replay: "a2b2" });
+  await assertRejects(
+    () => explore({ ...lostUpdate, replay: "a2b2" }),
+    IncompleteError,
+    "ran to its end (4 of 4 steps) without a failure",
+  );
 });
 
 Deno.test("a replay that is not a schedule, or not of this model, fails", async () => {

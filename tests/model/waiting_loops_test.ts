@@ -2,6 +2,7 @@
 
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { explore, type Threads } from "@busbar/busbar/model";
+import fc from "fast-check";
 import { fails, words } from "./failing.ts";
 
 /** Explores a model that must pass, completely, and collects what each execution returned. */
@@ -408,4 +409,69 @@ Deno.test("an execution without an end names threads and operations", async () =
     },
   });
   assertMatch(message, /not ended after 200 steps \(maxSteps\): a repeats add of state\[1\]/);
+});
+
+// --- against programs that do not pause --------------------------------------------------------
+
+/** Loops of three rounds; `pause` is called at the end of each. */
+const briefly: Record<string, (w: Int32Array, word: number, pause: (i: number) => void) => void> = {
+  look(w, word, pause) {
+    for (let i = 0; i < 3 && Atomics.load(w, word) === 0; i++) pause(i);
+  },
+  lock(w, word, pause) {
+    for (let i = 0; i < 3 && Atomics.compareExchange(w, word, 0, 1) !== 0; i++) pause(i);
+    Atomics.store(w, word, 0);
+  },
+  "look and count"(w, word, pause) {
+    for (let i = 0; i < 3 && Atomics.load(w, word) === 0; i++) {
+      Atomics.add(w, 1 - word, 1);
+      pause(i);
+    }
+  },
+  "set and clear"(w, word, pause) {
+    for (let i = 0; i < 3; i++) {
+      Atomics.store(w, word, 1);
+      if (Atomics.load(w, 1 - word) === 0) break;
+      Atomics.store(w, word, 0);
+      pause(i);
+    }
+  },
+  set: (w, word) => void Atomics.store(w, word, 1),
+  clear: (w, word) => void Atomics.store(w, word, 0),
+  add: (w, word) => void Atomics.add(w, word, 1),
+};
+
+Deno.test("loops that pause a few times have the outcomes of the same loops without a pause", async () => {
+  const call = fc.tuple(fc.constantFrom(...Object.keys(briefly)), fc.constantFrom(0, 1));
+  const thread = fc.array(call, { minLength: 1, maxLength: 2 });
+  const finals = async (
+    program: [string, number][][],
+    pause: (w: Int32Array, i: number) => void,
+  ) => {
+    const seen = new Set<string>();
+    await explore({
+      setup: words,
+      threads: Object.fromEntries(
+        program.map((calls, id) => [`t${id}`, (w: Int32Array) =>
+          calls.map(([kind, word]) => {
+            let rounds = 0;
+            briefly[kind]!(w, word, (i) => {
+              rounds++;
+              pause(w, i);
+            });
+            return rounds;
+          })]
+        ),
+      ),
+      check: (w, results) => void seen.add(JSON.stringify([...w.subarray(0, 2), results])),
+    });
+    return [...seen].sort();
+  };
+  const property = fc.asyncProperty(fc.tuple(thread, thread), async (program) => {
+    const paused = await finals(program, () => Atomics.pause());
+    // Another word each time, so that the loop is not taken for one that polls.
+    const unpaused = await finals(program, (w, i) => void Atomics.load(w, 2 + (i & 1)));
+    assertEquals(paused, unpaused);
+  });
+  await fc.assert(property, { numRuns: Number(Deno.args[0] ?? 60) });
 });
