@@ -71,7 +71,9 @@ export function apply(execution: Execution, thread: Thread, entry: Operation): T
       notify(execution, thread, entry);
       return;
     case SPAWN: {
-      const child = new Thread(entry.detail.child);
+      const { child: declaration } = entry.detail;
+      const name = declaration.name ?? `${thread.name}.${thread.spawned}`;
+      const child = new Thread(declaration, uniqueName(execution, name));
       child.clock = tick(thread.clock, child.id);
       thread.clock = tick(thread.clock, thread.id);
       thread.spawned++;
@@ -125,6 +127,13 @@ export function revert(execution: Execution, thread: Thread, entry: Operation): 
   }
 }
 
+/** The name itself, or with `#2` and so on, if threads of the execution have it already. */
+function uniqueName({ threads }: Execution, name: string): string {
+  let unique = name;
+  for (let i = 2; threads.some((thread) => thread?.name === unique); i++) unique = `${name}#${i}`;
+  return unique;
+}
+
 /** Removes plain entries from the end of a log, down to `length` entries, and undoes them. */
 export function unwindLog(execution: Execution, thread: Thread, length: number): void {
   const { log } = thread;
@@ -137,6 +146,18 @@ export function unwindLog(execution: Execution, thread: Thread, length: number):
 
 /** A load, store or read-modify-write. */
 function applyAccess(execution: Execution, thread: Thread, entry: Access): void {
+  computeAccess(entry);
+  const { wrote } = entry;
+  orderAccess(execution, thread, entry, entry.kind !== STORE, wrote);
+  if (wrote) {
+    if (entry.changed) entry.buffer!.bump(entry.start, entry.size, 1);
+    recordInitialised(entry);
+  }
+  entry.version = entry.buffer!.version(entry.start, entry.size);
+}
+
+/** Performs an access on the real memory, and sets what it saw and did. */
+export function computeAccess(entry: Access): void {
   const real = entry.real as Int32Array;
   const { index, kind } = entry;
   const operand = entry.operand as number;
@@ -183,12 +204,6 @@ function applyAccess(execution: Execution, thread: Thread, entry: Access): void 
   entry.result = result;
   entry.wrote = wrote;
   entry.changed = wrote && real[index] !== before;
-  orderAccess(execution, thread, entry, kind !== STORE, wrote);
-  if (wrote) {
-    if (entry.changed) entry.buffer!.bump(entry.start, entry.size, 1);
-    recordInitialised(entry);
-  }
-  entry.version = entry.buffer!.version(entry.start, entry.size);
 }
 
 function revertAccess(entry: Access): void {
