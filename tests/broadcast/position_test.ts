@@ -79,7 +79,7 @@ Deno.test("the position is whole while the writer is between its two words", () 
   };
   const unit = 2 ** 31;
   assertEquals(look(0, 8), 8);
-  assertEquals(look(0, 8 | 1), 8); // Somebody sleeps.
+  assertEquals(look(0, 8 | 1), 8); // A reader sleeps.
   assertEquals(look(1, unit - 8), unit - 8);
   assertEquals(look(1, unit), unit);
   assertEquals(look(2, 2 * unit - 8), 2 * unit - 8);

@@ -260,7 +260,7 @@ for (const published of [0, 1]) {
       },
       threads: { first: tryToTakeOver, second: tryToTakeOver },
       check(state, { first, second }) {
-        assert(first || second, "nobody stayed");
+        assert(first || second, "neither writer stayed");
         takeOver(1)(state);
         checkBoth(readBoth(2)(state), published);
       },

@@ -106,7 +106,7 @@ Deno.test("an aborted sleep rejects with the reason, and leaves nothing behind",
   assertEquals(word.notify(), 0);
 });
 
-Deno.test("whoever blocks wakes its own asynchronous sleepers first, which look again", async () => {
+Deno.test("a thread that blocks first wakes its own asynchronous sleepers, which look again", async () => {
   const { words, word, attempt } = setup();
   const sleep = word.sleepUntilAsync(attempt, {});
   assertEquals(word.sleepUntil(attempt, { timeoutMs: 1 }), false);
@@ -115,7 +115,7 @@ Deno.test("whoever blocks wakes its own asynchronous sleepers first, which look 
   assertEquals(await sleep, true);
 });
 
-Deno.test("the process is kept alive as long as somebody awaits", async () => {
+Deno.test("the process is kept alive as long as a task awaits", async () => {
   await timersWithin(async (timers) => {
     const { words, word, attempt } = setup();
     const sleeps = [word.sleepUntilAsync(attempt, {}), word.sleepUntilAsync(attempt, {})];

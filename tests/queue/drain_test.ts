@@ -68,7 +68,7 @@ Deno.test("no buffer is kept while the sink takes its time", async () => {
   let writes = 0;
   await flusher.drainTo({
     async write(bytes) {
-      // Who writes elsewhere is not kept waiting for a buffer.
+      // A writer elsewhere does not have to wait for a buffer.
       if (writes++ === 0) other.release(await other.acquireAsync());
       return bytes.length;
     },
@@ -186,7 +186,7 @@ Deno.test("what is no sink, or a locked one, is refused, and another is drained 
   assertEquals(await flusher.drainTo(sink), 3);
 });
 
-Deno.test("a stream is waited for before each write, and let go of afterwards", async () => {
+Deno.test("a stream is awaited after each write, and its lock released at the end", async () => {
   const { writer, flusher } = make(40_000);
   const events: string[] = [];
   let ready = Promise.withResolvers<void>();

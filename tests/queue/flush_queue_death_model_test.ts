@@ -209,7 +209,7 @@ Deno.test("broken twin: a flusher that does not know that it follows a dead one 
 });
 
 Deno.test("broken twin: a flush in two steps is lost with the thread that dies between them", async () => {
-  // Says that the writer is flushed, as whoever comes later believes, and tells the flusher
+  // Says that the writer has published, as later threads believe, and tells the flusher
   // afterwards.
   const words = () => new Int32Array(new SharedArrayBuffer(8));
   const flush = (words: Int32Array) => {

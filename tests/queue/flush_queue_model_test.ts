@@ -542,7 +542,7 @@ Deno.test("broken twin: two threads that switch at once lose a buffer's messages
   });
 });
 
-Deno.test("broken twin: a switch that wakes nobody leaves a thread asleep", async () => {
+Deno.test("broken twin: a switch that wakes no thread leaves one asleep", async () => {
   const wrong = (values: readonly number[]) =>
     tampered(share(values, 12), (proper) => ({
       notify: (view: View, index: number, count: number) =>
@@ -554,7 +554,7 @@ Deno.test("broken twin: a switch that wakes nobody leaves a thread asleep", asyn
   });
 });
 
-Deno.test("broken twin: a flush that wakes nobody leaves the flusher asleep", async () => {
+Deno.test("broken twin: a publication without a wake-up leaves the flusher asleep", async () => {
   await fails("deadlock", {
     setup: queue(),
     threads: {

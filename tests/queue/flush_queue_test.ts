@@ -147,7 +147,7 @@ for (const isShared of [false, true]) {
       "timeout",
     );
     const waiting = writer.claimAsync(32);
-    // Not flushed by us, but by who waits.
+    // Not published by us, but by the call that waits.
     assertEquals(drain(flusher), ["A".repeat(64)]);
     writer.commit(await waiting);
   });
@@ -212,7 +212,7 @@ for (const isShared of [false, true]) {
     assertEquals(freeCount(pool), 8);
   });
 
-  Deno.test(`${kind} that is disposed of lets go of those that wait for room in it`, async () => {
+  Deno.test(`${kind} that is closed ends the waits for room in it`, async () => {
     const { queue } = make({ buffers: 2 });
     const writer = queue.writer({ shared: isShared });
     while (writer.tryClaim(64) >= 0);
@@ -534,7 +534,7 @@ Deno.test("a writer without a queue has more reservations open than a buffer has
   assertEquals(freeCount(pool), 2);
 });
 
-Deno.test("who is aborted just as the writer is disposed of gets its own reason", async () => {
+Deno.test("a wait that is aborted just as the writer is closed gets its own reason", async () => {
   const { pool } = make({ buffers: 1 });
   const taken = pool.acquire();
   const writer = PacketWriter.create(pool);

@@ -1,7 +1,7 @@
 /**
  * The reader-writer lock as shipped, under every schedule that matters, and broken twins of it.
  *
- * Writers change two plain words alike, readers read both: whoever is inside with a writer races.
+ * Writers change two plain words alike, readers read both: a thread inside with a writer races.
  *
  * @module
  */
@@ -169,7 +169,7 @@ for (
     },
   })
 ) {
-  Deno.test(`rw lock: keeps writers alone, and forgets nobody: ${what}`, async () => {
+  Deno.test(`rw lock: writers are alone, and no thread is forgotten: ${what}`, async () => {
     await passes(model(threads));
   });
 }
@@ -321,7 +321,7 @@ const forbidden = (body: (state: State) => number) =>
     },
   }));
 
-/** Writes once somebody reads. */
+/** Writes once another thread reads. */
 const writeAfterReader: Body = (state) => {
   while (RwLock.attach(state.handle).readers === 0) Atomics.pause();
   return write(state);
@@ -391,7 +391,7 @@ Deno.test("rw lock: a writer sleeps while a reader is inside, and never spins", 
   assertLess(calls.most, 16);
 });
 
-Deno.test("rw lock: nobody is notified while nobody waits", () => {
+Deno.test("rw lock: leaving notifies only if a thread waits", () => {
   const body = tampered((state: State) => {
     read(state);
     return write(state);
@@ -403,7 +403,7 @@ Deno.test("rw lock: nobody is notified while nobody waits", () => {
   assertEquals(body(setup()), 1);
 });
 
-/** Leaves with a mark behind which nobody waits any more. */
+/** Leaves while a mark is set for which no thread waits any more. */
 const leaveMark: Body = async ({ handle, data }) => {
   const lock = RwLock.attach(handle);
   const first = lock.write();
@@ -519,12 +519,12 @@ Deno.test("broken twin: a writer that leaves without a notify leaves a reader as
   assert(error.message.includes("rw_lock.readersTurn"), error.message);
 });
 
-Deno.test("broken twin: a turn that is not counted is missed by who falls asleep", async () => {
+Deno.test("broken twin: a turn that is not counted is missed by a thread that is about to sleep", async () => {
   const writer = tampered(write, () => ({ add: () => 0 }));
   await fails("deadlock", model({ writer, read }));
 });
 
-Deno.test("broken twin: a mark that is left although nobody waits keeps readers out", async () => {
+Deno.test("broken twin: a mark that remains after its waiter has gone keeps readers out", async () => {
   const writer = tampered(write, (proper) => ({
     notify: (view: Int32Array, index: number, count: number) =>
       proper.notify(view, index, count) || 1,
@@ -637,10 +637,10 @@ Deno.test("broken twin: a reader that was woken and does not hand on strands a w
   await fails("deadlock", { ...model({ read, write, readBriefly, late }), ...RARE });
 });
 
-Deno.test("broken twin: an aborted writer that passes its wake-up to nobody strands another", async () => {
+Deno.test("broken twin: an aborted writer that does not pass on its wake-up strands another", async () => {
   await withMemory(
     ({ notify }) => ({
-      // All writers are woken only by who gives up.
+      // Only a thread that gives up wakes all writers.
       notify(view, index, count) {
         const isForAll = count === undefined || count === Infinity;
         return isForAll && index === STATE ? 0 : notify(view, index, count);
@@ -653,7 +653,7 @@ Deno.test("broken twin: an aborted writer that passes its wake-up to nobody stra
 Deno.test("broken twin: a mark that is taken away from a writer that has come meanwhile", async () => {
   await withMemory(
     ({ notify }) => ({
-      // Nobody gives up here, so this is who takes the mark away.
+      // No thread gives up here, so this one removes the mark.
       notify: (view, index, count) =>
         index === STATE && count !== 1 ? 0 : notify(view, index, count),
     }),

@@ -8,7 +8,7 @@ function triple(): [RwLock, RwLock, RwLock] {
   return [lock, RwLock.attach(lock.handle), RwLock.attach(lock.handle)];
 }
 
-/** Lets everybody run who can. */
+/** Lets all tasks run that can. */
 const settle = () => new Promise((resolve) => setTimeout(resolve));
 
 Deno.test("many readers or one writer are inside a lock", () => {
@@ -55,7 +55,7 @@ Deno.test("a thread that would wait for itself is told so", () => {
   lock.read().release();
 });
 
-Deno.test("a lock with a timeout gives up after it, and keeps nobody out", async () => {
+Deno.test("a wait whose time is over gives up, and keeps no other thread out", async () => {
   const [lock, other, third] = triple();
   const start = performance.now();
   {

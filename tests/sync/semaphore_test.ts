@@ -73,7 +73,7 @@ Deno.test("an acquire with a timeout gives up after it", async () => {
   assertEquals(semaphore.waiters, 0);
 });
 
-Deno.test("who waits for permits is counted, and woken in order", async () => {
+Deno.test("waiters are counted, and woken in order", async () => {
   const [semaphore, other] = pair(0);
   const order: number[] = [];
   const waits = [0, 1, 2].map(async (task) => {
@@ -116,7 +116,7 @@ Deno.test("an acquire that is aborted rejects with the reason, and leaves its pe
   assertEquals([semaphore.permits, semaphore.waiters], [0, 0]);
 });
 
-Deno.test("a semaphore is as good as a number, whatever is tried and released", () => {
+Deno.test("a semaphore behaves as a plain number does, whatever is acquired and released", () => {
   const action = fc.oneof(
     fc.record({ acquire: fc.integer({ min: 1, max: 5 }) }),
     fc.record({ release: fc.nat(9) }),

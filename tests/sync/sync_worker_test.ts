@@ -69,7 +69,7 @@ workerTest("a writer and three readers that come and go see whole changes only",
   assertEquals([job.words[0], lock.readers, lock.isWriting], [5_000, 0, false]);
 });
 
-workerTest("two writers and a reader starve nobody", async () => {
+workerTest("two writers and a reader do not starve one another", async () => {
   const { handle } = RwLock.create();
   const job = { handle, rounds: 5_000, words: sharedWords(8) };
   await Promise.all([run("write", job), run("write", job), run("read", job)]);
@@ -143,7 +143,7 @@ for (const values of [1, 2]) {
 
 /** Ends a worker that sleeps on this. */
 async function endAsleep(bed: Bed, isAsleep: () => boolean): Promise<void> {
-  const worker = startWorker(bodies, "sleepForEver", bed);
+  const worker = startWorker(bodies, "sleepForever", bed);
   while (!isAsleep()) await new Promise((resolve) => setTimeout(resolve));
   worker.terminate();
   // Nothing tells when it has ended.

@@ -74,7 +74,7 @@ const takeTwice =
     return values;
   };
 
-/** Each value is taken once, and nobody waits any more. */
+/** Each value is taken once, and no thread still waits. */
 function serving<Shared>(
   { values }: StoreKind<Shared>,
   model: Pick<ExploreOptions<State<Shared>, Threads<State<Shared>>>, "setup" | "threads">,
@@ -121,7 +121,7 @@ const valueSet = (first: number, second: number): StoreKind<ValueSetHandle> => (
 const inOneWord = valueSet(0, 1);
 const inTwoWords = valueSet(0, 32);
 
-Deno.test("value set as the store: nobody sleeps beside a value", async () => {
+Deno.test("value set as the store: no thread sleeps beside a value", async () => {
   await passes(inOneThread(inTwoWords));
 });
 
@@ -132,7 +132,7 @@ for (
     "lie in the last word": valueSet(32, 33),
   })
 ) {
-  Deno.test(`value set as the store: nobody of 2 threads sleeps beside values that ${what}`, async () => {
+  Deno.test(`value set as the store: neither of 2 threads sleeps beside values that ${what}`, async () => {
     await passes({ ...inTwoThreads(store), preemptions: 2 });
   });
 }
@@ -196,12 +196,12 @@ const ring: StoreKind<Int32Array> = {
 };
 
 Deno.test("a textbook ring as the store leaves a waiter asleep beside a value", async () => {
-  // Release a claims slot 0, and is delayed. Release b writes slot 1, finds nobody waiting, and is
+  // Release a claims slot 0, and is delayed. Release b writes slot 1, finds no waiter, and is
   // done. Two waiters register, look at slot 0, take the ring for empty, and sleep. Release a goes
   // on: it writes slot 0, takes the value out again, gives it to the first waiter, and is done.
   const { message, report } = await fails("deadlock", inOneThread(ring));
   assertStringIncludes(message, "waiters sleeps on waiter_queue.mail[1]");
-  // A value was put into slot 1, and nobody took it.
+  // A value was put into slot 1, and no thread took it.
   assertStringIncludes(message, "store ring.sequence[1] ← 2");
   assert(!message.includes("compareExchange ring.head 1 ⇒ 2"), message);
   assertLess(report.executions, 1_000); // 234, as this is written

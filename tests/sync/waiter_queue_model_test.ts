@@ -2,7 +2,7 @@
  * The waiter queue as shipped, under every schedule that matters, and broken twins of it.
  *
  * The store is one word, a bit for each value. What belongs to a value is written plainly before it
- * is released, and changed plainly by who has it: two that have the same value race.
+ * is released, and changed plainly by its owner: two owners of the same value race.
  *
  * @module
  */
@@ -21,7 +21,7 @@ import { isSettled, sharedWords } from "./models.ts";
 
 interface State {
   readonly handle: WaiterQueueHandle;
-  /** The values that nobody has, a bit for each. */
+  /** The values that no thread has, a bit for each. */
   readonly free: Int32Array;
   /** What belongs to each value. */
   readonly payload: Int32Array;
@@ -62,7 +62,7 @@ function join({ handle, free }: State): ThreadWaiters {
   return WaiterQueue.attach(handle).join(storeOf(free));
 }
 
-/** Whoever has a value is alone with what belongs to it. */
+/** The owner of a value is alone with what belongs to it. */
 function have({ payload }: State, value: number | undefined): number[] {
   if (value === undefined) return [];
   payload[value]! += 1;
@@ -124,7 +124,7 @@ const release = (...values: number[]) => (state: State): number[] => {
   return [];
 };
 
-/** What was released is had by one thread or lies in the store, and nobody waits. */
+/** Each released value has one owner or lies in the store, and no thread waits. */
 function conserving(
   released: number[],
   threads: Record<string, Body>,
@@ -165,7 +165,7 @@ for (
     ["2 tasks of a thread, 2 values", [0, 1], { takeTwice, release: release(0, 1) }],
   ] as [string, number[], Record<string, Body>][]
 ) {
-  Deno.test(`waiter queue: each value goes to one, and nobody is forgotten: ${what}`, async () => {
+  Deno.test(`waiter queue: each value goes to one thread, and no thread is forgotten: ${what}`, async () => {
     await passes(conserving(released, threads));
   });
 }
@@ -223,7 +223,7 @@ for (
   });
 }
 
-Deno.test("waiter queue: disposing fails who awaits, and passes on what has come", async () => {
+Deno.test("waiter queue: closing fails tasks that await, and passes on a value that has arrived", async () => {
   const outcomes = new Set<unknown>();
   const { check, ...rest } = conserving([0], {
     async disposer(state) {
@@ -259,7 +259,7 @@ const reap = (die: (state: State) => Dead | Promise<Dead>) => (state: State): nu
   return taken;
 };
 
-/** Who has died, and what it had. */
+/** Which thread has died, and what it had. */
 interface Dead {
   readonly slot: number;
   readonly taken: number[];
