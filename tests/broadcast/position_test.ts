@@ -48,7 +48,7 @@ for (const [name, startPosition] of Object.entries(starts)) {
     assertEquals(early.overruns + lagging.overruns, 0);
   });
 
-  Deno.test(`a reader is told of its loss where a ring wraps ${name}`, () => {
+  Deno.test(`a reader learns of its loss where a ring wraps ${name}`, () => {
     const broadcast = Broadcast.create({ capacityBytes: 256, startPosition });
     const reader = broadcast.reader();
     using writer = broadcast.writer();

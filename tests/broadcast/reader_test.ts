@@ -296,7 +296,7 @@ Deno.test("a filter chooses messages by their user value", () => {
   }
 });
 
-Deno.test("a filter is asked neither of heartbeats nor of padding", () => {
+Deno.test("a filter is called neither for heartbeats nor for padding", () => {
   const { writer, reader } = ring(256, { heartbeats: true, filter: () => false });
   for (let i = 0; i < 40; i++) {
     writer.append(numbered(i, 40), { heartbeat: i % 4 === 0 });

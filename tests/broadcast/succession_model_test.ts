@@ -123,7 +123,7 @@ Deno.test("broadcast: a new writer continues where the old one was closed", asyn
   });
 });
 
-Deno.test("broadcast: a new writer takes over from one that goes on, and readers lose nothing", async () => {
+Deno.test("broadcast: a new writer takes over from one that still writes, and readers lose nothing", async () => {
   const outcomes = new Set<string>();
   await passes({
     setup: ring(),

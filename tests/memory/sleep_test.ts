@@ -55,7 +55,7 @@ Deno.test("sleeping ends when its time is over, after a last attempt", async () 
   assertEquals(looks.count >= 6, true);
 });
 
-Deno.test("sleeping refuses a time that is none", async () => {
+Deno.test("sleeping refuses an invalid time", async () => {
   const { word, attempt } = setup();
   for (const timeoutMs of [-1, NaN]) {
     const message =

@@ -168,7 +168,7 @@ function withoutReturns(pool: BufferPool): BufferPool {
   return Object.defineProperty(pool, "returnCached", { value: () => {} });
 }
 
-Deno.test("broken twin: a flusher that sleeps on buffers which it keeps leaves the writer asleep", async () => {
+Deno.test("broken twin: a flusher that sleeps while it keeps buffers cached leaves the writer asleep", async () => {
   await fails("deadlock", {
     setup: make(1),
     threads: {

@@ -128,7 +128,7 @@ for (
     "an asynchronous lock that is aborted": { quitter: abort, b: lock(1), c: lock(1) },
   })
 ) {
-  Deno.test(`mutex: ${what} has it or not, and takes no wake-up with it`, async () => {
+  Deno.test(`mutex: ${what} has the lock or not, and takes no wake-up with it`, async () => {
     const outcomes = new Set<unknown>();
     const { check, ...rest } = model(threads);
     await passes({
@@ -142,7 +142,7 @@ for (
   });
 }
 
-Deno.test("mutex: a thread that awaits it can block for it, and gets it first", async () => {
+Deno.test("mutex: a thread that awaits it can block for it, and that wait ends first", async () => {
   await passes(model({ both, b: lock(1) }));
 });
 
@@ -187,7 +187,7 @@ Deno.test("broken twin: a mutex that is unlocked by a plain store is a race", as
   await fails("data race", model({ a: body, b: body }));
 });
 
-Deno.test("broken twin: a mutex that is locked by a load and a store lets two in", async () => {
+Deno.test("broken twin: a mutex that is locked by a load and a store has two holders", async () => {
   const body = tampered(lock(1), (proper) => ({
     compareExchange(view: Int32Array, index: number, expected: number, value: number) {
       const before = proper.load(view, index);

@@ -119,12 +119,12 @@ for (
     "a thread that is aborted, and another": { a: abort, b: enter },
   })
 ) {
-  Deno.test(`semaphore: 1 permit lets one in at a time: ${what}`, async () => {
+  Deno.test(`semaphore: of 1 permit there is one holder at a time: ${what}`, async () => {
     await passes(excluding(threads));
   });
 }
 
-Deno.test("semaphore: 2 permits let two in at a time, 3 threads", async () => {
+Deno.test("semaphore: of 2 permits there are two holders at a time, 3 threads", async () => {
   let most = 0;
   const body = ({ handle, inside }: State) => {
     using _permit = Semaphore.attach(handle).acquire();

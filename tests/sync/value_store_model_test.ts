@@ -246,11 +246,11 @@ const bitmap = (orderOf: (thread: Thread) => readonly number[]): StoreKind<Int32
   values: [0, 32],
 });
 
-Deno.test("a bitmap that all threads scan in one order is a store, whichever it is", async () => {
+Deno.test("a bitmap that all threads scan in the same order is a store, in any order", async () => {
   await passes(inOneThread(bitmap(() => [1, 0])));
 });
 
-Deno.test("a bitmap that each thread scans in an order of its own leaves a waiter asleep", async () => {
+Deno.test("a bitmap that each thread scans in a different order leaves a waiter asleep", async () => {
   // Both waiters sleep when release a puts 0, finds them, and looks at word 1, which is empty.
   // Release b puts 32, finds them, too, takes 0 out of word 0, gives it to the first, and is done.
   // Release a looks at word 0, which is empty by now, and is done: 32 stays. So it is not enough

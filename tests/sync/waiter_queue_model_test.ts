@@ -174,7 +174,7 @@ Deno.test("waiter queue: a thread that awaits can block as well, and is served f
   await passes(conserving([0], { both, release: release(0) }));
 });
 
-Deno.test("waiter queue: two threads that join at once get slots of their own", async () => {
+Deno.test("waiter queue: two threads that join at once get different slots", async () => {
   const body = (state: State) => join(state).slot;
   await passes({
     setup: setup(),
@@ -218,7 +218,7 @@ for (
     "is aborted": inPassing(at(0, abort)),
   })
 ) {
-  Deno.test(`waiter queue: a value for a waiter that ${what} goes to the next`, async () => {
+  Deno.test(`waiter queue: a value for a waiter that ${what} goes to the next one`, async () => {
     await passes(conserving([0], { quitter, take: at(1, take), release: release(0) }));
   });
 }
@@ -346,7 +346,7 @@ Deno.test("broken twin: an offer by a load and a store gives two values, and one
   );
 });
 
-Deno.test("broken twin: a waiter that cancels by a store loses the value that has come", async () => {
+Deno.test("broken twin: a waiter that cancels by a store loses the value that has arrived", async () => {
   const quitter = tampered(takeBriefly, (proper) => ({
     compareExchange(view: Int32Array, index: number, expected: number, value: number) {
       if (value >= 0) return proper.compareExchange(view, index, expected, value);
@@ -368,7 +368,7 @@ Deno.test("broken twin: a value that is offered plainly is a race", async () => 
   await fails("data race", conserving([0], { take, release }));
 });
 
-Deno.test("broken twin: a mail that is collected by a load alone is had twice", async () => {
+Deno.test("broken twin: a value that is collected by a load alone is taken twice", async () => {
   const die = tampered(dieServed, (proper) => ({
     compareExchange: (view: Int32Array, index: number, expected: number, value: number) =>
       value === IDLE && expected >= 0
