@@ -156,6 +156,8 @@ export class EntryOf<K extends Kind> {
   changed = false;
   /** The value before, or the bytes before a plain write. */
   before: unknown = undefined;
+  /** Of an operation: whether it took effect inside a speculative span. */
+  isInSpan = false;
   /** The version of the words that it accessed, afterwards. */
   version = 0;
   /** The thread's own time, and its whole clock, when this took effect. */

@@ -116,6 +116,7 @@ export class Machine {
     thread.log.push(entry);
     this.#momentsBefore.push(thread.moment);
     entry.clockBefore = thread.clock;
+    entry.isInSpan = thread.span >= 0;
     entry.forcedBefore = execution.forcedPauses;
     if (entry.kind === PAUSE) entry.detail.isForced = thread === this.#forced;
     this.#forced = undefined;

@@ -111,7 +111,7 @@ function raceWithCells(
   clock: Clock,
   writes: boolean,
 ): Race | undefined {
-  for (const cell of entry.buffer!.cells.values()) {
+  for (const cell of entry.buffer!.cellsNear(entry.start, entry.size)) {
     if (cell.start >= entry.start + entry.size || entry.start >= cell.start + cell.size) continue;
     const found = raceWithCell(execution, entry, cell, clock, writes, false);
     if (found !== undefined) return found;
@@ -229,7 +229,7 @@ export function forgetPlainWrite(entry: Entry): void {
 }
 
 function cellsOverlapping(entry: Entry): Cell[] {
-  return [...entry.buffer!.cells.values()].filter((cell) =>
+  return entry.buffer!.cellsNear(entry.start, entry.size).filter((cell) =>
     cell.start < entry.start + entry.size && entry.start < cell.start + cell.size
   );
 }

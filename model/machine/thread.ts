@@ -46,6 +46,8 @@ export class Thread {
   elapsedMs = 0;
   /** Resolve functions of the promises of waitAsync in this replay, in the order of the calls. */
   promises: ((value: string) => void)[] = [];
+  /** The number of waitAsync calls that made a promise, in its log. */
+  promisesMade = 0;
   /** The waitAsync calls that are not resolved. */
   outstanding: readonly EntryOf<typeof WAIT_ASYNC>[] = [];
   /** The stack lines of each entry; only while a report is being written. */

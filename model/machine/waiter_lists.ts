@@ -36,9 +36,7 @@ export function fallAsleep(thread: Thread, entry: Wait): void {
   detail.sleeper = sleeper;
   cell.list.sleepers = [...cell.list.sleepers, sleeper];
   if (entry.kind === WAIT_ASYNC) {
-    detail.promise = thread.log.filter((e) =>
-      e.kind === WAIT_ASYNC && e.detail.sleeper !== undefined
-    ).length - 1;
+    detail.promise = thread.promisesMade++;
     thread.outstanding = [...thread.outstanding, entry];
     return;
   }
@@ -66,7 +64,10 @@ export function undoFallAsleep(thread: Thread, entry: Wait): void {
   if (entry.detail.sleeper !== undefined) {
     if (list.sleepers.at(-1) !== entry.detail.sleeper) impossible("a later sleeper is not undone");
     list.sleepers = list.sleepers.slice(0, -1);
-    thread.outstanding = thread.outstanding.filter((wait) => wait !== entry);
+    if (entry.kind === WAIT_ASYNC) {
+      thread.outstanding = thread.outstanding.filter((wait) => wait !== entry);
+      thread.promisesMade--;
+    }
     entry.detail.sleeper = undefined;
   }
   list.clock = entry.detail.listClockBefore;

@@ -89,29 +89,36 @@ const noPlainAccesses: PlainAccesses = { guesses: none, writes: none };
 /** The speculative reads and plain writes between an operation and its thread's next one. */
 function plainAccessesAfter(operation: Operation, log: readonly Entry[]): PlainAccesses {
   if (log.at(-1) === operation) return noPlainAccesses;
-  const index = log.lastIndexOf(operation);
   const guesses: Range[] = [];
   const writes: Range[] = [];
-  let isGuess = isInSpan(log, index);
-  for (let i = index + 1; i < log.length; i++) {
+  let isGuess = operation.isInSpan;
+  for (let i = log.lastIndexOf(operation) + 1; i < log.length; i++) {
     const entry = log[i]!;
     if (isOperation(entry)) break;
     if (entry.kind === SPAN_BEGIN) isGuess = true;
     else if (entry.kind === SPAN_END) isGuess = false;
-    else if (entry.kind === READ && isGuess) guesses.push(rangeOf(entry));
-    else if (entry.kind === WRITE) writes.push(rangeOf(entry));
+    else if (entry.kind === READ && isGuess) addRange(guesses, entry);
+    else if (entry.kind === WRITE) addRange(writes, entry);
   }
   return { guesses, writes };
 }
 
-/** Whether a speculative span is open at an entry of a log. */
-function isInSpan(log: readonly Entry[], index: number): boolean {
-  for (let i = index; i >= 0; i--) {
-    const { kind } = log[i]!;
-    if (kind === SPAN_BEGIN) return true;
-    if (kind === SPAN_END) return false;
+/** A range is merged with one of so many that were added last. */
+const MERGED_RANGES = 4;
+
+/** Adds a range to a list, or widens one that it touches: loops access neighbours in turn. */
+function addRange(ranges: Range[], { buffer, start, size }: EntryRange): void {
+  const { id } = buffer!;
+  for (let i = ranges.length - 1; i >= Math.max(0, ranges.length - MERGED_RANGES); i--) {
+    const known = ranges[i]!;
+    const end = known.start + known.size;
+    if (known.buffer !== id || start > end || known.start > start + size) continue;
+    if (start >= known.start && start + size <= end) return;
+    const first = Math.min(start, known.start);
+    ranges[i] = { buffer: id, start: first, size: Math.max(end, start + size) - first };
+    return;
   }
-  return false;
+  ranges.push({ buffer: id, start, size });
 }
 
 /** The waiter lists that an operation may change. */
