@@ -162,7 +162,9 @@ function strategyOf(options: AnyOptions): Strategy {
     case "random":
       return new RandomWalk(seed, executions);
     case "dpor":
-      return new OptimalDpor(new Dependence(options.invariant !== undefined));
+      return new OptimalDpor(
+        new Dependence(options.invariant !== undefined, options.timeouts === "ordered"),
+      );
     default:
       throw new TypeError(
         `Cannot explore: expected strategy dpor, all, pct or random, received ${String(strategy)}`,

@@ -256,8 +256,9 @@ export class Calls {
     }
     const known = this.#replayed(thread, CLOCK);
     if (known !== undefined) return known.result as number;
-    this.#applyPlain(thread, new EntryOf(CLOCK, thread.id, undefined, undefined, 0, 0));
-    return thread.elapsedMs;
+    const entry = new EntryOf(CLOCK, thread.id, undefined, undefined, 0, 0);
+    this.#applyPlain(thread, entry);
+    return entry.result as number;
   }
 
   /** Fails as the running thread called a function whose result differs from run to run. */

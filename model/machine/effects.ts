@@ -103,7 +103,7 @@ export function revert(execution: Execution, thread: Thread, entry: Operation): 
       forgetAtomic(entry);
       return;
     case WAKE:
-      return undoWake(thread, entry);
+      return undoWake(entry);
     case RESUME:
       return undoResume(thread, entry);
     case NOTIFY:

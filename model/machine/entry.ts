@@ -121,6 +121,8 @@ export interface Details {
   };
 }
 
+const none: readonly Sleeper[] = [];
+
 type DetailOf<K extends Kind> = K extends keyof Details ? Details[K] : undefined;
 
 /** An entry of one kind. */
@@ -158,6 +160,12 @@ export class EntryOf<K extends Kind> {
   before: unknown = undefined;
   /** Of an operation: whether it took effect inside a speculative span. */
   isInSpan = false;
+  /**
+   * Of an operation, if timeouts are ordered: by what its thread can go on afterwards, if by
+   * nothing else, and the earliest deadline of its asynchronous waits.
+   */
+  sleepers: readonly Sleeper[] = none;
+  outstandingMs = Infinity;
   /** The version of the words that it accessed, afterwards. */
   version = 0;
   /** The thread's own time, and its whole clock, when this took effect. */

@@ -21,6 +21,8 @@ export interface Sleeper {
   clock: Clock | undefined;
   /** The index of the transition that woke it, or -1. */
   wakerDepth: number;
+  /** The virtual time at which its timeout expires; Infinity if it has none. */
+  readonly deadlineMs: number;
 }
 
 /** The waits at one byte. */

@@ -5,6 +5,7 @@
  * @module
  */
 
+import { timeOf } from "./clock.ts";
 import type { EntryOf, PlainEntry } from "./entry.ts";
 import type { Execution } from "./execution.ts";
 import { unhandled } from "./impossible.ts";
@@ -47,7 +48,7 @@ export function applyPlain(
       thread.buffersCreated++;
       return;
     case CLOCK:
-      entry.result = thread.elapsedMs;
+      entry.result = timeOf(thread.clock);
       return;
     case SPAN_BEGIN:
       if (thread.span >= 0) {

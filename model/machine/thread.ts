@@ -34,7 +34,7 @@ export class Thread {
   done = false;
   /** The result of its body. */
   result: unknown = undefined;
-  /** The events of all threads that happen before its next one. */
+  /** The events of all threads that happen before its next one, and its time. */
   clock: Clock = ORIGIN;
   /** The log index at which the open speculative span began, or -1. */
   span = -1;
@@ -42,8 +42,6 @@ export class Thread {
   spawned = 0;
   /** The number of buffers that it has created. */
   buffersCreated = 0;
-  /** Virtual milliseconds that its expired timeouts took. */
-  elapsedMs = 0;
   /** Resolve functions of the promises of waitAsync in this replay, in the order of the calls. */
   promises: ((value: string) => void)[] = [];
   /** The number of waitAsync calls that made a promise, in its log. */

@@ -35,6 +35,7 @@ import {
   WRITE,
 } from "../machine/kinds.ts";
 import type { ModelBuffer } from "../machine/memory.ts";
+import { touchedDeadline } from "../machine/timeouts.ts";
 
 /** The effects of an operation that decide with which others it commutes. */
 export interface Footprint {
@@ -58,6 +59,10 @@ export interface Footprint {
   readonly lists: readonly Range[];
   /** For notify: whether it woke no thread. */
   readonly isIdle: boolean;
+  /** The deadline of the timeout that expired; else 0. */
+  readonly expired: number;
+  /** The earliest deadline for which it begins or ends a wait, or might do so; else Infinity. */
+  readonly awaited: number;
   /** For spawn and join: the other thread; else -1. */
   readonly child: number;
   /** For notify: its own event key; for wake: the key of the notify that caused it; else -1. */
@@ -173,10 +178,18 @@ export function footprintOf(
     watches: kind === PAUSE ? entry.detail.watches.map(rangeOf) : none,
     lists: isAccess ? none : listsOf(entry),
     isIdle: kind === NOTIFY && entry.result === 0,
+    expired: isAccess ? 0 : expiredDeadline(entry),
+    awaited: isAccess ? entry.outstandingMs : Math.min(entry.outstandingMs, touchedDeadline(entry)),
     child: kind === SPAWN ? entry.detail.child.id : kind === JOIN ? entry.detail.child : -1,
     notifyKey: kind === NOTIFY ? key : kind === WAKE ? wakerKey : -1,
     isBarrier: isForcedPause(entry),
   };
+}
+
+/** The deadline of the timeout that expired by an operation; else 0. */
+function expiredDeadline(entry: Operation): number {
+  const isTimeout = (entry.kind === WAKE || entry.kind === RESUME) && entry.result === "timed-out";
+  return isTimeout ? entry.detail.sleeper!.deadlineMs : 0;
 }
 
 /** A number for the `ordinal`-th operation of a thread, the same in every execution. */
@@ -187,13 +200,17 @@ function eventKey(thread: number, ordinal: number): number {
 /** Decides whether two operations commute. */
 export class Dependence {
   readonly #ordersWrites: boolean;
+  /** Whether timeouts expire in the order of their deadlines. */
+  readonly ordersTimeouts: boolean;
 
   /**
    * @param ordersWrites Whether all writes depend on each other, so that each trace has one
    *   sequence of memory states; needed for an invariant that is checked after each step.
+   * @param ordersTimeouts Whether timeouts expire in the order of their deadlines.
    */
-  constructor(ordersWrites: boolean) {
+  constructor(ordersWrites: boolean, ordersTimeouts = false) {
     this.#ordersWrites = ordersWrites;
+    this.ordersTimeouts = ordersTimeouts;
   }
 
   /** Whether the order of two operations matters. */
@@ -203,6 +220,7 @@ export class Dependence {
       if (overlap(a.access, b.access)) return true;
       if (this.#ordersWrites && a.wrote && b.wrote) return true;
     }
+    if (this.ordersTimeouts && (delays(a, b) || delays(b, a))) return true;
     if (a.guesses.length > 0 && invalidatesGuess(b, a)) return true;
     if (b.guesses.length > 0 && invalidatesGuess(a, b)) return true;
     if (a.isAccess && b.isAccess) return false;
@@ -215,6 +233,11 @@ function invalidatesGuess(a: Footprint, b: Footprint): boolean {
   return b.guesses.some((guess) =>
     (a.wrote && overlap(a.access!, guess)) || a.writes.some((write) => overlap(write, guess))
   );
+}
+
+/** Whether transition `a` begins or ends a wait for a deadline before that which expired in `b`. */
+export function delays(a: Footprint, b: Footprint): boolean {
+  return a.awaited < b.expired;
 }
 
 function shareList(a: Footprint, b: Footprint): boolean {

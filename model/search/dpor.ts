@@ -21,8 +21,10 @@ import { type Entry, mayBlock, type Operation } from "../machine/entry.ts";
 import { impossible, unhandled } from "../machine/impossible.ts";
 import { COMPARE_EXCHANGE, JOIN, NOTIFY, PAUSE, RESUME, SPAWN, WAKE } from "../machine/kinds.ts";
 import type { Thread } from "../machine/thread.ts";
+import { earliestOf, touchedDeadline } from "../machine/timeouts.ts";
 import {
   appendEvent,
+  delays,
   type Dependence,
   type Event,
   type Footprint,
@@ -124,6 +126,23 @@ export class OptimalDpor implements Strategy {
       for (const j of events[i]!.races) {
         if (this.#isReversible(j, i)) this.#insert(j, i);
       }
+      if (this.#dependence.ordersTimeouts) this.#expireEarlier(i);
+    }
+  }
+
+  /**
+   * Schedules a timeout before each event that began a wait for an earlier deadline. That is not a
+   * race of the two, as the end of that wait, which enabled the timeout, comes in between.
+   */
+  #expireEarlier(i: number): void {
+    const events = this.#events;
+    const { footprint } = events[i]!;
+    if (footprint.expired === 0) return;
+    const wait = events.findLast((e, k) => k < i && e.footprint.thread === footprint.thread)!;
+    for (let k = 0; k < i; k++) {
+      const other = events[k]!;
+      if (other.footprint.thread === footprint.thread || precedes(other, wait)) continue;
+      if (delays(other.footprint, footprint) && this.#isDue(k, i)) this.#insert(k, i);
     }
   }
 
@@ -140,10 +159,12 @@ export class OptimalDpor implements Strategy {
       case JOIN:
         return footprint.child !== first.footprint.thread;
       case WAKE:
-        return entry.detail.timeoutMs !== Infinity || survives(entry.detail.waker);
+        return survives(entry.detail.waker) ||
+          (entry.detail.timeoutMs !== Infinity && this.#isDue(j, i));
       case RESUME:
         return entry.detail.outstanding.some(({ detail: { sleeper, timeoutMs } }) =>
-          timeoutMs !== Infinity || (sleeper!.notified && survives(sleeper!.wakerDepth))
+          (sleeper!.notified && survives(sleeper!.wakerDepth)) ||
+          (timeoutMs !== Infinity && this.#isDue(j, i))
         );
       case PAUSE:
         if (entry.detail.isForced) return false;
@@ -159,6 +180,27 @@ export class OptimalDpor implements Strategy {
       default:
         return unhandled(entry);
     }
+  }
+
+  /** Whether the timeout of event `i` could expire in the state before event `j`. */
+  #isDue(j: number, i: number): boolean {
+    if (!this.#dependence.ordersTimeouts) return true;
+    const events = this.#events;
+    const first = events[j]!;
+    const { entry, footprint } = events[i]!;
+    const deadline = touchedDeadline(entry);
+    const isBefore = (k: number) => k < j || (k > j && !precedes(first, events[k]!));
+    const seen = new Set([footprint.thread]);
+    for (let k = events.length - 1; k >= 0; k--) {
+      const { thread } = events[k]!.footprint;
+      if (seen.has(thread) || !isBefore(k)) continue;
+      seen.add(thread);
+      const waiting = events[k]!.entry.sleepers.filter(({ wakerDepth }) =>
+        wakerDepth < 0 || !isBefore(wakerDepth)
+      );
+      if (earliestOf(waiting) < deadline) return false;
+    }
+    return true;
   }
 
   /** Inserts the sequence that reverses a race into the wakeup tree before its first event. */
@@ -191,7 +233,14 @@ export class OptimalDpor implements Strategy {
   /** The second event of a race as it will be if the first does not come before it. */
   #reversed(event: Event, first: Event, before: readonly Event[]): Event {
     const { entry, footprint } = event;
-    if (entry.kind === NOTIFY) return { ...event, footprint: { ...footprint, isIdle: false } };
+    if (entry.kind === NOTIFY) {
+      return { ...event, footprint: { ...footprint, isIdle: false, awaited: 0 } };
+    }
+    if (entry.kind === WAKE || entry.kind === RESUME) {
+      const deadline = touchedDeadline(entry);
+      if (deadline === Infinity) return event;
+      return { ...event, footprint: { ...footprint, expired: deadline } };
+    }
     if (entry.kind !== COMPARE_EXCHANGE) return event;
     const same = (other: Event) =>
       other.entry.buffer === entry.buffer && other.entry.start === entry.start &&
@@ -211,7 +260,11 @@ export class OptimalDpor implements Strategy {
     }
     const event = sequence[at]!;
     for (let k = 0; k < at; k++) {
-      if (precedes(sequence[k]!, event)) return false;
+      const before = sequence[k]!;
+      if (precedes(before, event)) return false;
+      // The last event is reversed, and may be late now.
+      const { ordersTimeouts } = this.#dependence;
+      if (ordersTimeouts && delays(before.footprint, event.footprint)) return false;
     }
     return true;
   }

@@ -14,6 +14,7 @@ import type { Execution } from "../machine/execution.ts";
 import { freeze } from "../machine/freeze.ts";
 import { Machine } from "../machine/machine.ts";
 import type { Thread } from "../machine/thread.ts";
+import { recordSleepers, removeLaterTimeouts } from "../machine/timeouts.ts";
 import type { Body } from "../machine/thread_declaration.ts";
 import { now } from "../native.ts";
 import type { ExploreOptions, Report, Results, Threads } from "../options.ts";
@@ -41,6 +42,7 @@ export class Search {
   readonly #progress = new Progress();
   readonly #options: AnyOptions;
   readonly #maxSteps: number;
+  readonly #ordersTimeouts: boolean;
   readonly #machine: Machine;
   readonly #execution: Execution;
   /** The threads that can run in the present state. */
@@ -54,6 +56,7 @@ export class Search {
   constructor(options: AnyOptions) {
     this.#options = options;
     this.#maxSteps = options.maxSteps ?? 10_000;
+    this.#ordersTimeouts = options.timeouts === "ordered";
     const names = Object.keys(options.threads);
     if (names.length === 0 || names.length > MAX_THREADS) {
       throw new TypeError(
@@ -122,6 +125,7 @@ export class Search {
         const step = this.#machine.step(thread);
         if (step) await step;
         this.#transitions++;
+        if (this.#ordersTimeouts) recordSleepers(thread, entry);
         strategy.advanced(entry, thread.log);
         if (invariant !== undefined && execution.failure === undefined) {
           this.#checkInvariant(invariant);
@@ -180,6 +184,7 @@ export class Search {
       const thread = threads[i];
       if (machine.isEnabled(thread)) enabled.push(thread);
     }
+    if (this.#ordersTimeouts) removeLaterTimeouts(enabled);
   }
 
   /** Checks an execution in which no thread was chosen, and counts it. */

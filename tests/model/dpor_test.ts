@@ -14,10 +14,13 @@ const MAX_EXECUTIONS = 20_000;
 const RUNS = Number(Deno.args[0] ?? 200);
 
 /** Searches both ways, unless every schedule would be too many. */
-async function both(program: Program): Promise<{ all: Outcome; dpor: Outcome } | undefined> {
-  const all = await outcomeOf(program, "none", MAX_EXECUTIONS);
+async function both(
+  program: Program,
+  timeouts?: "any" | "ordered",
+): Promise<{ all: Outcome; dpor: Outcome } | undefined> {
+  const all = await outcomeOf(program, "none", MAX_EXECUTIONS, timeouts);
   if (all.failure === undefined && !all.isComplete) return undefined;
-  return { all, dpor: await outcomeOf(program, "dpor", MAX_EXECUTIONS) };
+  return { all, dpor: await outcomeOf(program, "dpor", MAX_EXECUTIONS, timeouts) };
 }
 
 const sorted = (set: ReadonlySet<string>) => [...set].sort();
@@ -39,11 +42,16 @@ Deno.test("optimal DPOR visits one execution of each trace, and every trace", as
 });
 
 /** Compares the results of both searches for programs that can block. */
-async function compare(kinds: readonly string[], calls: number, runs: number): Promise<void> {
+async function compare(
+  kinds: readonly string[],
+  calls: number,
+  runs: number,
+  timeouts?: "any" | "ordered",
+): Promise<void> {
   let passed = 0;
   let failed = 0;
   const property = fc.asyncProperty(programs(kinds, 3, calls), async (program) => {
-    const found = await both(program);
+    const found = await both(program, timeouts);
     if (found === undefined) return;
     const { all, dpor } = found;
     const fails = (outcome: Outcome) => outcome.failure !== undefined;
@@ -69,3 +77,23 @@ Deno.test("with blocking, DPOR finds the same final states and the same deadlock
 Deno.test("with asynchronous threads, DPOR finds the same final states", async () => {
   await compare([...ASYNCHRONOUS, "store", "notify", "notify", "add"], 2, RUNS / 2);
 });
+
+const TIMED = ["wait with timeout", "wait with timeout", "store", "notify", "add", "clock"];
+const ASYNCHRONOUSLY_TIMED = [
+  "task with timeout",
+  "task with timeout",
+  "await",
+  "task",
+  "task",
+  "task",
+];
+
+for (const timeouts of ["any", "ordered"] as const) {
+  Deno.test(`with ${timeouts} timeouts, DPOR finds the same final states and times`, async () => {
+    await compare([...TIMED, "wait"], 3, RUNS, timeouts);
+  });
+
+  Deno.test(`with ${timeouts} timeouts and asynchronous threads, too`, async () => {
+    await compare([...TIMED, ...ASYNCHRONOUSLY_TIMED], 2, RUNS / 2, timeouts);
+  });
+}

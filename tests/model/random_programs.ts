@@ -55,7 +55,9 @@ function perform(words: Int32Array, [kind, word, a, b]: Call): unknown {
     case "wait":
       return Atomics.wait(words, word, a);
     case "wait with timeout":
-      return Atomics.wait(words, word, a, 5);
+      return Atomics.wait(words, word, a, 1 + b);
+    case "clock":
+      return Date.now();
     case "spin":
       while (Atomics.load(words, word) === 0) Atomics.pause();
       return "spun";
@@ -72,12 +74,12 @@ async function performAsync(words: Int32Array, calls: readonly Call[]): Promise<
   const tasks: Promise<unknown>[] = [];
   const results: unknown[] = [];
   for (const call of calls) {
-    const [kind, word, a] = call;
+    const [kind, word, a, b] = call;
     if (kind === "await") {
       results.push(await tasks.at(-1));
     } else if (kind.startsWith("task")) {
       tasks.push((async () => {
-        const { value } = Atomics.waitAsync(words, word, a, kind === "task" ? Infinity : 5);
+        const { value } = Atomics.waitAsync(words, word, a, kind === "task" ? Infinity : 1 + b);
         const result = await value;
         return [result, Atomics.add(words, 2, 1 + word)];
       })());
@@ -107,6 +109,7 @@ export async function outcomeOf(
   program: Program,
   reduction: "none" | "dpor",
   maxExecutions: number,
+  timeouts: "any" | "ordered" = "any",
 ): Promise<Outcome> {
   const finals = new Set<string>();
   const traces = new Set<string>();
@@ -122,8 +125,10 @@ export async function outcomeOf(
     },
     maxExecutions,
     spinLimit: 3,
+    clock: "virtual",
+    timeouts,
   });
-  const plain = new Dependence(false);
+  const plain = new Dependence(false, timeouts === "ordered");
   search.onExecution = ({ trace, threads }) => {
     const events: Event[] = [];
     for (const entry of trace) appendEvent(events, entry, threads[entry.thread]!.log, plain);
