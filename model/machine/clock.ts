@@ -10,13 +10,18 @@
  * @module
  */
 
-/** The most threads a model can have. */
+/**
+ * The most threads that can live at one time. Each has a *slot*, which is its component of clocks.
+ *
+ * A thread can have the slot of one that has ended, if that happens before it: the component goes
+ * on from the value that the ended thread left, so that every access keeps a time of its own.
+ */
 export const MAX_THREADS = 8;
 
 /** The component after those of the threads: virtual milliseconds. */
 const TIME = MAX_THREADS;
 
-/** Element `i`: how many releases of thread `i` happen before; the last one is the time. */
+/** Element `i`: how many releases of slot `i` happen before; the last one is the time. */
 export type Clock = readonly number[];
 
 /** The clock before any release. */
@@ -35,10 +40,10 @@ export function join(a: Clock, b: Clock): Clock {
   return a;
 }
 
-/** The clock after a release of `thread`, so that the release does not cover its later events. */
-export function tick(clock: Clock, thread: number): Clock {
+/** The clock after a release of a thread, so that the release does not cover its later events. */
+export function tick(clock: Clock, slot: number): Clock {
   const next = clock.slice();
-  next[thread]!++;
+  next[slot]!++;
   return next;
 }
 

@@ -168,7 +168,8 @@ export class EntryOf<K extends Kind> {
   outstandingMs = Infinity;
   /** The version of the words that it accessed, afterwards. */
   version = 0;
-  /** The thread's own time, and its whole clock, when this took effect. */
+  /** The thread's slot, its own time, and its whole clock, when this took effect. */
+  slot = 0;
   time = 0;
   clock: Clock | undefined = undefined;
   cell: Cell | undefined = undefined;

@@ -43,6 +43,8 @@ export class Execution {
   readonly options: ExecutionOptions;
   /** By thread number; undefined where a spawned thread is undone. */
   readonly threads: (Thread | undefined)[] = [];
+  /** The last thread that each slot was given to. */
+  readonly occupants: (Thread | undefined)[] = [];
   /** The operations that took effect, in order. */
   readonly trace: Operation[] = [];
   /** The buffers that setup and threads created. */

@@ -11,7 +11,7 @@
  * @module
  */
 
-import { MAX_THREADS, ORIGIN, tick } from "./clock.ts";
+import { ORIGIN, tick } from "./clock.ts";
 import { apply, revert, unwindLog } from "./effects.ts";
 import { isForcedPause, mayBlock } from "./entry.ts";
 import { Execution, type ExecutionOptions } from "./execution.ts";
@@ -45,16 +45,18 @@ export class Machine {
 
   /** Adds a thread; {@linkcode Machine.start} runs it to its first operation. */
   declare(name: string, body: Body): void {
-    const thread = new Thread({ id: this.#declared++, name, body });
+    const id = this.#declared++;
+    const thread = new Thread({ id, name, body }, id, undefined);
     thread.moment = this.#moments.root(thread.declaration);
     this.execution.threads.push(thread);
+    this.execution.occupants.push(thread);
   }
 
   /** Runs every declared thread to its first operation. */
   start(): void | Promise<void> {
     let pending: Promise<void> | undefined;
     for (const thread of this.execution.threads) {
-      thread!.clock = tick(ORIGIN, thread!.id);
+      thread!.clock = tick(ORIGIN, thread!.slot);
       if (pending !== undefined) {
         pending = pending.then(() => runBody(this.execution, thread!));
       } else {
@@ -161,12 +163,6 @@ export class Machine {
     let id = this.#childIds.get(key);
     if (id === undefined) {
       id = this.#declared++;
-      if (id >= MAX_THREADS) {
-        this.execution.fail({
-          kind: "misuse",
-          message: `A model has at most ${MAX_THREADS} threads`,
-        });
-      }
       this.#childIds.set(key, id);
     }
     return id;

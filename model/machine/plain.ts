@@ -36,7 +36,8 @@ export function applyPlain(
   write?: () => void,
 ): void {
   entry.clock = thread.clock;
-  entry.time = thread.clock[thread.id]!;
+  entry.slot = thread.slot;
+  entry.time = thread.clock[thread.slot]!;
   thread.log.push(entry);
   switch (entry.kind) {
     case READ:

@@ -18,7 +18,12 @@ export const SUSPENDED: unknown = Object.freeze({
 
 /** A simulated thread. */
 export class Thread {
+  /** Its number: the same in every execution. */
   readonly id: number;
+  /** Its component of clocks; see `MAX_THREADS`. */
+  readonly slot: number;
+  /** The thread that had its slot before. */
+  readonly predecessor: Thread | undefined;
   readonly name: string;
   readonly body: Body;
   readonly declaration: ThreadDeclaration;
@@ -53,8 +58,10 @@ export class Thread {
   /** Where it is in its tree of known behaviour; undefined if it must be replayed. */
   moment: Moment | undefined = undefined;
 
-  constructor(declaration: ThreadDeclaration) {
+  constructor(declaration: ThreadDeclaration, slot: number, predecessor: Thread | undefined) {
     this.id = declaration.id;
+    this.slot = slot;
+    this.predecessor = predecessor;
     this.name = declaration.name;
     this.body = declaration.body;
     this.declaration = declaration;

@@ -24,7 +24,7 @@ export function enterList(thread: Thread, cell: Cell): void {
 /** Releases the thread's clock to the next change of the list. */
 function leaveList(thread: Thread, cell: Cell): void {
   cell.list.clock = thread.clock;
-  thread.clock = tick(thread.clock, thread.id);
+  thread.clock = tick(thread.clock, thread.slot);
 }
 
 /** Puts the thread to sleep, after its wait has read the expected value. */

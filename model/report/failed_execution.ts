@@ -28,7 +28,7 @@ export interface FailedExecution {
 
 /** Collects the content of a report; replays the threads for their source lines. */
 export async function reportExecution(execution: Execution): Promise<FailedExecution> {
-  const { racing, threads, trace } = execution;
+  const { racing, threads } = execution;
   const failure = execution.failure ?? impossible("an execution is reported that did not fail");
   const steps = await stepsOf(execution);
   const accesses: AccessReport[] = [];
@@ -37,7 +37,7 @@ export async function reportExecution(execution: Execution): Promise<FailedExecu
   }
   return {
     failure: racing === undefined ? failure : { ...failure, accesses },
-    replay: encodeSchedule(trace),
+    replay: encodeSchedule(execution),
     steps,
     words: memoryWords(entriesOfSteps(execution)),
     threads: threads.filter((thread) => thread !== undefined).map((thread) => thread.name),

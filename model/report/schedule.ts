@@ -1,13 +1,14 @@
 /**
  * A schedule as a short string.
  *
- * Threads are letters in the order of their declaration, each with the number of steps that it
- * makes in a row: `a3b1a2`. Runs that repeat are in parentheses, with their number: `(a2b1)500`.
+ * Threads are letters, each with the number of steps that it makes in a row: `a3b1a2`. A letter is
+ * a slot: they are given in the order of declaration, and then of the starts in this schedule. Runs
+ * that repeat are in parentheses, with their number: `(a2b1)500`.
  *
  * @module
  */
 
-import type { Operation } from "../machine/entry.ts";
+import type { Execution } from "../machine/execution.ts";
 
 const FIRST_LETTER = "a".charCodeAt(0);
 
@@ -15,17 +16,18 @@ const FIRST_LETTER = "a".charCodeAt(0);
 const MAX_PERIOD = 8;
 const MIN_REPEATS = 3;
 
-/** The schedule of a trace. */
-export function encodeSchedule(trace: readonly Operation[]): string {
+/** The schedule of an execution. */
+export function encodeSchedule({ trace, threads }: Execution): string {
   const runs: string[] = [];
+  const slotOf = (step: number) => threads[trace[step]!.thread]!.slot;
   for (let i = 0; i < trace.length;) {
-    const { thread } = trace[i]!;
+    const slot = slotOf(i);
     let run = 0;
-    while (i < trace.length && trace[i]!.thread === thread) {
+    while (i < trace.length && slotOf(i) === slot) {
       run++;
       i++;
     }
-    runs.push(String.fromCharCode(FIRST_LETTER + thread) + run);
+    runs.push(String.fromCharCode(FIRST_LETTER + slot) + run);
   }
   return foldRuns(runs);
 }
@@ -52,7 +54,7 @@ function foldRuns(runs: readonly string[]): string {
 }
 
 /**
- * The numbers of the threads, in the order in which the schedule runs them.
+ * The slots of the threads, in the order in which the schedule runs them.
  *
  * @throws {TypeError} If the text is not a schedule.
  */

@@ -192,9 +192,12 @@ function expiredDeadline(entry: Operation): number {
   return isTimeout ? entry.detail.sleeper!.deadlineMs : 0;
 }
 
+/** More threads than these are not spawned in one search. */
+const MAX_THREAD_NUMBERS = 2 ** 20;
+
 /** A number for the `ordinal`-th operation of a thread, the same in every execution. */
 function eventKey(thread: number, ordinal: number): number {
-  return ordinal * MAX_THREADS + thread;
+  return ordinal * MAX_THREAD_NUMBERS + thread;
 }
 
 /** Decides whether two operations commute. */
@@ -276,7 +279,10 @@ export interface Event {
   readonly footprint: Footprint;
   /** It is the thread's `ordinal`-th operation, from 1. */
   readonly ordinal: number;
-  /** For each thread, how many of its events come before this one in the partial order. */
+  /**
+   * For each thread, how many of its events come before this one in the partial order; of threads
+   * beyond its end, none.
+   */
   readonly clock: readonly number[];
   /** Earlier events of other threads that it follows immediately in the partial order. */
   readonly races: readonly number[];
@@ -317,7 +323,7 @@ export function appendEvent(
     waker === undefined ? -1 : eventKey(waker.footprint.thread, waker.ordinal),
   );
   const clock = previous === undefined
-    ? new Array<number>(MAX_THREADS).fill(0)
+    ? new Array<number>(Math.max(MAX_THREADS, thread + 1)).fill(0)
     : previous.clock.slice();
   clock[thread] = ordinal;
   const races: number[] = [];
@@ -326,7 +332,8 @@ export function appendEvent(
     if (clock[other.footprint.thread]! >= other.ordinal) continue;
     if (!dependence.dependent(other.footprint, footprint)) continue;
     races.push(i);
-    for (let t = 0; t < MAX_THREADS; t++) {
+    while (clock.length < other.clock.length) clock.push(0);
+    for (let t = 0; t < other.clock.length; t++) {
       if (other.clock[t]! > clock[t]!) clock[t] = other.clock[t]!;
     }
   }

@@ -21,15 +21,17 @@ export class Replay implements Strategy {
   }
 
   choose(enabled: readonly Thread[], { threads, trace }: ExecutionView): Thread | undefined {
-    const id = this.#schedule[this.#depth];
-    if (id === undefined) {
+    const slot = this.#schedule[this.#depth];
+    if (slot === undefined) {
       const last = trace.at(-1)?.thread;
       return enabled.find((thread) => thread.id === last) ?? enabled[0];
     }
-    const chosen = enabled.find((thread) => thread.id === id);
+    const chosen = enabled.find((thread) => thread.slot === slot);
     if (chosen === undefined) {
       this.problem = `The schedule to replay does not fit this model: as step ${this.#depth + 1} ` +
-        `it runs thread ${threads[id]?.name ?? id}, which cannot run there`;
+        `it runs thread ${
+          threads.findLast((t) => t?.slot === slot)?.name ?? slot
+        }, which cannot run there`;
     }
     return chosen;
   }
