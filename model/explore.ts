@@ -120,7 +120,7 @@ export async function explore<State, T extends Threads<State>>(
   const replay = options.replay ?? environment("BUSBAR_REPLAY");
   const model = (replay === undefined ? options : { ...options, replay }) as unknown as AnyOptions;
   const search = new Search(model);
-  const report = await search.run(strategyOf(model));
+  const report = await search.run(() => strategyOf(model));
   if (search.failed === undefined) {
     if (!report.complete && !options.allowIncomplete && report.reason !== undefined) {
       throw new IncompleteError(report);
@@ -189,7 +189,7 @@ async function simplify(
   const search = async (preemptions: number, maxExecutionSteps: number) => {
     const search = new Search({ ...options, maxTransitions: left, timeLimitMs: Infinity });
     search.maxExecutionSteps = maxExecutionSteps;
-    const { transitions } = await search.run(new Enumeration(preemptions));
+    const { transitions } = await search.run(() => new Enumeration(preemptions));
     left -= transitions;
     return search.failed?.failure.kind === failed.failure.kind ? search.failed : undefined;
   };

@@ -7,7 +7,7 @@
 
 import { MAX_THREADS } from "../machine/clock.ts";
 import { type Entry, EntryOf, type Operation, type PlainEntry } from "../machine/entry.ts";
-import type { Execution } from "../machine/execution.ts";
+import { type Execution, FOUND_TASKS } from "../machine/execution.ts";
 import { initialise } from "../machine/initialisation.ts";
 import {
   type AtomicsKind,
@@ -34,7 +34,8 @@ import {
 import type { Machine } from "../machine/machine.ts";
 import { ModelBuffer } from "../machine/memory.ts";
 import { applyPlain } from "../machine/plain.ts";
-import { announce, replayFailure } from "../machine/runner.ts";
+import { announce, replayFailure, runTask } from "../machine/runner.ts";
+import type { Task } from "../machine/task_queue.ts";
 import { SUSPENDED, type Thread } from "../machine/thread.ts";
 import type { Body } from "../machine/thread_declaration.ts";
 import { type AnyTypedArray, Bytes } from "../native.ts";
@@ -60,6 +61,48 @@ export class Calls {
   constructor(machine: Machine) {
     this.#machine = machine;
     this.#execution = machine.execution;
+  }
+
+  /**
+   * Suspends a task that a thread has left behind: one that runs although no thread does.
+   *
+   * @throws {unknown} If the explorer looks for such tasks.
+   */
+  suspendLeftTask(): void {
+    const execution = this.#execution;
+    if (!execution.isProbing) return;
+    execution.foundTasks = true;
+    throw SUSPENDED;
+  }
+
+  /** The thread queues a microtask. */
+  addMicrotask(task: Task, queueMicrotask: (task: Task) => unknown): void {
+    const thread = this.#taskThread();
+    queueMicrotask(() => runTask(this.#execution, thread, task));
+  }
+
+  /** The thread queues a task of `process.nextTick`. */
+  addTick(task: Task): void {
+    this.#taskThread().tasks.addTick(task);
+  }
+
+  /** The thread queues a task of `setImmediate`. */
+  addImmediate(task: Task): void {
+    this.#taskThread().tasks.addImmediate(task);
+  }
+
+  /** The thread cancels a task of `setImmediate`. */
+  cancelTask(task: Task): void {
+    this.#execution.current?.tasks.cancel(task);
+  }
+
+  /** The running thread, which has tasks. */
+  #taskThread(): Thread {
+    const execution = this.#execution;
+    const thread = execution.current!;
+    if (thread.unwinding) throw SUSPENDED;
+    if (!execution.hasTasks) execution.fail(FOUND_TASKS);
+    return thread;
   }
 
   /** Whether the code of a simulated thread is running. */
@@ -94,7 +137,8 @@ export class Calls {
     if (hint !== undefined && !Number.isInteger(hint)) {
       throw new TypeError(`Cannot pause: expected an integer or nothing, received ${String(hint)}`);
     }
-    if (thread === undefined || this.#replayed(thread, PAUSE) !== undefined) return;
+    if (thread === undefined) return this.suspendLeftTask();
+    if (this.#replayed(thread, PAUSE) !== undefined) return;
     const detail = { watches: [], isForced: false };
     this.#suspend(thread, new EntryOf(PAUSE, thread.id, detail, undefined, 0, 0));
   }
@@ -102,7 +146,10 @@ export class Calls {
   /** A plain read of a range of bytes; returns a copy of the bytes when it took effect. */
   read(buffer: ModelBuffer, start: number, size: number): Uint8Array {
     const thread = this.#execution.current;
-    if (thread === undefined) return new Bytes(buffer.bytes.subarray(start, start + size));
+    if (thread === undefined) {
+      this.suspendLeftTask();
+      return new Bytes(buffer.bytes.subarray(start, start + size));
+    }
     const bytes = this.#readPlain(thread, buffer, start, size, undefined, 0);
     return new Bytes(bytes as Uint8Array);
   }
@@ -110,7 +157,10 @@ export class Calls {
   /** A plain read of one element. */
   readElement(buffer: ModelBuffer, real: AnyTypedArray, index: number, offset: number): unknown {
     const thread = this.#execution.current;
-    if (thread === undefined) return real[index];
+    if (thread === undefined) {
+      this.suspendLeftTask();
+      return real[index];
+    }
     const size = real.BYTES_PER_ELEMENT;
     return this.#readPlain(thread, buffer, offset + index * size, size, real, index);
   }
@@ -119,6 +169,7 @@ export class Calls {
   write(buffer: ModelBuffer, start: number, size: number, write: () => void): void {
     const thread = this.#execution.current;
     if (thread === undefined) {
+      this.suspendLeftTask();
       this.#execution.beforeDirectWrite();
       initialise(buffer, start, size);
       return write();
@@ -145,7 +196,10 @@ export class Calls {
     create: () => T,
   ): T {
     const thread = this.#execution.current;
-    if (thread === undefined) return create();
+    if (thread === undefined) {
+      this.suspendLeftTask();
+      return create();
+    }
     const known = this.#replayed(thread, VIEW, buffer);
     if (known !== undefined) {
       const { detail } = known;
@@ -172,7 +226,10 @@ export class Calls {
     create: () => SharedArrayBuffer,
   ): { readonly buffer: ModelBuffer; readonly isNew: boolean } {
     const thread = this.#execution.current;
-    if (thread === undefined) return { buffer: this.adopt(create()), isNew: true };
+    if (thread === undefined) {
+      this.suspendLeftTask();
+      return { buffer: this.adopt(create()), isNew: true };
+    }
     const known = this.#replayed(thread, BUFFER);
     if (known !== undefined) {
       const { buffer } = known.detail;
@@ -433,6 +490,7 @@ export class Calls {
     }
     const args = convertArguments(kind, found, index, a, b);
     if (thread.unwinding) throw SUSPENDED;
+    if (kind === WAIT_ASYNC) this.#taskThread();
     const { buffer, start, size } = rangeOf(found, args.index);
     const { cursor, log, capturing } = thread;
     if (capturing !== undefined) {
@@ -465,6 +523,7 @@ export class Calls {
 
   /** A function of `Atomics` in setup or check: it takes effect at once. */
   #perform(kind: AtomicsKind, view: unknown, index: unknown, a: unknown, b: unknown): unknown {
+    this.suspendLeftTask();
     const found = resolve(view);
     if (found === undefined) return callNative(kind, view, index, a, b);
     const args = convertArguments(kind, found, index, a, b);

@@ -175,8 +175,9 @@ export class EntryOf<K extends Kind> {
   cell: Cell | undefined = undefined;
   /** Its range, for footprints; created on first use. */
   range: Range | undefined = undefined;
-  /** For undoing: the thread's clock, and its streak of forced pauses. */
+  /** For undoing: the thread's clock, whether it was done, and its streak of forced pauses. */
   clockBefore: Clock | undefined = undefined;
+  doneBefore = false;
   forcedBefore = 0;
   /** For undoing: the cell's release, and the thread's time in the cell. */
   releaseBefore: Clock | undefined = undefined;

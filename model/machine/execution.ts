@@ -25,6 +25,12 @@ export interface ExecutionOptions {
   readonly spinLimit: number;
 }
 
+/**
+ * No failure of the model: a thread has tasks, such as a promise that it does not await, so that
+ * the search must begin once more, and look for the tasks of all threads.
+ */
+export const FOUND_TASKS: Failure = { kind: "misuse", message: "A thread has tasks" };
+
 /** The two accesses of a race; the first is undefined if its log no longer has it. */
 export interface RacingAccesses {
   readonly first: Entry | undefined;
@@ -53,6 +59,14 @@ export class Execution {
   current: Thread | undefined = undefined;
   /** The result of setup: the argument of all threads. */
   state: unknown = undefined;
+  /** Whether threads may have tasks: after each run of a body, those that it has begun are run. */
+  hasTasks = false;
+  /** Whether promises that a thread rejects, and nothing handles, are looked for at its end. */
+  catchesRejections = false;
+  /** Whether calls that no thread makes are of tasks that were left behind; they are suspended. */
+  isProbing = false;
+  /** Whether there were such calls. */
+  foundTasks = false;
   /** The number of pauses in a row that ended only because no other thread could run. */
   forcedPauses = 0;
   /** The source line of each operation that was reached, by a key of it; only if asked for. */

@@ -29,7 +29,7 @@ const SPIN_CHECK_MASK = 63;
 /** Drives one execution forward and back. */
 export class Machine {
   readonly execution: Execution;
-  readonly #moments = new Moments();
+  #moments = new Moments();
   /** For each transition, where its thread was in its known behaviour before. */
   readonly #momentsBefore: (Moment | undefined)[] = [];
   /** The numbers of spawned threads, by parent and order. */
@@ -56,15 +56,31 @@ export class Machine {
   start(): void | Promise<void> {
     let pending: Promise<void> | undefined;
     for (const thread of this.execution.threads) {
-      thread!.clock = tick(ORIGIN, thread!.slot);
+      if (thread === undefined) continue;
+      thread.clock = tick(ORIGIN, thread.slot);
       if (pending !== undefined) {
-        pending = pending.then(() => runBody(this.execution, thread!));
+        pending = pending.then(() => runBody(this.execution, thread));
       } else {
-        const run = runBody(this.execution, thread!);
+        const run = runBody(this.execution, thread);
         if (run) pending = run;
       }
     }
     return pending;
+  }
+
+  /** Undoes everything, for another search of the same model; what is known is forgotten. */
+  reset(): void {
+    const { execution } = this;
+    while (execution.trace.length > 0) this.undo();
+    execution.clearFailure();
+    this.#moments = new Moments();
+    for (const thread of execution.threads) {
+      if (thread === undefined) continue;
+      unwindLog(execution, thread, 0);
+      thread.announced = undefined;
+      thread.done = false;
+      thread.moment = this.#moments.root(thread.declaration);
+    }
   }
 
   /** Whether the thread's next operation can take effect now. */
@@ -118,6 +134,7 @@ export class Machine {
     thread.log.push(entry);
     this.#momentsBefore.push(thread.moment);
     entry.clockBefore = thread.clock;
+    entry.doneBefore = thread.done;
     entry.isInSpan = thread.span >= 0;
     entry.forcedBefore = execution.forcedPauses;
     if (entry.kind === PAUSE) entry.detail.isForced = thread === this.#forced;
@@ -149,8 +166,8 @@ export class Machine {
     unwindLog(execution, thread, thread.log.lastIndexOf(entry) + 1);
     if (thread.log.pop() !== entry) impossible("the trace and the log of a thread differ");
     thread.clock = entry.clockBefore!;
-    thread.done = false;
-    thread.result = undefined;
+    thread.done = entry.doneBefore;
+    if (!thread.done) thread.result = undefined;
     thread.announced = entry;
     thread.moment = this.#momentsBefore.pop();
     execution.forcedPauses = entry.forcedBefore;

@@ -8,6 +8,7 @@ import { type Clock, ORIGIN } from "./clock.ts";
 import type { Entry, EntryOf, Operation } from "./entry.ts";
 import type { WAIT_ASYNC } from "./kinds.ts";
 import type { Moment } from "./moments.ts";
+import { TaskQueue } from "./task_queue.ts";
 import type { Body, ThreadDeclaration } from "./thread_declaration.ts";
 
 /** Thrown to unwind a thread's stack. One frozen object: throwing it costs well under 1 µs. */
@@ -35,7 +36,7 @@ export class Thread {
   unwinding = false;
   /** Its next operation, which has not yet taken effect. */
   announced: Operation | undefined = undefined;
-  /** Whether its body has returned. */
+  /** Whether its body has returned; tasks that it has begun may go on. */
   done = false;
   /** The result of its body. */
   result: unknown = undefined;
@@ -47,6 +48,8 @@ export class Thread {
   spawned = 0;
   /** The number of buffers that it has created. */
   buffersCreated = 0;
+  /** The tasks that it has queued in this replay. */
+  readonly tasks: TaskQueue = new TaskQueue();
   /** Resolve functions of the promises of waitAsync in this replay, in the order of the calls. */
   promises: ((value: string) => void)[] = [];
   /** The number of waitAsync calls that made a promise, in its log. */

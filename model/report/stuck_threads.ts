@@ -8,14 +8,19 @@ import type { Failure } from "../failure.ts";
 import type { Watch } from "../machine/entry.ts";
 import { operationText } from "../machine/entry_text.ts";
 import type { Execution } from "../machine/execution.ts";
-import { PAUSE, WAKE } from "../machine/kinds.ts";
+import { PAUSE, RESUME, WAKE } from "../machine/kinds.ts";
 import type { Thread } from "../machine/thread.ts";
 
 type WaitedRange = Pick<Watch, "start" | "size"> & { readonly buffer: Watch["buffer"] | undefined };
 
+/** Whether a thread that cannot run should: it is not idle after the end of its body. */
+export function isStuck({ done, announced }: Thread): boolean {
+  return !done || (announced !== undefined && announced.kind !== RESUME);
+}
+
 /** The failure of an execution in which no thread can run; names each word and its last write. */
 export function stuckFailure(execution: Execution): Failure {
-  const stuck = execution.threads.filter((thread) => thread !== undefined && !thread.done);
+  const stuck = execution.threads.filter((thread) => thread !== undefined && isStuck(thread));
   const spin = stuck.every((thread) => thread!.announced?.kind === PAUSE);
   const reasons = stuck.map((thread) => `${thread!.name} ${reasonOf(execution, thread!)}`);
   return {

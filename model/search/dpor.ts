@@ -157,7 +157,8 @@ export class OptimalDpor implements Strategy {
     const survives = (k: number) => k !== j && k >= 0 && !(k > j && precedes(first, events[k]!));
     switch (entry.kind) {
       case JOIN:
-        return footprint.child !== first.footprint.thread;
+        // A child that is done can have tasks that go on.
+        return footprint.child !== first.footprint.thread || first.entry.doneBefore;
       case WAKE:
         return survives(entry.detail.waker) ||
           (entry.detail.timeoutMs !== Infinity && this.#isDue(j, i));

@@ -10,17 +10,17 @@ import { nameState } from "../interception/state_names.ts";
 import { formatHistory, historyOf, isLinearizable } from "../linearizability.ts";
 import { MAX_THREADS } from "../machine/clock.ts";
 import { isForcedPause } from "../machine/entry.ts";
-import type { Execution } from "../machine/execution.ts";
+import { type Execution, FOUND_TASKS } from "../machine/execution.ts";
 import { freeze } from "../machine/freeze.ts";
 import { Machine } from "../machine/machine.ts";
-import type { Thread } from "../machine/thread.ts";
+import { SUSPENDED, type Thread } from "../machine/thread.ts";
 import { recordSleepers, removeLaterTimeouts } from "../machine/timeouts.ts";
 import type { Body } from "../machine/thread_declaration.ts";
 import { now } from "../native.ts";
 import type { ExploreOptions, Report, Results, Threads } from "../options.ts";
-import { microtasks } from "../platform.ts";
+import { collectedRejections, collectRejections, microtasks, stopCollecting } from "../platform.ts";
 import { type FailedExecution, reportExecution } from "../report/failed_execution.ts";
-import { stuckFailure } from "../report/stuck_threads.ts";
+import { isStuck, stuckFailure } from "../report/stuck_threads.ts";
 import { Enumeration } from "./enumeration.ts";
 import { Progress } from "./progress.ts";
 import type { Strategy } from "./strategy.ts";
@@ -30,6 +30,18 @@ export type AnyOptions = ExploreOptions<unknown, Threads<unknown>>;
 
 /** The clock is read once in so many executions; a power of two, less one. */
 const CLOCK_MASK = 63;
+
+/** Tasks left behind are looked for in the first executions, and in some later ones. */
+const FIRST_PROBES = 16;
+const PROBE_MASK = 1023;
+
+const AsyncFunction = (async () => {}).constructor as FunctionConstructor;
+
+/** In place of a reason: the search must begin once more, with what is known about the threads. */
+const again = Symbol();
+
+/** Why a search stopped, if not by itself. */
+type StopReason = string | typeof again | undefined;
 
 /** One search over one model. */
 export class Search {
@@ -47,6 +59,8 @@ export class Search {
   readonly #execution: Execution;
   /** The threads that can run in the present state. */
   readonly #enabled: Thread[] = [];
+  /** Whether the check is asynchronous: tasks that threads left behind would run meanwhile. */
+  #isCheckAsync = false;
   #executions = 0;
   #pruned = 0;
   #transitions = 0;
@@ -72,25 +86,29 @@ export class Search {
     this.#execution = this.#machine.execution;
   }
 
-  /** Searches until the strategy ends, an execution fails, or a limit is reached. */
-  async run(strategy: Strategy): Promise<Report> {
+  /**
+   * Searches until the strategy ends, an execution fails, or a limit is reached.
+   *
+   * @param newStrategy Creates the strategy; called again if the search has to begin once more.
+   */
+  async run(newStrategy: () => Strategy): Promise<Report> {
     // The caller runs on, and may set a timer, say, before the globals are replaced.
     await microtasks();
     const started = now();
-    let reason: string | undefined;
-    install(this.#machine);
-    try {
-      this.#execution.state = freeze(this.#options.setup());
-      nameState(this.#execution.state);
-      for (const [name, body] of Object.entries(this.#options.threads)) {
-        this.#machine.declare(name, body as Body);
-      }
-      const start = this.#machine.start();
-      if (start) await start;
-      reason = await this.#search(strategy, started);
-    } finally {
-      uninstall();
-      this.#progress.end();
+    const execution = this.#execution;
+    let strategy = newStrategy();
+    let reason = await this.#runOnce(strategy, started, true);
+    while (reason === again) {
+      this.#machine.reset();
+      execution.hasTasks = true;
+      execution.foundTasks = false;
+      this.#executions =
+        this.#pruned =
+        this.#transitions =
+        this.#longest =
+          0;
+      strategy = newStrategy();
+      reason = await this.#runOnce(strategy, started, false);
     }
     if (strategy instanceof Enumeration && strategy.isCut) {
       reason ??= `schedules with more than ${this.#options.preemptions} preemptions were left out`;
@@ -109,12 +127,63 @@ export class Search {
     };
   }
 
+  /** Searches with the globals replaced, and then looks at what the threads have left behind. */
+  async #runOnce(strategy: Strategy, started: number, isFirst: boolean): Promise<StopReason> {
+    const execution = this.#execution;
+    let reason: StopReason;
+    install(this.#machine);
+    // A suspended asynchronous thread rejects promises that the code under test does not await.
+    collectRejections(SUSPENDED);
+    try {
+      if (isFirst) this.#setUp();
+      const start = this.#machine.start();
+      if (start) await start;
+      reason = await this.#search(strategy, started);
+    } finally {
+      uninstall();
+      this.#progress.end();
+    }
+    const rejections = await collectedRejections();
+    stopCollecting();
+    if (reason === again || this.failed !== undefined) return reason;
+    if (rejections.length === 0 || execution.catchesRejections) return reason;
+    execution.catchesRejections = true;
+    return again;
+  }
+
+  /** Runs the setup of the test, and declares the threads. */
+  #setUp(): void {
+    const execution = this.#execution;
+    execution.state = freeze(this.#options.setup());
+    nameState(execution.state);
+    for (const [name, body] of Object.entries(this.#options.threads)) {
+      this.#machine.declare(name, body as Body);
+      if (body instanceof AsyncFunction) execution.hasTasks = true;
+    }
+  }
+
+  /** Whether threads have left tasks behind that nothing has looked for. */
+  async #hasLeftTasks(): Promise<boolean> {
+    const execution = this.#execution;
+    if (execution.hasTasks) return false;
+    execution.isProbing = true;
+    await microtasks();
+    execution.isProbing = false;
+    return execution.foundTasks || execution.failure === FOUND_TASKS;
+  }
+
+  /** Whether left tasks are looked for before the end of the present execution. */
+  #isProbed(): boolean {
+    const executions = this.#executions + this.#pruned;
+    return this.#isCheckAsync || executions < FIRST_PROBES || (executions & PROBE_MASK) === 0;
+  }
+
   /**
    * Runs one execution after the other.
    *
    * @returns Why the search stopped early, if a limit stopped it.
    */
-  async #search(strategy: Strategy, started: number): Promise<string | undefined> {
+  async #search(strategy: Strategy, started: number): Promise<StopReason> {
     const execution = this.#execution;
     const { invariant } = this.#options;
     for (;;) {
@@ -131,16 +200,18 @@ export class Search {
           this.#checkInvariant(invariant);
         }
       }
+      if (this.#isProbed() && await this.#hasLeftTasks()) return again;
       if (execution.failure === undefined) {
         const ended = this.#endExecution();
         if (ended) await ended;
       }
       if (execution.failure !== undefined) {
+        if (await this.#hasLeftTasks()) return again;
         this.failed = await reportExecution(execution);
         return undefined;
       }
       const keep = strategy.backtrack();
-      if (keep < 0) return undefined;
+      if (keep < 0) return await this.#hasLeftTasks() ? again : undefined;
       while (execution.trace.length > keep) this.#machine.undo();
       const reason = this.#reachedLimit();
       if (reason !== undefined) return reason;
@@ -194,7 +265,7 @@ export class Search {
       return;
     }
     const { threads, trace } = this.#execution;
-    if (threads.some((thread) => thread !== undefined && !thread.done)) return this.#failStuck();
+    if (threads.some((thread) => thread !== undefined && isStuck(thread))) return this.#failStuck();
     if (trace.length > this.#longest) this.#longest = trace.length;
     const checked = this.#check();
     return checked ? checked.then(() => this.#endChecked()) : this.#endChecked();
@@ -230,7 +301,10 @@ export class Search {
       const checked = execution.runUntracked(() =>
         check(execution.state, results as Results<Threads<unknown>>)
       );
-      if (checked) return checked.catch((error) => this.#failAssertion(error));
+      if (checked) {
+        this.#isCheckAsync = true;
+        return checked.catch((error) => this.#failAssertion(error));
+      }
     } catch (error) {
       this.#failAssertion(error);
     }

@@ -79,14 +79,7 @@ Deno.test("with asynchronous threads, DPOR finds the same final states", async (
 });
 
 const TIMED = ["wait with timeout", "wait with timeout", "store", "notify", "add", "clock"];
-const ASYNCHRONOUSLY_TIMED = [
-  "task with timeout",
-  "task with timeout",
-  "await",
-  "task",
-  "task",
-  "task",
-];
+const ASYNCHRONOUSLY_TIMED = [...ASYNCHRONOUS, "task with timeout", "task", "task"];
 
 for (const timeouts of ["any", "ordered"] as const) {
   Deno.test(`with ${timeouts} timeouts, DPOR finds the same final states and times`, async () => {

@@ -19,7 +19,7 @@ async function eventsOf(body: (words: Int32Array) => void): Promise<Event[]> {
     const dependence = new Dependence(false);
     for (const entry of trace) appendEvent(events, entry, threads[0]!.log, dependence);
   };
-  await search.run(new Enumeration());
+  await search.run(() => new Enumeration());
   return events;
 }
 

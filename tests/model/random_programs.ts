@@ -21,7 +21,7 @@ export const FREE = ["load", "store", "add", "compareExchange"] as const;
 export const BLOCKING = ["notify", "wait", "wait with timeout", "spin", "spin once"] as const;
 
 /** Calls of asynchronous threads. */
-export const ASYNCHRONOUS = ["task", "task with timeout", "await"] as const;
+export const ASYNCHRONOUS = ["task", "task with timeout", "await", "leave"] as const;
 
 /** Programs of up to `threads` threads with up to `calls` calls each. */
 export function programs(
@@ -69,13 +69,18 @@ function perform(words: Int32Array, [kind, word, a, b]: Call): unknown {
   }
 }
 
-/** A thread whose tasks wait asynchronously, and then count; `await` awaits the last of them. */
+/**
+ * A thread whose tasks wait asynchronously, and then count; `await` awaits the last of them, and
+ * `leave` leaves those before it behind.
+ */
 async function performAsync(words: Int32Array, calls: readonly Call[]): Promise<unknown[]> {
   const tasks: Promise<unknown>[] = [];
   const results: unknown[] = [];
   for (const call of calls) {
     const [kind, word, a, b] = call;
-    if (kind === "await") {
+    if (kind === "leave") {
+      tasks.length = 0;
+    } else if (kind === "await") {
       results.push(await tasks.at(-1));
     } else if (kind.startsWith("task")) {
       tasks.push((async () => {
@@ -135,7 +140,7 @@ export async function outcomeOf(
     traces.add(traceKey(events));
   };
   const report = await search.run(
-    reduction === "none" ? new Enumeration() : new OptimalDpor(plain),
+    () => reduction === "none" ? new Enumeration() : new OptimalDpor(plain),
   );
   return {
     failure: search.failed?.failure.kind,
