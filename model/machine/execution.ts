@@ -63,6 +63,8 @@ export class Execution {
   hasTasks = false;
   /** Whether promises that a thread rejects, and nothing handles, are looked for at its end. */
   catchesRejections = false;
+  /** Whether a thread has ended of which it is not known whether it left tasks behind. */
+  isUnprobed = false;
   /** Whether calls that no thread makes are of tasks that were left behind; they are suspended. */
   isProbing = false;
   /** Whether there were such calls. */

@@ -84,6 +84,7 @@ function replay(execution: Execution, thread: Thread): void | Promise<void> {
   if (execution.failure === undefined && !thread.unwinding) {
     checkCursor(execution, thread);
     end(execution, thread, value);
+    execution.isUnprobed = true;
   }
 }
 

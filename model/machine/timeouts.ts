@@ -42,6 +42,11 @@ export function earliestOf(sleepers: readonly Sleeper[]): number {
   return sleepers.reduce((earliest, { deadlineMs }) => Math.min(earliest, deadlineMs), Infinity);
 }
 
+/** The sleepers that a notify has woken. */
+export function wokenBy({ detail, result }: EntryOf<typeof NOTIFY>): readonly Sleeper[] {
+  return detail.sleepersBefore!.slice(0, result as number);
+}
+
 /** Records what a thread waits for after an operation that it has just made. */
 export function recordSleepers(thread: Thread, entry: Operation): void {
   entry.sleepers = sleepersOf(thread);
@@ -64,7 +69,7 @@ export function touchedDeadline(entry: Operation): number {
     case RESUME:
       return earliestOf(sleepersIn(entry.detail.outstanding));
     case NOTIFY:
-      return earliestOf(entry.detail.sleepersBefore!.slice(0, entry.result as number));
+      return earliestOf(wokenBy(entry));
     default:
       return Infinity;
   }

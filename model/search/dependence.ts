@@ -35,7 +35,7 @@ import {
   WRITE,
 } from "../machine/kinds.ts";
 import type { ModelBuffer } from "../machine/memory.ts";
-import { touchedDeadline } from "../machine/timeouts.ts";
+import { touchedDeadline, wokenBy } from "../machine/timeouts.ts";
 
 /** The effects of an operation that decide with which others it commutes. */
 export interface Footprint {
@@ -57,8 +57,8 @@ export interface Footprint {
   readonly watches: readonly Range[];
   /** The waiter lists that it may change. */
   readonly lists: readonly Range[];
-  /** For notify: whether it woke no thread. */
-  readonly isIdle: boolean;
+  /** For notify: the threads that it woke. */
+  readonly woken: readonly number[];
   /** The deadline of the timeout that expired; else 0. */
   readonly expired: number;
   /** The earliest deadline for which it begins or ends a wait, or might do so; else Infinity. */
@@ -72,6 +72,7 @@ export interface Footprint {
 }
 
 const none: readonly Range[] = [];
+const noThreads: readonly number[] = [];
 
 type EntryRange = Pick<Entry, "start" | "size"> & { readonly buffer: ModelBuffer | undefined };
 
@@ -146,7 +147,7 @@ function listsOf(entry: Operation): readonly Range[] {
 }
 
 /** The range of an operation; entries are applied many times, so it is computed once. */
-function accessRange(entry: Operation): Range {
+export function accessRange(entry: Operation): Range {
   return entry.range ??= rangeOf(entry);
 }
 
@@ -177,7 +178,7 @@ export function footprintOf(
     writes,
     watches: kind === PAUSE ? entry.detail.watches.map(rangeOf) : none,
     lists: isAccess ? none : listsOf(entry),
-    isIdle: kind === NOTIFY && entry.result === 0,
+    woken: kind === NOTIFY ? wokenBy(entry).map((sleeper) => sleeper.thread) : noThreads,
     expired: isAccess ? 0 : expiredDeadline(entry),
     awaited: isAccess ? entry.outstandingMs : Math.min(entry.outstandingMs, touchedDeadline(entry)),
     child: kind === SPAWN ? entry.detail.child.id : kind === JOIN ? entry.detail.child : -1,
@@ -256,7 +257,9 @@ function affects(a: Footprint, b: Footprint): boolean {
       if (a.lists.length > 0) return shareList(a, b);
       return b.kind === NOTIFY && a.notifyKey === b.notifyKey;
     case NOTIFY:
-      return !(a.isIdle && b.isIdle) && shareList(a, b);
+      if (a.woken.length + b.woken.length === 0) return false;
+      // The asynchronous waits of one thread resume in the order of their notification.
+      return shareList(a, b) || a.woken.some((thread) => b.woken.includes(thread));
     case WAIT:
     case WAIT_ASYNC:
     case RESUME:

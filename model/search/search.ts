@@ -31,10 +31,6 @@ export type AnyOptions = ExploreOptions<unknown, Threads<unknown>>;
 /** The clock is read once in so many executions; a power of two, less one. */
 const CLOCK_MASK = 63;
 
-/** Tasks left behind are looked for in the first executions, and in some later ones. */
-const FIRST_PROBES = 16;
-const PROBE_MASK = 1023;
-
 const AsyncFunction = (async () => {}).constructor as FunctionConstructor;
 
 /** In place of a reason: the search must begin once more, with what is known about the threads. */
@@ -59,8 +55,6 @@ export class Search {
   readonly #execution: Execution;
   /** The threads that can run in the present state. */
   readonly #enabled: Thread[] = [];
-  /** Whether the check is asynchronous: tasks that threads left behind would run meanwhile. */
-  #isCheckAsync = false;
   #executions = 0;
   #pruned = 0;
   #transitions = 0;
@@ -162,20 +156,15 @@ export class Search {
     }
   }
 
-  /** Whether threads have left tasks behind that nothing has looked for. */
+  /** Whether threads have left tasks behind: they would run now, and are suspended. */
   async #hasLeftTasks(): Promise<boolean> {
     const execution = this.#execution;
     if (execution.hasTasks) return false;
     execution.isProbing = true;
     await microtasks();
     execution.isProbing = false;
+    execution.isUnprobed = false;
     return execution.foundTasks || execution.failure === FOUND_TASKS;
-  }
-
-  /** Whether left tasks are looked for before the end of the present execution. */
-  #isProbed(): boolean {
-    const executions = this.#executions + this.#pruned;
-    return this.#isCheckAsync || executions < FIRST_PROBES || (executions & PROBE_MASK) === 0;
   }
 
   /**
@@ -200,7 +189,7 @@ export class Search {
           this.#checkInvariant(invariant);
         }
       }
-      if (this.#isProbed() && await this.#hasLeftTasks()) return again;
+      if (execution.isUnprobed && await this.#hasLeftTasks()) return again;
       if (execution.failure === undefined) {
         const ended = this.#endExecution();
         if (ended) await ended;
@@ -211,7 +200,7 @@ export class Search {
         return undefined;
       }
       const keep = strategy.backtrack();
-      if (keep < 0) return await this.#hasLeftTasks() ? again : undefined;
+      if (keep < 0) return undefined;
       while (execution.trace.length > keep) this.#machine.undo();
       const reason = this.#reachedLimit();
       if (reason !== undefined) return reason;
@@ -301,10 +290,7 @@ export class Search {
       const checked = execution.runUntracked(() =>
         check(execution.state, results as Results<Threads<unknown>>)
       );
-      if (checked) {
-        this.#isCheckAsync = true;
-        return checked.catch((error) => this.#failAssertion(error));
-      }
+      if (checked) return checked.catch((error) => this.#failAssertion(error));
     } catch (error) {
       this.#failAssertion(error);
     }

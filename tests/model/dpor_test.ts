@@ -75,11 +75,11 @@ Deno.test("with blocking, DPOR finds the same final states and the same deadlock
 });
 
 Deno.test("with asynchronous threads, DPOR finds the same final states", async () => {
-  await compare([...ASYNCHRONOUS, "store", "notify", "notify", "add"], 2, RUNS / 2);
+  await compare([...ASYNCHRONOUS, "task", "await", "store", "notify", "add"], 2, RUNS / 2);
 });
 
 const TIMED = ["wait with timeout", "wait with timeout", "store", "notify", "add", "clock"];
-const ASYNCHRONOUSLY_TIMED = [...ASYNCHRONOUS, "task with timeout", "task", "task"];
+const ASYNCHRONOUSLY_TIMED = [...ASYNCHRONOUS, "task with timeout", "task", "task", "await"];
 
 for (const timeouts of ["any", "ordered"] as const) {
   Deno.test(`with ${timeouts} timeouts, DPOR finds the same final states and times`, async () => {
@@ -90,3 +90,25 @@ for (const timeouts of ["any", "ordered"] as const) {
     await compare([...TIMED, ...ASYNCHRONOUSLY_TIMED], 2, RUNS / 2, timeouts);
   });
 }
+
+Deno.test("timeouts reversed before their notify, and notifies of one thread, lose no trace", async () => {
+  const timed = (word: number, ms: number) => ["wait with timeout", word, 0, ms - 1] as const;
+  const task = (word: number) => ["task with timeout", word, 0, 0] as const;
+  const notify = (word: number) => ["notify", word, 1, 0] as const;
+  const cases: [Program, "any" | "ordered"][] = [
+    [[[timed(0, 1), notify(0), timed(1, 1)], [notify(0)], [timed(0, 1)]], "any"],
+    [[[notify(1), timed(0, 1)], [notify(0)], [task(0), task(1)]], "any"],
+    [[[timed(0, 1)], [["add", 0, 1, 0]], [timed(1, 2)]], "ordered"],
+    [[[timed(0, 2)], [timed(0, 1), timed(0, 1)], [timed(1, 2)]], "ordered"],
+    [[[timed(0, 1)], [timed(1, 1)], [notify(0), timed(0, 1), timed(1, 1)]], "ordered"],
+    [[[notify(0), timed(0, 1)], [timed(0, 2), ["store", 0, 0, 0]], [
+      ["store", 0, 0, 0],
+      timed(1, 1),
+    ]], "ordered"],
+  ];
+  for (const [program, timeouts] of cases) {
+    const { all, dpor } = (await both(program, timeouts))!;
+    assertEquals(sorted(dpor.finals), sorted(all.finals));
+    assertEquals(sorted(dpor.traces), sorted(all.traces));
+  }
+});
