@@ -5,11 +5,13 @@
  */
 
 import type { Failure } from "./failure.ts";
+import { checkOptions } from "./option_checks.ts";
 import type { ExploreOptions, Report, Threads } from "./options.ts";
 import { environment, writeTextFile } from "./platform.ts";
 import type { FailedExecution } from "./report/failed_execution.ts";
 import { formatHtml } from "./report/html.ts";
 import type { Step } from "./report/steps.ts";
+import { decodeSchedule } from "./report/schedule.ts";
 import { formatTable } from "./report/table.ts";
 import { Dependence } from "./search/dependence.ts";
 import { OptimalDpor } from "./search/dpor.ts";
@@ -35,9 +37,9 @@ export class ExplorationError extends Error {
   readonly #failed: FailedExecution;
 
   /** @ignore Used by {@linkcode explore}. */
-  constructor(failed: FailedExecution, report: Report) {
+  constructor(failed: FailedExecution, report: Report, replayed?: ReplayedSchedule) {
     const { cause } = failed.failure;
-    super(formatFailure(failed, report), cause === undefined ? {} : { cause });
+    super(formatFailure(failed, report, replayed), cause === undefined ? {} : { cause });
     this.failure = failed.failure;
     this.replay = failed.replay;
     this.steps = failed.steps;
@@ -54,9 +56,16 @@ export class ExplorationError extends Error {
   }
 }
 
+/** A schedule that was asked for. */
+interface ReplayedSchedule {
+  readonly text: string;
+  readonly isFromEnvironment: boolean;
+}
+
 function formatFailure(
   { failure, replay, steps, threads }: FailedExecution,
   report: Report,
+  replayed: ReplayedSchedule | undefined,
 ): string {
   const parts = [`${failure.kind}: ${failure.message}`];
   for (const { thread, access, step, lines } of failure.accesses ?? []) {
@@ -70,9 +79,27 @@ function formatFailure(
     `Schedule: ${count(steps.length, "step")}, ${count(switches, "switch", "switches")} (>), ` +
       `after ${count(report.executions, "execution")} without failure`,
     formatTable(steps, threads),
-    `replay: "${replay}"  (an option, or BUSBAR_REPLAY=${replay} with the test's --filter)`,
+    replay.length > MAX_REPLAY
+      ? `replay: a text of ${replay.length} characters, the property \`replay\` of this error; the ` +
+        "page that the option `html` writes has it, too"
+      : `replay: "${replay}"  (an option, or BUSBAR_REPLAY=${replay} with the test's --filter)`,
   );
+  if (replayed !== undefined) parts.push(...formatReplayed(replayed, steps.length));
   return parts.join("\n\n");
+}
+
+/** Longer schedules are not printed. */
+const MAX_REPLAY = 400;
+
+/** What is to be said of a schedule that was asked for. */
+function formatReplayed({ text, isFromEnvironment }: ReplayedSchedule, steps: number): string[] {
+  const { length } = decodeSchedule(text);
+  const parts: string[] = [];
+  if (isFromEnvironment) parts.push("This is a replay, since BUSBAR_REPLAY is set.");
+  if (length !== steps) {
+    parts.push(`The schedule to replay has ${count(length, "step")}, this failure ${steps}.`);
+  }
+  return parts;
 }
 
 function count(number: number, one: string, many = `${one}s`): string {
@@ -107,7 +134,9 @@ function count(number: number, one: string, many = `${one}s`): string {
  * @param options The model and the bounds.
  * @returns How many executions were visited, and whether that is all of them.
  * @throws {ExplorationError} If a schedule fails; its message shows the schedule.
- * @throws {IncompleteError} If a limit stopped the search and `allowIncomplete` is not set.
+ * @throws {TypeError} If an option is unknown, is missing, or has a wrong value.
+ * @throws {IncompleteError} If a limit stopped the search and `allowIncomplete` is not set, or a
+ *   schedule that was replayed did not fail.
  */
 export async function explore<State, T extends Threads<State>>(
   options: ExploreOptions<State, T>,
@@ -117,23 +146,32 @@ export async function explore<State, T extends Threads<State>>(
       "Cannot explore as SharedArrayBuffer is not defined: a page needs cross-origin isolation",
     );
   }
-  const replay = options.replay ?? environment("BUSBAR_REPLAY");
-  const model = (replay === undefined ? options : { ...options, replay }) as unknown as AnyOptions;
+  checkOptions(options);
+  const replayed = replayedSchedule(options.replay);
+  const model = { ...options, replay: replayed?.text } as unknown as AnyOptions;
   const search = new Search(model);
   const report = await search.run(() => strategyOf(model));
   if (search.failed === undefined) {
-    if (!report.complete && !options.allowIncomplete && report.reason !== undefined) {
+    const isAllowed = options.allowIncomplete === true && !replayed?.isFromEnvironment;
+    if (!report.complete && !isAllowed && report.reason !== undefined) {
       throw new IncompleteError(report);
     }
     return report;
   }
   const failed = await simplify(model, search.failed) ?? search.failed;
-  const error = new ExplorationError(failed, report);
+  const error = new ExplorationError(failed, report, replayed);
   if (options.html !== undefined) writePage(options.html, error);
   throw error;
 }
 
-/** A search that a limit stopped before it was complete. */
+/** The schedule to replay: the option, or the variable of the environment; empty is not set. */
+function replayedSchedule(option: string | undefined): ReplayedSchedule | undefined {
+  if (option) return { text: option, isFromEnvironment: false };
+  const text = environment("BUSBAR_REPLAY");
+  return text ? { text, isFromEnvironment: true } : undefined;
+}
+
+/** A search that a limit stopped before it was complete, or the replay of a single schedule. */
 export class IncompleteError extends Error {
   /** Always `IncompleteError`. */
   override readonly name = "IncompleteError";
@@ -142,13 +180,21 @@ export class IncompleteError extends Error {
 
   /** @ignore Used by {@linkcode explore}. */
   constructor(report: Report) {
-    super(
-      `The search is incomplete: ${report.reason} (${report.executions} executions, ` +
-        `${report.transitions} transitions). Raise the limit, make the model smaller, or accept ` +
-        "an incomplete search with `allowIncomplete: true`.",
-    );
+    super(report.table === undefined ? formatIncomplete(report) : formatPassed(report));
     this.report = report;
   }
+}
+
+function formatIncomplete({ reason, executions, transitions }: Report): string {
+  return `The search is incomplete: ${reason} (${executions} executions, ${transitions} ` +
+    "transitions). Raise the limit, make the model smaller, or accept an incomplete search with " +
+    "`allowIncomplete: true`.";
+}
+
+/** A replay without a failure: the failure may be mended, or the schedule be of another test. */
+function formatPassed({ reason, table }: Report): string {
+  return `A replay is no search: ${reason}. If the failure is mended, explore without \`replay\` ` +
+    `and BUSBAR_REPLAY; else the schedule is of another model.\n\n${table}`;
 }
 
 function strategyOf(options: AnyOptions): Strategy {
@@ -164,10 +210,6 @@ function strategyOf(options: AnyOptions): Strategy {
     case "dpor":
       return new OptimalDpor(
         new Dependence(options.invariant !== undefined, options.timeouts === "ordered"),
-      );
-    default:
-      throw new TypeError(
-        `Cannot explore: expected strategy dpor, all, pct or random, received ${String(strategy)}`,
       );
   }
 }

@@ -18,7 +18,7 @@ export type FailureKind =
   | "nondeterminism"
   | "misuse";
 
-/** One of the two accesses of a race. */
+/** One of the two accesses of a race, or what a thread did at first, and does in a replay. */
 export interface AccessReport {
   /** Name of the thread. */
   readonly thread: string;
@@ -36,7 +36,7 @@ export interface Failure {
   readonly kind: FailureKind;
   /** One or more sentences. */
   readonly message: string;
-  /** The accesses, if the failure is a race. */
+  /** The accesses, if the failure is a race, and both runs of a thread, if it is nondeterminism. */
   readonly accesses?: readonly AccessReport[];
   /** The error that the code of the test threw. */
   readonly cause?: unknown;

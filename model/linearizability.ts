@@ -1,10 +1,11 @@
 /**
  * Linearizability: each call must appear to take effect at one instant between its begin and its
- * return.
+ * end.
  *
- * A search over the history of recorded calls looks for an order in which a call that returned
- * before another began comes first, and in which a sequential specification gives the same results.
- * No state is visited twice with the same calls done.
+ * A search over the history of recorded calls looks for an order in which a call that ended before
+ * another began comes first, and in which a sequential specification gives the same results. No
+ * state is visited twice with the same calls done. A call that has not ended may have taken effect
+ * with any result, or not at all.
  *
  * Source: Wing and Gong, "Testing and Verifying Concurrent Objects", JPDC 17, 1993, with the cache
  * of Lowe, "Testing for Linearizability", CCPE 29(4), 2017.
@@ -12,128 +13,217 @@
  * @module
  */
 
-import { runningCalls } from "./interception/intercept.ts";
-import type { EntryOf, Operation } from "./machine/entry.ts";
-import { CALL, RETURN } from "./machine/kinds.ts";
+import { callText, type RecordedCall, type Violation } from "./history.ts";
+import { isThenable } from "./machine/thenable.ts";
+import { type Specification, Throws } from "./specification.ts";
+import { errorText, Keys, NoKeyError, valueText } from "./values.ts";
 
-/** The sequential behaviour of an object: the effect of each call if no other overlaps it. */
-export interface Specification<S = unknown> {
-  /** The state before the first call. It is never modified. */
-  readonly initial: S;
-  /**
-   * Applies one call to a state.
-   *
-   * @returns The next state and the call's result. States and results are compared as JSON.
-   */
-  apply(state: S, name: string, args: readonly unknown[]): readonly [next: S, result: unknown];
-}
+/** A specification that cannot be used; its message says why. */
+export class SpecificationError extends Error {}
 
-/** A call of the history. */
-export interface RecordedCall {
-  /** Name of the thread. */
-  readonly thread: string;
-  /** Name of the operation. */
-  readonly name: string;
-  /** The arguments of the call. */
-  readonly args: readonly unknown[];
-  /** Its result. */
-  readonly result: unknown;
-  /** The step of the schedule in which it began. */
-  readonly begin: number;
-  /** The step of the schedule in which it returned. */
-  readonly end: number;
+/** A state that the search has reached, and the calls that it has tried there. */
+interface Frame<S> {
+  readonly state: S;
+  /** The key of the state. */
+  readonly key: string;
+  /** The call that led here; -1 at the beginning. */
+  readonly call: number;
+  /** Where to look for the next call to try. */
+  next: number;
+  /** No call that began later can come next: another one had ended before. */
+  limit: number;
 }
 
 /**
- * Makes a call, and records when it begins, when it returns and its result; for use in a thread
- * whose exploration has a `linearizable` specification.
+ * Looks for an order of the calls that the specification allows.
  *
- * @param name The name of the operation in the specification.
- * @param args Its arguments in the specification.
- * @param call Makes the call.
- * @returns The result of the call.
- * @throws {Error} If no simulated thread is running.
+ * @returns undefined if there is one.
+ * @throws {SpecificationError} If the specification throws, or what it returns is of no use.
  */
-export function record<T>(name: string, args: readonly unknown[], call: () => T): T {
-  runningCalls("record a call").beginCall(name, args);
-  const result = call();
-  runningCalls("record a call").endCall(name, result);
-  return result;
-}
-
-/** The calls of an execution in the order of their returns. */
-export function historyOf(
-  trace: readonly Operation[],
-  threads: readonly ({ readonly name: string } | undefined)[],
-): RecordedCall[] {
-  const open = new Map<number, { call: EntryOf<typeof CALL>; begin: number }>();
-  const history: RecordedCall[] = [];
-  trace.forEach((entry, step) => {
-    if (entry.kind === CALL) open.set(entry.thread, { call: entry, begin: step });
-    if (entry.kind !== RETURN) return;
-    const { call, begin } = open.get(entry.thread)!;
-    history.push({
-      thread: threads[entry.thread]!.name,
-      name: call.detail.name,
-      args: call.detail.args,
-      result: entry.detail.result,
-      begin,
-      end: step,
-    });
-  });
-  return history;
-}
-
-/** The done calls of a history are the bits of a number. */
-const MAX_CALLS = 30;
-
-/** Whether there is an order of the calls that the specification allows. */
-export function isLinearizable<S>(
+export function findViolation<S>(
   history: readonly RecordedCall[],
-  { initial, apply }: Specification<S>,
-): boolean {
-  if (history.length > MAX_CALLS) {
-    throw new RangeError(
-      `Cannot check the history as it has ${history.length} calls: at most ${MAX_CALLS} are possible`,
+  specification: Specification<S>,
+): Violation | undefined {
+  const calls = history.toSorted((a, b) => a.begin - b.begin);
+  return new Search(calls, specification).run();
+}
+
+class Search<S> {
+  readonly #calls: readonly RecordedCall[];
+  readonly #specification: Specification<S>;
+  /** A specification can see the order of the members of a map, say, in a state. */
+  readonly #stateKeys = new Keys(true);
+  readonly #resultKeys = new Keys(false);
+  /** The key of each call's result. */
+  readonly #results: readonly (string | undefined)[];
+  /** The calls that have taken effect, and how many of them have ended. */
+  readonly #done: boolean[];
+  #ended = 0;
+  /** All calls before this one have taken effect. */
+  #first = 0;
+  /** Where the search has got furthest: the frames, and what was refused in the last one. */
+  #furthest: readonly Frame<S>[] = [];
+  #refused: Violation["refused"] = [];
+
+  constructor(calls: readonly RecordedCall[], specification: Specification<S>) {
+    this.#calls = calls;
+    this.#specification = specification;
+    this.#results = calls.map((call) =>
+      call.isThrown || call.end === Infinity
+        ? undefined
+        : this.#keyOf(this.#resultKeys, call.result, () => `the result of ${textOf(call)}`)
+    );
+    this.#done = calls.map(() => false);
+  }
+
+  run(): Violation | undefined {
+    const calls = this.#calls;
+    const goal = calls.filter((call) => call.end !== Infinity).length;
+    const seen = new Set<string>();
+    const { initial } = this.#specification;
+    const frames = [
+      this.#frame(initial, this.#keyOf(this.#stateKeys, initial, () => "the initial state"), -1),
+    ];
+    while (this.#ended < goal) {
+      const frame = frames.at(-1)!;
+      const i = this.#nextCall(frame);
+      if (i < 0) {
+        this.#checkUnmodified(frame);
+        frames.pop();
+        if (frames.length === 0) return this.#violation();
+        this.#setDone(frame.call, false);
+        continue;
+      }
+      const [state, expected] = this.#apply(frame.state, i);
+      if (!this.#agrees(i, expected)) {
+        this.#refuse(frames, i, expected);
+        continue;
+      }
+      this.#setDone(i, true);
+      const key = this.#keyOf(
+        this.#stateKeys,
+        state,
+        () => `the state after ${textOf(calls[i]!)}`,
+      );
+      const visit = `${this.#doneKey()} ${key}`;
+      if (seen.has(visit)) {
+        this.#setDone(i, false);
+        continue;
+      }
+      seen.add(visit);
+      frames.push(this.#frame(state, key, i));
+    }
+    for (const frame of frames) this.#checkUnmodified(frame);
+    return undefined;
+  }
+
+  /** Remembers a call whose result the specification does not allow, if no order got further. */
+  #refuse(frames: readonly Frame<S>[], i: number, expected: unknown): void {
+    const refused = { call: this.#calls[i]!, expected };
+    if (frames.length > this.#furthest.length) {
+      this.#furthest = frames.slice();
+      this.#refused = [refused];
+    } else if (frames.at(-1) === this.#furthest.at(-1)) {
+      this.#refused = [...this.#refused, refused];
+    }
+  }
+
+  #violation(): Violation {
+    const order = this.#furthest.slice(1).map(({ call }) => this.#calls[call]!);
+    return { order, refused: this.#refused };
+  }
+
+  #frame(state: S, key: string, call: number): Frame<S> {
+    return { state, key, call, next: this.#first, limit: Infinity };
+  }
+
+  /** The next call to try in a state, or -1. */
+  #nextCall(frame: Frame<S>): number {
+    const calls = this.#calls;
+    while (frame.next < calls.length) {
+      const i = frame.next++;
+      const call = calls[i]!;
+      // Calls are in the order of their begins, so no later one can come next either.
+      if (call.begin > frame.limit) break;
+      if (this.#done[i]!) continue;
+      frame.limit = Math.min(frame.limit, call.end);
+      return i;
+    }
+    return -1;
+  }
+
+  /** The state after a call, and the result that the specification gives it. */
+  #apply(state: S, i: number): readonly [state: S, result: unknown] {
+    const call = this.#calls[i]!;
+    let applied: unknown;
+    try {
+      applied = this.#specification.apply(state, call.name, call.args);
+    } catch (error) {
+      throw new SpecificationError(
+        `The specification threw at ${textOf(call)} in state ${valueText(state)}: ${
+          errorText(error)
+        }. Where a call throws, return [state, throws(ErrorClass)]`,
+        { cause: error },
+      );
+    }
+    if (!Array.isArray(applied) || applied.length !== 2) {
+      throw new SpecificationError(
+        `The specification must return [next state, result], and returned for ${textOf(call)} ${
+          isThenable(applied) ? "a promise" : valueText(applied)
+        }`,
+      );
+    }
+    return applied as [S, unknown];
+  }
+
+  /** Whether a call ended as the specification says. */
+  #agrees(i: number, expected: unknown): boolean {
+    const { end, isThrown = false, result } = this.#calls[i]!;
+    if (end === Infinity) return true;
+    if (expected instanceof Throws) return isThrown && expected.allows(result);
+    if (isThrown) return false;
+    const name = () => `the expected result of ${textOf(this.#calls[i]!)}`;
+    return this.#keyOf(this.#resultKeys, expected, name) === this.#results[i];
+  }
+
+  #setDone(i: number, isDone: boolean): void {
+    this.#done[i] = isDone;
+    if (this.#calls[i]!.end !== Infinity) this.#ended += isDone ? 1 : -1;
+    if (!isDone) this.#first = Math.min(this.#first, i);
+    else while (this.#done[this.#first] === true) this.#first++;
+  }
+
+  /** A key for the set of calls that are done: few after the first that is not. */
+  #doneKey(): string {
+    let key = `${this.#first}`;
+    const last = this.#done.lastIndexOf(true);
+    for (let i = this.#first + 1; i <= last; i++) if (this.#done[i]!) key += `,${i}`;
+    return key;
+  }
+
+  #checkUnmodified({ state, key }: Frame<S>): void {
+    if (this.#keyOf(this.#stateKeys, state, () => "a state") === key) return;
+    throw new SpecificationError(
+      `The specification modified a state that it was given, which now is ${valueText(state)}: ` +
+        "return a new one, since other orders of the calls are tried from the same state",
     );
   }
-  const seen = new Set<string>();
-  const all = 2 ** history.length - 1;
-  const search = (done: number, state: S): boolean => {
-    if (done === all) return true;
-    const key = `${done}:${JSON.stringify(state)}`;
-    if (seen.has(key)) return false;
-    seen.add(key);
-    // Only a call that began before every open call returned can come next.
-    let firstReturn = Infinity;
-    history.forEach((call, i) => {
-      if ((done & (1 << i)) === 0) firstReturn = Math.min(firstReturn, call.end);
-    });
-    return history.some((call, i) => {
-      if ((done & (1 << i)) !== 0 || call.begin > firstReturn) return false;
-      const [next, result] = apply(state, call.name, call.args);
-      return JSON.stringify(result) === JSON.stringify(call.result) &&
-        search(done | (1 << i), next);
-    });
-  };
-  return search(0, initial);
+
+  #keyOf(keys: Keys, value: unknown, name: () => string): string {
+    try {
+      return keys.of(value);
+    } catch (error) {
+      if (!(error instanceof NoKeyError)) {
+        throw new SpecificationError(`Cannot compare ${name()}: ${errorText(error)}`);
+      }
+      throw new SpecificationError(
+        `Cannot compare ${name()}, as it contains ${error.message}: expected primitives, arrays, ` +
+          "plain objects, Map, Set, Date, errors, or memory that is not shared",
+      );
+    }
+  }
 }
 
-/** The history as a drawing: one line a call, with its span over the steps of the schedule. */
-export function formatHistory(history: readonly RecordedCall[]): string {
-  const times = [...new Set(history.flatMap((call) => [call.begin, call.end]))].sort((a, b) =>
-    a - b
-  );
-  const rows = [...history].sort((a, b) => a.begin - b.begin).map((call) => {
-    const from = times.indexOf(call.begin);
-    const to = times.indexOf(call.end);
-    const span = " ".repeat(from) + "├" + "─".repeat(Math.max(0, to - from - 1)) + "┤";
-    const args = call.args.map((arg) => JSON.stringify(arg)).join(", ");
-    return {
-      text: `${call.thread}: ${call.name}(${args}) → ${JSON.stringify(call.result)}`,
-      span,
-    };
-  });
-  const width = Math.max(...rows.map((row) => row.text.length));
-  return rows.map(({ text, span }) => `${text.padEnd(width)}  ${span}`).join("\n");
+function textOf({ name, args }: RecordedCall): string {
+  return callText(name, args);
 }

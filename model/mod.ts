@@ -10,7 +10,8 @@ export { ExplorationError, explore, IncompleteError } from "./explore.ts";
 export type { ExploreOptions, Report, Results, StrategyName, Threads } from "./options.ts";
 export type { AccessReport, Failure, FailureKind } from "./failure.ts";
 export type { PlainAccess, Step } from "./report/steps.ts";
-export { record, type Specification } from "./linearizability.ts";
+export { record } from "./record.ts";
+export { type ErrorClass, type Specification, Throws, throws } from "./specification.ts";
 export {
   type ArbitraryOf,
   type FastCheck,

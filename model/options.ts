@@ -4,7 +4,8 @@
  * @module
  */
 
-import type { Specification } from "./linearizability.ts";
+import type { Step } from "./report/steps.ts";
+import type { Specification } from "./specification.ts";
 
 /** The bodies of the threads, by the threads' names. */
 // deno-lint-ignore no-explicit-any
@@ -20,7 +21,10 @@ export type StrategyName = "dpor" | "all" | "pct" | "random";
 
 /** A model, and the bounds of its exploration. */
 export interface ExploreOptions<State, T extends Threads<State>> {
-  /** Creates the shared memory, and returns the argument of all threads. Runs once. */
+  /**
+   * Creates the shared memory, and returns the argument of all threads. Runs once, and is not
+   * asynchronous: what it needs can be awaited before.
+   */
   readonly setup: () => State;
   /**
    * The bodies of one to eight threads. A body runs many times: it must depend on nothing but its
@@ -28,15 +32,19 @@ export interface ExploreOptions<State, T extends Threads<State>> {
    */
   readonly threads: T;
   /**
-   * Checks the outcome of each execution; must throw if it is wrong. Plain objects and arrays that
-   * threads return are frozen: use `toSorted`, not `sort`.
+   * Checks the outcome of each execution: must throw or return false if it is wrong, and return
+   * nothing or true if it is right. Any other value is refused, as it may be the result of a
+   * condition. Plain objects and arrays that threads return are frozen: use `toSorted`, not `sort`.
    */
-  readonly check?: (state: State, results: Results<T>) => void | Promise<void>;
+  readonly check?: (
+    state: State,
+    results: Results<T>,
+  ) => void | boolean | Promise<void | boolean>;
   /**
-   * Checks the state after each step; must throw if it is wrong. It must depend only on words that
-   * are written atomically.
+   * Checks the state after each step, as `check` checks the outcome, but is not asynchronous. It
+   * must depend only on words that are written atomically.
    */
-  readonly invariant?: (state: State) => void;
+  readonly invariant?: (state: State) => void | boolean;
   /** The sequential specification of the calls that threads make with `record`. */
   // deno-lint-ignore no-explicit-any
   readonly linearizable?: Specification<any>;
@@ -65,7 +73,12 @@ export interface ExploreOptions<State, T extends Threads<State>> {
   readonly allowIncomplete?: boolean;
   /**
    * Run only this schedule, as a failure printed it. The environment variable `BUSBAR_REPLAY` does
-   * the same without an edit, where it may be read; run only the one test then.
+   * the same without an edit, where it may be read; run only the one test then. Either is not set
+   * if it is empty; the option goes before the variable.
+   *
+   * A schedule that does not fail is an incomplete search: explore throws an `IncompleteError` that
+   * shows it, or, with `allowIncomplete` and if the schedule is from the option, returns it in the
+   * report.
    */
   readonly replay?: string;
   /** Also write a failure to this file, as a page with a space-time diagram. */
@@ -85,8 +98,17 @@ export interface ExploreOptions<State, T extends Threads<State>> {
   readonly timeouts?: "any" | "ordered";
   /** Report reads of bytes that were never written. Default false. */
   readonly reportUninitialised?: boolean;
-  /** How many times a thread may repeat a read without a change before it fails. Default 100. */
+  /**
+   * How many rounds of a loop that waits are looked ahead, to see whether it ends by itself. A loop
+   * of more rounds goes on only when something that it reads changes, or nothing else can run.
+   * Default 1000.
+   */
   readonly spinLimit?: number;
+  /**
+   * Whether a loop may wait for another thread without `Atomics.pause()` and without a wait:
+   * `yield` (default) lets the others run as if it paused; `refuse` is a failure.
+   */
+  readonly polling?: "yield" | "refuse";
   /** Collect the source lines of the operations that were reached. Default false. */
   readonly coverage?: boolean;
 }
@@ -109,4 +131,10 @@ export interface Report {
   readonly elapsedMs: number;
   /** Source lines with atomic operations that were reached, if asked for. */
   readonly coverage?: readonly string[];
+  /** The whole schedule that was run, if this is of a replay that did not fail. */
+  readonly replay?: string;
+  /** The steps of that schedule. */
+  readonly steps?: readonly Step[];
+  /** These steps as a table for a terminal. */
+  readonly table?: string;
 }

@@ -12,6 +12,7 @@ interface DenoLike {
     querySync(descriptor: { name: "env"; variable: string }): { state: string };
   };
   readonly env: { get(name: string): string | undefined };
+  exit(code: number): never;
   readonly stderr: { isTerminal(): boolean; writeSync(bytes: Uint8Array): number };
   writeTextFileSync(path: string | URL, text: string): void;
 }
@@ -19,6 +20,7 @@ interface DenoLike {
 /** The used part of `process` in Node and Bun. */
 interface ProcessLike {
   readonly env: Record<string, string | undefined>;
+  exit?(code: number): never;
   readonly stderr?: { readonly isTTY?: boolean; write(text: string): unknown };
   on(event: "unhandledRejection", listener: (reason: unknown) => void): void;
   off(event: "unhandledRejection", listener: (reason: unknown) => void): void;
@@ -58,16 +60,35 @@ export function writeTextFile(path: string | URL, text: string): void {
   files.writeFileSync(path, text);
 }
 
-/** A function that writes to standard error; undefined if that is not a terminal. */
-export function terminal(): ((text: string) => void) | undefined {
+/** Where progress is shown. */
+export interface TextOutput {
+  /** Whether a line can be written over. */
+  readonly isTerminal: boolean;
+  write(text: string): void;
+}
+
+/** Standard error; undefined in pages, which have none. */
+export function standardError(): TextOutput | undefined {
   if (deno !== undefined) {
     const { stderr } = deno;
-    if (!stderr.isTerminal()) return undefined;
     const encoder = new TextEncoder();
-    return (text) => void stderr.writeSync(encoder.encode(text));
+    return {
+      isTerminal: stderr.isTerminal(),
+      write: (text) => void stderr.writeSync(encoder.encode(text)),
+    };
   }
   const stderr = node?.stderr;
-  return stderr?.isTTY === true ? (text) => void stderr.write(text) : undefined;
+  if (stderr === undefined) return undefined;
+  return { isTerminal: stderr.isTTY === true, write: (text) => void stderr.write(text) };
+}
+
+/** Ends the process with a message, as nothing else can end the code that is running. */
+export function abort(message: string): never {
+  console.error(message);
+  deno?.exit(1);
+  node?.exit?.(1);
+  // A page cannot end itself. The error stops what does not catch it.
+  throw new Error(message);
 }
 
 /**

@@ -7,6 +7,7 @@
 import { runningCalls, setupCalls } from "./interception/intercept.ts";
 import { buffers } from "./interception/registry.ts";
 import type { Body } from "./machine/thread_declaration.ts";
+import { valueText } from "./values.ts";
 
 /** A thread that another thread has started. */
 export interface Task<T> {
@@ -42,12 +43,19 @@ export interface Task<T> {
  * ```
  *
  * @param body The code of the new thread.
- * @param name Its name in reports. Default: the parent's name and a number.
+ * @param name Its name in reports, and of its result for `check`; if another thread has it already,
+ *   `#2` and so on is added. Default: the parent's name and a number.
  * @returns The new thread, to be joined.
  * @throws {Error} If no simulated thread is running.
+ * @throws {TypeError} If the body is no function, or the name no string.
  */
 export function spawn<T>(body: () => T, name?: string): Task<T> {
-  const id = runningCalls("spawn a thread").spawn(name, body as Body);
+  const calls = runningCalls("spawn a thread");
+  if (typeof body !== "function" || (name !== undefined && typeof name !== "string")) {
+    const received = [body, name].map(valueText).join(" and ");
+    throw new TypeError(`Cannot spawn: expected a function and a name, received ${received}`);
+  }
+  const id = calls.spawn(name, body as Body);
   return { join: () => runningCalls("join a thread").join(id) as T };
 }
 

@@ -9,7 +9,8 @@ import { type Call, type Scene, scenes } from "./waiting_scenes.ts";
 
 const TIMES = [-1, -Infinity, NaN, "5", null, 5n, {}, [], true] as unknown as number[];
 const SIGNALS = [{}, 5, null, "abort", () => {}] as unknown as AbortSignal[];
-const OPTIONS = [null, 5, "5", true, () => {}] as unknown as WaitOptions[];
+const { signal } = new AbortController();
+const OPTIONS = [null, 5, "5", true, () => {}, signal] as unknown as WaitOptions[];
 
 const HINT = "Cannot block as this thread may not call Atomics.wait, like the main thread of a " +
   "page: await the method whose name ends in Async instead, such as lockAsync() for lock()";

@@ -5,8 +5,15 @@
  * @module
  */
 
-import { MAX_THREADS } from "../machine/clock.ts";
-import { type Entry, EntryOf, type Operation, type PlainEntry } from "../machine/entry.ts";
+import { MAX_THREADS, timeOf } from "../machine/clock.ts";
+import {
+  type Entry,
+  EntryOf,
+  newYieldDetail,
+  type Operation,
+  type PlainEntry,
+} from "../machine/entry.ts";
+import { operandsText } from "../machine/entry_text.ts";
 import { type Execution, FOUND_TASKS } from "../machine/execution.ts";
 import { initialise } from "../machine/initialisation.ts";
 import {
@@ -34,16 +41,31 @@ import {
 import type { Machine } from "../machine/machine.ts";
 import { ModelBuffer } from "../machine/memory.ts";
 import { applyPlain } from "../machine/plain.ts";
-import { announce, replayFailure, runTask } from "../machine/runner.ts";
+import { failReplay } from "../machine/replay_failure.ts";
+import { impliedPause, polls, repeatsRead } from "../machine/polling.ts";
+import { runTask } from "../machine/runner.ts";
 import type { Task } from "../machine/task_queue.ts";
 import { SUSPENDED, type Thread } from "../machine/thread.ts";
 import type { Body } from "../machine/thread_declaration.ts";
-import { type AnyTypedArray, Bytes } from "../native.ts";
+import { type AnyTypedArray, Bytes, now } from "../native.ts";
 import { toCount, toTimeoutMs } from "./conversions.ts";
 import { elementTypeOf, toElement } from "./element_types.ts";
 import { type Arguments, callNative, convertArguments } from "./native_operations.ts";
+import { madeUpNumber, madeUpResult, suspendAgain } from "./made_up.ts";
 import { buffers, isShared, resolve, type View, views } from "./registry.ts";
-import { stackLines } from "./stack_lines.ts";
+import { captureStack, stackLines } from "./stack_lines.ts";
+
+/** The places of so many operations are kept, in case that they are not repeated. */
+const FIRST_STACKS = 64;
+
+/** The lines of so many plain accesses at the beginning and at the end of a log are captured. */
+const CAPTURED_PLAIN = 1000;
+/** How many log entries pass between two looks at a long run of plain accesses, less one. */
+const PLAIN_CHECK_MASK = 1023;
+/** A run of plain accesses is too long from so many times `maxSteps` on. */
+const PLAIN_PER_STEP = 100;
+/** After so many entries since an operation, plain reads that repeat are taken for polling. */
+const PLAIN_BEFORE_POLLING = 256;
 
 /**
  * The intercepted calls of one machine.
@@ -114,7 +136,7 @@ export class Calls {
   atomics(kind: AtomicsKind, view: unknown, index: unknown, a: unknown, b: unknown): unknown {
     const thread = this.#execution.current;
     if (thread === undefined) return this.#perform(kind, view, index, a, b);
-    if (thread.unwinding) throw SUSPENDED;
+    if (thread.unwinding) return madeUpResult(thread, kind, view, a);
     const { log, cursor } = thread;
     if (cursor < log.length) {
       const entry = log[cursor]!;
@@ -122,7 +144,7 @@ export class Calls {
         entry.kind === kind && entry.view === view && entry.index === index && entry.a === a &&
         entry.b === b
       ) {
-        if (thread.capturing !== undefined) thread.capturing[cursor] = stackLines();
+        if (thread.capturing !== undefined) captureLines(thread);
         thread.cursor = cursor + 1;
         if (kind !== WAIT && kind !== WAIT_ASYNC) return entry.result;
         return this.#answerWait(thread, entry);
@@ -139,7 +161,7 @@ export class Calls {
     }
     if (thread === undefined) return this.suspendLeftTask();
     if (this.#replayed(thread, PAUSE) !== undefined) return;
-    const detail = { watches: [], isForced: false };
+    const detail = { ...newYieldDetail(), isImplied: false };
     this.#suspend(thread, new EntryOf(PAUSE, thread.id, detail, undefined, 0, 0));
   }
 
@@ -148,6 +170,7 @@ export class Calls {
     const thread = this.#execution.current;
     if (thread === undefined) {
       this.suspendLeftTask();
+      this.#execution.countUntracked();
       return new Bytes(buffer.bytes.subarray(start, start + size));
     }
     const bytes = this.#readPlain(thread, buffer, start, size, undefined, 0);
@@ -159,6 +182,7 @@ export class Calls {
     const thread = this.#execution.current;
     if (thread === undefined) {
       this.suspendLeftTask();
+      this.#execution.countUntracked();
       return real[index];
     }
     const size = real.BYTES_PER_ELEMENT;
@@ -175,9 +199,11 @@ export class Calls {
       return write();
     }
     if (this.#replayed(thread, WRITE, buffer, start, size) !== undefined) return;
-    const entry = new EntryOf(WRITE, thread.id, undefined, buffer, start, size);
-    thread.cursor++;
-    applyPlain(this.#execution, thread, entry, write);
+    this.#applyPlain(
+      thread,
+      new EntryOf(WRITE, thread.id, undefined, buffer, start, size),
+      write,
+    );
   }
 
   /**
@@ -200,11 +226,15 @@ export class Calls {
       this.suspendLeftTask();
       return create();
     }
+    if (thread.unwinding) {
+      suspendAgain(thread);
+      return create();
+    }
     const known = this.#replayed(thread, VIEW, buffer);
     if (known !== undefined) {
       const { detail } = known;
       if (detail.constructor !== constructor || detail.args[0] !== a || detail.args[1] !== b) {
-        this.#failReplay(thread, known, "another new view");
+        this.#failReplay(thread, known, `another new view${operandsText(a, b)}`);
       }
       const isNew = constructor === undefined || !views.get(detail.view)!.isOrdinary;
       return isNew ? create() : detail.view as T;
@@ -230,15 +260,20 @@ export class Calls {
       this.suspendLeftTask();
       return { buffer: this.adopt(create()), isNew: true };
     }
+    if (thread.unwinding) {
+      suspendAgain(thread);
+      return { buffer: this.#register(create(), "made up"), isNew: true };
+    }
     const known = this.#replayed(thread, BUFFER);
     if (known !== undefined) {
       const { buffer } = known.detail;
       if (buffer.bytes.length !== byteLength) {
-        this.#failReplay(thread, known, "one of another size");
+        const sizes = `${byteLength} bytes instead of ${buffer.bytes.length}`;
+        this.#failReplay(thread, known, `one of another size: ${sizes}`);
       }
       return { buffer, isNew: false };
     }
-    const buffer = this.#register(create(), `${thread.name}.buffer${thread.buffersCreated}`);
+    const buffer = this.#register(create(), `${thread.id}.${thread.buffersCreated}`);
     this.#applyPlain(thread, new EntryOf(BUFFER, thread.id, { buffer }, undefined, 0, 0));
     return { buffer, isNew: true };
   }
@@ -254,7 +289,8 @@ export class Calls {
       throw new TypeError("Cannot share a growable or resizable buffer: its length must be fixed");
     }
     const { buffers } = this.#execution;
-    const buffer = this.#register(real, name ?? `buffer${buffers.length}`);
+    const id = `buffer${buffers.length}`;
+    const buffer = this.#register(real, id, name);
     buffers.push(buffer);
     return buffer;
   }
@@ -275,6 +311,7 @@ export class Calls {
   endSpeculation(isKept: boolean): void {
     const thread = this.#execution.current;
     if (thread === undefined) return;
+    if (thread.unwinding) return void suspendAgain(thread);
     const known = this.#replayed(thread, SPAN_END);
     if (known !== undefined) {
       if (known.detail.isKept !== isKept) {
@@ -286,18 +323,41 @@ export class Calls {
     this.#applyPlain(thread, new EntryOf(SPAN_END, thread.id, detail, undefined, 0, 0));
   }
 
-  /** A recorded call begins. */
-  beginCall(name: string, args: readonly unknown[]): void {
-    const thread = this.#execution.current;
-    if (thread === undefined || this.#replayed(thread, CALL) !== undefined) return;
-    this.#suspend(thread, new EntryOf(CALL, thread.id, { name, args }, undefined, 0, 0));
+  /** A recorded call begins; returns its entry. */
+  beginCall(name: string, args: readonly unknown[]): EntryOf<typeof CALL> {
+    const thread = this.#execution.current!;
+    const entry = new EntryOf(CALL, thread.id, { name, args }, undefined, 0, 0);
+    if (thread.unwinding) {
+      suspendAgain(thread);
+      return entry;
+    }
+    const known = this.#replayed(thread, CALL);
+    if (known === undefined) {
+      this.#suspend(thread, entry);
+      return entry;
+    }
+    if (known.detail.name !== name) this.#failReplay(thread, known, `call of ${name}`);
+    return known;
   }
 
-  /** A recorded call returns. */
-  endCall(name: string, result: unknown): void {
-    const thread = this.#execution.current;
-    if (thread === undefined || this.#replayed(thread, RETURN) !== undefined) return;
-    this.#suspend(thread, new EntryOf(RETURN, thread.id, { name, result }, undefined, 0, 0));
+  /**
+   * A recorded call ends.
+   *
+   * @param call The entry of its begin.
+   * @param result What it returned or threw.
+   */
+  endCall(call: EntryOf<typeof CALL>, result: unknown, isThrown: boolean): void {
+    const thread = this.#execution.current!;
+    if (thread.unwinding) return void suspendAgain(thread);
+    const known = this.#replayed(thread, RETURN);
+    if (known === undefined) {
+      const detail = { call, result, isThrown };
+      this.#suspend(thread, new EntryOf(RETURN, thread.id, detail, undefined, 0, 0));
+      return;
+    }
+    if (known.detail.call !== call) {
+      this.#failReplay(thread, known, `return of ${call.detail.name}`);
+    }
   }
 
   /**
@@ -311,17 +371,19 @@ export class Calls {
     if (this.#execution.options.clock === "refuse") {
       this.refuse(name, 'ask for the virtual clock with `clock: "virtual"`, or pass the time in');
     }
+    if (thread.unwinding) return suspendAgain(thread) * 1000;
     const known = this.#replayed(thread, CLOCK);
     if (known !== undefined) return known.result as number;
     const entry = new EntryOf(CLOCK, thread.id, undefined, undefined, 0, 0);
     this.#applyPlain(thread, entry);
+    if (thread.ahead !== undefined) return timeOf(thread.clock) + thread.ahead.elapsedMs;
     return entry.result as number;
   }
 
   /** Fails as the running thread called a function whose result differs from run to run. */
   refuse(name: string, instead: string): void {
     const thread = this.#execution.current!;
-    if (thread.unwinding) throw SUSPENDED;
+    this.#suspendForRefusal(thread);
     this.#execution.fail({
       kind: "misuse",
       message: `Thread ${thread.name} uses ${name}, which differs from run to run: ${instead}`,
@@ -345,8 +407,15 @@ export class Calls {
   refuseUse(use: string): never {
     const thread = this.#execution.current;
     if (thread === undefined) throw new Error(`Setup or check ${use}`);
-    if (thread.unwinding) throw SUSPENDED;
+    this.#suspendForRefusal(thread);
     this.#execution.fail({ kind: "misuse", message: `Thread ${thread.name} ${use}` });
+    throw SUSPENDED;
+  }
+
+  /** Unwinds a thread that is suspended already, rather than to fail. */
+  #suspendForRefusal(thread: Thread): void {
+    if (!thread.unwinding) return;
+    suspendAgain(thread);
     throw SUSPENDED;
   }
 
@@ -354,11 +423,22 @@ export class Calls {
   spawn(name: string | undefined, body: Body): number {
     const thread = this.#execution.current;
     if (thread === undefined) throw new Error("Cannot spawn: no simulated thread is running");
+    if (thread.unwinding) {
+      suspendAgain(thread);
+      return thread.id;
+    }
     const known = this.#replayed(thread, SPAWN);
-    if (known !== undefined) return known.detail.child.id;
+    if (known !== undefined) {
+      const { child } = known.detail;
+      if (name !== undefined && child.name !== name) {
+        this.#failReplay(thread, known, `spawn of ${name}`);
+      }
+      return child.id;
+    }
     const id = this.#machine.childId(thread);
-    const child = { id, name: name ?? `${thread.name}.${thread.spawned}`, body };
-    return this.#suspend(thread, new EntryOf(SPAWN, thread.id, { child }, undefined, 0, 0));
+    const child = { id, name, body };
+    this.#suspend(thread, new EntryOf(SPAWN, thread.id, { child }, undefined, 0, 0));
+    return id;
   }
 
   /** A wait for the end of a spawned thread; returns its result. */
@@ -366,7 +446,13 @@ export class Calls {
     const thread = this.#execution.current;
     if (thread === undefined) throw new Error("Cannot join: no simulated thread is running");
     const known = this.#replayed(thread, JOIN);
-    if (known !== undefined) return known.result;
+    if (known !== undefined) {
+      if (known.detail.child !== id) {
+        const name = this.#execution.threads[id]?.name ?? id;
+        this.#failReplay(thread, known, `join of ${name}`);
+      }
+      return known.result;
+    }
     return this.#suspend(thread, new EntryOf(JOIN, thread.id, { child: id }, undefined, 0, 0));
   }
 
@@ -378,9 +464,13 @@ export class Calls {
     start = 0,
     size = 0,
   ): EntryOf<K> | undefined {
-    if (thread.unwinding) throw SUSPENDED;
+    if (thread.unwinding) {
+      suspendAgain(thread);
+      return new EntryOf(kind, thread.id, undefined as never, undefined, 0, 0);
+    }
+    this.#skipImpliedPauses(thread);
     const { cursor } = thread;
-    if (thread.capturing !== undefined) thread.capturing[cursor] = stackLines();
+    if (thread.capturing !== undefined) captureLines(thread);
     if (cursor >= thread.log.length) {
       if (thread.capturing !== undefined) {
         thread.unwinding = true;
@@ -401,26 +491,61 @@ export class Calls {
     return entry as unknown as EntryOf<K>;
   }
 
+  /** Passes over pauses in the log that the code of the thread did not make. */
+  #skipImpliedPauses(thread: Thread): void {
+    const { log, capturing } = thread;
+    for (let next = log[thread.cursor]; next?.kind === PAUSE; next = log[++thread.cursor]) {
+      if (!next.detail.isImplied) return;
+      if (capturing !== undefined) captureLines(thread);
+    }
+  }
+
   #failReplay(thread: Thread, first: Entry, now: string): never {
-    this.#execution.fail(replayFailure(thread, first, now));
+    failReplay(this.#execution, thread, first, now, stackLines());
     throw SUSPENDED;
   }
 
   /** Applies a new plain entry; the thread runs on. */
-  #applyPlain(thread: Thread, entry: PlainEntry): void {
+  #applyPlain(thread: Thread, entry: PlainEntry, write?: () => void): void {
+    if (thread.ahead !== undefined) return thread.ahead.performPlain(entry, write);
     thread.cursor++;
-    applyPlain(this.#execution, thread, entry);
+    applyPlain(this.#execution, thread, entry, write);
+    if ((thread.log.length & PLAIN_CHECK_MASK) === 0) this.#checkPlainRun(thread);
   }
 
-  /** Announces a new operation, and unwinds the thread. */
-  #suspend(thread: Thread, entry: Operation): never {
-    const { reached } = this.#execution;
+  /** Ends a run of plain accesses that takes too long, or fails. */
+  #checkPlainRun(thread: Thread): void {
+    const execution = this.#execution;
+    if (now() >= execution.deadline) {
+      execution.isOutOfTime = true;
+      thread.unwinding = true;
+      throw SUSPENDED;
+    }
+    const length = thread.log.length - thread.known;
+    if (length < execution.options.maxSteps * PLAIN_PER_STEP) return;
+    execution.fail({
+      kind: "livelock",
+      message: `Thread ${thread.name} has made ${length} plain accesses without an operation ` +
+        `(100 times maxSteps), the last at ${stackLines()[0] ?? "an unknown line"}`,
+    });
+  }
+
+  /**
+   * Announces a new operation, and unwinds the thread; in a look ahead, performs it.
+   *
+   * @returns The result of the call, in a look ahead.
+   */
+  #suspend(thread: Thread, operation: Operation): unknown {
+    if (thread.ahead !== undefined) return thread.ahead.perform(operation);
+    const entry = polls(thread, operation) ? impliedPause(thread) : operation;
+    const { firstStacks, reached } = this.#execution;
+    if (firstStacks.size < FIRST_STACKS) firstStacks.set(entry, captureStack());
     if (reached !== undefined) {
       const key = ((thread.log.length * 32 + entry.kind) * 65536 + (entry.start & 65535)) *
           MAX_THREADS + thread.id;
       if (!reached.has(key)) reached.set(key, stackLines()[0] ?? "unknown");
     }
-    announce(thread, entry);
+    thread.announced = entry;
     thread.unwinding = true;
     throw SUSPENDED;
   }
@@ -434,11 +559,19 @@ export class Calls {
     real: AnyTypedArray | undefined,
     index: number,
   ): unknown {
+    if (thread.unwinding) {
+      const made = madeUpNumber(suspendAgain(thread));
+      if (real === undefined) return new Bytes(size).fill(made);
+      return typeof real[0] === "bigint" ? BigInt(made) : made;
+    }
     const known = this.#replayed(thread, READ, buffer, start, size);
     if (known !== undefined) return known.result;
     const entry = new EntryOf(READ, thread.id, undefined, buffer, start, size);
     entry.real = real;
     entry.index = index;
+    if (thread.log.length - thread.known >= PLAIN_BEFORE_POLLING && repeatsRead(thread, entry)) {
+      this.#suspend(thread, impliedPause(thread));
+    }
     this.#applyPlain(thread, entry);
     return entry.result;
   }
@@ -447,12 +580,16 @@ export class Calls {
   #answerWait(thread: Thread, entry: Entry): unknown {
     if (entry.kind === WAIT && entry.detail.sleeper !== undefined) {
       const wake = thread.log[thread.cursor];
+      if (wake === undefined && thread.ahead !== undefined) {
+        thread.ahead.expire(entry.detail.timeoutMs);
+        return "timed-out";
+      }
       if (wake === undefined) {
         // It sleeps still: the lines of its calls are being captured.
         thread.unwinding = true;
         throw SUSPENDED;
       }
-      if (thread.capturing !== undefined) thread.capturing[thread.cursor] = stackLines();
+      if (thread.capturing !== undefined) captureLines(thread);
       thread.cursor++;
       return wake.result;
     }
@@ -489,12 +626,13 @@ export class Calls {
       );
     }
     const args = convertArguments(kind, found, index, a, b);
-    if (thread.unwinding) throw SUSPENDED;
+    if (thread.unwinding) return madeUpResult(thread, kind, view, a);
     if (kind === WAIT_ASYNC) this.#taskThread();
+    this.#skipImpliedPauses(thread);
     const { buffer, start, size } = rangeOf(found, args.index);
     const { cursor, log, capturing } = thread;
     if (capturing !== undefined) {
-      capturing[cursor] = stackLines();
+      captureLines(thread);
       if (cursor >= log.length) {
         thread.unwinding = true;
         throw SUSPENDED;
@@ -510,13 +648,12 @@ export class Calls {
         thread.cursor++;
         return this.#answerWait(thread, known);
       }
-      const operands = [args.a, args.b].filter((operand) => operand !== undefined).map(String);
-      this.#failReplay(
-        thread,
-        known,
-        `${KINDS[kind].name} of ${buffer.nameOf(start, size)}` +
-          (operands.length === 0 ? "" : ` with ${operands.join(", ")}`),
-      );
+      const now = `${KINDS[kind].name} of ${buffer.nameOf(start, size)}`;
+      const view = elementTypeOf(known.real)?.constructor.name;
+      const through = view === undefined || view === args.type.constructor.name
+        ? ""
+        : `, in elements of ${args.type.constructor.name} instead of ${view}`;
+      this.#failReplay(thread, known, `${now}${operandsText(args.a, args.b)}${through}`);
     }
     return this.#suspend(thread, newOperation(thread, kind, found, view, args));
   }
@@ -526,6 +663,7 @@ export class Calls {
     this.suspendLeftTask();
     const found = resolve(view);
     if (found === undefined) return callNative(kind, view, index, a, b);
+    this.#execution.countUntracked();
     const args = convertArguments(kind, found, index, a, b);
     const real = found.real as Int32Array;
     if (kind === WAIT || kind === WAIT_ASYNC) {
@@ -542,14 +680,22 @@ export class Calls {
   }
 
   /** Creates the model of a real buffer. */
-  #register(real: ArrayBufferLike, name: string): ModelBuffer {
-    const buffer = new ModelBuffer(name, real);
+  #register(real: ArrayBufferLike, id: string, name?: string): ModelBuffer {
+    const buffer = new ModelBuffer(id, real, name);
     if (this.#execution.options.uninitialised) {
       buffer.initialised = new Bytes(buffer.bytes.length);
     }
     buffers.set(real, buffer);
     return buffer;
   }
+}
+
+/** Captures the source lines of the call that is being answered, for a report. */
+function captureLines({ capturing, cursor, log }: Thread): void {
+  // Lines cost microseconds; those in the middle of thousands of plain accesses are not shown.
+  const isShown = cursor < CAPTURED_PLAIN || cursor >= log.length - CAPTURED_PLAIN ||
+    log[cursor]!.traits.isOperation;
+  capturing![cursor] = isShown ? stackLines() : [];
 }
 
 /** The range of an element of a view. */

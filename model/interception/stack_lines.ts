@@ -12,14 +12,19 @@ const directory = /^(.*\/)interception\/stack_lines\.[jt]s$/.exec(import.meta.ur
 
 /** In a bundle: the names of the explorer's functions above and below the code under test. */
 const OWN_FUNCTIONS =
-  /^(?:async )?(?:new )?(?:#|(?:stackLines|atomics|runBody)\b|_?(?:Calls|Machine|Search)\.|(?:Object|Atomics)\.(?:load|store|add|sub|and|or|xor|exchange|compareExchange|wait|waitAsync|notify|pause|get|set|construct)\b)/;
+  /^(?:async )?(?:new )?(?:#|(?:captureStack|stackLines|atomics|runBody)\b|_?(?:Calls|Machine|Search)\.|(?:Object|Atomics)\.(?:load|store|add|sub|and|or|xor|exchange|compareExchange|wait|waitAsync|notify|pause|get|set|construct)\b)/;
 
-/** The caller's stack lines in the code under test, innermost first. */
-export function stackLines(): string[] {
+/** The caller's stack; its text is made when it is asked for. */
+export function captureStack(): Error {
   const limit = Error.stackTraceLimit;
   Error.stackTraceLimit = MAX_FRAMES;
-  const stack = new Error().stack ?? "";
+  const stack = new Error();
   Error.stackTraceLimit = limit;
+  return stack;
+}
+
+/** The stack lines in the code under test, innermost first. */
+export function stackLines({ stack = "" }: Error = captureStack()): string[] {
   const lines = stack.split("\n").slice(1).map((line) => line.trim().replace(/^at /, ""));
   // Below them is the runner that called the body; between them, traps and methods of views.
   const end = lines.findIndex((line) => line.includes("runBody") && isOwn(line));

@@ -77,9 +77,8 @@ export function apply(execution: Execution, thread: Thread, entry: Operation): T
     case NOTIFY:
       notify(execution, thread, entry);
       return;
-    case SPAWN: {
+    case SPAWN:
       return spawn(execution, thread, entry);
-    }
     case JOIN: {
       const child = execution.threads[entry.detail.child]!;
       thread.clock = join(thread.clock, child.clock);
@@ -128,7 +127,6 @@ function spawn(
   thread: Thread,
   entry: EntryOf<typeof SPAWN>,
 ): Thread | undefined {
-  thread.spawned++;
   const { occupants } = execution;
   const isFree = (slot: number) => {
     const occupant = occupants[slot];
@@ -148,7 +146,10 @@ function spawn(
     });
     return undefined;
   }
-  const child = new Thread(entry.detail.child, slot, occupants[slot]);
+  const { child: declaration } = entry.detail;
+  const name = uniqueName(execution, declaration.name ?? `${thread.name}.${thread.spawned}`);
+  thread.spawned++;
+  const child = new Thread(declaration, name, slot, occupants[slot]);
   child.clock = tick(thread.clock, slot);
   thread.clock = tick(thread.clock, thread.slot);
   execution.threads[child.id] = child;
@@ -157,13 +158,20 @@ function spawn(
 }
 
 function undoSpawn(execution: Execution, thread: Thread, entry: EntryOf<typeof SPAWN>): void {
-  thread.spawned--;
   const { id } = entry.detail.child;
   const child = execution.threads[id];
   if (child === undefined) return;
+  thread.spawned--;
   unwindLog(execution, child, 0);
   execution.threads[id] = undefined;
   execution.occupants[child.slot] = child.predecessor;
+}
+
+/** The name itself, or with `#2` and so on, if threads of the execution have it already. */
+function uniqueName({ threads }: Execution, name: string): string {
+  let unique = name;
+  for (let i = 2; threads.some((thread) => thread?.name === unique); i++) unique = `${name}#${i}`;
+  return unique;
 }
 
 /** Removes plain entries from the end of a log, down to `length` entries, and undoes them. */
@@ -178,6 +186,18 @@ export function unwindLog(execution: Execution, thread: Thread, length: number):
 
 /** A load, store or read-modify-write. */
 function applyAccess(execution: Execution, thread: Thread, entry: Access): void {
+  computeAccess(entry);
+  const { wrote } = entry;
+  orderAccess(execution, thread, entry, entry.kind !== STORE, wrote);
+  if (wrote) {
+    if (entry.changed) entry.buffer!.bump(entry.start, entry.size, 1);
+    recordInitialised(entry);
+  }
+  entry.version = entry.buffer!.version(entry.start, entry.size);
+}
+
+/** Performs an access on the real memory, and sets what it saw and did. */
+export function computeAccess(entry: Access): void {
   const real = entry.real as Int32Array;
   const { index, kind } = entry;
   const operand = entry.operand as number;
@@ -224,12 +244,6 @@ function applyAccess(execution: Execution, thread: Thread, entry: Access): void 
   entry.result = result;
   entry.wrote = wrote;
   entry.changed = wrote && real[index] !== before;
-  orderAccess(execution, thread, entry, kind !== STORE, wrote);
-  if (wrote) {
-    if (entry.changed) entry.buffer!.bump(entry.start, entry.size, 1);
-    recordInitialised(entry);
-  }
-  entry.version = entry.buffer!.version(entry.start, entry.size);
 }
 
 function revertAccess(entry: Access): void {

@@ -23,7 +23,7 @@ import {
   type OperationKind,
   PAUSE,
   type PlainKind,
-  type RESUME,
+  RESUME,
   type RETURN,
   type SPAN_END,
   type SPAWN,
@@ -31,12 +31,13 @@ import {
   type WAIT,
   type WAIT_ASYNC,
   type WaitKind,
-  type WAKE,
+  WAKE,
+  type YieldKind,
 } from "./kinds.ts";
 import type { Cell, ModelBuffer, Sleeper } from "./memory.ts";
 import type { ThreadDeclaration } from "./thread_declaration.ts";
 
-/** A range that a paused thread watches: the thread may continue once its version has changed. */
+/** A range that a thread watches, and its version when the thread read it. */
 export interface Watch {
   readonly buffer: ModelBuffer;
   readonly start: number;
@@ -71,8 +72,44 @@ export interface WaitDetail extends Sleep, ListUndo {
   promise: number;
 }
 
+/**
+ * Of a yield, a pause or an expiring timeout: when it may take effect. It is set before the yield
+ * is scheduled.
+ */
+export interface YieldDetail {
+  /** What the thread would read if nothing changed: a change releases the yield if it is held. */
+  watches: readonly Watch[];
+  /** The waiter lists in which the thread would find no sleeper to wake. */
+  emptyLists: readonly Cell[];
+  /** The entries of the thread since its yield before, and that yield if no change came between. */
+  round: readonly Entry[];
+  previous: YieldDetail | undefined;
+  /** How many rounds like this one came before in a row, while no other thread changed anything. */
+  rounds: number;
+  /** Whether it waits for a change, as the thread would go on waiting without one. */
+  isHeld: boolean;
+  /** Whether the round that follows is run without interleaving. */
+  isHurried: boolean;
+  /** Whether it ended only because no other thread could run. */
+  isForced: boolean;
+}
+
+/** The detail of a yield of which nothing is known yet. */
+export function newYieldDetail(): YieldDetail {
+  return {
+    watches: [],
+    emptyLists: [],
+    round: [],
+    previous: undefined,
+    rounds: 0,
+    isHeld: false,
+    isHurried: false,
+    isForced: false,
+  };
+}
+
 /** Of wake and resume. */
-export interface WakeDetail extends ListUndo {
+export interface WakeDetail extends ListUndo, YieldDetail {
   sleeper: Sleeper | undefined;
   timeoutMs: number;
   /** The index of the transition that notified it, or -1. */
@@ -97,15 +134,19 @@ export interface Details {
     /** The most sleepers that it wakes. */
     readonly count: number;
   };
-  [PAUSE]: {
-    watches: readonly Watch[];
-    /** Whether it ended only because no other thread could run. */
-    isForced: boolean;
+  [PAUSE]: YieldDetail & {
+    /** Whether the explorer has put it into a loop that does not pause. */
+    readonly isImplied: boolean;
   };
   [SPAWN]: { readonly child: ThreadDeclaration };
   [JOIN]: { readonly child: number };
   [CALL]: { readonly name: string; readonly args: readonly unknown[] };
-  [RETURN]: { readonly name: string; readonly result: unknown };
+  [RETURN]: {
+    readonly call: EntryOf<typeof CALL>;
+    /** What the call returned or threw. */
+    readonly result: unknown;
+    readonly isThrown: boolean;
+  };
   [VIEW]: {
     readonly constructor: unknown;
     /** The arguments after the buffer. */
@@ -175,10 +216,14 @@ export class EntryOf<K extends Kind> {
   cell: Cell | undefined = undefined;
   /** Its range, for footprints; created on first use. */
   range: Range | undefined = undefined;
-  /** For undoing: the thread's clock, whether it was done, and its streak of forced pauses. */
+  /**
+   * For undoing: the thread's clock, whether it was done, the streak of forced yields, and who ran
+   * hurriedly.
+   */
   clockBefore: Clock | undefined = undefined;
   doneBefore = false;
   forcedBefore = 0;
+  hurriedBefore: unknown = undefined;
   /** For undoing: the cell's release, and the thread's time in the cell. */
   releaseBefore: Clock | undefined = undefined;
   timeBefore = 0;
@@ -242,7 +287,16 @@ export function touchesMemory({ traits: { reads, mayWrite } }: Entry): boolean {
   return reads || mayWrite;
 }
 
-/** Whether an entry is a pause that ended only because no other thread could run. */
-export function isForcedPause(entry: Entry): boolean {
-  return entry.kind === PAUSE && entry.detail.isForced;
+/** A pause, or an operation that a timeout may end. */
+export type Yield = Union<YieldKind>;
+
+/** Whether an operation is a yield that took effect only because no other thread could run. */
+export function isForced(entry: Entry): boolean {
+  return isYield(entry) && entry.detail.isForced;
+}
+
+/** Whether an operation is a pause, or one that a timeout may end. */
+export function isYield(entry: Entry): entry is Yield {
+  const { kind } = entry;
+  return kind === PAUSE || kind === WAKE || kind === RESUME;
 }

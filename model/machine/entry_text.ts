@@ -4,6 +4,7 @@
  * @module
  */
 
+import { errorText, valueText } from "../values.ts";
 import type { Entry, EntryOf, Operation } from "./entry.ts";
 import {
   ADD,
@@ -43,6 +44,34 @@ export function accessText(entry: Entry): string {
   return `${name} of ${entry.buffer.nameOf(entry.start, entry.size)}`;
 }
 
+/** What a thread asks for: an entry with its operands, without what comes of it. */
+export function requestText(entry: Entry, threads: ThreadNames): string {
+  const text = accessText(entry);
+  switch (entry.kind) {
+    case CALL:
+      return `${text} of ${entry.detail.name}`;
+    case RETURN:
+      return `${text} of ${entry.detail.call.detail.name}`;
+    case SPAWN:
+      return `${text} of ${entry.detail.child.name ?? "a thread"}`;
+    case JOIN:
+      return `${text} of ${threads[entry.detail.child]?.name ?? entry.detail.child}`;
+    default:
+      return text + operandsText(entry.a, entry.b);
+  }
+}
+
+/** The operands of a function of `Atomics`. */
+export function operandsText(...operands: readonly unknown[]): string {
+  const given = operands.filter((operand) => operand !== undefined);
+  return given.length === 0 ? "" : ` with ${given.map(valueText).join(", ")}`;
+}
+
+/** A pause that the explorer has put into a loop is not one that the reader finds in the code. */
+function pauseName({ detail }: EntryOf<typeof PAUSE>): string {
+  return detail.isImplied ? "polls" : "pause";
+}
+
 /** An operation and its result in a few words: `load ring.position → 64`. */
 export function operationText(entry: Operation, threads: ThreadNames): string {
   const { name } = entry.traits;
@@ -72,11 +101,14 @@ export function operationText(entry: Operation, threads: ThreadNames): string {
     case NOTIFY:
       return `notify ${word}: wakes ${result}`;
     case PAUSE:
-      return entry.detail.isForced ? "pause (nothing else can run)" : "pause";
+      return `${pauseName(entry)}${entry.detail.isForced ? " (nothing else can run)" : ""}`;
     case CALL:
-      return `${entry.detail.name}(${entry.detail.args.map(String).join(", ")}) begins`;
-    case RETURN:
-      return `${entry.detail.name} returns ${String(entry.detail.result)}`;
+      return `${entry.detail.name}(${entry.detail.args.map(valueText).join(", ")}) begins`;
+    case RETURN: {
+      const { call, result, isThrown } = entry.detail;
+      const how = isThrown ? `throws ${errorText(result)}` : `returns ${valueText(result)}`;
+      return `${call.detail.name} ${how}`;
+    }
     case SPAWN:
       return `spawn ${threads[entry.detail.child.id]?.name ?? entry.detail.child.id}`;
     case JOIN:

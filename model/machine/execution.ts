@@ -10,8 +10,14 @@
 import type { Failure } from "../failure.ts";
 import type { Entry, Operation } from "./entry.ts";
 import type { ModelBuffer } from "./memory.ts";
+import { now } from "../native.ts";
 import { isThenable } from "./thenable.ts";
 import { SUSPENDED, type Thread } from "./thread.ts";
+
+/** How many accesses of check or invariant pass between two looks at the clock, less one. */
+const UNTRACKED_CHECK_MASK = 4095;
+/** So many accesses no check needs. */
+const MAX_UNTRACKED = 1 << 28;
 
 /** How an execution behaves. */
 export interface ExecutionOptions {
@@ -21,20 +27,28 @@ export interface ExecutionOptions {
   readonly uninitialised: boolean;
   /** Whether to collect the source line of each operation. */
   readonly coverage: boolean;
-  /** How many times in a row a pause may be forced, or the same values be read. */
+  /** How many rounds of a waiting loop are looked ahead. */
   readonly spinLimit: number;
+  /** The most operations of an execution. */
+  readonly maxSteps: number;
+  /** Whether a loop that waits without a pause is a failure. */
+  readonly refusesPolling: boolean;
 }
 
+/**
 /**
  * No failure of the model: a thread has tasks, such as a promise that it does not await, so that
  * the search must begin once more, and look for the tasks of all threads.
  */
 export const FOUND_TASKS: Failure = { kind: "misuse", message: "A thread has tasks" };
 
-/** The two accesses of a race; the first is undefined if its log no longer has it. */
-export interface RacingAccesses {
+/**
+ * The two accesses of a race, of which the first is undefined if its log no longer has it; or the
+ * entry that a replay does not repeat.
+ */
+export interface ReportedEntries {
   readonly first: Entry | undefined;
-  readonly second: Entry;
+  readonly second: Entry | undefined;
 }
 
 /**
@@ -69,14 +83,28 @@ export class Execution {
   isProbing = false;
   /** Whether there were such calls. */
   foundTasks = false;
-  /** The number of pauses in a row that ended only because no other thread could run. */
-  forcedPauses = 0;
+  /** The number of yields in a row that took effect only because no other thread could run. */
+  forcedYields = 0;
+  /** The thread that runs without interleaving, until its next yield. */
+  hurried: Thread | undefined = undefined;
+  /** The time at which the search must stop. */
+  deadline = Infinity;
+  /** Whether that time has come in the middle of a thread's run. */
+  isOutOfTime = false;
   /** The source line of each operation that was reached, by a key of it; only if asked for. */
   readonly reached: Map<number, string> | undefined;
 
+  /**
+   * Where threads were when they announced their first operations: a thread that does something
+   * else when it is replayed does so early, and may not get there again.
+   */
+  readonly firstStacks: Map<Entry, Error> = new Map();
+
   #failure: Failure | undefined = undefined;
-  #racing: RacingAccesses | undefined = undefined;
+  #reported: ReportedEntries | undefined = undefined;
   #isUntracked = false;
+  /** The number of accesses by setup, or by the present call of check or invariant. */
+  #untracked = 0;
   #copies: Uint8Array[] | undefined = undefined;
 
   constructor(options: ExecutionOptions) {
@@ -89,9 +117,9 @@ export class Execution {
     return this.#failure;
   }
 
-  /** The accesses that the failure is about, if it is a race. */
-  get racing(): RacingAccesses | undefined {
-    return this.#racing;
+  /** The entries that the failure is about, if it is about any. */
+  get reported(): ReportedEntries | undefined {
+    return this.#reported;
   }
 
   /**
@@ -99,10 +127,15 @@ export class Execution {
    *
    * @throws {unknown} {@linkcode SUSPENDED} if a thread is running.
    */
-  fail(failure: Failure, racing?: RacingAccesses): void {
+  fail(failure: Failure, reported?: ReportedEntries): void {
+    if (this.current?.ahead !== undefined) {
+      // It will fail when it really gets there.
+      this.current.unwinding = true;
+      throw SUSPENDED;
+    }
     if (this.#failure === undefined) {
       this.#failure = failure;
-      this.#racing = racing;
+      this.#reported = reported;
     }
     if (this.current !== undefined) {
       this.current.unwinding = true;
@@ -113,12 +146,13 @@ export class Execution {
   /** Forgets the failure: the transition that led to it is undone. */
   clearFailure(): void {
     this.#failure = undefined;
-    this.#racing = undefined;
+    this.#reported = undefined;
   }
 
   /** Runs code of the test between transitions; its writes to model memory are undone. */
   runUntracked<T>(code: () => T): T {
     this.#isUntracked = true;
+    this.#untracked = 0;
     const restore = () => {
       this.#isUntracked = false;
       this.#copies?.forEach((copy, i) => this.buffers[i]!.bytes.set(copy));
@@ -132,6 +166,20 @@ export class Execution {
       if (isThenable(result)) result.then(restore, restore);
       else restore();
     }
+  }
+
+  /**
+   * Counts an access by code of the test.
+   *
+   * @throws {Error} If there are so many that it seems to wait for a thread.
+   */
+  countUntracked(): void {
+    if ((++this.#untracked & UNTRACKED_CHECK_MASK) !== 0) return;
+    if (now() < this.deadline && this.#untracked < MAX_UNTRACKED) return;
+    throw new Error(
+      `Setup, check or invariant has made ${this.#untracked} accesses and does not end: does it ` +
+        "wait for a thread? None runs meanwhile",
+    );
   }
 
   /** To be called before code of the test writes: copies the buffers for restoring them. */

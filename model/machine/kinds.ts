@@ -67,6 +67,9 @@ export type WaitKind = typeof WAIT | typeof WAIT_ASYNC;
 /** Operations that may have to wait for another thread before they take effect. */
 export type BlockingKind = typeof WAKE | typeof RESUME | typeof PAUSE | typeof JOIN;
 
+/** Operations by which a thread may go on although nothing told it to. */
+export type YieldKind = typeof WAKE | typeof RESUME | typeof PAUSE;
+
 /** Operations that are functions of `Atomics` and take a view and an index. */
 export type AtomicsKind = AccessKind | WaitKind | typeof NOTIFY;
 

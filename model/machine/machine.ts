@@ -13,18 +13,18 @@
 
 import { ORIGIN, tick } from "./clock.ts";
 import { apply, revert, unwindLog } from "./effects.ts";
-import { isForcedPause, mayBlock } from "./entry.ts";
+import { isForced, isYield, mayBlock, type Yield } from "./entry.ts";
 import { Execution, type ExecutionOptions } from "./execution.ts";
 import { impossible, unhandled } from "./impossible.ts";
 import { JOIN, PAUSE, RESUME, WAKE } from "./kinds.ts";
 import { type Moment, Moments } from "./moments.ts";
 import { advance, runBody } from "./runner.ts";
-import { canReturn, hasChanged, spinFailure } from "./spinning.ts";
 import { Thread } from "./thread.ts";
 import type { Body } from "./thread_declaration.ts";
+import { isReleased, lookFarther, prepareYield } from "./yields.ts";
 
-/** How many transitions pass between two looks for a thread that spins, less one; a bit mask. */
-const SPIN_CHECK_MASK = 63;
+/** So many yields in a row are forced before the threads count as stuck. */
+const MAX_FORCED = 16;
 
 /** Drives one execution forward and back. */
 export class Machine {
@@ -36,7 +36,7 @@ export class Machine {
   readonly #childIds = new Map<string, number>();
   /** The number of threads that have a number. */
   #declared = 0;
-  /** The thread whose pause may end although no watched word changed: no other thread can run. */
+  /** The thread whose yield may take effect although it is held: no other thread can run. */
   #forced: Thread | undefined = undefined;
 
   constructor(options: ExecutionOptions) {
@@ -46,7 +46,7 @@ export class Machine {
   /** Adds a thread; {@linkcode Machine.start} runs it to its first operation. */
   declare(name: string, body: Body): void {
     const id = this.#declared++;
-    const thread = new Thread({ id, name, body }, id, undefined);
+    const thread = new Thread({ id, name, body }, name, id, undefined);
     thread.moment = this.#moments.root(thread.declaration);
     this.execution.threads.push(thread);
     this.execution.occupants.push(thread);
@@ -59,9 +59,9 @@ export class Machine {
       if (thread === undefined) continue;
       thread.clock = tick(ORIGIN, thread.slot);
       if (pending !== undefined) {
-        pending = pending.then(() => runBody(this.execution, thread));
+        pending = pending.then(() => this.#runFirst(thread));
       } else {
-        const run = runBody(this.execution, thread);
+        const run = this.#runFirst(thread);
         if (run) pending = run;
       }
     }
@@ -89,13 +89,17 @@ export class Machine {
     if (entry === undefined) return false;
     if (!mayBlock(entry)) return true;
     switch (entry.kind) {
-      case WAKE:
-        return canReturn(entry.detail);
-      case RESUME:
-        return thread!.outstanding.some((wait) => canReturn(wait.detail));
-      case PAUSE: {
-        const { watches } = entry.detail;
-        return thread === this.#forced || watches.length === 0 || watches.some(hasChanged);
+      case PAUSE:
+        return this.#canYield(thread!, entry);
+      case WAKE: {
+        const { sleeper, timeoutMs } = entry.detail;
+        return sleeper!.notified || (timeoutMs !== Infinity && this.#canYield(thread!, entry));
+      }
+      case RESUME: {
+        const { outstanding } = thread!;
+        return outstanding.some((wait) => wait.detail.sleeper!.notified) ||
+          (outstanding.some((wait) => wait.detail.timeoutMs !== Infinity) &&
+            this.#canYield(thread!, entry));
       }
       case JOIN:
         return this.execution.threads[entry.detail.child]?.done === true;
@@ -104,26 +108,53 @@ export class Machine {
     }
   }
 
+  #canYield(thread: Thread, entry: Yield): boolean {
+    return thread === this.#forced || isReleased(entry.detail);
+  }
+
+  /** The thread that must make the next transition as its round is hurried, if any. */
+  get hurried(): Thread | undefined {
+    const { hurried } = this.execution;
+    const entry = hurried?.announced;
+    if (entry === undefined || !this.isEnabled(hurried)) return undefined;
+    return isYield(entry) && !entry.detail.isHurried ? undefined : hurried;
+  }
+
   /**
-   * Enables the paused thread that was forced least recently, because no other thread can run.
+   * Enables the held thread that was forced least recently, because no other thread can run.
    *
    * @returns Whether there is one.
    */
-  forcePause(): boolean {
-    const { forcedPauses, options, threads, trace } = this.execution;
-    if (forcedPauses >= options.spinLimit) return false;
+  forceYield(): boolean {
+    const { forcedYields, threads, trace } = this.execution;
     let choice: Thread | undefined;
     let latest = Infinity;
     for (const thread of threads) {
-      if (thread?.announced?.kind !== PAUSE) continue;
-      const last = trace.findLastIndex((e) => isForcedPause(e) && e.thread === thread.id);
+      if (thread === undefined || !this.#isHeld(thread)) continue;
+      if (lookFarther(this.execution, thread)) return true;
+      const last = trace.findLastIndex((e) => isForced(e) && e.thread === thread.id);
       if (last < latest) {
         latest = last;
         choice = thread;
       }
     }
+    if (forcedYields >= MAX_FORCED) return false;
     this.#forced = choice;
     return choice !== undefined;
+  }
+
+  /** Whether a thread could go on if its yield were not held. */
+  #isHeld(thread: Thread): boolean {
+    const entry = thread.announced;
+    if (entry === undefined || !isYield(entry)) return false;
+    switch (entry.kind) {
+      case PAUSE:
+        return true;
+      case WAKE:
+        return entry.detail.timeoutMs !== Infinity;
+      case RESUME:
+        return thread.outstanding.some((wait) => wait.detail.timeoutMs !== Infinity);
+    }
   }
 
   /** Makes one transition: applies the thread's next operation and advances to the one after. */
@@ -136,24 +167,41 @@ export class Machine {
     entry.clockBefore = thread.clock;
     entry.doneBefore = thread.done;
     entry.isInSpan = thread.span >= 0;
-    entry.forcedBefore = execution.forcedPauses;
-    if (entry.kind === PAUSE) entry.detail.isForced = thread === this.#forced;
+    entry.forcedBefore = execution.forcedYields;
+    entry.hurriedBefore = execution.hurried;
+    if (isYield(entry)) {
+      entry.detail.isForced = thread === this.#forced;
+      execution.hurried = entry.detail.isHurried ? thread : undefined;
+    }
     this.#forced = undefined;
     thread.announced = undefined;
     const child = apply(execution, thread, entry);
     thread.moment = thread.moment?.child(entry);
-    if (entry.changed) execution.forcedPauses = 0;
-    else if (isForcedPause(entry)) execution.forcedPauses++;
+    if (entry.changed) execution.forcedYields = 0;
+    else if (isForced(entry)) execution.forcedYields++;
+    if (execution.failure !== undefined) return;
     // A wait that falls asleep announces its wake itself.
-    if (execution.failure !== undefined || thread.announced !== undefined) return;
-    if ((execution.trace.length & SPIN_CHECK_MASK) === 0) {
-      const failure = spinFailure(thread, execution.options.spinLimit);
-      if (failure !== undefined) return execution.fail(failure);
-    }
-    if (child === undefined) return advance(execution, thread);
+    if (thread.announced !== undefined) return prepareYield(execution, thread);
+    if (child === undefined) return this.#advance(thread);
     child.moment = this.#moments.root(child.declaration);
-    const started = advance(execution, child);
-    return started ? started.then(() => advance(execution, thread)) : advance(execution, thread);
+    const started = this.#advance(child);
+    return started ? started.then(() => this.#advance(thread)) : this.#advance(thread);
+  }
+
+  /** Runs a thread to its next operation. */
+  #advance(thread: Thread): void | Promise<void> {
+    const run = advance(this.execution, thread);
+    return run
+      ? run.then(() => prepareYield(this.execution, thread))
+      : prepareYield(this.execution, thread);
+  }
+
+  /** Runs a declared thread to its first operation. */
+  #runFirst(thread: Thread): void | Promise<void> {
+    const run = runBody(this.execution, thread);
+    return run
+      ? run.then(() => prepareYield(this.execution, thread))
+      : prepareYield(this.execution, thread);
   }
 
   /** Undoes the last transition, and the failure that it led to. */
@@ -170,7 +218,8 @@ export class Machine {
     if (!thread.done) thread.result = undefined;
     thread.announced = entry;
     thread.moment = this.#momentsBefore.pop();
-    execution.forcedPauses = entry.forcedBefore;
+    execution.forcedYields = entry.forcedBefore;
+    execution.hurried = entry.hurriedBefore as Thread | undefined;
     revert(execution, thread, entry);
   }
 

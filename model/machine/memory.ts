@@ -93,14 +93,18 @@ export class ModelBuffer {
   readonly #labels: Label[] = [];
   readonly #arrays: NamedArray[] = [];
   readonly id: string;
+  /** Its name in reports: that of a thread's buffer has the name of the thread. */
+  name: string;
   readonly real: ArrayBufferLike;
 
   /**
-   * @param id The same name in every execution.
+   * @param id What it is called by in footprints: the same in every execution, and of it alone.
+   * @param name Its name in reports, if it is known already.
    * @param real The bytes.
    */
-  constructor(id: string, real: ArrayBufferLike) {
+  constructor(id: string, real: ArrayBufferLike, name: string = id) {
     this.id = id;
+    this.name = name;
     this.real = real;
     this.bytes = new Bytes(real);
     this.versions = new Words((real.byteLength + 3) >> 2);
@@ -188,7 +192,7 @@ export class ModelBuffer {
         : `${label.name}+${offset}`;
     }
     const named = this.#arrayOf(start, size);
-    if (named === undefined) return `${this.id}+${start}`;
+    if (named === undefined) return `${this.name}+${start}`;
     const index = (start - named.start) / named.array.BYTES_PER_ELEMENT;
     return Number.isInteger(index)
       ? `${named.name}[${index}]`

@@ -12,6 +12,7 @@
 
 import { type Entry, isOperation } from "./entry.ts";
 import { CLOCK, READ, RESUME } from "./kinds.ts";
+import type { Outlook } from "./outlook.ts";
 import type { ThreadDeclaration } from "./thread_declaration.ts";
 
 /** The most moments that one machine keeps. */
@@ -43,6 +44,7 @@ export class Moment {
   entry: Entry | undefined = undefined;
   /** Set if the thread ends here: its result. */
   end: { readonly result: unknown } | undefined = undefined;
+  #outlooks: Outlook[] | undefined = undefined;
   /** The first result seen, and the moment to which it leads; most moments have only this one. */
   #key: unknown = undefined;
   #next: Moment | undefined = undefined;
@@ -53,6 +55,11 @@ export class Moment {
 
   constructor(moments: Moments) {
     this.#moments = moments;
+  }
+
+  /** If the thread yields here: what it would do next, by what it would read. */
+  get outlooks(): Outlook[] {
+    return this.#outlooks ??= [];
   }
 
   /** The moment after `entry` took effect here; undefined if it cannot be remembered. */

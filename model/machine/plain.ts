@@ -46,6 +46,7 @@ export function applyPlain(
       return applyWrite(execution, entry, write);
     case BUFFER:
       execution.buffers.push(entry.detail.buffer);
+      entry.detail.buffer.name = `${thread.name}.buffer${thread.buffersCreated}`;
       thread.buffersCreated++;
       return;
     case CLOCK:
@@ -135,7 +136,7 @@ function applyWrite(
   entry.changed = (entry.result as Uint8Array).some((byte, i) => byte !== before[i]);
   if (entry.changed) {
     buffer.bump(start, size, 1);
-    execution.forcedPauses = 0;
+    execution.forcedYields = 0;
   }
   entry.version = buffer.version(start, size);
   recordInitialised(entry);

@@ -9,26 +9,18 @@
  * @module
  */
 
-import type { Failure } from "../failure.ts";
 import { collectedRejections, microtasks } from "../platform.ts";
+import { errorText } from "../values.ts";
 import { capturedFunctionHint } from "./captured_functions.ts";
-import { type Entry, EntryOf, isOperation, type Operation } from "./entry.ts";
-import { accessText } from "./entry_text.ts";
+import { EntryOf, isOperation, newYieldDetail, type Operation } from "./entry.ts";
 import { type Execution, FOUND_TASKS } from "./execution.ts";
 import { freeze } from "./freeze.ts";
-import { impossible } from "./impossible.ts";
-import { PAUSE, RESUME } from "./kinds.ts";
+import { RESUME } from "./kinds.ts";
 import { applyPlain } from "./plain.ts";
-import { rangesSincePause } from "./spinning.ts";
+import { failReplay } from "./replay_failure.ts";
 import { isThenable } from "./thenable.ts";
 import type { Task } from "./task_queue.ts";
 import { SUSPENDED, type Thread } from "./thread.ts";
-
-/** Sets the thread's next operation. */
-export function announce(thread: Thread, entry: Operation): void {
-  if (entry.kind === PAUSE) entry.detail.watches = rangesSincePause(thread);
-  thread.announced = entry;
-}
 
 /** Brings a thread to its next operation: by its known behaviour, else by replay. */
 export function advance(execution: Execution, thread: Thread): void | Promise<void> {
@@ -41,7 +33,10 @@ export function advance(execution: Execution, thread: Thread): void | Promise<vo
       thread.result = end.result;
     }
     if (entry === undefined) return end === undefined ? runBody(execution, thread) : undefined;
-    if (isOperation(entry)) return announce(thread, entry);
+    if (isOperation(entry)) {
+      thread.announced = entry;
+      return;
+    }
     applyPlain(execution, thread, entry);
     if (execution.failure !== undefined) return;
     thread.moment = moment!.child(entry);
@@ -65,7 +60,9 @@ export function runBody(execution: Execution, thread: Thread): void | Promise<vo
 function replay(execution: Execution, thread: Thread): void | Promise<void> {
   thread.cursor = 0;
   thread.unwinding = false;
+  thread.rethrown = 0;
   thread.promises = [];
+  thread.known = thread.log.length;
   thread.tasks.clear();
   let value: unknown;
   execution.current = thread;
@@ -82,7 +79,7 @@ function replay(execution: Execution, thread: Thread): void | Promise<void> {
     return execution.fail(FOUND_TASKS);
   }
   if (execution.failure === undefined && !thread.unwinding) {
-    checkCursor(execution, thread);
+    if (isCutShort(thread)) return failShort(execution, thread, "its end");
     end(execution, thread, value);
     execution.isUnprobed = true;
   }
@@ -91,13 +88,13 @@ function replay(execution: Execution, thread: Thread): void | Promise<void> {
 /**
  * The stack lines of every entry in a thread's log, and of its next operation, by replay.
  *
- * To be called only after a failure, which a replay cannot replace.
+ * A failure that was there before stays; without one, the replay may find that the thread does not
+ * do the same again.
  */
 export function captureLines(
   execution: Execution,
   thread: Thread,
 ): string[][] | Promise<string[][]> {
-  if (execution.failure === undefined) impossible("stack lines are captured without a failure");
   const { done, result, announced } = thread;
   const lines: string[][] = thread.capturing = [];
   const restore = () => {
@@ -111,19 +108,14 @@ export function captureLines(
   return run ? run.then(restore) : restore();
 }
 
-/** The failure of a thread that does something else than when it ran first. */
-export function replayFailure(thread: Thread, first: Entry, now: string): Failure {
-  return {
-    kind: "nondeterminism",
-    message: `Thread ${thread.name} does not replay to the same operations: its step ` +
-      `${thread.cursor + 1} was ${accessText(first)} at first, and is now ${now}. A body must ` +
-      "depend on nothing but shared memory: create the objects that it changes inside it.",
-  };
+/** Whether a thread runs without consequence: for a report, or to look ahead. */
+function isAside(thread: Thread): boolean {
+  return thread.capturing !== undefined || thread.ahead !== undefined;
 }
 
 /** Adds the entries that a replay appended to the first `known` ones to the known behaviour. */
 function remember(execution: Execution, thread: Thread, known: number): void {
-  if (execution.failure !== undefined || thread.capturing !== undefined) return;
+  if (execution.failure !== undefined || isAside(thread)) return;
   let { moment } = thread;
   const { log } = thread;
   for (let i = known; moment !== undefined && i < log.length; i++) {
@@ -137,14 +129,18 @@ function remember(execution: Execution, thread: Thread, known: number): void {
   if (thread.done) moment.end = { result: thread.result };
 }
 
-/** Fails if a thread that has nothing more to do did more when it ran first. */
-function checkCursor(execution: Execution, thread: Thread): void {
-  if (thread.cursor >= thread.log.length || thread.capturing !== undefined) return;
-  execution.fail(replayFailure(thread, thread.log[thread.cursor]!, "its end"));
+/** Whether a replay is over before all that the thread did at first. */
+function isCutShort(thread: Thread): boolean {
+  return thread.cursor < thread.log.length && thread.capturing === undefined;
+}
+
+function failShort(execution: Execution, thread: Thread, now: string): void {
+  failReplay(execution, thread, thread.log[thread.cursor]!, now, []);
 }
 
 /** Ends a thread whose body has returned; tasks that it has begun can go on. */
 function end(execution: Execution, thread: Thread, value: unknown): void {
+  if (thread.ahead !== undefined) return;
   if (thread.span >= 0) {
     execution.fail({
       kind: "misuse",
@@ -157,11 +153,12 @@ function end(execution: Execution, thread: Thread, value: unknown): void {
 
 /** Fails as a body threw an error. */
 function failWith(execution: Execution, thread: Thread, error: unknown): void {
-  if (thread.capturing !== undefined) return;
-  const text = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
+  if (isAside(thread)) return;
+  const text = execution.runUntracked(() => errorText(error));
+  if (isCutShort(thread)) return failShort(execution, thread, `an error: ${text}`);
   execution.fail({
     kind: "exception",
-    message: `Thread ${thread.name} threw ${text}${capturedFunctionHint(error)}`,
+    message: `Thread ${thread.name} threw ${text}${capturedFunctionHint(text)}`,
     cause: error,
   });
 }
@@ -180,19 +177,24 @@ async function drive(execution: Execution, thread: Thread, value: unknown): Prom
   else settle({ value });
   for (;;) {
     await runTasks(execution, thread);
+    if (thread.unwinding) break;
     const next = thread.log[thread.cursor];
-    if (thread.unwinding || next?.kind !== RESUME) break;
+    if (next === undefined && thread.ahead?.resolveNext()) continue;
+    if (next?.kind !== RESUME) break;
     if (thread.capturing !== undefined) thread.capturing[thread.cursor] = [];
     thread.cursor++;
     thread.promises[next.detail.promise]!(next.result as string);
   }
+  if (thread.ahead !== undefined) return;
   if (execution.failure !== undefined && thread.capturing === undefined) return;
   if (outcome !== undefined) {
     if ("error" in outcome) return failSettled(execution, thread, outcome.error);
     end(execution, thread, outcome.value);
   }
   if (thread.unwinding) return;
-  checkCursor(execution, thread);
+  if (isCutShort(thread)) {
+    return failShort(execution, thread, outcome === undefined ? "an await" : "its end");
+  }
   if (execution.catchesRejections && thread.capturing === undefined) {
     const [reason] = await collectedRejections();
     if (reason !== undefined) return failWith(execution, thread, reason);
@@ -241,7 +243,7 @@ export function runTask(execution: Execution, thread: Thread, task: Task): void 
 /** Fails as the promise of a body was rejected. */
 function failSettled(execution: Execution, thread: Thread, error: unknown): void {
   if (error !== SUSPENDED) return failWith(execution, thread, error);
-  if (thread.capturing !== undefined) return;
+  if (isAside(thread)) return;
   execution.fail({
     kind: "misuse",
     message: `Thread ${thread.name} awaits a promise that another thread made: threads have no ` +
@@ -262,6 +264,7 @@ function newResume(thread: Thread): Operation {
       listClockBefore: undefined,
       outstanding: [],
       promise: -1,
+      ...newYieldDetail(),
     },
     undefined,
     0,

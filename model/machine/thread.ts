@@ -5,7 +5,7 @@
  */
 
 import { type Clock, ORIGIN } from "./clock.ts";
-import type { Entry, EntryOf, Operation } from "./entry.ts";
+import type { Entry, EntryOf, Operation, PlainEntry } from "./entry.ts";
 import type { WAIT_ASYNC } from "./kinds.ts";
 import type { Moment } from "./moments.ts";
 import { TaskQueue } from "./task_queue.ts";
@@ -16,6 +16,20 @@ export const SUSPENDED: unknown = Object.freeze({
   name: "Suspended",
   message: "The explorer suspends this simulated thread here; rethrow errors that you do not know.",
 });
+
+/** To which the calls of a thread go while it is looked ahead. */
+export interface Ahead {
+  /** Virtual milliseconds that timeouts took which expired meanwhile. */
+  readonly elapsedMs: number;
+  /** An operation; returns what its call returns. */
+  perform(entry: Operation): unknown;
+  /** Another entry; `write` performs it if it is a write. */
+  performPlain(entry: PlainEntry, write?: () => void): void;
+  /** A timeout of a wait expires. */
+  expire(timeoutMs: number): void;
+  /** The earliest timeout of a promise expires; false if there is none. */
+  resolveNext(): boolean;
+}
 
 /** A simulated thread. */
 export class Thread {
@@ -56,16 +70,28 @@ export class Thread {
   promisesMade = 0;
   /** The waitAsync calls that are not resolved. */
   outstanding: readonly EntryOf<typeof WAIT_ASYNC>[] = [];
+  /** The look ahead that the thread is run for, if any. */
+  ahead: Ahead | undefined = undefined;
+  /** The number of log entries when the current replay began. */
+  known = 0;
+  /** How many calls have thrown {@linkcode SUSPENDED} since the thread reached its operation. */
+  rethrown = 0;
   /** The stack lines of each entry; only while a report is being written. */
   capturing: string[][] | undefined = undefined;
   /** Where it is in its tree of known behaviour; undefined if it must be replayed. */
   moment: Moment | undefined = undefined;
 
-  constructor(declaration: ThreadDeclaration, slot: number, predecessor: Thread | undefined) {
+  /** @param name Its name, which no other thread of the execution has. */
+  constructor(
+    declaration: ThreadDeclaration,
+    name: string,
+    slot: number,
+    predecessor: Thread | undefined,
+  ) {
     this.id = declaration.id;
     this.slot = slot;
     this.predecessor = predecessor;
-    this.name = declaration.name;
+    this.name = name;
     this.body = declaration.body;
     this.declaration = declaration;
   }

@@ -11,6 +11,7 @@ export type Body = (state: never) => unknown;
 export interface ThreadDeclaration {
   /** Its number: the same in every execution. */
   readonly id: number;
-  readonly name: string;
+  /** The name that it asks for, if any. */
+  readonly name: string | undefined;
   readonly body: Body;
 }

@@ -9,7 +9,7 @@
  */
 
 import { join, tick, timeOf, waitUntil } from "./clock.ts";
-import { EntryOf, type Wait } from "./entry.ts";
+import { EntryOf, newYieldDetail, type Wait } from "./entry.ts";
 import type { Execution } from "./execution.ts";
 import { impossible } from "./impossible.ts";
 import { type NOTIFY, type RESUME, WAIT_ASYNC, WAKE } from "./kinds.ts";
@@ -55,6 +55,7 @@ export function fallAsleep(thread: Thread, entry: Wait): void {
       waker: -1,
       sleepersBefore: undefined,
       listClockBefore: undefined,
+      ...newYieldDetail(),
     },
     entry.buffer,
     entry.start,

@@ -1,5 +1,5 @@
 /**
- * The content of a report about a failed execution.
+ * The content of a report about an execution, which has failed or is a replay.
  *
  * @module
  */
@@ -10,37 +10,54 @@ import { accessText } from "../machine/entry_text.ts";
 import type { Execution } from "../machine/execution.ts";
 import { impossible } from "../machine/impossible.ts";
 import { captureLines } from "../machine/runner.ts";
-import { encodeSchedule } from "./schedule.ts";
 import { type MemoryWord, memoryWords } from "./memory_words.ts";
-import { entriesOfSteps, type Step, stepsOf } from "./steps.ts";
+import { encodeSchedule, threadsByStart } from "./schedule.ts";
+import { entriesOfSteps, firstLines, type Step, stepsOf } from "./steps.ts";
 
-/** A failed execution, as reports show it. */
-export interface FailedExecution {
-  readonly failure: Failure;
+/** An execution, as reports show it. */
+export interface ShownExecution {
   /** The schedule, for `replay`. */
   readonly replay: string;
   readonly steps: readonly Step[];
   /** The words of memory that it touched. */
   readonly words: readonly MemoryWord[];
-  /** The names of the threads. */
+  /** The names of the threads, in the order of their letters in the schedule. */
   readonly threads: readonly string[];
 }
 
+/** A failed execution, as reports show it. */
+export interface FailedExecution extends ShownExecution {
+  readonly failure: Failure;
+}
+
 /** Collects the content of a report; replays the threads for their source lines. */
+export async function showExecution(execution: Execution): Promise<ShownExecution> {
+  const { threads, trace } = execution;
+  const order = threadsByStart(threads, trace);
+  return {
+    replay: encodeSchedule(execution),
+    steps: await stepsOf(execution),
+    words: memoryWords(entriesOfSteps(execution)),
+    threads: order.map((id) => threads[id]!.name),
+  };
+}
+
+/** Collects the content of a report about a failed execution. */
 export async function reportExecution(execution: Execution): Promise<FailedExecution> {
-  const { racing, threads } = execution;
+  const { reported } = execution;
   const failure = execution.failure ?? impossible("an execution is reported that did not fail");
-  const steps = await stepsOf(execution);
+  const shown = await showExecution(execution);
   const accesses: AccessReport[] = [];
-  for (const entry of [racing?.first, racing?.second]) {
+  for (const entry of [reported?.first, reported?.second]) {
     if (entry !== undefined) accesses.push(await reportAccess(execution, entry));
   }
+  // What a replay did instead is known already.
+  const [first, now] = failure.accesses ?? [];
+  if (first !== undefined) accesses[0] = { ...first, lines: accesses[0]?.lines ?? [] };
+  if (now !== undefined) accesses.push(now);
   return {
-    failure: racing === undefined ? failure : { ...failure, accesses },
-    replay: encodeSchedule(execution),
-    steps,
-    words: memoryWords(entriesOfSteps(execution)),
-    threads: threads.filter((thread) => thread !== undefined).map((thread) => thread.name),
+    ...shown,
+    failure: reported === undefined ? failure : { ...failure, accesses },
   };
 }
 
@@ -53,6 +70,6 @@ async function reportAccess(execution: Execution, entry: Entry): Promise<AccessR
     thread: thread.name,
     access: accessText(entry),
     step: operation === undefined ? 0 : execution.trace.lastIndexOf(operation) + 1,
-    lines: captured[index] ?? [],
+    lines: captured[index] ?? firstLines(execution, entry),
   };
 }

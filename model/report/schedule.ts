@@ -1,23 +1,54 @@
 /**
  * A schedule as a short string.
  *
- * Threads are letters, each with the number of steps that it makes in a row: `a3b1a2`. A letter is
- * a slot: they are given in the order of declaration, and then of the starts in this schedule. Runs
- * that repeat are in parentheses, with their number: `(a2b1)500`.
+ * Threads are letters: first those of the model in the order of their declaration, then the spawned
+ * ones in the order in which this schedule spawns them; one that is spawned when another was joined
+ * can have its letter. Each has the number of steps that it makes in a row: `a3b1a2`. Runs that
+ * repeat are in parentheses, with their number: `(a2b1)500`. A schedule without a step is `a0`.
  *
  * @module
  */
 
+import type { Operation } from "../machine/entry.ts";
 import type { Execution } from "../machine/execution.ts";
+import { SPAWN } from "../machine/kinds.ts";
 
 const FIRST_LETTER = "a".charCodeAt(0);
 
 /** Runs are folded if up to so many of them repeat at least so often. */
-const MAX_PERIOD = 8;
+const MAX_PERIOD = 64;
 const MIN_REPEATS = 3;
+
+/** The schedule of no steps: a failure before the first one. */
+const EMPTY = "a0";
+/** Longer schedules are not decoded; those of executions are far shorter. */
+const MAX_STEPS = 10_000_000;
+
+/** The numbers of the threads: of those of the model, then of the spawned ones, as they start. */
+export function threadsByStart(
+  threads: readonly unknown[],
+  trace: readonly Operation[],
+): number[] {
+  const spawned: number[] = [];
+  for (const entry of trace) {
+    if (entry.kind === SPAWN && threads[entry.detail.child.id] !== undefined) {
+      spawned.push(entry.detail.child.id);
+    }
+  }
+  const declared = [...threads.keys()].filter((id) =>
+    threads[id] !== undefined && !spawned.includes(id)
+  );
+  return [...declared, ...spawned];
+}
+
+/** The letter of a slot. */
+export function letter(slot: number): string {
+  return String.fromCharCode(FIRST_LETTER + slot);
+}
 
 /** The schedule of an execution. */
 export function encodeSchedule({ trace, threads }: Execution): string {
+  if (trace.length === 0) return EMPTY;
   const runs: string[] = [];
   const slotOf = (step: number) => threads[trace[step]!.thread]!.slot;
   for (let i = 0; i < trace.length;) {
@@ -27,7 +58,7 @@ export function encodeSchedule({ trace, threads }: Execution): string {
       run++;
       i++;
     }
-    runs.push(String.fromCharCode(FIRST_LETTER + slot) + run);
+    runs.push(letter(slot) + run);
   }
   return foldRuns(runs);
 }
@@ -54,24 +85,36 @@ function foldRuns(runs: readonly string[]): string {
 }
 
 /**
- * The slots of the threads, in the order in which the schedule runs them.
+ * The slots of the threads, in the order in which the schedule runs them; 0 is letter `a`.
  *
  * @throws {TypeError} If the text is not a schedule.
  */
 export function decodeSchedule(text: string): number[] {
-  if (!/^(?:[a-h]\d+|\((?:[a-h]\d+)+\)\d+)*$/.test(text)) {
+  if (text === EMPTY) return [];
+  if (!/^(?:[a-h][1-9]\d*|\((?:[a-h][1-9]\d*)+\)[1-9]\d*)+$/.test(text)) {
     throw new TypeError(
-      `Cannot replay: expected letters a to h, each with a count, such as "a3b1" or "(a1b1)20", received "${text}"`,
+      'Cannot replay: expected letters a to h, each with a count, such as "a3b1" or "(a1b1)20", ' +
+        `received "${shortened(text)}"`,
     );
   }
-  return [...text.matchAll(/\(([^)]*)\)(\d+)|([a-h]\d+)/g)].flatMap(([, block, times, run]) => {
-    const runs = decodeRuns(block ?? run!);
-    return block === undefined ? runs : new Array<number[]>(Number(times)).fill(runs).flat();
-  });
+  const steps: number[] = [];
+  for (const [, block, times, run] of text.matchAll(/\(([^)]*)\)(\d+)|([a-h]\d+)/g)) {
+    const runs = [...(block ?? run!).matchAll(/([a-h])(\d+)/g)];
+    for (let i = 0; i < Number(times ?? 1); i++) {
+      for (const [, letter, count] of runs) {
+        if (steps.length + Number(count) > MAX_STEPS) {
+          throw new TypeError(
+            `Cannot replay: expected at most ${MAX_STEPS} steps, received "${shortened(text)}"`,
+          );
+        }
+        const thread = letter!.charCodeAt(0) - FIRST_LETTER;
+        for (let j = 0; j < Number(count); j++) steps.push(thread);
+      }
+    }
+  }
+  return steps;
 }
 
-function decodeRuns(text: string): number[] {
-  return [...text.matchAll(/([a-h])(\d+)/g)].flatMap(([, letter, count]) =>
-    new Array<number>(Number(count)).fill(letter!.charCodeAt(0) - FIRST_LETTER)
-  );
+function shortened(text: string): string {
+  return text.length <= 100 ? text : `${text.slice(0, 99)}…`;
 }

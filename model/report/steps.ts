@@ -4,6 +4,7 @@
  * @module
  */
 
+import { stackLines } from "../interception/stack_lines.ts";
 import { type Entry, isOperation, type Operation } from "../machine/entry.ts";
 import { operationText, plainText } from "../machine/entry_text.ts";
 import type { Execution } from "../machine/execution.ts";
@@ -55,7 +56,7 @@ export async function stepsOf(execution: Execution): Promise<Step[]> {
   for (const thread of threads) {
     if (thread === undefined) continue;
     const captured = await captureLines(execution, thread);
-    thread.log.forEach((entry, i) => lines.set(entry, captured[i] ?? []));
+    thread.log.forEach((entry, i) => lines.set(entry, captured[i] ?? firstLines(execution, entry)));
   }
   const entries = entriesOfSteps(execution);
   return trace.map((entry, i) => {
@@ -71,6 +72,12 @@ export async function stepsOf(execution: Execution): Promise<Step[]> {
       accesses: plainAccesses(own.slice(at + 1), lines),
     };
   });
+}
+
+/** The source lines that led to an entry when it was made, if they were kept. */
+export function firstLines({ firstStacks }: Execution, entry: Entry): string[] {
+  const stack = firstStacks.get(entry);
+  return stack === undefined ? [] : stackLines(stack);
 }
 
 /** The steps of other threads from which a happens-before edge leads directly to step `i`. */

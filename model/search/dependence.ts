@@ -10,11 +10,13 @@
 import { MAX_THREADS } from "../machine/clock.ts";
 import {
   type Entry,
-  isForcedPause,
+  isForced,
   isOperation,
+  isYield,
   type Operation,
   type Range,
   touchesMemory,
+  type Yield,
 } from "../machine/entry.ts";
 import {
   type AccessKind,
@@ -53,7 +55,7 @@ export interface Footprint {
   readonly guesses: readonly Range[];
   /** The plain writes of its thread before the next operation. */
   readonly writes: readonly Range[];
-  /** For pause: the ranges that its thread had read, and reads again afterwards. */
+  /** Of a yield that is held or hurried: the ranges that its thread reads after it. */
   readonly watches: readonly Range[];
   /** The waiter lists that it may change. */
   readonly lists: readonly Range[];
@@ -65,9 +67,11 @@ export interface Footprint {
   readonly awaited: number;
   /** For spawn and join: the other thread; else -1. */
   readonly child: number;
+  /** For spawn: the name that the new thread asks for, if any. */
+  readonly name: string | undefined;
   /** For notify: its own event key; for wake: the key of the notify that caused it; else -1. */
   readonly notifyKey: number;
-  /** Whether it depends on everything: a pause that ended as no other thread could run. */
+  /** Whether it depends on everything: a yield that was forced. */
   readonly isBarrier: boolean;
 }
 
@@ -137,13 +141,26 @@ function listsOf(entry: Operation): readonly Range[] {
       return entry.detail.timeoutMs === 0 ? none : [accessRange(entry)];
     case NOTIFY:
       return entry.detail.count === 0 ? none : [accessRange(entry)];
+    case PAUSE:
+      return heldLists(entry);
     case WAKE:
-      return entry.result === "timed-out" ? [accessRange(entry)] : none;
+      return entry.result === "timed-out" ? [accessRange(entry), ...heldLists(entry)] : none;
     case RESUME:
-      return entry.detail.outstanding.map(accessRange);
+      return [...entry.detail.outstanding.map(accessRange), ...heldLists(entry)];
     default:
       return none;
   }
+}
+
+/** Whether a yield depends on what its thread reads after it. */
+function isTied({ detail }: Yield): boolean {
+  return detail.isHeld || detail.isHurried;
+}
+
+/** The waiter lists that a thread would look at after a yield. */
+function heldLists(entry: Yield): readonly Range[] {
+  const { emptyLists } = entry.detail;
+  return isTied(entry) && emptyLists.length > 0 ? emptyLists.map(rangeOf) : none;
 }
 
 /** The range of an operation; entries are applied many times, so it is computed once. */
@@ -176,14 +193,15 @@ export function footprintOf(
     value: touches ? entry.real![entry.index] : undefined,
     guesses,
     writes,
-    watches: kind === PAUSE ? entry.detail.watches.map(rangeOf) : none,
+    watches: isYield(entry) && isTied(entry) ? entry.detail.watches.map(rangeOf) : none,
     lists: isAccess ? none : listsOf(entry),
     woken: kind === NOTIFY ? wokenBy(entry).map((sleeper) => sleeper.thread) : noThreads,
     expired: isAccess ? 0 : expiredDeadline(entry),
     awaited: isAccess ? entry.outstandingMs : Math.min(entry.outstandingMs, touchedDeadline(entry)),
     child: kind === SPAWN ? entry.detail.child.id : kind === JOIN ? entry.detail.child : -1,
+    name: kind === SPAWN ? entry.detail.child.name : undefined,
     notifyKey: kind === NOTIFY ? key : kind === WAKE ? wakerKey : -1,
-    isBarrier: isForcedPause(entry),
+    isBarrier: isForced(entry),
   };
 }
 
@@ -228,6 +246,7 @@ export class Dependence {
     if (a.guesses.length > 0 && invalidatesGuess(b, a)) return true;
     if (b.guesses.length > 0 && invalidatesGuess(a, b)) return true;
     if (a.isAccess && b.isAccess) return false;
+    if (releases(a, b) || releases(b, a)) return true;
     return affects(a, b) || affects(b, a);
   }
 }
@@ -244,6 +263,11 @@ export function delays(a: Footprint, b: Footprint): boolean {
   return a.awaited < b.expired;
 }
 
+/** Whether transition `a` writes a range that the held yield `b` watches. */
+function releases(a: Footprint, b: Footprint): boolean {
+  return a.wrote && b.watches.some((watch) => overlap(watch, a.access!));
+}
+
 function shareList(a: Footprint, b: Footprint): boolean {
   return a.lists.some((list) => b.lists.some((other) => overlap(list, other)));
 }
@@ -251,8 +275,6 @@ function shareList(a: Footprint, b: Footprint): boolean {
 /** Dependences other than by memory; to be asked in both orders. */
 function affects(a: Footprint, b: Footprint): boolean {
   switch (a.kind) {
-    case PAUSE:
-      return b.wrote && a.watches.some((watch) => overlap(watch, b.access!));
     case WAKE:
       if (a.lists.length > 0) return shareList(a, b);
       return b.kind === NOTIFY && a.notifyKey === b.notifyKey;
@@ -263,8 +285,11 @@ function affects(a: Footprint, b: Footprint): boolean {
     case WAIT:
     case WAIT_ASYNC:
     case RESUME:
+    case PAUSE:
       return shareList(a, b);
     case SPAWN:
+      // The second thread of a name gets another one.
+      return a.child === b.thread || (a.name !== undefined && a.name === b.name);
     case JOIN:
       return a.child === b.thread;
     case CALL:

@@ -17,7 +17,14 @@
  * @module
  */
 
-import { type Entry, type EntryOf, mayBlock, type Operation } from "../machine/entry.ts";
+import {
+  type Entry,
+  type EntryOf,
+  isYield,
+  mayBlock,
+  type Operation,
+  type Yield,
+} from "../machine/entry.ts";
 import { impossible, unhandled } from "../machine/impossible.ts";
 import {
   COMPARE_EXCHANGE,
@@ -143,7 +150,9 @@ export class OptimalDpor implements Strategy {
     const first = this.#dependence.ordersTimeouts ? 0 : this.#firstNew;
     for (let i = first; i < events.length; i++) {
       for (const j of events[i]!.races) {
-        if (this.#isReversible(j, i)) this.#insert(j, i);
+        if (!this.#isReversible(j, i)) continue;
+        const begin = this.#beginOfHurry(j);
+        if (begin === j || !this.#isBetween(begin, i)) this.#insert(begin, i);
       }
       if (this.#dependence.ordersTimeouts) this.#expireEarlier(i);
     }
@@ -177,25 +186,19 @@ export class OptimalDpor implements Strategy {
       case JOIN:
         // A child that is done can have tasks that go on.
         return footprint.child !== first.footprint.thread || first.entry.doneBefore;
-      case WAKE:
-        return survives(entry.detail.waker) ||
-          (entry.detail.timeoutMs !== Infinity && this.#isDue(j, i));
-      case RESUME:
-        return entry.detail.outstanding.some(({ detail: { sleeper, timeoutMs } }) =>
-          (sleeper!.notified && survives(sleeper!.wakerDepth)) ||
-          (timeoutMs !== Infinity && this.#isDue(j, i))
-        );
+      case WAKE: {
+        const { timeoutMs, waker } = entry.detail;
+        return survives(waker) ||
+          (timeoutMs !== Infinity && this.#canYield(entry, i, survives) && this.#isDue(j, i));
+      }
+      case RESUME: {
+        const waits = entry.detail.outstanding.map((wait) => wait.detail);
+        return waits.some(({ sleeper }) => sleeper!.notified && survives(sleeper!.wakerDepth)) ||
+          (waits.some(({ timeoutMs }) => timeoutMs !== Infinity) &&
+            this.#canYield(entry, i, survives) && this.#isDue(j, i));
+      }
       case PAUSE:
-        if (entry.detail.isForced) return false;
-        return events.slice(0, i).some((other, k) =>
-          survives(k) && other.entry.changed && other.footprint.thread !== footprint.thread &&
-          entry.detail.watches.some((watch) =>
-            watch.buffer.id === other.footprint.access!.buffer &&
-            watch.start < other.entry.start + other.entry.size &&
-            other.entry.start < watch.start + watch.size &&
-            other.entry.version > watch.version
-          )
-        );
+        return this.#canYield(entry, i, survives);
       default:
         return unhandled(entry);
     }
@@ -218,6 +221,52 @@ export class OptimalDpor implements Strategy {
       if (earliestOf(waiting) < deadline) return false;
     }
     return true;
+  }
+
+  /** Whether a yield, event `i`, would be free, or released by one of the surviving events. */
+  #canYield(entry: Yield, i: number, survives: (k: number) => boolean): boolean {
+    const { isForced, isHeld, watches, emptyLists } = entry.detail;
+    if (isForced || !isHeld) return !isForced;
+    const isChanged = (other: Operation) =>
+      other.changed &&
+      watches.some((watch) =>
+        watch.buffer === other.buffer && watch.start < other.start + other.size &&
+        other.start < watch.start + watch.size && other.version > watch.version
+      );
+    const isEntered = ({ cell, traits: { sleeps } }: Operation) =>
+      sleeps && emptyLists.some(({ list }) => list === cell!.list);
+    return this.#events.slice(0, i).some(({ entry: other }, k) =>
+      survives(k) && other.thread !== entry.thread && (isChanged(other) || isEntered(other))
+    );
+  }
+
+  /**
+   * Where the hurried run begins that event `j` is in; `j` if it is in none.
+   *
+   * No other thread can run in the middle of it: one that should come before `j` comes before it.
+   */
+  #beginOfHurry(j: number): number {
+    const events = this.#events;
+    const { thread } = events[j]!.footprint;
+    let begin = j;
+    for (let k = j; k >= 0 && events[k]!.footprint.thread === thread; k--) {
+      const { entry } = events[k]!;
+      if (!isYield(entry)) continue;
+      if (!entry.detail.isHurried) break;
+      begin = k;
+    }
+    return begin;
+  }
+
+  /** Whether an event of another thread follows event `j`, and precedes event `i`. */
+  #isBetween(j: number, i: number): boolean {
+    const events = this.#events;
+    const first = events[j]!;
+    const last = events[i]!;
+    return events.slice(j + 1, i).some((event) =>
+      event.footprint.thread !== first.footprint.thread && precedes(first, event) &&
+      precedes(event, last)
+    );
   }
 
   /** Inserts the sequence that reverses a race into the wakeup tree before its first event. */

@@ -21,6 +21,10 @@ export interface Strategy {
   readonly isExhaustive: boolean;
   /** How much of the search is done, from 0 to 1, where that can be estimated. */
   readonly fraction?: number;
+  /** Whether an execution that does not fail is shown, too. */
+  readonly isShown?: boolean;
+  /** Why the search was not exhaustive, once it is over. */
+  readonly reason?: string | undefined;
   /** Why the strategy cannot go on, if that is the user's mistake. */
   readonly problem?: string | undefined;
   /**

@@ -105,6 +105,11 @@ export class FrameBatch<Buffer extends ArrayBufferLike> {
     return this.#cursor === 0 && this.#end > 0;
   }
 
+  /** Whether the memory was transferred, with the frames in it. */
+  get isTransferred(): boolean {
+    return this.#words.length === 0;
+  }
+
   /** The first word of the first frame. */
   get firstHeader(): number {
     return this.#words[0]!;
@@ -158,7 +163,9 @@ export class FrameBatch<Buffer extends ArrayBufferLike> {
     for (;;) {
       const cursor = this.#cursor;
       if (cursor >= this.#end) return false;
-      const header = this.#words[cursor >> 2]!;
+      const header = this.#words[cursor >> 2];
+      // Only if the memory was transferred away.
+      if (header === undefined) return false;
       const length = header & LENGTH;
       const end = cursor + frameBytes(length);
       // The rest is the beginning of a frame that the next poll takes whole.

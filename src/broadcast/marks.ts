@@ -12,7 +12,7 @@
  * @module
  */
 
-import { checkInteger } from "../memory/check.ts";
+import { checkInteger, describe } from "../memory/check.ts";
 import { beginSpeculation, endSpeculation } from "../memory/observer.ts";
 import { FINAL_SHIFT, FRAME_ALIGNMENT, frameByteLength, LENGTH_MASK } from "./frame.ts";
 import { FIRST, SEQUENCE_HIGH, SEQUENCE_LOW } from "./layout.ts";
@@ -130,6 +130,13 @@ export type ReaderBeginning = "latest" | "oldest" | number;
 export function findBeginning(ring: Ring, from: ReaderBeginning): Mark {
   if (from === "latest") return findLatest(ring);
   if (from === "oldest") return findMark(ring, ring.capacityBytes);
+  if (typeof from !== "number") {
+    throw new RangeError(
+      `Cannot begin to read as 'from' must be "latest", "oldest" or a position: received ${
+        describe(from)
+      }`,
+    );
+  }
   const published = ring.published.load();
   checkInteger("begin to read", "from", from, ring.startPosition, published);
   const sequence = from % FRAME_ALIGNMENT === 0 ? sequenceAt(ring, from, published) : NO_FRAME;

@@ -13,8 +13,8 @@
  */
 
 import { checkOptions } from "../memory/check.ts";
-import { isObserved } from "../memory/observer.ts";
-import { type Deferred, deferred, nextTask, now } from "../memory/platform.ts";
+import { type Deferred, deferred } from "../memory/platform.ts";
+import { TimeSlice } from "../memory/time_slice.ts";
 import { type AsyncWaitOptions, checkAsyncWaitOptions } from "../memory/wait_options.ts";
 
 /** A source of messages, one after the other. */
@@ -38,8 +38,6 @@ export interface MessagesOptions extends Pick<AsyncWaitOptions, "signal"> {
   borrow?: boolean;
 }
 
-/** For how long messages are handed out before other tasks of the thread get a turn. */
-const SLICE_MS = 4;
 /** The clock is read once in this many messages, less one. */
 const CLOCK_MASK = 15;
 
@@ -71,8 +69,8 @@ export class MessageIterator
     this.#isFresh = false;
   };
   #isDone = false;
-  /** When other tasks had their last turn. */
-  #sliceBegin = 0;
+  /** Until other tasks of the thread get a turn. */
+  readonly #slice = new TimeSlice();
   /** How many messages were handed over. */
   #count = 0;
 
@@ -80,8 +78,13 @@ export class MessageIterator
   constructor(source: MessageSource, options: MessagesOptions = {}) {
     checkOptions("iterate over messages", options);
     const { signal, borrow = false } = options;
+    if ((options as AsyncWaitOptions).timeoutMs !== undefined) {
+      throw new TypeError(
+        "Cannot iterate over messages with a 'timeoutMs': use 'signal', such as AbortSignal.timeout(ms), or call waitAsync({ timeoutMs })",
+      );
+    }
     // An abort is reported to the first call of next.
-    if (signal?.aborted !== true) checkAsyncWaitOptions({ signal });
+    if (signal?.aborted !== true) checkAsyncWaitOptions(options);
     this.#source = source;
     this.#signal = signal;
     this.#borrows = borrow;
@@ -134,7 +137,7 @@ export class MessageIterator
       while (this.#asked.length > 0) {
         // The consumer of a message must see it, and the source, before that goes to the next one.
         if (this.#isFresh) await undefined;
-        if (this.#isTimeOver()) await this.#yield();
+        if (this.#isTimeOver()) await this.#slice.yield();
         this.#signal?.throwIfAborted();
         // The iteration may have ended while other tasks had their turn.
         if (this.#asked.length === 0) break;
@@ -165,15 +168,7 @@ export class MessageIterator
 
   /** Whether other tasks must have a turn, by a clock that is read now and then. */
   #isTimeOver(): boolean {
-    // Under a checker there are no other tasks.
-    return (++this.#count & CLOCK_MASK) === 0 && !isObserved() &&
-      now() - this.#sliceBegin >= SLICE_MS;
-  }
-
-  /** Gives other tasks their turn. */
-  async #yield(): Promise<void> {
-    await nextTask();
-    this.#sliceBegin = now();
+    return (++this.#count & CLOCK_MASK) === 0 && this.#slice.isOver;
   }
 
   /** Waits until there may be a message; returns false if there will be none. */
@@ -189,7 +184,7 @@ export class MessageIterator
       if (!this.#isDone) throw error;
       return false;
     } finally {
-      this.#sliceBegin = now();
+      this.#slice.restart();
       signal?.removeEventListener("abort", onAbort);
       this.#waiting = undefined;
     }

@@ -18,15 +18,18 @@
  * - *Publishing ‖ falling asleep.* If the publication is first, the reader finds another position.
  *   If the bit is first, the publication's compareExchange fails, and the writer notifies.
  * - *Closing ‖ falling asleep.* A writer that closes gives the ring up first, then clears the bit,
- *   then notifies. If the reader looks for the end after the ring was given up, it sees the end. If
- *   before, it set the bit before it was cleared: either it is asleep by then, and is notified, or
- *   it finds another word than it expects, and does not sleep.
+ *   unless another writer has published since, and then notifies. If the reader looks for the end
+ *   after the ring was given up, it sees the end. If before, it set the bit before it was cleared:
+ *   either it is asleep by then, and is notified, or it finds another word than it expects, and
+ *   does not sleep.
  * - *A reader that set the bit and then sees the end* clears it again and notifies. Otherwise
  *   the word would again have the value on which another reader, which looked too early, is about
  *   to sleep.
- * - *Death.* A writer that dies after its compareExchange and before its notify leaves readers
- *   asleep. The next writer notifies them when it begins. A reader that dies asleep, or gives up,
- *   leaves at most one needless notification.
+ * - *Death.* A thread that dies after its compareExchange and before its notify leaves readers
+ *   asleep, with the bit cleared. The next writer notifies them when it takes over or first
+ *   publishes, whatever the bit says. Nobody who was late can clear the bit after that, as the
+ *   position has changed. A reader that dies asleep, or gives up, leaves at most one needless
+ *   notification.
  *
  * As others clear the bit, the word may change between two looks of the writer although no other
  * writer has taken over. So a compareExchange that fails is repeated while only that bit differs.
@@ -196,15 +199,25 @@ export class PublishedPosition {
     this.#sleepers.notify();
   }
 
-  /** Wakes all readers that sleep, for a writer that may have died before it did. */
+  /** Wakes all readers that sleep, for a thread that may have died before it did. */
   notify(): void {
     this.#sleepers.notify();
   }
 
-  /** Wakes all readers that sleep, and keeps those from sleeping that are about to. */
-  wakeAll(): void {
+  /** The low word without SLEEPING, for {@linkcode PublishedPosition.wakeAll}. */
+  loadWord(): number {
+    return Atomics.load(this.#words, POSITION) & ~SLEEPING;
+  }
+
+  /**
+   * Wakes all readers that sleep, and keeps those from sleeping that are about to.
+   *
+   * @param word The low word, without SLEEPING, at which the stream has ended.
+   */
+  wakeAll(word: number): void {
     // Pairs with the reader's mark: a reader that looked for the end too early finds another word.
-    Atomics.and(this.#words, POSITION, ~SLEEPING);
+    // If a writer has published since, the bit is that writer's to clear, since it must notify.
+    this.#exchange(word, word, word);
     this.#sleepers.notify();
   }
 
@@ -238,7 +251,7 @@ export class PublishedPosition {
       word = found;
     }
     if (this.isEnd(position)) {
-      this.wakeAll();
+      this.wakeAll(word);
       return undefined;
     }
     // A position that is a multiple of 2^32 ahead has the same low bits, and might never change.

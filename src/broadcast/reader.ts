@@ -69,6 +69,8 @@ export let jumpsOf: (reader: BroadcastReader) => number;
 /**
  * Reads messages from a {@link Broadcast}, at its own pace, independently of other readers.
  *
+ * A reader holds nothing in the ring, so it needs no closing.
+ *
  * - **True messages.** A batch is copied out of the ring and validated before any of it is shown,
  *   so no message is torn, whatever the writer does meanwhile. Payloads are views of private
  *   memory.
@@ -152,6 +154,7 @@ export class BroadcastReader implements AsyncIterable<Uint8Array<ArrayBuffer>> {
   readonly #window: WindowReader;
   /** The frames that were taken out of the ring. */
   readonly #batch: FrameBatch<ArrayBuffer>;
+  readonly #batchBytes: number;
   /** Copies into the batch. */
   #out: CopyOut;
   /** All losses. */
@@ -175,7 +178,8 @@ export class BroadcastReader implements AsyncIterable<Uint8Array<ArrayBuffer>> {
     this.#ring = ring;
     this.#filter = options.filter;
     this.#throwsOverruns = options.onOverrun !== "continue";
-    const bytes = new Uint8Array(batchBytes & -FRAME_ALIGNMENT);
+    this.#batchBytes = batchBytes & -FRAME_ALIGNMENT;
+    const bytes = new Uint8Array(this.#batchBytes);
     this.#batch = new FrameBatch(bytes, 0, options.heartbeats === true);
     this.#window = new WindowReader(ring, findBeginning(ring, from));
     this.#out = this.#copyOut();
@@ -283,6 +287,7 @@ export class BroadcastReader implements AsyncIterable<Uint8Array<ArrayBuffer>> {
   poll(): boolean {
     const batch = this.#batch;
     while (!batch.hasNext()) {
+      if (batch.isTransferred) this.#renewBatch();
       if (batch.isCutShort) {
         this.#loadFrame();
         continue;
@@ -305,7 +310,10 @@ export class BroadcastReader implements AsyncIterable<Uint8Array<ArrayBuffer>> {
     return this.#batch.next();
   }
 
-  /** The present payload: a view of private memory, valid until the next poll. */
+  /**
+   * The present payload: a view of private memory, valid until the next poll. The memory may be
+   * transferred: then the rest of the batch is taken out of the ring again, into new memory.
+   */
   message(): Uint8Array<ArrayBuffer> {
     return this.#batch.message();
   }
@@ -446,6 +454,12 @@ export class BroadcastReader implements AsyncIterable<Uint8Array<ArrayBuffer>> {
     this.#batch.begin(0);
   }
 
+  /** Goes on in new memory, with the frames that were not read. */
+  #renewBatch(): void {
+    this.#skipBatch();
+    this.#replaceBatch(this.#batchBytes);
+  }
+
   /** Loads all of the next frame, of which only the beginning was taken, unless it is padding. */
   #loadFrame(): void {
     const header = this.#batch.firstHeader;
@@ -461,7 +475,11 @@ export class BroadcastReader implements AsyncIterable<Uint8Array<ArrayBuffer>> {
 
   /** Makes room for a frame of `size` bytes, which is bounded by the longest message. */
   #grow(size: number): void {
-    this.#batch.replaceBytes(new Uint8Array(2 ** (32 - Math.clz32(size - 1))));
+    this.#replaceBatch(2 ** (32 - Math.clz32(size - 1)));
+  }
+
+  #replaceBatch(size: number): void {
+    this.#batch.replaceBytes(new Uint8Array(size));
     this.#out = this.#copyOut();
   }
 

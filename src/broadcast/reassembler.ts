@@ -137,6 +137,8 @@ export class Reassembler implements AsyncIterable<Uint8Array<ArrayBuffer>> {
       if (!reader.isContinuation) {
         this.#length = NO_MESSAGE;
         if (reader.isFinal) return true;
+        // The caller may have transferred the message before.
+        if (this.#parts.length === 0) this.#parts = new Uint8Array(0);
         this.#length = 0;
         this.#jumps = jumpsOf(reader);
         this.#add();
@@ -150,7 +152,10 @@ export class Reassembler implements AsyncIterable<Uint8Array<ArrayBuffer>> {
     return false;
   }
 
-  /** The present message: a view of private memory, valid until the next one is asked for. */
+  /**
+   * The present message: a view of private memory, valid until the next one is asked for. The
+   * memory may be transferred.
+   */
   message(): Uint8Array<ArrayBuffer> {
     return this.#isAssembled ? this.#parts.subarray(0, this.#length) : this.#reader.message();
   }
@@ -200,11 +205,15 @@ export class Reassembler implements AsyncIterable<Uint8Array<ArrayBuffer>> {
     return this.messages();
   }
 
-  /** Whether a message was begun, and the reader has gone frame by frame since. */
+  /**
+   * Whether a message was begun, the reader has gone frame by frame since, and the frames so far
+   * are still there.
+   */
   #isUnbroken(): boolean {
-    if (this.#length !== NO_MESSAGE && this.#jumps !== jumpsOf(this.#reader)) {
-      this.#length = NO_MESSAGE;
-    }
+    if (this.#length === NO_MESSAGE) return false;
+    const hasJumped = this.#jumps !== jumpsOf(this.#reader);
+    const isTransferred = this.#length > 0 && this.#parts.length === 0;
+    if (hasJumped || isTransferred) this.#length = NO_MESSAGE;
     return this.#length !== NO_MESSAGE;
   }
 

@@ -108,8 +108,9 @@ export function takeOver(ring: Ring): WriterStart {
  * does. Does nothing if another writer has taken over already.
  */
 export function resign(ring: Ring, writer: number): void {
+  const word = ring.published.loadWord();
   // In this order, so that a reader either sees the end or is woken: see published_position.ts.
-  if (release(ring.words, writer)) ring.published.wakeAll();
+  if (release(ring.words, writer)) ring.published.wakeAll(word);
 }
 
 /** Continues where a writer was closed. */
@@ -119,8 +120,6 @@ function continueAfter(ring: Ring, writer: number): WriterStart {
   const frontier = findFrontier(ring, position);
   // Otherwise the words may be the work of a writer that took over from us already.
   checkStillWriter(ring, writer, BECOME);
-  // The one before us may have died after it gave the ring up, and before it woke the readers.
-  ring.published.notify();
   return { writer, tag: tagOf(writer), position, sequence, frontier };
 }
 

@@ -56,8 +56,8 @@ export class WriteCursor {
   #ended = 0;
   /** The low word of the published position, with the tag; as an int32, it is stored in place. */
   #low: number;
-  /** The position from which on the high word must change. */
-  #highEnd: number;
+  /** The position from which on the high word must change; 0 before the first publication. */
+  #highEnd = 0;
 
   /** Begins at the published position. */
   constructor(ring: Ring, { tag, position, sequence, frontier }: WriterStart) {
@@ -75,7 +75,6 @@ export class WriteCursor {
     this.#frontier = frontier;
     this.#sequence = sequence;
     this.#low = positionWord(position, tag);
-    this.#highEnd = unitEnd(position);
   }
 
   /** The position of the next frame. */
@@ -138,16 +137,20 @@ export class WriteCursor {
     const after = withPosition(before, position);
     // Never as much as 2^32 bytes apart.
     if (after === before) return;
-    if (position >= this.#highEnd) this.#raiseHigh(position);
+    if (position >= this.#highEnd) return this.#publishAndNotify(position, after);
     this.#published.publish(before, after);
     this.#low = after;
   }
 
-  /** The position is about to pass a multiple of the unit of its high word. */
-  #raiseHigh(position: number): void {
+  /** Publishes for the first time, or past a multiple of the unit of the high word. */
+  #publishAndNotify(position: number, after: number): void {
     // Before the low word, so that it is never behind.
     this.#published.raiseHigh(position);
+    this.#published.publish(this.#low, after);
+    this.#low = after;
     this.#highEnd = unitEnd(position);
+    // Whoever cleared the mark of sleeping readers before may have died before it woke them.
+    this.#published.notify();
   }
 
   /** How many bytes before the cursor are not published. */

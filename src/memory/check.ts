@@ -12,7 +12,10 @@ export function describe(value: unknown): string {
   if (typeof value === "string") return JSON.stringify(value);
   if (typeof value === "function") return "a function";
   if (typeof value !== "object" || value === null) return String(value);
-  return Object.prototype.toString.call(value);
+  const tag = Object.prototype.toString.call(value);
+  const name = value.constructor?.name;
+  // A class that does not tag itself is an Object to `toString`.
+  return tag === "[object Object]" && name ? `[object ${name}]` : tag;
 }
 
 /**
@@ -46,6 +49,19 @@ export function checkOptions(action: string, options: unknown): void {
   if (typeof options === "object" && options !== null) return;
   throw new TypeError(
     `Cannot ${action} as 'options' must be an object: received ${describe(options)}`,
+  );
+}
+
+/**
+ * Throws if a callback returned a promise: it is asynchronous, and its caller does not await it.
+ *
+ * @param action The action that fails, as in `Cannot ${action}`.
+ * @param name The parameter that holds the callback.
+ */
+export function checkSynchronous(action: string, name: string, returned: unknown): void {
+  if (typeof (returned as PromiseLike<unknown> | undefined)?.then !== "function") return;
+  throw new TypeError(
+    `Cannot ${action} as '${name}' must be synchronous: received a promise from it`,
   );
 }
 

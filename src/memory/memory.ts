@@ -67,7 +67,7 @@ export class Memory {
           "'Cross-Origin-Embedder-Policy: require-corp' give it",
       );
     }
-    return new Memory(new SharedArrayBuffer(options.byteLength), 0);
+    return new Memory(allocateShared(options.byteLength), 0);
   }
 
   /**
@@ -196,4 +196,16 @@ export function racyLoad(words: Int32Array, index: number): number {
   const word = words[index]!;
   endSpeculation(false);
   return word;
+}
+
+function allocateShared(byteLength: number): SharedArrayBuffer {
+  try {
+    return new SharedArrayBuffer(byteLength);
+  } catch (cause) {
+    if (!(cause instanceof RangeError)) throw cause;
+    throw new RangeError(
+      `Cannot create memory of ${byteLength} bytes as the platform does not provide that many`,
+      { cause },
+    );
+  }
 }

@@ -137,6 +137,8 @@ export class SleepWord {
         const value = attempt();
         if (value === undefined) return hasSucceeded = true;
         if (allowExit === undefined) {
+          // The attempt may run code of the caller, which may abort.
+          signal?.throwIfAborted();
           signal?.addEventListener("abort", onAbort);
           allowExit = keepAlive();
           this.#awaiting++;

@@ -75,6 +75,11 @@ function checkCommonOptions(options: WaitOptions): void {
     );
   }
   checkOptions("wait", options);
+  if (typeof (options as Partial<AbortSignal>).throwIfAborted === "function") {
+    throw new TypeError(
+      "Cannot wait as 'options' must be an object such as { signal }: received the signal itself",
+    );
+  }
   const { timeoutMs } = options;
   if (timeoutMs === undefined || (typeof timeoutMs === "number" && timeoutMs >= 0)) return;
   throw new RangeError(

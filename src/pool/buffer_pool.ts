@@ -72,6 +72,7 @@
  */
 
 import { checkInteger, checkOptions } from "../memory/check.ts";
+import { ReclaimedError } from "../memory/errors.ts";
 import { alignUp, CACHE_LINE_BYTES } from "../memory/layout.ts";
 import { Memory } from "../memory/memory.ts";
 import { Region } from "../memory/region.ts";
@@ -96,7 +97,14 @@ import {
 } from "./packet.ts";
 import { openSharedState, type SharedState } from "./shared_state.ts";
 import { NUMBER, ThreadBuffers } from "./thread_buffers.ts";
-import { becomeReclaimer, becomeThread, keptOf, leave } from "./threads.ts";
+import {
+  becomeReclaimer,
+  becomeThread,
+  isAttached,
+  isReclaimed,
+  keptOf,
+  leave,
+} from "./threads.ts";
 import type {
   AttachOptions,
   BufferPoolHandle,
@@ -498,13 +506,25 @@ export class BufferPool implements BufferSource, Disposable {
   }
 
   /**
+   * Whether a thread is attached under this number, and has not left or been reclaimed.
+   *
+   * @param thread A {@link BufferPool.thread}.
+   * @throws {RangeError} If there is no such thread.
+   */
+  isAttached(thread: number): boolean {
+    checkInteger("look", "thread", thread, 0, this.threads - 1);
+    return isAttached(this.#shared.words, thread);
+  }
+
+  /**
    * Reclaims the buffers of a dead thread, such as one that was ended by `terminate`, which has not
    * closed its part. Call it only if the thread is dead, and executes nothing more: in Deno a
    * worker that computes or blocks continues after `terminate`, and would continue to use buffers
    * that were taken from it. `src/when_a_worker_dies.md` says when a worker is dead, and what else
    * to do.
    *
-   * Buffers that other threads have too remain with them.
+   * Buffers that other threads have too remain with them. A thread that may have died before it was
+   * attached, or after it left, has nothing to reclaim: {@link BufferPool.isAttached} tells.
    *
    * @param thread The {@link BufferPool.thread} of the dead thread.
    * @returns How many buffers became free.
@@ -566,14 +586,24 @@ export class BufferPool implements BufferSource, Disposable {
    * Leaves the pool. All buffers of this thread return to it, also those in use. Closing again does
    * nothing.
    *
+   * @throws {ReclaimedError} If another thread has reclaimed this one, which is alive. Nothing is
+   * returned then.
    * @throws {Error} If the pool was created with `debug`, and buffers or packets were not released.
    * This thread has left the pool nevertheless. The error says where they were taken.
    */
   close(): void {
     if (this.#buffers.isClosed) return;
+    const { words, identity } = this.#shared;
+    if (isReclaimed(words, identity)) {
+      // The number may belong to another thread by now.
+      this.#buffers.abandon();
+      throw new ReclaimedError(
+        `Cannot leave the pool as thread ${this.thread} as another thread has reclaimed it`,
+      );
+    }
     this.#waiting.close();
     this.#buffers.close();
-    leave(this.#shared.words, this.thread, this.threads);
+    leave(words, this.thread, this.threads);
     const leaks = this.#leaks?.list() ?? [];
     if (leaks.length > 0) {
       throw new Error(

@@ -220,11 +220,17 @@ export class Packet implements Disposable {
    * @param offsets Where the second and all further packets begin, in ascending order, from the
    * start of this one.
    * @returns One packet more than there are offsets.
+   * @throws {TypeError} If `offsets` is not an array.
    * @throws {RangeError} If an offset is not a whole number from the one before to the length.
    * @throws {ClosedError} If the packet is gone: released, detached or split.
    */
   split(offsets: readonly number[]): Packet[] {
     this.#check("split");
+    if (!Array.isArray(offsets)) {
+      throw new TypeError(
+        `Cannot split packet as 'offsets' must be an array: received ${describe(offsets)}`,
+      );
+    }
     const length = this.#length;
     let min = 0;
     for (const [i, offset] of offsets.entries()) {
@@ -326,6 +332,11 @@ export class Packet implements Disposable {
  * @throws {ClosedError} If this thread has left the pool.
  */
 export function adoptPacket(source: PacketSource, detached: DetachedPacket): Packet {
+  if (typeof (detached as Partial<Packet> | undefined)?.detach === "function") {
+    throw new TypeError(
+      "Cannot adopt as a detached packet was expected: received the packet itself, so pass what its detach() returns",
+    );
+  }
   checkHandle(detached, KIND);
   if (detached.pool !== source.pool) {
     throw new TypeError(

@@ -15,6 +15,8 @@ import { Tickets } from "./tickets.ts";
 export interface SharedState {
   /** The number of the thread that sees it. */
   readonly thread: number;
+  /** Which of the threads of that number it is. */
+  readonly identity: Identity;
   /** All words of the region except the data. */
   readonly words: Int32Array;
   /** Which buffers are taken. */
@@ -41,5 +43,5 @@ export function openSharedState(
   const batches = new Batches(words, layout, holds);
   const tickets = new Tickets(words, layout, holds);
   const waiting = new WaitingThreads(words, thread);
-  return { thread, words, batches, holds, tickets, waiting, queue };
+  return { thread, identity, words, batches, holds, tickets, waiting, queue };
 }

@@ -217,6 +217,13 @@ export class ThreadBuffers {
     } while (this.#keptCount > 0);
   }
 
+  /** Forgets all buffers: another thread has reclaimed them. */
+  abandon(): void {
+    this.#isClosed = true;
+    this.#references.fill(0);
+    this.#keptCount = 0;
+  }
+
   /** Returns all buffers, also those in use; waiting threads are served first. */
   close(): void {
     this.#isClosed = true;
@@ -357,7 +364,8 @@ export class ThreadBuffers {
   }
 }
 
-function closedError(action: string): ClosedError {
+/** The error of a call, or a wait, of a thread that has left the pool. */
+export function closedError(action: string): ClosedError {
   return new ClosedError(`Cannot ${action} as this thread has left the pool`);
 }
 

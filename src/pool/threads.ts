@@ -137,6 +137,17 @@ function abandonReclaim(words: Int32Array, dead: number, reclaimer: number): voi
   Atomics.compareExchange(words, index, state, state | NO_RECLAIMER << RECLAIMER_SHIFT);
 }
 
+/** Whether another thread has reclaimed this one, or has begun to. */
+export function isReclaimed(words: Int32Array, { thread, generation }: Identity): boolean {
+  const state = Atomics.load(words, threadLine(thread) + STATE);
+  return state !== (generation << GENERATION_SHIFT | LIVE);
+}
+
+/** Whether a thread is attached under a number, or was and its reclaim is unfinished. */
+export function isAttached(words: Int32Array, thread: number): boolean {
+  return (Atomics.load(words, threadLine(thread) + STATE) & STATE_MASK) !== FREE;
+}
+
 function isLive(words: Int32Array, thread: number): boolean {
   return thread !== NO_RECLAIMER &&
     (Atomics.load(words, threadLine(thread) + STATE) & STATE_MASK) === LIVE;

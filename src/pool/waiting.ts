@@ -23,12 +23,13 @@
  * @module
  */
 
+import { ClosedError } from "../memory/errors.ts";
 import { type AsyncWaitOptions, Deadline, type WaitOptions } from "../memory/wait_options.ts";
 import type { ThreadWaiters } from "../sync/thread_waiters.ts";
 import type { ValueStore } from "../sync/value_store.ts";
 import type { WaiterQueue } from "../sync/waiter_queue.ts";
 import type { SharedState } from "./shared_state.ts";
-import type { ThreadBuffers } from "./thread_buffers.ts";
+import { closedError, type ThreadBuffers } from "./thread_buffers.ts";
 import type { WaitingThreads } from "./threads.ts";
 
 /** One thread's waits for buffers. */
@@ -83,6 +84,10 @@ export class PoolWaiting {
         if (buffer === undefined) return -1;
         if (this.#buffers.accept(buffer)) return buffer;
       }
+    } catch (error) {
+      const hasLeft = error instanceof ClosedError && error !== signal?.reason;
+      // In words of the pool, instead of its waiter queue.
+      throw hasLeft ? closedError("acquire a buffer") : error;
     } finally {
       this.#end();
     }

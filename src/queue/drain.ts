@@ -12,7 +12,10 @@ import { describe } from "../memory/check.ts";
 
 /** A sink that writes bytes one after the other, such as a `Deno.Conn`. */
 export interface ByteWriter {
-  /** Writes some of the bytes, and returns how many. */
+  /**
+   * Writes some of the bytes, and returns how many. The array is reused after that; it may be
+   * transferred only if all are written.
+   */
   write(bytes: Uint8Array<ArrayBuffer>): Promise<number>;
 }
 
@@ -21,6 +24,8 @@ export type ByteSink = WritableStream<Uint8Array> | ByteWriter;
 
 /** Runs of bytes, one after the other. */
 export interface Runs {
+  /** How many bytes one drain writes before it takes no further runs. */
+  maxBytes(): number;
   /** Whether there is a run that was not taken. */
   hasNext(): boolean;
   /** The bytes of that run. */
@@ -67,6 +72,12 @@ function openSink(sink: ByteSink): WritableStreamDefaultWriter<Uint8Array> | und
   if (typeof (sink as WritableStream)?.getWriter === "function") {
     return (sink as WritableStream<Uint8Array>).getWriter();
   }
+  if (typeof (sink as { writableLength?: number })?.writableLength === "number") {
+    // Its `write` returns no count, so that bytes would be written twice.
+    throw new TypeError(
+      "Cannot drain as the sink must be a WritableStream or have a 'write' method that returns a count: received a stream of Node, so pass Writable.toWeb(stream)",
+    );
+  }
   if (typeof (sink as ByteWriter)?.write === "function") return undefined;
   throw new TypeError(
     `Cannot drain as the sink must be a WritableStream or have a 'write' method: received ${
@@ -99,15 +110,17 @@ export class Drain {
     this.#written = 0;
     let active: "sink" | "flusher" = "flusher";
     try {
-      while (this.#gather(runs)) {
+      while (this.#written < runs.maxBytes() && this.#gather(runs)) {
         runs.releaseBuffers();
         active = "sink";
         if (writer !== undefined) await this.#writeTo(writer);
         else await this.#writeSome(sink as ByteWriter);
         active = "flusher";
+        this.#renewIfTransferred();
       }
       return this.#written;
     } catch (cause) {
+      this.#renewIfTransferred();
       throw new DrainError(this.#written, this.#end - this.#start, cause, active);
     } finally {
       writer?.releaseLock();
@@ -146,17 +159,24 @@ export class Drain {
 
   async #writeSome(sink: ByteWriter): Promise<void> {
     while (this.#start < this.#end) {
-      const rest = this.#bytes.subarray(this.#start, this.#end);
-      const taken = await sink.write(rest);
-      if (!(Number.isSafeInteger(taken) && taken > 0 && taken <= rest.length)) {
+      const length = this.#end - this.#start;
+      const taken = await sink.write(this.#bytes.subarray(this.#start, this.#end));
+      if (!(Number.isSafeInteger(taken) && taken > 0 && taken <= length)) {
         throw new RangeError(
-          `Cannot write any further as the sink must take from 1 to ${rest.length} bytes: received ${
+          `Cannot write any further as 'write' of the sink must return how many bytes it has written, from 1 to ${length}: received ${
             describe(taken)
           }`,
         );
       }
       this.#advance(taken);
     }
+  }
+
+  /** Goes on in new memory if the sink has transferred the old one, with what was left in it. */
+  #renewIfTransferred(): void {
+    if (this.#bytes.length > 0) return;
+    this.#bytes = new Uint8Array(0);
+    this.#start = this.#end = 0;
   }
 
   /** Notes that so many more bytes were written. */

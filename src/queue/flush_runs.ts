@@ -69,8 +69,10 @@ export class FlushRuns {
   /** How many closings were found of which everything was received. */
   #closings = 0;
 
-  /** A bit for each writer that was taken and not visited yet. */
+  /** A bit for each writer that was taken and not visited yet, in this round. */
   #writers = 0;
+  /** A bit for each writer that has had its turn in this round, and may have more. */
+  #unfinished = 0;
   /** The present writer. */
   #writer = NO_WRITER;
   /** The first word of the segment of the present run. */
@@ -110,10 +112,19 @@ export class FlushRuns {
 
   /** How many times a writer was closed of which everything was received. */
   get closings(): number {
-    if (!this.#isClosed && this.#writer === NO_WRITER && this.#writers === 0) {
+    if (!this.#isClosed && this.#hasVisitedAll) {
       this.#closings = this.#seat.countClosings() ?? this.#closings;
     }
     return this.#closings;
+  }
+
+  /** Whether everything that was published was received, and no writer is open. */
+  get isEnded(): boolean {
+    return !this.#isClosed && this.#hasVisitedAll && this.#seat.isEnded();
+  }
+
+  get #hasVisitedAll(): boolean {
+    return this.#writer === NO_WRITER && (this.#writers | this.#unfinished) === 0;
   }
 
   /**
@@ -125,7 +136,8 @@ export class FlushRuns {
     if (this.#writer !== NO_WRITER || this.#writers !== 0) return true;
     if (this.#isClosed) throw new ClosedError("Cannot receive as the flusher is closed");
     // Takes all: pairs with the `or` of threads that publish.
-    const flushed = Atomics.exchange(this.#words, FLUSHED, 0) & ~SLEEPING;
+    const flushed = Atomics.exchange(this.#words, FLUSHED, 0) & ~SLEEPING | this.#unfinished;
+    this.#unfinished = 0;
     if (flushed !== 0) {
       if ((flushed & ABANDONING) !== 0) this.#seat.findAbandoned();
       this.#writers = flushed & ~ABANDONING;
@@ -143,13 +155,20 @@ export class FlushRuns {
     return Atomics.compareExchange(this.#words, FLUSHED, 0, SLEEPING) > 0 && this.poll();
   }
 
-  /** Goes on to the next run of what was taken, and releases the buffer of the present one. */
+  /**
+   * Goes on to the next run, and releases the buffer of the present one. In each round a writer has
+   * one segment, so that none waits for another that never pauses.
+   */
   next(): boolean {
     if (this.buffer !== NO_BUFFER) this.#finishRun();
     for (;;) {
       if (this.#writer === NO_WRITER) {
         const writers = this.#writers;
-        if (writers === 0) return false;
+        if (writers === 0) {
+          // The next round, with writers that have published meanwhile.
+          if (this.#unfinished === 0 || !this.poll()) return false;
+          continue;
+        }
         this.#writer = 31 - Math.clz32(writers & -writers);
         this.#writers = writers & (writers - 1);
         this.#isExhausted = false;
@@ -185,9 +204,9 @@ export class FlushRuns {
     this.buffer = NO_BUFFER;
     this.length = this.messageCount = 0;
     const present = this.#writer === NO_WRITER ? 0 : 1 << this.#writer;
-    this.#seat.leave(this.#writers | present);
+    this.#seat.leave(this.#writers | this.#unfinished | present);
     this.#writer = NO_WRITER;
-    this.#writers = 0;
+    this.#writers = this.#unfinished = 0;
   }
 
   /** Notes that the present run was received. */
@@ -204,7 +223,7 @@ export class FlushRuns {
     if (isOurs) this.#pool.release(buffer);
   }
 
-  /** Finds the next run of the present writer. */
+  /** Finds the next run of the present writer, in its present segment. */
   #findInWriter(): boolean {
     const words = this.#words;
     const layout = this.#layout;
@@ -234,8 +253,12 @@ export class FlushRuns {
       const isLast = this.#reserved >= 0 && !this.#seat.isAbandoned(writer);
       const slot = words[this.#received]!;
       const count = this.#countOf(segment);
-      if (!isLast && slot === count) this.#consume(writer, base, sequence, buffer);
-      else if (words[segment + IS_SHARED] === 0 || !this.#stall(buffer, slot, count)) return false;
+      if (!isLast && slot === count) {
+        this.#consume(writer, base, sequence, buffer);
+        this.#unfinished |= 1 << writer;
+        return false;
+      }
+      if (words[segment + IS_SHARED] === 0 || !this.#stall(buffer, slot, count)) return false;
     }
   }
 

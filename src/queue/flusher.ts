@@ -6,8 +6,9 @@
  * @module
  */
 
-import { describe } from "../memory/check.ts";
+import { checkSynchronous, describe } from "../memory/check.ts";
 import { SleepWord } from "../memory/sleep.ts";
+import { TimeSlice } from "../memory/time_slice.ts";
 import {
   type AsyncWaitOptions,
   checkWaitOptions,
@@ -30,6 +31,7 @@ import type { ThreadQueue } from "./thread_queue.ts";
  *   the run that a dead flusher was at comes again.
  * - **FIFO order.** The messages of a writer come in the order in which they were claimed; messages
  *   of different writers in no order.
+ * - **Fairness.** Writers have turns of a buffer each, so none waits for another that never pauses.
  * - **Zero copy.** A run is a view of the writer's buffer, valid until the flusher goes on. A
  *   packet keeps it longer.
  * - **Backpressure.** A buffer returns to the pool when the flusher goes on from its last run.
@@ -110,8 +112,11 @@ export class WriteFlusher implements Disposable {
   #activity: "visit" | "drain" | undefined;
   /** Whether the present run was found by a visit or a drain, and not received. */
   #isPending = false;
+  /** Until other tasks of the thread get a turn. */
+  readonly #slice = new TimeSlice();
   /** The runs, as a drain takes them. */
   readonly #toDrain: Runs = {
+    maxBytes: () => this.#bytes.length,
     hasNext: () => this.#hasRun(),
     length: () => this.length,
     take: () => {
@@ -175,6 +180,17 @@ export class WriteFlusher implements Disposable {
    */
   get closings(): number {
     return this.#runs.closings;
+  }
+
+  /**
+   * Whether everything that was published was received, and no writer is open. True also before the
+   * first writer is made; false once the flusher is closed.
+   *
+   * To end when all workers have, also if one dies before it has a writer, wait until they have
+   * ended and this is true: `src/when_a_worker_dies.md` has the loop.
+   */
+  get isEnded(): boolean {
+    return !this.#isPending && this.#runs.isEnded;
   }
 
   /**
@@ -245,13 +261,16 @@ export class WriteFlusher implements Disposable {
   }
 
   /**
-   * Blocks until writers have published, or one was closed, and visits each run. A run whose visit
-   * throws comes again: in the next drain, or call of {@link WriteFlusher.next}, also of another
-   * flusher.
+   * Blocks until writers have published, or one was closed, and visits each run: everything that
+   * was published before, and up to as many bytes as the pool has. So it returns even if writers
+   * never pause. A run whose visit throws comes again: in the next drain, or call of
+   * {@link WriteFlusher.next}, also of another flusher.
    *
-   * @param visit Is called with this flusher, at the run.
+   * @param visit Is called with this flusher, at the run. It must not be asynchronous, since the
+   * run is gone once it has returned: to await something for each, use {@link WriteFlusher.poll}
+   * and {@link WriteFlusher.next}.
    * @returns How many bytes were visited; 0 if the time is over.
-   * @throws {TypeError} If `visit` is not a function.
+   * @throws {TypeError} If `visit` is not a function, or returns a promise.
    * @throws As {@link WriteFlusher.wait}.
    * @throws {Error} If a visit or a drain is under way.
    */
@@ -273,20 +292,25 @@ export class WriteFlusher implements Disposable {
   }
 
   /**
-   * As {@link WriteFlusher.drain}, without blocking. The process stays alive meanwhile.
+   * As {@link WriteFlusher.drain}, without blocking. The process stays alive meanwhile, and other
+   * tasks of the thread get their turn, however many messages there are.
    *
    * @throws As {@link WriteFlusher.drain} and {@link WriteFlusher.waitAsync}.
    */
   async drainAsync(visit: (run: this) => void, options?: AsyncWaitOptions): Promise<number> {
     this.#checkVisit(visit);
-    return await this.waitAsync(options) ? this.#visitAll(visit) : 0;
+    const bytes = await this.waitAsync(options) ? this.#visitAll(visit) : 0;
+    if (this.#slice.isOver) await this.#slice.yield();
+    return bytes;
   }
 
   /**
    * Writes everything that writers have published to a stream or a socket, gathered into few
-   * writes, without waiting for more. It awaits each write before the next.
+   * writes, without waiting for more. It awaits each write before the next. It ends as
+   * {@link WriteFlusher.drain} does, even if writers never pause.
    *
-   * @param sink A `WritableStream`, or an object with a `write` method, such as a `Deno.Conn`.
+   * @param sink A `WritableStream`, or an object with a `write` method, such as a `Deno.Conn` or a
+   * `Deno.FsFile`. Of a stream of Node, pass `Writable.toWeb(stream)`.
    * @returns How many bytes were written; 0 if nothing was published.
    * @throws {DrainError} If the sink fails, or the flusher is closed meanwhile. The bytes that the
    * sink has not written are kept, as {@link WriteFlusher.unwritten}, and come first in the next
@@ -297,11 +321,14 @@ export class WriteFlusher implements Disposable {
   async drainTo(sink: ByteSink): Promise<number> {
     if (this.#activity !== undefined) throw this.#busyError("drain");
     this.#activity = "drain";
+    let bytes: number;
     try {
-      return await this.#drain.all(sink, this.#toDrain);
+      bytes = await this.#drain.all(sink, this.#toDrain);
     } finally {
       this.#activity = undefined;
     }
+    if (this.#slice.isOver) await this.#slice.yield();
+    return bytes;
   }
 
   /**
@@ -333,8 +360,8 @@ export class WriteFlusher implements Disposable {
     let bytes = 0;
     this.#activity = "visit";
     try {
-      while (this.#hasRun()) {
-        visit(this);
+      while (bytes < this.#bytes.length && this.#hasRun()) {
+        checkSynchronous("drain", "visit", visit(this) as unknown);
         this.#isPending = false;
         bytes += this.length;
       }

@@ -24,6 +24,7 @@ import {
   FREE,
   HOLDER_MASK,
   RESERVED,
+  SHARED,
   SLEEPING,
   TICKET,
   UNOWNED,
@@ -64,8 +65,7 @@ export class FlusherSeat {
   findAbandoned(): void {
     for (let writer = 0; writer < this.#layout.writerCount; writer++) {
       // Pairs with the compareExchange of the thread that has reclaimed it.
-      const use = Atomics.load(this.#words, this.#layout.writer(writer) + USE);
-      if ((use & HOLDER_MASK) === ABANDONED) this.#abandoned |= 1 << writer;
+      if ((this.#useOf(writer) & HOLDER_MASK) === ABANDONED) this.#abandoned |= 1 << writer;
     }
   }
 
@@ -139,11 +139,32 @@ export class FlusherSeat {
   countClosings(): number | undefined {
     let count = 0;
     for (let writer = 0; writer < this.#layout.writerCount; writer++) {
-      count += Atomics.load(this.#words, this.#layout.writer(writer) + USE) >>> 8;
+      count += this.#useOf(writer) >>> 8;
     }
-    // After the look at the closings: a writer publishes everything before its closing, so its bit
-    // is set here, or was taken before.
-    return (Atomics.load(this.#words, FLUSHED) & ~SLEEPING) === 0 ? count : undefined;
+    return this.#isAllTaken() ? count : undefined;
+  }
+
+  /** Whether no writer is open, and everything that was published was taken. */
+  isEnded(): boolean {
+    for (let writer = 0; writer < this.#layout.writerCount; writer++) {
+      const holder = this.#useOf(writer) & HOLDER_MASK;
+      if (holder !== FREE && holder !== SHARED) return false;
+    }
+    return this.#isAllTaken();
+  }
+
+  /** Who has a writer, and how often it was closed. */
+  #useOf(writer: number): number {
+    return Atomics.load(this.#words, this.#layout.writer(writer) + USE);
+  }
+
+  /**
+   * Whether no writer has published since the flusher took them. To be called after a look at
+   * their uses: a writer publishes everything before its closing, so if that was seen, its bit is
+   * set here, or was taken before.
+   */
+  #isAllTaken(): boolean {
+    return (Atomics.load(this.#words, FLUSHED) & ~SLEEPING) === 0;
   }
 
   /**

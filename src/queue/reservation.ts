@@ -10,6 +10,8 @@ import type { Packet } from "../pool/packet.ts";
 /** What a reservation needs of its writer. */
 interface ReservationWriter {
   readonly bytes: Uint8Array<SharedArrayBuffer>;
+  /** How many reservations are open; none once the writer is closed. */
+  readonly openCount: number;
   commit(offset: number, length?: number): void;
   commitPacket(offset: number, length?: number): Packet;
   abort(offset: number): void;
@@ -51,9 +53,9 @@ export class Reservation implements Disposable {
     this.bytes = writer.bytes.subarray(offset, offset + length);
   }
 
-  /** Whether it was neither committed nor aborted. */
+  /** Whether it was neither committed nor aborted; closing the writer aborts it. */
   get isOpen(): boolean {
-    return this.#isOpen;
+    return this.#isOpen && this.#writer.openCount > 0;
   }
 
   /**
@@ -94,10 +96,10 @@ export class Reservation implements Disposable {
 
   /** Aborts it, unless it has ended. */
   [Symbol.dispose](): void {
-    if (this.#isOpen) this.abort();
+    if (this.isOpen) this.abort();
   }
 
   #checkOpen(action: string): void {
-    if (!this.#isOpen) throw new ClosedError(`Cannot ${action} as the reservation has ended`);
+    if (!this.isOpen) throw new ClosedError(`Cannot ${action} as the reservation has ended`);
   }
 }

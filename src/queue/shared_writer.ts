@@ -6,7 +6,7 @@
  * @module
  */
 
-import { assertState } from "../memory/check.ts";
+import { ReclaimedError } from "../memory/errors.ts";
 import { LAYOUT_VERSION } from "../memory/handle.ts";
 import {
   type AsyncWaitOptions,
@@ -18,6 +18,7 @@ import {
 import { type BufferSource, NO_BUFFER } from "../pool/buffer_source.ts";
 import type { Packet } from "../pool/packet.ts";
 import {
+  ABANDONED,
   ABORTED,
   BUFFER,
   CLOSED,
@@ -190,8 +191,13 @@ export class SharedWriter extends Writer implements DirtyWriter {
     this.#isClosed = true;
     this.#packets.close();
     this.#reserved = CLOSED;
+    const holder = Atomics.load(this.#words, this.#base + USE) & HOLDER_MASK;
+    if (holder <= SHARED || holder === ABANDONED) {
+      throw new ReclaimedError(
+        `Cannot close shared writer ${this.index} as another thread has reclaimed it`,
+      );
+    }
     const use = Atomics.sub(this.#words, this.#base + USE, 1);
-    assertState((use & HOLDER_MASK) > SHARED, "this thread to be attached to the shared writer");
     const isLast = (use & HOLDER_MASK) === SHARED + 1;
     if (isLast) this.#closeLast();
     else if (this.#switch.isOurs) this.#endSwitch(this.#sequence);

@@ -195,7 +195,8 @@ export abstract class Writer implements Disposable {
    */
   append(payload: Uint8Array, options?: WaitOptions): boolean {
     if (payload?.BYTES_PER_ELEMENT !== 1) checkBytes("append", "payload", payload);
-    return this.#copy(payload, this.claim(payload.length, options));
+    const { length } = payload;
+    return this.#copy(payload, length, this.claim(length, options));
   }
 
   /**
@@ -206,18 +207,21 @@ export abstract class Writer implements Disposable {
    */
   tryAppend(payload: Uint8Array): boolean {
     checkBytes("append", "payload", payload);
-    return this.#copy(payload, this.tryClaim(payload.length));
+    const { length } = payload;
+    return this.#copy(payload, length, this.tryClaim(length));
   }
 
   /**
    * As {@link Writer.append}, without blocking. The message is copied once there is room, so it
    * must not change before this resolves.
    *
+   * @throws {RangeError} If its length has changed, as by a transfer of its memory.
    * @throws As {@link Writer.append}; and the signal's reason, if it is aborted.
    */
   async appendAsync(payload: Uint8Array, options?: AsyncWaitOptions): Promise<boolean> {
     checkBytes("append", "payload", payload);
-    return this.#copy(payload, await this.claimAsync(payload.length, options));
+    const { length } = payload;
+    return this.#copy(payload, length, await this.claimAsync(length, options));
   }
 
   /**
@@ -290,8 +294,15 @@ export abstract class Writer implements Disposable {
     return this.#reserve(await this.claimAsync(length, options), length);
   }
 
-  #copy(payload: Uint8Array, offset: MaybeOffset): boolean {
+  /** Makes a message of the payload, in room for `length` bytes. */
+  #copy(payload: Uint8Array, length: number, offset: MaybeOffset): boolean {
     if (offset < 0) return false;
+    if (payload.length !== length) {
+      this.abort(offset);
+      throw new RangeError(
+        `Cannot append as 'payload' must not change its length during the wait: claimed ${length} bytes, found ${payload.length}`,
+      );
+    }
     this.bytes.set(payload, offset);
     this.commit(offset);
     return true;

@@ -40,7 +40,7 @@
  * @module
  */
 
-import { checkInteger, checkOptions, describe } from "../memory/check.ts";
+import { checkInteger, checkOptions, checkSynchronous, describe } from "../memory/check.ts";
 import type { Memory } from "../memory/memory.ts";
 import { cacheLineKind, FIRST_WORD, Region, type RegionHandle } from "../memory/region.ts";
 import { type Attempt, SleepWord } from "../memory/sleep.ts";
@@ -198,7 +198,7 @@ export class EventCount {
   until(condition: () => boolean, options?: WaitOptions): boolean {
     checkCondition(condition);
     if (options !== undefined) checkWaitOptions(options);
-    return condition() || this.#sleepers.sleepUntil(this.#untilHolds(condition), options);
+    return holds(condition) || this.#sleepers.sleepUntil(this.#untilHolds(condition), options);
   }
 
   /**
@@ -237,7 +237,7 @@ export class EventCount {
   #untilHolds(condition: () => boolean): Attempt {
     return () => {
       const key = this.prepare();
-      return condition() ? undefined : key;
+      return holds(condition) ? undefined : key;
     };
   }
 }
@@ -248,6 +248,13 @@ function checkCondition(condition: unknown): void {
   throw new TypeError(
     `Cannot wait as 'condition' must be a function: received ${describe(condition)}`,
   );
+}
+
+/** Evaluates a condition. An asynchronous one would always seem to hold: a promise is truthy. */
+function holds(condition: () => boolean): boolean {
+  const result = condition();
+  if (result !== true && result !== false) checkSynchronous("wait", "condition", result);
+  return result;
 }
 
 /** Throws unless {@link EventCount.prepare} can have returned this. */

@@ -309,7 +309,7 @@ export class Semaphore {
     for (let seen = Atomics.load(this.#words, PERMITS);;) {
       if (seen > MAX_PERMITS - count) {
         throw new RangeError(
-          `Cannot release ${count} permits as there may be ${MAX_PERMITS}: found ${seen}`,
+          `Cannot release ${count} permits as there may be at most ${MAX_PERMITS}: found ${seen}`,
         );
       }
       // Before we look for waiters: pairs with the look of a waiter that is already counted.

@@ -188,6 +188,8 @@ export class ThreadWaiters implements Disposable {
     const signal = options?.signal;
     const value = this.tryTake();
     if (value !== undefined || options?.timeoutMs === 0) return value;
+    // The store is the caller's, and may abort.
+    signal?.throwIfAborted();
 
     const { promise, resolve: settle, reject: fail } = deferred();
     const waiter: Waiter = {

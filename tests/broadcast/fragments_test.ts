@@ -243,6 +243,41 @@ Deno.test("a message that was under way when another writer took over is left ou
   assertEquals(messages.lostMessages, 1);
 });
 
+Deno.test("messages are transferred, whether in one frame or in several, and none is lost", () => {
+  const { writer, messages } = ends(4096);
+  const sent = [250, 0, 40, 250, 1, 120].map((length, i) => numbered(i, length));
+  const seen: Uint8Array[] = [];
+  for (let round = 0; round < 2; round++) {
+    for (const message of sent) writer.appendFragments(message, { fragmentBytes: 100 });
+    writer.publish();
+    while (messages.poll()) {
+      while (messages.next()) {
+        const message = messages.message();
+        seen.push(structuredClone(message, { transfer: [message.buffer] }));
+      }
+    }
+  }
+  assertEquals(seen, [...sent, ...sent]);
+  assertEquals(messages.lostMessages, 0);
+});
+
+Deno.test("a message is lost if its memory is transferred while it is put together, and counted", () => {
+  const { writer, messages } = ends(4096);
+  writer.appendFragments(numbered(1, 250), { fragmentBytes: 100 });
+  writer.publish();
+  assert(messages.poll() && messages.next());
+  const late = messages.message();
+  writer.append(numbered(2, 100), { final: false });
+  writer.publish();
+  assertEquals(take(messages), []);
+  structuredClone(late, { transfer: [late.buffer] });
+  writer.append(numbered(2, 100), { continuation: true });
+  writer.appendFragments(numbered(3, 250), { fragmentBytes: 100 });
+  writer.publish();
+  assertEquals(take(messages), [numbered(3, 250)]);
+  assertEquals(messages.lostMessages, 1);
+});
+
 Deno.test("an invalid limit of a reassembler is named", () => {
   const { reader } = ends(256);
   for (const maxMessageBytes of [NaN, -1, 0, 0.5, "9"] as number[]) {

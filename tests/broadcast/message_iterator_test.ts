@@ -174,7 +174,7 @@ Deno.test("an iteration is an async iterator of the platform: for await, using, 
   assertEquals(reader.userValue, 3);
 });
 
-Deno.test("an iteration throws at once unless its signal is an AbortSignal", () => {
+Deno.test("an iteration throws at once if its options are not those of an iteration", () => {
   const { reader } = make();
   for (const signal of [5, {}, null] as unknown as AbortSignal[]) {
     assertThrows(
@@ -187,5 +187,13 @@ Deno.test("an iteration throws at once unless its signal is an AbortSignal", () 
     () => reader.messages(null as unknown as object),
     TypeError,
     "Cannot iterate over messages as 'options' must be an object: received null",
+  );
+  for (const signal of [AbortSignal.abort(), new AbortController().signal]) {
+    assertThrows(() => reader.messages(signal as object), TypeError, "received the signal itself");
+  }
+  assertThrows(
+    () => reader.messages({ timeoutMs: 5 } as object),
+    TypeError,
+    "Cannot iterate over messages with a 'timeoutMs': use 'signal'",
   );
 });

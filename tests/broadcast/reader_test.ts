@@ -5,6 +5,7 @@ import {
   FrameCursor,
   InsufficientBufferSizeError,
   OverrunError,
+  type ReaderBeginning,
   type ReaderOptions,
 } from "@busbar/busbar/broadcast";
 import { numbered, take } from "./messages.ts";
@@ -82,6 +83,13 @@ Deno.test("a reader throws if it cannot begin where it should", () => {
       () => broadcast.reader({ from }),
       RangeError,
       `Cannot begin to read as 'from' must be a whole number from 0 to 48: received ${from}`,
+    );
+  }
+  for (const from of ["newest", "8", null]) {
+    assertThrows(
+      () => broadcast.reader({ from: from as ReaderBeginning }),
+      RangeError,
+      `'from' must be "latest", "oldest" or a position: received ${JSON.stringify(from)}`,
     );
   }
   for (const from of [8, 12, 40]) {
@@ -509,6 +517,36 @@ Deno.test("a reader is iterated over, across overruns, until its signal is abort
     assertEquals(message, numbered(41, 8));
     break;
   }
+});
+
+for (const filter of [undefined, () => true]) {
+  Deno.test(`messages are transferred${filter === undefined ? "" : ", with a filter"}, and none is lost`, () => {
+    const { writer, reader } = ring(4096, filter === undefined ? {} : { filter });
+    const seen: number[] = [];
+    for (let round = 0; round < 3; round++) {
+      for (let i = 0; i < 4; i++) writer.append(new Uint8Array(100).fill(4 * round + i));
+      writer.publish();
+      while (reader.poll()) {
+        while (reader.next()) {
+          const message = reader.message();
+          const moved = structuredClone(message, { transfer: [message.buffer] });
+          seen.push(moved[0]!);
+        }
+      }
+    }
+    assertEquals(seen, [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11]);
+    assertEquals([reader.lagBytes, reader.sequence, reader.lostMessages], [0, 12, 0]);
+  });
+}
+
+Deno.test("a batch that was transferred before its first message is taken again", () => {
+  const { writer, reader } = ring(4096);
+  for (let i = 0; i < 3; i++) writer.append(Uint8Array.of(i));
+  writer.publish();
+  assert(reader.poll());
+  structuredClone(reader.bytes, { transfer: [reader.bytes.buffer] });
+  assertEquals(reader.next(), false);
+  assertEquals(bytes(reader), [0, 1, 2]);
 });
 
 Deno.test("invalid arguments of a reader are named", () => {

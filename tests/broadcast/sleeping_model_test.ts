@@ -108,7 +108,7 @@ Deno.test("broken twin: a writer that overlooks the sleeper's mark leaves it asl
     setup: ring(),
     threads: {
       writer: withCas(
-        write(1),
+        write(2),
         (index) => index === POSITION,
         ({ store }) =>
           ((view: Int32Array, index: number, expected: number, replacement: number) => {
@@ -116,7 +116,7 @@ Deno.test("broken twin: a writer that overlooks the sleeper's mark leaves it asl
             return expected;
           }) as unknown as Cas,
       ),
-      reader: readUntil(1),
+      reader: readUntil(2),
     },
   });
 });

@@ -3,6 +3,7 @@ import fc from "fast-check";
 import { checkWord } from "../../src/memory/handle.ts";
 import { checkInteger, checkPowerOfTwo, describe } from "../../src/memory/check.ts";
 import { alignUp, isPowerOfTwo } from "../../src/memory/layout.ts";
+import { Memory } from "../../src/memory/memory.ts";
 
 Deno.test("alignUp finds the least multiple that is not below", () => {
   fc.assert(fc.property(fc.nat(), fc.nat(20), (value, power) => {
@@ -50,6 +51,9 @@ Deno.test("describe says what was received, whatever it is", () => {
   assertEquals(describe(1n), "1");
   assertEquals(describe(null), "null");
   assertEquals(describe({}), "[object Object]");
+  assertEquals(describe(Object.create(null)), "[object Object]");
+  assertEquals(describe([]), "[object Array]");
+  assertEquals(describe(Memory.create({ byteLength: 64 })), "[object Memory]");
   assertEquals(describe(() => 1), "a function");
   assertEquals(describe(Symbol("s")), "Symbol(s)");
 });

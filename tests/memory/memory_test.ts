@@ -30,6 +30,11 @@ Deno.test("memory refuses sizes and alignments that are none", () => {
       `Cannot create memory as 'byteLength' must be a whole number not below 1: received ${byteLength}`,
     );
   }
+  assertThrows(
+    () => Memory.create({ byteLength: 2 ** 52 }),
+    RangeError,
+    "Cannot create memory of 4503599627370496 bytes as the platform does not provide that many",
+  );
   const memory = Memory.create({ byteLength: 64 });
   assertThrows(
     () => memory.allocate(-1),

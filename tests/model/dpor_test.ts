@@ -4,6 +4,7 @@ import {
   ASYNCHRONOUS,
   BLOCKING,
   FREE,
+  LOOPS,
   type Outcome,
   outcomeOf,
   type Program,
@@ -41,11 +42,17 @@ Deno.test("optimal DPOR visits one execution of each trace, and every trace", as
   assertEquals(compared > RUNS / 2, true, `only ${compared} of ${RUNS} programs were compared`);
 });
 
-/** Compares the results of both searches for programs that can block. */
+/**
+ * Compares the results of both searches for programs that can block.
+ *
+ * @param comparesTraces Whether the numbers of traces must be the same. Where loops wait, when a
+ *   round may begin depends on the values before it, so that one trace counts as several.
+ */
 async function compare(
   kinds: readonly string[],
   calls: number,
   runs: number,
+  comparesTraces = true,
   timeouts?: "any" | "ordered",
 ): Promise<void> {
   let passed = 0;
@@ -63,7 +70,7 @@ async function compare(
     passed++;
     assertEquals(sorted(dpor.finals), sorted(all.finals));
     assertEquals(dpor.executions <= all.executions, true);
-    assertEquals(dpor.traces.size, all.traces.size);
+    if (comparesTraces) assertEquals(dpor.traces.size, all.traces.size);
   });
   await fc.assert(property, { numRuns: runs });
   const enough = passed > runs / 10 && failed > runs / 10;
@@ -72,6 +79,10 @@ async function compare(
 
 Deno.test("with blocking, DPOR finds the same final states and the same deadlocks", async () => {
   await compare([...FREE, ...BLOCKING], 3, RUNS);
+});
+
+Deno.test("with loops that wait, DPOR finds the same final states and the same deadlocks", async () => {
+  await compare([...LOOPS, "store", "add", "load", "wait"], 2, RUNS / 2, false);
 });
 
 Deno.test("with asynchronous threads, DPOR finds the same final states", async () => {
@@ -83,11 +94,11 @@ const ASYNCHRONOUSLY_TIMED = [...ASYNCHRONOUS, "task with timeout", "task", "tas
 
 for (const timeouts of ["any", "ordered"] as const) {
   Deno.test(`with ${timeouts} timeouts, DPOR finds the same final states and times`, async () => {
-    await compare([...TIMED, "wait"], 3, RUNS, timeouts);
+    await compare([...TIMED, "wait"], 3, RUNS, true, timeouts);
   });
 
   Deno.test(`with ${timeouts} timeouts and asynchronous threads, too`, async () => {
-    await compare([...TIMED, ...ASYNCHRONOUSLY_TIMED], 2, RUNS / 2, timeouts);
+    await compare([...TIMED, ...ASYNCHRONOUSLY_TIMED], 2, RUNS / 2, true, timeouts);
   });
 }
 

@@ -20,6 +20,16 @@ export const FREE = ["load", "store", "add", "compareExchange"] as const;
 /** Calls that wait for other threads, or wake them. */
 export const BLOCKING = ["notify", "wait", "wait with timeout", "spin", "spin once"] as const;
 
+/** Calls that wait in a loop, for a time or without end, with and without a pause. */
+export const LOOPS = [
+  "spin",
+  "spin briefly",
+  "poll",
+  "poll briefly",
+  "wait in a loop",
+  "notify in a loop",
+] as const;
+
 /** Calls of asynchronous threads. */
 export const ASYNCHRONOUS = ["task", "task with timeout", "await", "leave"] as const;
 
@@ -61,6 +71,24 @@ function perform(words: Int32Array, [kind, word, a, b]: Call): unknown {
     case "spin":
       while (Atomics.load(words, word) === 0) Atomics.pause();
       return "spun";
+    case "spin briefly":
+      for (let i = 0; i < 7; i++) {
+        if (Atomics.load(words, word) !== 0) return "spun";
+        Atomics.pause();
+      }
+      return "gave up";
+    case "poll":
+      while (Atomics.load(words, word) === 0);
+      return "polled";
+    case "poll briefly":
+      for (let i = 0; i < 9; i++) if (Atomics.load(words, word) !== 0) return "polled";
+      return "gave up";
+    case "wait in a loop":
+      while (Atomics.load(words, word) === 0) Atomics.wait(words, word, 0, 5);
+      return "waited";
+    case "notify in a loop":
+      while (Atomics.notify(words, word) === 0) Atomics.pause();
+      return "notified";
     case "spin once":
       if (Atomics.load(words, word) === 0) Atomics.pause();
       return Atomics.load(words, word);
@@ -129,7 +157,7 @@ export async function outcomeOf(
       finals.add(JSON.stringify([...words as Int32Array, results]));
     },
     maxExecutions,
-    spinLimit: 3,
+    spinLimit: 20,
     clock: "virtual",
     timeouts,
   });

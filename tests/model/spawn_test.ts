@@ -12,7 +12,7 @@ async function outcomesOf(
     setup: words,
     strategy,
     threads,
-    check: (w, results) => void seen.add(JSON.stringify([...w, results])),
+    check: (w, results) => void seen.add(JSON.stringify([...w, Object.entries(results).sort()])),
   });
   return [...seen].sort();
 }

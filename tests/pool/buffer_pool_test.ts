@@ -439,7 +439,11 @@ Deno.test("a task that awaits a buffer gets an error when its part is closed", a
   const buffer = other.tryAcquire();
   const waiting = pool.acquireAsync();
   pool.close();
-  await assertRejects(() => waiting, ClosedError, "has left");
+  await assertRejects(
+    () => waiting,
+    ClosedError,
+    "Cannot acquire a buffer as this thread has left the pool",
+  );
   other.release(buffer);
   assertEquals(other.usage(), {
     free: 0,
@@ -650,6 +654,23 @@ Deno.test("a thread is reclaimed even if its reclaimer has died and its number w
   assertEquals(pool.usage().free, 4);
 });
 
+Deno.test("a thread that was reclaimed alive takes nothing from the next one of its number", () => {
+  using pool = poolOf(2, 4);
+  const late = BufferPool.attach(pool.handle, { thread: 5 });
+  acquireAll(late);
+  pool.reclaim(5);
+  using next = BufferPool.attach(pool.handle, { thread: 5 });
+  const buffer = next.acquire();
+  assertThrows(
+    () => late.close(),
+    ReclaimedError,
+    "Cannot leave the pool as thread 5 as another thread has reclaimed it",
+  );
+  late.close();
+  assertEquals([late.hasLeft, pool.isAttached(5), next.usage().inUse], [true, true, 1]);
+  next.release(buffer);
+});
+
 Deno.test("reclaiming rejects threads that are not attached", () => {
   using pool = poolOf(1, 1, { threads: 2 });
   assertThrows(() => pool.reclaim(0), Error, "Cannot reclaim thread 0 as it is this one");
@@ -657,7 +678,10 @@ Deno.test("reclaiming rejects threads that are not attached", () => {
   assertThrows(() => pool.reclaim(2), RangeError, "'thread' must be a whole number from 0 to 1");
   const dead = BufferPool.attach(pool.handle);
   assertEquals(dead.thread, 1);
+  assertEquals([pool.isAttached(0), pool.isAttached(1)], [true, true]);
   pool.reclaim(1);
+  assertEquals([pool.isAttached(0), pool.isAttached(1)], [true, false]);
+  assertThrows(() => pool.isAttached(2), RangeError, "'thread' must be a whole number from 0 to 1");
   assertThrows(() => pool.reclaim(1), Error, "Cannot reclaim thread 1 as it is not attached");
 });
 

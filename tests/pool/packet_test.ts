@@ -111,6 +111,13 @@ Deno.test("a packet splits at ascending offsets within it, and only there", () =
   for (const offsets of [[11], [-1], [5, 4], [1.5]]) {
     assertThrows(() => packet.split(offsets), RangeError, "Cannot split packet as 'offsets[");
   }
+  for (const offsets of [undefined, 5, "12", new Set([5])] as unknown as number[][]) {
+    assertThrows(
+      () => packet.split(offsets),
+      TypeError,
+      "Cannot split packet as 'offsets' must be an array: received",
+    );
+  }
   const [whole] = packet.split([]);
   assertEquals(bytesOf(whole!), [6, 7, 8, 9, 10, 11, 12, 13, 14, 15]);
   const [first, second] = whole!.split([9]);
@@ -238,6 +245,11 @@ Deno.test("only detached packets of the pool are adopted", () => {
   const adopt = (wrong: unknown) => () => pool.adopt(wrong as DetachedPacket);
   assertThrows(adopt(undefined), TypeError, "a handle of kind 'busbar.packet' was expected");
   assertThrows(adopt(pool.handle), TypeError, "received kind");
+  assertThrows(
+    adopt(packet),
+    TypeError,
+    "received the packet itself, so pass what its detach() returns",
+  );
   assertThrows(adopt({ ...detached, version: 2 }), TypeError, "received version 2");
   assertThrows(
     adopt({ ...detached, pool: detached.pool + 64 }),

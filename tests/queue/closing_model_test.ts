@@ -105,6 +105,64 @@ Deno.test("twin: a flusher that looks at closings last counts a writer before it
   });
 });
 
+/** A state that says whether the writer was opened. */
+interface OpenedState extends State {
+  readonly opened: Int32Array;
+}
+
+const setupOpened = (): OpenedState => ({
+  ...createQueue(),
+  opened: new Int32Array(new SharedArrayBuffer(4)),
+});
+
+/** Writes a message and closes, and tells before that it has a writer. */
+function openAndWrite(state: OpenedState): void {
+  const writer = openWriter(state, false, 1);
+  Atomics.store(state.opened, 0, 1);
+  put(writer, 1);
+  writer.close();
+}
+
+/** Receives messages until a writer was opened, and no writer is open. */
+function receiveToEnd(state: OpenedState): number[] {
+  const flusher = open(state, 0).queue.flusher();
+  const seen: number[] = [];
+  while (Atomics.load(state.opened, 0) === 0 || !flusher.isEnded) {
+    flusher.drain((run) => {
+      for (let at = 0; at < run.length; at += 4) seen.push(run.bytes[run.offset + at]!);
+    });
+  }
+  return seen;
+}
+
+Deno.test("closing: a flusher at the end of the queue has every message, and wakes for it", async () => {
+  await passes({
+    setup: setupOpened,
+    threads: { writer: openAndWrite, flusher: receiveToEnd },
+    check: (_, { flusher }) => assertEquals(flusher, [1]),
+  });
+});
+
+Deno.test("twin: a flusher that looks at writers last is at the end before its messages", async () => {
+  const flusher = tampered(receiveToEnd, (proper) => {
+    let before: number | undefined;
+    return {
+      load: (words: Int32Array, index: number) => {
+        if (index === useOf(0)) before = proper.load(words, FLUSHED);
+        if (index !== FLUSHED || before === undefined) return proper.load(words, index);
+        const found = before;
+        before = undefined;
+        return found;
+      },
+    };
+  });
+  await fails("assertion", {
+    setup: setupOpened,
+    threads: { writer: openAndWrite, flusher },
+    check: (_, { flusher }) => assertEquals(flusher, [1]),
+  });
+});
+
 /**
  * A thread of a shared writer that is attached from the beginning: it writes a message and closes.
  */

@@ -1,5 +1,6 @@
 /** Draining to streams and sockets: few writes, backpressure, and what a failing sink leaves. */
 
+import { Writable } from "node:stream";
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { BufferPool, DrainError, FlushQueue, type WriteFlusher } from "@busbar/busbar";
 
@@ -142,8 +143,29 @@ Deno.test("a sink that says nonsense is refused", async () => {
       DrainError,
       "wrote 0 bytes and kept 3",
     );
-    assert((error.cause as Error).message.includes(`received ${taken}`));
+    assertEquals(
+      (error.cause as Error).message,
+      `Cannot write any further as 'write' of the sink must return how many bytes it has written, from 1 to 3: received ${taken}`,
+    );
   }
+});
+
+Deno.test("a stream of Node is refused before anything is written to it", async () => {
+  const { writer, flusher } = make();
+  writer.append(encode("abc"));
+  writer.publish();
+  const written: string[] = [];
+  const stream = new Writable({
+    write: (chunk: Uint8Array, _, done) => done(void written.push(text(chunk))),
+  });
+  await assertRejects(
+    () => flusher.drainTo(stream as unknown as WritableStream<Uint8Array>),
+    TypeError,
+    "received a stream of Node, so pass Writable.toWeb(stream)",
+  );
+  assertEquals(written, []);
+  assertEquals(await flusher.drainTo(Writable.toWeb(stream)), 3);
+  assertEquals(written, ["abc"]);
 });
 
 Deno.test("what is no sink, or a locked one, is refused, and another is drained to", async () => {
@@ -312,6 +334,40 @@ Deno.test("a flush refuses what is no function, before it waits", async () => {
     "Cannot drain as 'visit' must be a function: received undefined",
   );
   await assertRejects(() => flusher.drainAsync(nothing), TypeError, "'visit' must be a function");
+});
+
+Deno.test("a sink may transfer the bytes that it writes, and loses them if it fails after that", async () => {
+  const { writer, flusher } = make();
+  const send = (word: string) => writer.send(encode(word));
+  const written: string[] = [];
+  const transferTo = (result: (bytes: number) => number) => ({
+    write(bytes: Uint8Array<ArrayBuffer>) {
+      const moved = structuredClone(bytes, { transfer: [bytes.buffer] });
+      const count = result(moved.length);
+      written.push(text(moved.subarray(0, count)));
+      return Promise.resolve(count);
+    },
+  });
+  send("one");
+  assertEquals(await flusher.drainTo(transferTo((length) => length)), 3);
+  send("two");
+  const error = await assertRejects(() => flusher.drainTo(transferTo(() => 1)), DrainError);
+  assertEquals([error.bytesWritten, error.bytesKept, flusher.unwritten.length], [1, 0, 0]);
+  send("three");
+  assertEquals(await flusher.drainTo(transferTo((length) => length)), 5);
+  assertEquals(written, ["one", "t", "three"]);
+});
+
+Deno.test("a visit that returns a promise is refused, and its run comes again", async () => {
+  const { flusher } = makeTwelve();
+  const visit = (run: WriteFlusher) => Promise.resolve(run.length);
+  const message = "Cannot drain as 'visit' must be synchronous: received a promise from it";
+  const first = await assertRejects(() => flusher.drainAsync(visit), TypeError, message);
+  assertThrows(() => flusher.drain(visit), TypeError, first.message);
+  assertThrows(() => flusher.tryDrain(visit), TypeError, first.message);
+  const visits: number[] = [];
+  flusher.drain((run) => void visits.push(...numbers(run.view())));
+  assertEquals(visits, ALL);
 });
 
 Deno.test("a drain goes to a stream that has no queue of its own", async () => {

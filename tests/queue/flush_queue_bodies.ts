@@ -305,3 +305,31 @@ export async function call({ port, messages }: { port: Int32Array; messages: num
   }
   return { expected, sum };
 }
+
+/** A step at which {@link runTo} stops. */
+export type Step = "attach" | "open" | "close" | "leave" | "end";
+
+/**
+ * Sends one message, closes its writer and leaves the pool, up to the given step, before which it
+ * sets `reached` and awaits to be terminated.
+ */
+export async function runTo(
+  job: Job & { thread: number; step: Step; reached: Int32Array },
+): Promise<void> {
+  const comeTo = async (step: Step) => {
+    if (step !== job.step) return;
+    Atomics.store(job.reached, 0, 1);
+    await new Promise(() => {});
+  };
+  await comeTo("attach");
+  const pool = BufferPool.attach(job.pool, { thread: job.thread });
+  await comeTo("open");
+  const writer = FlushQueue.attach(job.queue, pool).writer();
+  writer.send(new Uint8Array([job.thread]));
+  writer.claim(8);
+  await comeTo("close");
+  writer.close();
+  await comeTo("leave");
+  pool.close();
+  await comeTo("end");
+}

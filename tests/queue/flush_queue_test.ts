@@ -4,9 +4,11 @@ import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import fc from "fast-check";
 import {
   BufferPool,
+  ClosedError,
   FlushQueue,
   type Packet,
   PacketWriter,
+  ReclaimedError,
   type WriteFlusher,
   type Writer,
 } from "@busbar/busbar";
@@ -253,7 +255,31 @@ for (const isShared of [false, true]) {
     writer[Symbol.dispose]();
     writer[Symbol.dispose]();
     assertThrows(() => writer.claim(1), Error, "Cannot claim as the writer is closed");
-    assertThrows(() => open.commit(), Error, "Cannot commit as no reservation is open");
+    assertEquals(open.isOpen, false);
+    assertThrows(() => open.commit(), ClosedError, "Cannot commit as the reservation has ended");
+    open[Symbol.dispose]();
+  });
+
+  Deno.test(`${kind} does not send a payload whose length changes during the wait`, async () => {
+    const { queue } = make({ buffers: 2 });
+    using writer = queue.writer({ shared: isShared });
+    using flusher = queue.flusher();
+    const resizable = new ArrayBuffer(8, { maxByteLength: 16 });
+    const changes: [Uint8Array<ArrayBuffer>, (payload: Uint8Array<ArrayBuffer>) => unknown][] = [
+      [new Uint8Array(8), ({ buffer }) => structuredClone(buffer, { transfer: [buffer] })],
+      [new Uint8Array(resizable), () => resizable.resize(4)],
+      [new Uint8Array(resizable), () => resizable.resize(16)],
+    ];
+    for (const [payload, change] of changes) {
+      while (writer.tryAppend(new Uint8Array(64)));
+      const appending = writer.appendAsync(payload);
+      change(payload);
+      drain(flusher);
+      await assertRejects(() => appending, RangeError, "must not change its length");
+      assertEquals(writer.openCount, 0);
+      writer.send(text.encode("next"));
+      assertEquals(drain(flusher), ["next"]);
+    }
   });
 
   Deno.test(`${kind} makes reservations that abort themselves`, () => {
@@ -562,6 +588,118 @@ Deno.test("a queue refuses to reclaim what has not died, and what it does not ha
     "Cannot reclaim as the queue has no shared writer with this index: received 0",
   );
   assertEquals(local.openCount, 0);
+});
+
+Deno.test("a shared writer that was reclaimed alive closes with an error, and its place is left alone", () => {
+  for (const isReceived of [false, true]) {
+    const { queue } = make({ writers: 1 });
+    using flusher = queue.flusher();
+    const late = queue.writer({ shared: true });
+    late.send(text.encode("late"));
+    queue.reclaimWriter(late.handle);
+    if (isReceived) assertEquals(drain(flusher), ["late"]);
+    assertThrows(
+      () => late.close(),
+      ReclaimedError,
+      "Cannot close shared writer 0 as another thread has reclaimed it",
+    );
+    late.close();
+    drain(flusher);
+    assertEquals([flusher.closings, flusher.isEnded], [1, true]);
+    using next = queue.writer();
+    next.send(text.encode("next"));
+    assertEquals(drain(flusher), ["next"]);
+  }
+});
+
+Deno.test("a queue is at its end while no writer is open, and every message was received", () => {
+  const { pool, queue } = make();
+  const receive = (flusher: WriteFlusher) => flusher.tryDrain(() => {});
+  const flusher = queue.flusher();
+  assertEquals(flusher.isEnded, true);
+  for (const isShared of [false, true]) {
+    const writer = queue.writer({ shared: isShared });
+    assertEquals(flusher.isEnded, false);
+    writer.append(new Uint8Array(4));
+    writer.close();
+    assertEquals(flusher.isEnded, false);
+    assert(flusher.poll());
+    assertEquals(flusher.isEnded, false);
+    while (flusher.next());
+    assertEquals(flusher.isEnded, true);
+  }
+  const dead = BufferPool.attach(pool.handle);
+  FlushQueue.attach(queue.handle, dead).writer().send(new Uint8Array(4));
+  receive(flusher);
+  assertEquals(flusher.isEnded, false);
+  queue.reclaim(dead.thread);
+  assertEquals(flusher.isEnded, false);
+  receive(flusher);
+  assertEquals(flusher.isEnded, true);
+  flusher.close();
+  assertEquals(flusher.isEnded, false);
+});
+
+Deno.test("a queue is not at its end while the run of a failed visit is to come again", () => {
+  const { queue } = make();
+  using flusher = queue.flusher();
+  const writer = queue.writer();
+  writer.append(new Uint8Array(4));
+  writer.close();
+  assertThrows(() => flusher.drain(() => assert(false, "no")), Error, "no");
+  assertEquals(flusher.isEnded, false);
+  flusher.drain(() => {});
+  assertEquals(flusher.isEnded, true);
+});
+
+Deno.test("writers have turns of a buffer each, whatever one of them has", () => {
+  const { queue } = make({ buffers: 12 });
+  using busy = queue.writer({ id: 1 });
+  using other = queue.writer({ id: 2 });
+  using flusher = queue.flusher();
+  for (let i = 0; i < 6; i++) busy.append(new Uint8Array(32));
+  busy.publish();
+  other.send(new Uint8Array(1));
+  const ids: number[] = [];
+  while (flusher.poll()) {
+    while (flusher.next()) {
+      ids.push(flusher.writerId);
+      if (ids.length === 3) other.send(new Uint8Array(1)); // published during the round
+    }
+  }
+  assertEquals(ids, [1, 2, 1, 1, 2]);
+});
+
+Deno.test("a drain returns, and lets other tasks run, although writers never pause", async () => {
+  const { pool, queue } = make();
+  using writer = queue.writer();
+  using flusher = queue.flusher();
+  let sent = 0;
+  let received = 0;
+  const send = () => void (sent += writer.trySend(new Uint8Array(32)) ? 32 : 0);
+  const visit = (run: WriteFlusher) => {
+    received += run.length;
+    assert(received < 1_000_000, "a drain without an end");
+    send();
+  };
+  send();
+  assert(flusher.tryDrain(visit) <= pool.bytes.length + 64);
+  let isOver = false;
+  setTimeout(() => isOver = true);
+  while (!isOver) await flusher.drainAsync(visit);
+  let written = 0;
+  const sink = {
+    write(bytes: Uint8Array) {
+      written += bytes.length;
+      assert(written < 1_000_000, "a drain without an end");
+      send();
+      return Promise.resolve(bytes.length);
+    },
+  };
+  await flusher.drainTo(sink);
+  received += written;
+  flusher.tryDrain((run) => void (received += run.length));
+  assertEquals(received, sent);
 });
 
 Deno.test("a flusher waits no longer than it is told to", async () => {

@@ -6,8 +6,8 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import { BufferPool, FlushQueue } from "../../mod.ts";
 import { mayRead, workerTest } from "../permission.ts";
-import { runOnWorker } from "../workers.ts";
-import type { Sum } from "./flush_queue_bodies.ts";
+import { runOnWorker, startWorker } from "../workers.ts";
+import type { Step, Sum } from "./flush_queue_bodies.ts";
 
 const bodies = import.meta.resolve("./flush_queue_bodies.ts");
 
@@ -148,6 +148,44 @@ workerTest("a flusher follows one whose worker was terminated", async () => {
   assertEquals(seen, [0, 1, 2, 3, 4].flatMap((i) => new Array(30).fill(i)));
   assertEquals(pool.usage().inUse, 0);
 });
+
+// The loop of `src/when_a_worker_dies.md`.
+workerTest(
+  "a queue ends although its workers died at any step, even before they had a writer",
+  async () => {
+    using pool = BufferPool.create({ bufferBytes: 64, batchCount: 16, buffersPerBatch: 1 });
+    const queue = FlushQueue.create({ pool });
+    const living = new Set<number>();
+
+    function declareDead(thread: number): void {
+      queue.reclaim(thread);
+      if (pool.isAttached(thread)) pool.reclaim(thread);
+      living.delete(thread);
+    }
+
+    for (const [i, step] of (["attach", "open", "close", "leave", "end"] as Step[]).entries()) {
+      const thread = 1 + i;
+      living.add(thread);
+      const reached = new Int32Array(new SharedArrayBuffer(4));
+      const job = { pool: pool.handle, queue: queue.handle, thread, step, reached };
+      const worker = startWorker(bodies, "runTo", job);
+      (async () => {
+        while (Atomics.load(reached, 0) === 0) await new Promise((resolve) => setTimeout(resolve));
+        worker.terminate(); // it awaits, so it is dead at once
+        declareDead(thread);
+      })();
+    }
+
+    const flusher = queue.flusher();
+    const seen: number[] = [];
+    while (living.size > 0 || !flusher.isEnded) {
+      await flusher.drainAsync((run) => void seen.push(...run.view()), { timeoutMs: 5 });
+    }
+    flusher.close();
+    assertEquals(seen.toSorted(), [3, 4, 5]);
+    assertEquals(pool.usage().inUse, 0);
+  },
+);
 
 const mayConnect = mayRead &&
   Deno.permissions.querySync({ name: "net", host: "127.0.0.1" }).state === "granted";

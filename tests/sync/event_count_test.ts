@@ -59,6 +59,29 @@ Deno.test("until looks at its condition whenever it is notified", async () => {
   assertEquals(count.until(() => false, { timeoutMs: 1 }), false);
 });
 
+Deno.test("until rejects if its condition aborts the signal, at the first look or a later one", async () => {
+  for (const last of [0, 1]) {
+    const count = EventCount.create();
+    const controller = new AbortController();
+    let looks = 0;
+    const condition = () => {
+      if (looks++ === last) controller.abort(new Error("by itself"));
+      return false;
+    };
+    const waiting = count.untilAsync(condition, { signal: controller.signal });
+    count.notify();
+    await assertRejects(() => waiting, Error, "by itself");
+  }
+});
+
+Deno.test("until rejects a condition that is asynchronous, which would always seem to hold", async () => {
+  const count = EventCount.create();
+  const condition = (() => Promise.resolve(false)) as unknown as () => boolean;
+  const message = "Cannot wait as 'condition' must be synchronous: received a promise from it";
+  assertThrows(() => count.until(condition), TypeError, message);
+  await assertRejects(() => count.untilAsync(condition), TypeError, message);
+});
+
 Deno.test("until rejects with what its condition throws, or with the reason of its signal", async () => {
   const count = EventCount.create();
   const fail = () => {

@@ -51,7 +51,7 @@ Deno.test("a semaphore refuses counts that are none", async () => {
     assertThrows(
       () => semaphore.release(count),
       RangeError,
-      `Cannot release ${count} permits as there may be 1073741824: found 1073741824`,
+      `Cannot release ${count} permits as there may be at most 1073741824: found 1073741824`,
     );
   }
   assertEquals(semaphore.permits, 2 ** 30);

@@ -164,6 +164,24 @@ Deno.test("a store that fails fails who waits, and nobody is registered any more
   assertEquals(queue.isAnyWaiting, false);
 });
 
+Deno.test("a take rejects if its store aborts the signal, whenever it is asked", async () => {
+  for (const last of [0, 1]) {
+    const queue = WaiterQueue.create({ threads: 1 });
+    const controller = new AbortController();
+    let asked = 0;
+    using thread = queue.join({
+      take() {
+        if (asked++ === last) controller.abort(new Error("by itself"));
+        return undefined;
+      },
+      put() {},
+    });
+    const { signal } = controller;
+    await assertRejects(() => thread.takeAsync({ signal }), Error, "by itself");
+    assertEquals(queue.isAnyWaiting, false);
+  }
+});
+
 Deno.test("as many threads can join as there are slots, until they leave", async () => {
   const { queue, store, threads: [a, b] } = setup(2);
   assertEquals([a!.slot, b!.slot], [0, 1]);
