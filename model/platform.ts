@@ -128,6 +128,19 @@ function rejectionsReported(): Promise<void> {
   return new Promise((resolve) => immediate(resolve));
 }
 
+const { setTimeout: startTimer, clearTimeout: stopTimer } = globalThis;
+
+/** Resolves as a promise does, or to `late` if that takes longer than so many milliseconds. */
+export async function withinMs<T, L>(promise: PromiseLike<T>, ms: number, late: L): Promise<T | L> {
+  let timer: ReturnType<typeof setTimeout>;
+  const expired = new Promise<L>((resolve) => timer = startTimer(() => resolve(late), ms));
+  try {
+    return await Promise.race([promise, expired]);
+  } finally {
+    stopTimer(timer!);
+  }
+}
+
 /** The reason of the rejections to ignore. */
 let ignoredReason: unknown;
 /** Whether the other ones are collected, and those that were. */

@@ -19,7 +19,13 @@ import type { Body } from "../machine/thread_declaration.ts";
 import { recordSleepers, removeLaterTimeouts } from "../machine/timeouts.ts";
 import { now } from "../native.ts";
 import type { ExploreOptions, Report, Results, Threads } from "../options.ts";
-import { collectedRejections, collectRejections, microtasks, stopCollecting } from "../platform.ts";
+import {
+  collectedRejections,
+  collectRejections,
+  microtasks,
+  stopCollecting,
+  withinMs,
+} from "../platform.ts";
 import {
   type FailedExecution,
   reportExecution,
@@ -43,6 +49,10 @@ const CLOCK_MASK = 63;
 const PROGRESS_INTERVAL = 1024;
 /** The most rounds of a waiting loop that are looked ahead, by default. */
 const SPIN_LIMIT = 1000;
+
+/** A check must settle in so many milliseconds. */
+const MAX_CHECK_MS = 10_000;
+const late: unique symbol = Symbol();
 
 const AsyncFunction = (async () => {}).constructor as FunctionConstructor;
 
@@ -78,6 +88,8 @@ export class Search {
   /** The number of transitions from which progress may be shown again. */
   #nextProgress = 0;
   #longest = 0;
+  /** Whether a check does not settle. */
+  #isInCheck = false;
   /** Whether the time limit must be looked at, as much time may have passed. */
   #isClockDue = false;
 
@@ -231,6 +243,7 @@ export class Search {
       if (execution.failure === undefined) {
         const ended = this.#endExecution();
         if (ended) await ended;
+        if (execution.isOutOfTime) return this.#reachedLimitWithin();
       }
       if (execution.failure === undefined && strategy.isShown) {
         this.#shown = await showExecution(execution);
@@ -334,8 +347,8 @@ export class Search {
         check(execution.state, results as Results<Threads<unknown>>)
       );
       if (isThenable(checked)) {
-        return Promise.resolve(checked).then(
-          (value) => this.#judge("Check", value),
+        return withinMs(checked, Math.min(execution.deadline - now(), MAX_CHECK_MS), late).then(
+          (value) => value === late ? this.#stopInCheck() : this.#judge("Check", value),
           (error) => this.#failAssertion(error),
         );
       }
@@ -343,6 +356,19 @@ export class Search {
     } catch (error) {
       this.#failAssertion(error);
     }
+  }
+
+  /** Stops as the promise of a check is not settled. */
+  #stopInCheck(): void {
+    const execution = this.#execution;
+    this.#isInCheck = true;
+    execution.isOutOfTime = now() >= execution.deadline;
+    if (execution.isOutOfTime) return;
+    execution.fail({
+      kind: "misuse",
+      message: `Check returned a promise that was not settled after ${MAX_CHECK_MS} ms: expected ` +
+        "one that is. Threads do not run during a check: await nothing that they would do",
+    });
   }
 
   /** The results of the threads, in the order of their starts. */
@@ -425,7 +451,9 @@ export class Search {
       return undefined;
     }
     this.#isClockDue = false;
-    return now() >= execution.deadline ? `stopped after ${timeLimitMs} ms` : undefined;
+    if (now() < execution.deadline) return undefined;
+    return `stopped after ${timeLimitMs} ms` +
+      (this.#isInCheck ? ", in a check whose promise was not settled" : "");
   }
 }
 
