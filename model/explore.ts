@@ -159,7 +159,7 @@ export async function explore<State, T extends Threads<State>>(
   const model = { ...options, replay: replayed?.text } as unknown as AnyOptions;
   const search = new Search(model);
   search.isWhole = replayed === undefined;
-  const report = await search.run(strategyOf(model));
+  const report = await search.run(() => strategyOf(model));
   if (search.failed === undefined) {
     const isAllowed = options.allowIncomplete === true && !replayed?.isFromEnvironment;
     if (!report.complete && !isAllowed && report.reason !== undefined) {
@@ -221,7 +221,9 @@ function strategyOf(options: AnyOptions): Strategy {
     case "random":
       return new RandomWalk(seed, executions);
     case "dpor": {
-      const dpor = new OptimalDpor(new Dependence(options.invariant !== undefined));
+      const dpor = new OptimalDpor(
+        new Dependence(options.invariant !== undefined, options.timeouts === "ordered"),
+      );
       if (!isDefault(options)) return dpor;
       const probes = [new Enumeration(0), new Enumeration(1), new Pct(depth, seed, Infinity)];
       return new Portfolio(dpor, probes);
@@ -248,7 +250,7 @@ async function simplify(
   const search = async (preemptions: number, maxExecutionSteps: number) => {
     const search = new Search({ ...options, maxTransitions: left, timeLimitMs: Infinity });
     search.maxExecutionSteps = maxExecutionSteps;
-    const { transitions } = await search.run(new Enumeration(preemptions));
+    const { transitions } = await search.run(() => new Enumeration(preemptions));
     left -= transitions;
     return search.failed?.failure.kind === failed.failure.kind ? search.failed : undefined;
   };

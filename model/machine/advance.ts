@@ -34,12 +34,12 @@ function advanceOnce(execution: Execution, thread: Thread): void | Promise<void>
   for (;;) {
     const { moment } = thread;
     const entry = moment?.entry;
-    if (entry === undefined) {
-      if (moment?.end === undefined) return replay(execution, thread);
+    const end = moment?.end;
+    if (end !== undefined) {
       thread.done = true;
-      thread.result = moment.end.result;
-      return;
+      thread.result = end.result;
     }
+    if (entry === undefined) return end === undefined ? replay(execution, thread) : undefined;
     if (isOperation(entry)) {
       thread.announced = entry;
       return;
@@ -87,6 +87,7 @@ function recheck(
   const { log } = thread;
   const { length } = log;
   const before = { announced: thread.announced, done: thread.done, result: thread.result };
+  const { isUnprobed } = execution;
   if (isAtImpliedPause(before)) return;
   thread.announced = undefined;
   thread.done = false;
@@ -97,6 +98,7 @@ function recheck(
     const now = { announced, done, result, outcome: execution.recheckOutcome };
     Object.assign(thread, before);
     execution.isRechecking = false;
+    execution.isUnprobed = isUnprobed;
     if (execution.failure !== undefined || execution.isOutOfTime) return;
     const added = log[length];
     const differs = added === undefined

@@ -8,15 +8,23 @@ import type { Execution } from "../machine/execution.ts";
 import { isThenable } from "../machine/thenable.ts";
 import { unrunText } from "../machine/unrun.ts";
 import type { ExploreOptions, Results, Threads } from "../options.ts";
-import { threadsByLetter } from "../report/schedule.ts";
+import { threadsByStart } from "../report/schedule.ts";
+import { withinMs } from "../platform.ts";
+import { now } from "../native.ts";
 import { messageOf, valueText } from "../values.ts";
 import type { Evidence } from "./evidence.ts";
+
+/** A check must settle in so many milliseconds. */
+const MAX_CHECK_MS = 10_000;
+const late: unique symbol = Symbol();
 
 /** The options that are such code. */
 type Judges = Pick<ExploreOptions<unknown, Threads<unknown>>, "check" | "invariant">;
 
 /** Judges the executions of one machine; what is wrong becomes the failure of the execution. */
 export class Checks {
+  /** Whether the promise of a check was not settled in time. */
+  isLate = false;
   readonly #execution: Execution;
   readonly #judges: Judges;
   readonly #evidence: Evidence;
@@ -51,7 +59,7 @@ export class Checks {
   }
 
   #conditions(results: Record<string, unknown>): void {
-    if (this.#execution.failure !== undefined) return;
+    if (this.#execution.failure !== undefined || this.#execution.isOutOfTime) return;
     for (const [name, condition] of this.#evidence.unmet) {
       this.#run(
         `Condition "${name}"`,
@@ -65,11 +73,11 @@ export class Checks {
     }
   }
 
-  /** The results of the threads, in the order of their letters in the schedule. */
+  /** The results of the threads, in the order of their starts. */
   #results(): Record<string, unknown> {
     const { threads, trace } = this.#execution;
     if (threads.length > this.#declared) {
-      const order = threadsByLetter(threads, trace);
+      const order = threadsByStart(threads, trace);
       return Object.fromEntries(order.map((id) => [threads[id]!.name, threads[id]!.result]));
     }
     const results: Record<string, unknown> = {};
@@ -87,13 +95,29 @@ export class Checks {
       return this.#fail(error);
     }
     if (!isThenable(result)) return this.#judge(name, result);
-    const promise = Promise.resolve(result);
     if (mayBeAsync) {
-      return promise.then((value) => this.#judge(name, value), (error) => this.#fail(error));
+      return withinMs(result, Math.min(execution.deadline - now(), MAX_CHECK_MS), late).then(
+        (value) => value === late ? this.#stop(name) : this.#judge(name, value),
+        (error) => this.#fail(error),
+      );
     }
     // Whether it is rejected is of no interest then.
-    promise.catch(() => {});
+    Promise.resolve(result).catch(() => {});
     this.#judge(name, result);
+  }
+
+  /** Stops as the promise of a check is not settled. */
+  #stop(name: string): void {
+    const execution = this.#execution;
+    this.isLate = true;
+    execution.isOutOfTime = now() >= execution.deadline;
+    if (execution.isOutOfTime) return;
+    execution.fail({
+      kind: "misuse",
+      message:
+        `${name} returned a promise that was not settled after ${MAX_CHECK_MS} ms: expected ` +
+        "one that is. Threads do not run during a check: await nothing that they would do",
+    });
   }
 
   /** Fails unless a check, an invariant or a condition returned that all is right. */

@@ -13,14 +13,16 @@ import { formatViolation, historyOf, type Violation } from "../history.ts";
 import { findViolation, SpecificationError } from "../linearizability.ts";
 import { recheckAll } from "../machine/advance.ts";
 import { isForced } from "../machine/entry.ts";
-import type { Execution } from "../machine/execution.ts";
+import { type Execution, FOUND_TASKS } from "../machine/execution.ts";
+import { Rechecks } from "../machine/recheck.ts";
 import { Machine } from "../machine/machine.ts";
 import { isThenable } from "../machine/thenable.ts";
-import type { Thread } from "../machine/thread.ts";
+import { SUSPENDED, type Thread } from "../machine/thread.ts";
 import type { Body } from "../machine/thread_declaration.ts";
+import { recordSleepers, removeLaterTimeouts } from "../machine/timeouts.ts";
 import { now } from "../native.ts";
 import type { ExploreOptions, Report, Threads } from "../options.ts";
-import { microtasks } from "../platform.ts";
+import { collectedRejections, collectRejections, microtasks, stopCollecting } from "../platform.ts";
 import {
   type FailedExecution,
   reportExecution,
@@ -28,7 +30,7 @@ import {
   showExecution,
   type ShownExecution,
 } from "../report/failed_execution.ts";
-import { endlessFailure, stuckFailure } from "../report/stuck_threads.ts";
+import { endlessFailure, isStuck, stuckFailure } from "../report/stuck_threads.ts";
 import { formatTable } from "../report/table.ts";
 import { Checks } from "./checks.ts";
 import { Enumeration } from "./enumeration.ts";
@@ -55,6 +57,14 @@ class Counts {
   longest = 0;
 }
 
+const AsyncFunction = (async () => {}).constructor as FunctionConstructor;
+
+/** In place of a limit: the search must begin once more, with what is known about the threads. */
+const again: unique symbol = Symbol();
+
+/** What stopped a search, if it did not stop by itself. */
+type Stop = ReachedLimit | typeof again | undefined;
+
 /** One search over one model. */
 export class Search {
   /** The failed execution that ended the search. */
@@ -70,6 +80,7 @@ export class Search {
   readonly #progress = new Progress();
   readonly #options: AnyOptions;
   readonly #maxSteps: number;
+  readonly #ordersTimeouts: boolean;
   /** The number of threads of the model, without those that these spawn. */
   readonly #declared: number;
   readonly #machine: Machine;
@@ -79,8 +90,8 @@ export class Search {
   /** The threads that can run in the present state. */
   readonly #enabled: Thread[] = [];
   /** What the search itself has visited, and what its probes have. */
-  readonly #main = new Counts();
-  readonly #probes = new Counts();
+  #main = new Counts();
+  #probes = new Counts();
   /** The one of them to which the present execution belongs. */
   #counts = this.#main;
   /** The number of transitions from which progress may be shown again. */
@@ -91,6 +102,7 @@ export class Search {
   constructor(options: AnyOptions) {
     this.#options = options;
     this.#maxSteps = options.maxSteps ?? 10_000;
+    this.#ordersTimeouts = options.timeouts === "ordered";
     this.#declared = Object.keys(options.threads).length;
     this.#machine = new Machine({
       clock: options.clock ?? "refuse",
@@ -105,39 +117,26 @@ export class Search {
     this.#checks = new Checks(this.#execution, options, this.#evidence, this.#declared);
   }
 
-  /** Searches until the strategy ends, an execution fails, or a limit is reached. */
-  async run(strategy: Strategy): Promise<Report> {
+  /**
+   * Searches until the strategy ends, an execution fails, or a limit is reached.
+   *
+   * @param newStrategy Creates the strategy; called again if the search has to begin once more.
+   */
+  async run(newStrategy: () => Strategy): Promise<Report> {
     // The caller runs on, and may set a timer, say, before the globals are replaced.
     await microtasks();
     const started = now();
     this.#execution.deadline = started + (this.#options.timeLimitMs ?? Infinity);
-    let limit: ReachedLimit | undefined;
-    install(this.#machine);
-    try {
-      const state = this.#options.setup();
-      if (isThenable(state)) throw promisedState(state);
-      nameState(state);
-      this.#execution.state = state;
-      const { forThread, hasInstances } = handOver(state);
-      this.#execution.stateForThread = forThread;
-      if (hasInstances) giveOwnStates(this.#execution, this.#options.setup);
-      for (const [name, body] of Object.entries(this.#options.threads)) {
-        this.#machine.declare(name, body as Body);
-      }
-      const start = this.#machine.start();
-      if (start) await start;
-      limit = await this.#search(strategy);
-    } finally {
-      uninstall();
-      this.#progress.end();
-    }
+    const { strategy, limit: reached } = await this.#runUntilKnown(newStrategy);
+    const ended = this.failed === undefined ? strategy.reason : undefined;
+    let limit = reached;
     if (strategy instanceof Enumeration && strategy.isCut) {
       limit ??= {
         stoppedBy: "preemptions",
         reason: `schedules with more than ${this.#options.preemptions} preemptions were left out`,
       };
     }
-    const reason = limit?.reason ?? (this.failed === undefined ? strategy.reason : undefined);
+    const reason = limit?.reason ?? ended;
     const isStopped = reason !== undefined || this.failed !== undefined;
     const shown = this.#shown;
     const coverage = this.#execution.reached;
@@ -158,12 +157,81 @@ export class Search {
     };
   }
 
+  /** Searches, and begins once more with what is found out about the threads. */
+  async #runUntilKnown(
+    newStrategy: () => Strategy,
+  ): Promise<{ readonly strategy: Strategy; readonly limit: ReachedLimit | undefined }> {
+    const execution = this.#execution;
+    for (let isFirst = true;; isFirst = false) {
+      const strategy = newStrategy();
+      const limit = await this.#runOnce(strategy, isFirst);
+      if (limit !== again) return { strategy, limit };
+      this.#machine.reset();
+      execution.hasTasks = true;
+      execution.foundTasks = false;
+      execution.rechecks = new Rechecks();
+      this.#counts = this.#main = new Counts();
+      this.#probes = new Counts();
+    }
+  }
+
+  /** Searches with the globals replaced, and then looks at what the threads have left behind. */
+  async #runOnce(strategy: Strategy, isFirst: boolean): Promise<Stop> {
+    const execution = this.#execution;
+    let stop: Stop;
+    install(this.#machine);
+    // A suspended asynchronous thread rejects promises that the code under test does not await.
+    collectRejections(SUSPENDED);
+    try {
+      if (isFirst) this.#setUp();
+      const start = this.#machine.start();
+      if (start) await start;
+      stop = await this.#search(strategy);
+    } finally {
+      uninstall();
+      this.#progress.end();
+    }
+    const rejections = await collectedRejections();
+    stopCollecting();
+    if (stop === again || this.failed !== undefined) return stop;
+    if (rejections.length === 0 || execution.catchesRejections) return stop;
+    execution.catchesRejections = true;
+    return again;
+  }
+
+  /** Runs the setup of the test, and declares the threads. */
+  #setUp(): void {
+    const execution = this.#execution;
+    const state = this.#options.setup();
+    if (isThenable(state)) throw promisedState(state);
+    nameState(state);
+    execution.state = state;
+    const { forThread, hasInstances } = handOver(state);
+    execution.stateForThread = forThread;
+    if (hasInstances) giveOwnStates(execution, this.#options.setup);
+    for (const [name, body] of Object.entries(this.#options.threads)) {
+      this.#machine.declare(name, body as Body);
+      if (body instanceof AsyncFunction) execution.hasTasks = true;
+    }
+  }
+
+  /** Whether threads have left tasks behind: they would run now, and are suspended. */
+  async #hasLeftTasks(): Promise<boolean> {
+    const execution = this.#execution;
+    if (execution.hasTasks) return false;
+    execution.isProbing = true;
+    await microtasks();
+    execution.isProbing = false;
+    execution.isUnprobed = false;
+    return execution.foundTasks || execution.failure === FOUND_TASKS;
+  }
+
   /**
    * Runs one execution after the other.
    *
    * @returns The limit that stopped the search, if one did.
    */
-  async #search(strategy: Strategy): Promise<ReachedLimit | undefined> {
+  async #search(strategy: Strategy): Promise<Stop> {
     const execution = this.#execution;
     for (;;) {
       for (;;) {
@@ -178,18 +246,22 @@ export class Search {
           this.#isClockDue = true;
         }
         this.#counts.transitions++;
+        if (this.#ordersTimeouts) recordSleepers(thread, entry);
         strategy.advanced(entry, thread.log);
         if (execution.failure === undefined) this.#checks.invariant();
       }
       if (execution.isOutOfTime) return this.#reachedLimitWithin();
+      if (execution.isUnprobed && await this.#hasLeftTasks()) return again;
       if (execution.failure === undefined) {
         const ended = this.#endExecution();
         if (ended) await ended;
+        if (execution.isOutOfTime) return this.#reachedLimitWithin();
       }
       if (execution.failure === undefined && strategy.isShown) {
         this.#shown = await showExecution(execution);
       }
       if (execution.failure !== undefined) {
+        if (await this.#hasLeftTasks()) return again;
         this.failed = await reportExecution(execution);
         return undefined;
       }
@@ -252,6 +324,7 @@ export class Search {
       const thread = threads[i];
       if (machine.isEnabled(thread)) enabled.push(thread);
     }
+    if (this.#ordersTimeouts) removeLaterTimeouts(enabled);
   }
 
   /** Looks at an execution in which no thread was chosen. */
@@ -261,7 +334,7 @@ export class Search {
       return;
     }
     const { threads, trace } = this.#execution;
-    if (threads.some((thread) => thread !== undefined && !thread.done)) return this.#failStuck();
+    if (threads.some((thread) => thread !== undefined && isStuck(thread))) return this.#failStuck();
     if (trace.length > this.#counts.longest) this.#counts.longest = trace.length;
     if (this.#execution.rechecks.nextExecution()) {
       const rechecked = recheckAll(this.#execution);
@@ -359,9 +432,9 @@ export class Search {
       return undefined;
     }
     this.#isClockDue = false;
-    return now() >= execution.deadline
-      ? { stoppedBy: "timeLimitMs", reason: `stopped after ${timeLimitMs} ms` }
-      : undefined;
+    if (now() < execution.deadline) return undefined;
+    const where = this.#checks.isLate ? ", in a check whose promise was not settled" : "";
+    return { stoppedBy: "timeLimitMs", reason: `stopped after ${timeLimitMs} ms${where}` };
   }
 }
 
