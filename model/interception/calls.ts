@@ -56,7 +56,7 @@ import { buffers, isShared, resolve, type View, views } from "./registry.ts";
 import { captureStack, stackLines } from "./stack_lines.ts";
 
 /** The places of so many operations are kept, in case that they are not repeated. */
-const FIRST_STACKS = 32;
+const FIRST_STACKS = 8;
 /** Frames cost time in every search, and few of them tell the place. */
 const FIRST_FRAMES = 12;
 
