@@ -150,7 +150,7 @@ export async function explore<State, T extends Threads<State>>(
   const replayed = replayedSchedule(options.replay);
   const model = { ...options, replay: replayed?.text } as unknown as AnyOptions;
   const search = new Search(model);
-  const report = await search.run(strategyOf(model));
+  const report = await search.run(() => strategyOf(model));
   if (search.failed === undefined) {
     const isAllowed = options.allowIncomplete === true && !replayed?.isFromEnvironment;
     if (!report.complete && !isAllowed && report.reason !== undefined) {
@@ -208,7 +208,9 @@ function strategyOf(options: AnyOptions): Strategy {
     case "random":
       return new RandomWalk(seed, executions);
     case "dpor":
-      return new OptimalDpor(new Dependence(options.invariant !== undefined));
+      return new OptimalDpor(
+        new Dependence(options.invariant !== undefined, options.timeouts === "ordered"),
+      );
   }
 }
 
@@ -229,7 +231,7 @@ async function simplify(
   const search = async (preemptions: number, maxExecutionSteps: number) => {
     const search = new Search({ ...options, maxTransitions: left, timeLimitMs: Infinity });
     search.maxExecutionSteps = maxExecutionSteps;
-    const { transitions } = await search.run(new Enumeration(preemptions));
+    const { transitions } = await search.run(() => new Enumeration(preemptions));
     left -= transitions;
     return search.failed?.failure.kind === failed.failure.kind ? search.failed : undefined;
   };

@@ -88,6 +88,7 @@ const checks: { readonly [K in keyof Required<ExploreOptions<unknown, Threads<un
       "the path or URL of a file",
     ),
     clock: choice({ refuse: true, virtual: true }),
+    timeouts: choice({ any: true, ordered: true }),
     reportUninitialised: flag,
     spinLimit: positive,
     polling: choice({ yield: true, refuse: true }),

@@ -85,9 +85,17 @@ export interface ExploreOptions<State, T extends Threads<State>> {
   readonly html?: string | URL;
   /**
    * The clock of the threads: `refuse` (default) makes reading it an error; `virtual` is a clock
-   * that only expired timeouts advance.
+   * that starts at 0, and that only expired timeouts advance. What a thread reads is never earlier
+   * than what any thread has read before, if that happens before.
    */
   readonly clock?: "refuse" | "virtual";
+  /**
+   * The order in which timeouts expire: `any` (default), since a real thread can be late by any
+   * time, so that a timeout of an hour may expire before one of a millisecond; or `ordered`, an
+   * earlier deadline before a later one for which another thread waits at the same time. The timed
+   * asynchronous waits of one thread expire by their deadlines in any case.
+   */
+  readonly timeouts?: "any" | "ordered";
   /** Report reads of bytes that were never written. Default false. */
   readonly reportUninitialised?: boolean;
   /**

@@ -21,6 +21,9 @@ export interface Task<T> {
  * Everything that the parent did before happens before the new thread; everything that the new
  * thread does happens before `join` returns.
  *
+ * Eight threads can live at one time, those of the model included; one that was joined no longer
+ * counts.
+ *
  * @example Usage
  * ```ts
  * import { explore, spawn } from "@busbar/busbar/model";

@@ -8,13 +8,12 @@
  */
 
 import type { Machine } from "../machine/machine.ts";
-import { SUSPENDED } from "../machine/thread.ts";
 import { Bytes } from "../native.ts";
-import { ignoreRejections, stopIgnoringRejections } from "../platform.ts";
 import { Calls } from "./calls.ts";
 import { cloning, refusingShared } from "./copies.ts";
-import { calls, current, setCalls } from "./current_calls.ts";
+import { calls, current, setCalls, whileThreadRuns } from "./current_calls.ts";
 import "./platform_classes.ts";
+import "./task_functions.ts";
 import { buffers, views } from "./registry.ts";
 import { installReplacements, replace, uninstallReplacements } from "./replacements.ts";
 import { untracked } from "./views.ts";
@@ -29,13 +28,6 @@ interface Observer {
 const observerSlot = ((globalThis as unknown as Record<symbol, unknown>)[
   Symbol.for("busbar.observer")
 ] ??= { current: undefined }) as { current: Observer | undefined };
-
-/** A function that is the replacement while a simulated thread runs, else the native one. */
-function whileThreadRuns<F extends (...args: never[]) => unknown>(native: F, model: F): F {
-  return function (this: unknown, ...args: never[]) {
-    return (calls?.isThreadRunning ? model : native).apply(this, args);
-  } as F;
-}
 
 const ModelDate = new Proxy(Date, {
   construct(target, args, newTarget) {
@@ -113,15 +105,12 @@ export function install(machine: Machine): void {
   setCalls(new Calls(machine));
   installReplacements();
   observerSlot.current = observer;
-  // A suspended asynchronous thread rejects promises that the code under test does not await.
-  ignoreRejections(SUSPENDED);
 }
 
 /** Restores the platform's own globals. */
 export function uninstall(): void {
   uninstallReplacements();
   observerSlot.current = undefined;
-  stopIgnoringRejections();
   setCalls(undefined);
 }
 
@@ -144,6 +133,7 @@ export function setupCalls(action: string): Calls {
  * @throws {Error} If no simulated thread is running.
  */
 export function runningCalls(action: string): Calls {
+  calls?.suspendLeftTask();
   if (!calls?.isThreadRunning) throw new Error(`Cannot ${action}: no simulated thread is running`);
   return calls;
 }

@@ -36,6 +36,13 @@ export interface ExecutionOptions {
 }
 
 /**
+/**
+ * No failure of the model: a thread has tasks, such as a promise that it does not await, so that
+ * the search must begin once more, and look for the tasks of all threads.
+ */
+export const FOUND_TASKS: Failure = { kind: "misuse", message: "A thread has tasks" };
+
+/**
  * The two accesses of a race, of which the first is undefined if its log no longer has it; or the
  * entry that a replay does not repeat.
  */
@@ -56,6 +63,8 @@ export class Execution {
   readonly options: ExecutionOptions;
   /** By thread number; undefined where a spawned thread is undone. */
   readonly threads: (Thread | undefined)[] = [];
+  /** The last thread that each slot was given to. */
+  readonly occupants: (Thread | undefined)[] = [];
   /** The operations that took effect, in order. */
   readonly trace: Operation[] = [];
   /** The buffers that setup and threads created. */
@@ -64,6 +73,16 @@ export class Execution {
   current: Thread | undefined = undefined;
   /** The result of setup: the argument of all threads. */
   state: unknown = undefined;
+  /** Whether threads may have tasks: after each run of a body, those that it has begun are run. */
+  hasTasks = false;
+  /** Whether promises that a thread rejects, and nothing handles, are looked for at its end. */
+  catchesRejections = false;
+  /** Whether a thread has ended of which it is not known whether it left tasks behind. */
+  isUnprobed = false;
+  /** Whether calls that no thread makes are of tasks that were left behind; they are suspended. */
+  isProbing = false;
+  /** Whether there were such calls. */
+  foundTasks = false;
   /** The number of yields in a row that took effect only because no other thread could run. */
   forcedYields = 0;
   /** The thread that runs without interleaving, until its next yield. */

@@ -109,8 +109,8 @@ export function lookFarther(execution: Execution, thread: Thread): boolean {
   if (entry === undefined || !isYield(entry) || !canExpire(thread, entry)) return false;
   const before = thread.log.findLast(hasYielded);
   if (before !== undefined && isForced(before)) return false;
-  // What an asynchronous body does is not known at once.
-  if (thread.isAsync) return false;
+  // What threads with tasks do is not known at once.
+  if (execution.hasTasks) return false;
   const bounds = { rounds: execution.options.maxSteps, accesses: FAR_ACCESSES };
   const looked = lookAhead(execution, thread, bounds, new Set());
   if (looked instanceof Promise || !looked.leaves) return false;

@@ -11,7 +11,7 @@ import type { Execution } from "../machine/execution.ts";
 import { impossible } from "../machine/impossible.ts";
 import { captureLines } from "../machine/runner.ts";
 import { type MemoryWord, memoryWords } from "./memory_words.ts";
-import { encodeSchedule, threadsByLetter } from "./schedule.ts";
+import { encodeSchedule, threadsByStart } from "./schedule.ts";
 import { entriesOfSteps, firstLines, type Step, stepsOf } from "./steps.ts";
 
 /** An execution, as reports show it. */
@@ -33,9 +33,9 @@ export interface FailedExecution extends ShownExecution {
 /** Collects the content of a report; replays the threads for their source lines. */
 export async function showExecution(execution: Execution): Promise<ShownExecution> {
   const { threads, trace } = execution;
-  const order = threadsByLetter(threads, trace);
+  const order = threadsByStart(threads, trace);
   return {
-    replay: encodeSchedule(trace, order),
+    replay: encodeSchedule(execution),
     steps: await stepsOf(execution),
     words: memoryWords(entriesOfSteps(execution)),
     threads: order.map((id) => threads[id]!.name),

@@ -10,23 +10,30 @@ import { nameState } from "../interception/state_names.ts";
 import { formatViolation, historyOf, type Violation } from "../history.ts";
 import { findViolation, SpecificationError } from "../linearizability.ts";
 import { isForced } from "../machine/entry.ts";
-import type { Execution } from "../machine/execution.ts";
+import { type Execution, FOUND_TASKS } from "../machine/execution.ts";
 import { freeze } from "../machine/freeze.ts";
 import { Machine } from "../machine/machine.ts";
 import { isThenable } from "../machine/thenable.ts";
-import type { Thread } from "../machine/thread.ts";
+import { SUSPENDED, type Thread } from "../machine/thread.ts";
 import type { Body } from "../machine/thread_declaration.ts";
+import { recordSleepers, removeLaterTimeouts } from "../machine/timeouts.ts";
 import { now } from "../native.ts";
 import type { ExploreOptions, Report, Results, Threads } from "../options.ts";
-import { microtasks } from "../platform.ts";
+import {
+  collectedRejections,
+  collectRejections,
+  microtasks,
+  stopCollecting,
+  withinMs,
+} from "../platform.ts";
 import {
   type FailedExecution,
   reportExecution,
   showExecution,
   type ShownExecution,
 } from "../report/failed_execution.ts";
-import { threadsByLetter } from "../report/schedule.ts";
-import { endlessFailure, stuckFailure } from "../report/stuck_threads.ts";
+import { threadsByStart } from "../report/schedule.ts";
+import { endlessFailure, isStuck, stuckFailure } from "../report/stuck_threads.ts";
 import { formatTable } from "../report/table.ts";
 import { messageOf, valueText } from "../values.ts";
 import { Enumeration } from "./enumeration.ts";
@@ -43,6 +50,18 @@ const PROGRESS_INTERVAL = 1024;
 /** The most rounds of a waiting loop that are looked ahead, by default. */
 const SPIN_LIMIT = 1000;
 
+/** A check must settle in so many milliseconds. */
+const MAX_CHECK_MS = 10_000;
+const late: unique symbol = Symbol();
+
+const AsyncFunction = (async () => {}).constructor as FunctionConstructor;
+
+/** In place of a reason: the search must begin once more, with what is known about the threads. */
+const again: unique symbol = Symbol();
+
+/** Why a search stopped, if not by itself. */
+type StopReason = string | typeof again | undefined;
+
 /** One search over one model. */
 export class Search {
   /** The failed execution that ended the search. */
@@ -56,6 +75,7 @@ export class Search {
   readonly #progress = new Progress();
   readonly #options: AnyOptions;
   readonly #maxSteps: number;
+  readonly #ordersTimeouts: boolean;
   /** The number of threads of the model, without those that these spawn. */
   readonly #declared: number;
   readonly #machine: Machine;
@@ -68,12 +88,15 @@ export class Search {
   /** The number of transitions from which progress may be shown again. */
   #nextProgress = 0;
   #longest = 0;
+  /** Whether a check does not settle. */
+  #isInCheck = false;
   /** Whether the time limit must be looked at, as much time may have passed. */
   #isClockDue = false;
 
   constructor(options: AnyOptions) {
     this.#options = options;
     this.#maxSteps = options.maxSteps ?? 10_000;
+    this.#ordersTimeouts = options.timeouts === "ordered";
     this.#declared = Object.keys(options.threads).length;
     this.#machine = new Machine({
       clock: options.clock ?? "refuse",
@@ -86,33 +109,21 @@ export class Search {
     this.#execution = this.#machine.execution;
   }
 
-  /** Searches until the strategy ends, an execution fails, or a limit is reached. */
-  async run(strategy: Strategy): Promise<Report> {
+  /**
+   * Searches until the strategy ends, an execution fails, or a limit is reached.
+   *
+   * @param newStrategy Creates the strategy; called again if the search has to begin once more.
+   */
+  async run(newStrategy: () => Strategy): Promise<Report> {
     // The caller runs on, and may set a timer, say, before the globals are replaced.
     await microtasks();
     const started = now();
     this.#execution.deadline = started + (this.#options.timeLimitMs ?? Infinity);
-    let reason: string | undefined;
-    install(this.#machine);
-    try {
-      const state = this.#options.setup();
-      if (isThenable(state)) throw promisedState(state);
-      this.#execution.state = freeze(state);
-      nameState(state);
-      for (const [name, body] of Object.entries(this.#options.threads)) {
-        this.#machine.declare(name, body as Body);
-      }
-      const start = this.#machine.start();
-      if (start) await start;
-      reason = await this.#search(strategy);
-    } finally {
-      uninstall();
-      this.#progress.end();
-    }
+    const { strategy, stopped } = await this.#runUntilKnown(newStrategy);
+    let reason = stopped ?? (this.failed === undefined ? strategy.reason : undefined);
     if (strategy instanceof Enumeration && strategy.isCut) {
       reason ??= `schedules with more than ${this.#options.preemptions} preemptions were left out`;
     }
-    if (this.failed === undefined) reason ??= strategy.reason;
     const isStopped = reason !== undefined || this.failed !== undefined;
     const shown = this.#shown;
     const coverage = this.#execution.reached;
@@ -133,12 +144,79 @@ export class Search {
     };
   }
 
+  /** Searches, and begins once more with what is found out about the threads. */
+  async #runUntilKnown(
+    newStrategy: () => Strategy,
+  ): Promise<{ readonly strategy: Strategy; readonly stopped: string | undefined }> {
+    const execution = this.#execution;
+    for (let isFirst = true;; isFirst = false) {
+      const strategy = newStrategy();
+      const stopped = await this.#runOnce(strategy, isFirst);
+      if (stopped !== again) return { strategy, stopped };
+      this.#machine.reset();
+      execution.hasTasks = true;
+      execution.foundTasks = false;
+      this.#executions = 0;
+      this.#pruned = 0;
+      this.#transitions = 0;
+      this.#longest = 0;
+    }
+  }
+
+  /** Searches with the globals replaced, and then looks at what the threads have left behind. */
+  async #runOnce(strategy: Strategy, isFirst: boolean): Promise<StopReason> {
+    const execution = this.#execution;
+    let reason: StopReason;
+    install(this.#machine);
+    // A suspended asynchronous thread rejects promises that the code under test does not await.
+    collectRejections(SUSPENDED);
+    try {
+      if (isFirst) this.#setUp();
+      const start = this.#machine.start();
+      if (start) await start;
+      reason = await this.#search(strategy);
+    } finally {
+      uninstall();
+      this.#progress.end();
+    }
+    const rejections = await collectedRejections();
+    stopCollecting();
+    if (reason === again || this.failed !== undefined) return reason;
+    if (rejections.length === 0 || execution.catchesRejections) return reason;
+    execution.catchesRejections = true;
+    return again;
+  }
+
+  /** Runs the setup of the test, and declares the threads. */
+  #setUp(): void {
+    const execution = this.#execution;
+    const state = this.#options.setup();
+    if (isThenable(state)) throw promisedState(state);
+    execution.state = freeze(state);
+    nameState(state);
+    for (const [name, body] of Object.entries(this.#options.threads)) {
+      this.#machine.declare(name, body as Body);
+      if (body instanceof AsyncFunction) execution.hasTasks = true;
+    }
+  }
+
+  /** Whether threads have left tasks behind: they would run now, and are suspended. */
+  async #hasLeftTasks(): Promise<boolean> {
+    const execution = this.#execution;
+    if (execution.hasTasks) return false;
+    execution.isProbing = true;
+    await microtasks();
+    execution.isProbing = false;
+    execution.isUnprobed = false;
+    return execution.foundTasks || execution.failure === FOUND_TASKS;
+  }
+
   /**
    * Runs one execution after the other.
    *
    * @returns Why the search stopped early, if a limit stopped it.
    */
-  async #search(strategy: Strategy): Promise<string | undefined> {
+  async #search(strategy: Strategy): Promise<StopReason> {
     const execution = this.#execution;
     const { invariant } = this.#options;
     for (;;) {
@@ -154,20 +232,24 @@ export class Search {
           this.#isClockDue = true;
         }
         this.#transitions++;
+        if (this.#ordersTimeouts) recordSleepers(thread, entry);
         strategy.advanced(entry, thread.log);
         if (invariant !== undefined && execution.failure === undefined) {
           this.#checkInvariant(invariant);
         }
       }
       if (execution.isOutOfTime) return this.#reachedLimitWithin();
+      if (execution.isUnprobed && await this.#hasLeftTasks()) return again;
       if (execution.failure === undefined) {
         const ended = this.#endExecution();
         if (ended) await ended;
+        if (execution.isOutOfTime) return this.#reachedLimitWithin();
       }
       if (execution.failure === undefined && strategy.isShown) {
         this.#shown = await showExecution(execution);
       }
       if (execution.failure !== undefined) {
+        if (await this.#hasLeftTasks()) return again;
         this.failed = await reportExecution(execution);
         return undefined;
       }
@@ -219,6 +301,7 @@ export class Search {
       const thread = threads[i];
       if (machine.isEnabled(thread)) enabled.push(thread);
     }
+    if (this.#ordersTimeouts) removeLaterTimeouts(enabled);
   }
 
   /** Checks an execution in which no thread was chosen, and counts it. */
@@ -228,7 +311,7 @@ export class Search {
       return;
     }
     const { threads, trace } = this.#execution;
-    if (threads.some((thread) => thread !== undefined && !thread.done)) return this.#failStuck();
+    if (threads.some((thread) => thread !== undefined && isStuck(thread))) return this.#failStuck();
     if (trace.length > this.#longest) this.#longest = trace.length;
     const checked = this.#check();
     return checked ? checked.then(() => this.#endChecked()) : this.#endChecked();
@@ -264,8 +347,8 @@ export class Search {
         check(execution.state, results as Results<Threads<unknown>>)
       );
       if (isThenable(checked)) {
-        return Promise.resolve(checked).then(
-          (value) => this.#judge("Check", value),
+        return withinMs(checked, Math.min(execution.deadline - now(), MAX_CHECK_MS), late).then(
+          (value) => value === late ? this.#stopInCheck() : this.#judge("Check", value),
           (error) => this.#failAssertion(error),
         );
       }
@@ -275,11 +358,24 @@ export class Search {
     }
   }
 
-  /** The results of the threads, in the order of their letters in the schedule. */
+  /** Stops as the promise of a check is not settled. */
+  #stopInCheck(): void {
+    const execution = this.#execution;
+    this.#isInCheck = true;
+    execution.isOutOfTime = now() >= execution.deadline;
+    if (execution.isOutOfTime) return;
+    execution.fail({
+      kind: "misuse",
+      message: `Check returned a promise that was not settled after ${MAX_CHECK_MS} ms: expected ` +
+        "one that is. Threads do not run during a check: await nothing that they would do",
+    });
+  }
+
+  /** The results of the threads, in the order of their starts. */
   #results(): Record<string, unknown> {
     const { threads, trace } = this.#execution;
     if (threads.length > this.#declared) {
-      const order = threadsByLetter(threads, trace);
+      const order = threadsByStart(threads, trace);
       return Object.fromEntries(order.map((id) => [threads[id]!.name, threads[id]!.result]));
     }
     const results: Record<string, unknown> = {};
@@ -355,7 +451,9 @@ export class Search {
       return undefined;
     }
     this.#isClockDue = false;
-    return now() >= execution.deadline ? `stopped after ${timeLimitMs} ms` : undefined;
+    if (now() < execution.deadline) return undefined;
+    return `stopped after ${timeLimitMs} ms` +
+      (this.#isInCheck ? ", in a check whose promise was not settled" : "");
   }
 }
 
