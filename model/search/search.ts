@@ -88,7 +88,7 @@ export class Search {
   /** The number of transitions from which progress may be shown again. */
   #nextProgress = 0;
   #longest = 0;
-  /** Whether a check does not settle. */
+  /** Whether the time limit was reached in a check that does not settle. */
   #isInCheck = false;
   /** Whether the time limit must be looked at, as much time may have passed. */
   #isClockDue = false;
@@ -347,8 +347,12 @@ export class Search {
         check(execution.state, results as Results<Threads<unknown>>)
       );
       if (isThenable(checked)) {
-        return withinMs(checked, Math.min(execution.deadline - now(), MAX_CHECK_MS), late).then(
-          (value) => value === late ? this.#stopInCheck() : this.#judge("Check", value),
+        const leftMs = Math.max(0, execution.deadline - now());
+        return withinMs(checked, Math.min(leftMs, MAX_CHECK_MS), late).then(
+          (value) =>
+            value === late
+              ? this.#stopInCheck(leftMs <= MAX_CHECK_MS)
+              : this.#judge("Check", value),
           (error) => this.#failAssertion(error),
         );
       }
@@ -358,12 +362,11 @@ export class Search {
     }
   }
 
-  /** Stops as the promise of a check is not settled. */
-  #stopInCheck(): void {
+  /** Stops as the promise of a check is not settled: the time limit is reached, or another one. */
+  #stopInCheck(isOutOfTime: boolean): void {
     const execution = this.#execution;
-    this.#isInCheck = true;
-    execution.isOutOfTime = now() >= execution.deadline;
-    if (execution.isOutOfTime) return;
+    this.#isInCheck = execution.isOutOfTime = isOutOfTime;
+    if (isOutOfTime) return;
     execution.fail({
       kind: "misuse",
       message: `Check returned a promise that was not settled after ${MAX_CHECK_MS} ms: expected ` +
@@ -451,7 +454,7 @@ export class Search {
       return undefined;
     }
     this.#isClockDue = false;
-    if (now() < execution.deadline) return undefined;
+    if (now() < execution.deadline && !this.#isInCheck) return undefined;
     return `stopped after ${timeLimitMs} ms` +
       (this.#isInCheck ? ", in a check whose promise was not settled" : "");
   }
