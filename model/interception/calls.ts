@@ -56,7 +56,9 @@ import { buffers, isShared, resolve, type View, views } from "./registry.ts";
 import { captureStack, stackLines } from "./stack_lines.ts";
 
 /** The places of so many operations are kept, in case that they are not repeated. */
-const FIRST_STACKS = 64;
+const FIRST_STACKS = 8;
+/** Frames cost time in every search, and few of them tell the place. */
+const FIRST_FRAMES = 12;
 
 /** The lines of so many plain accesses at the beginning and at the end of a log are captured. */
 const CAPTURED_PLAIN = 1000;
@@ -544,7 +546,7 @@ export class Calls {
     if (thread.ahead !== undefined) return thread.ahead.perform(operation);
     const entry = polls(thread, operation) ? impliedPause(thread) : operation;
     const { firstStacks, reached } = this.#execution;
-    if (firstStacks.size < FIRST_STACKS) firstStacks.set(entry, captureStack());
+    if (firstStacks.size < FIRST_STACKS) firstStacks.set(entry, captureStack(FIRST_FRAMES));
     if (reached !== undefined) {
       const key = ((thread.log.length * 32 + entry.kind) * 65536 + (entry.start & 65535)) *
           MAX_THREADS + thread.id;

@@ -9,7 +9,7 @@
  * order, as far as they are marked. The words are drawn in `layout.ts`; these threads change them:
  *
  *     word          its value, and the threads that change it
- *     use           who has the writer, and how often it was closed: taken by compareExchange;
+ *     use           its holder, and how often it was closed: taken by compareExchange;
  *                   released by its holder or, once it was reclaimed, by the flusher
  *     reserved[s]   messages and bytes reserved in segment s, and CLOSED. Stored by the thread that
  *                   opens the segment; increased by compareExchange by threads that claim; closed
@@ -404,7 +404,7 @@ export class FlushQueue {
     this.#queue.announceAndWake(1 << handle.index | ABANDONING);
   }
 
-  /** Changes who has a shared writer. */
+  /** Changes how many threads hold a shared writer. */
   #changeShared(action: string, handle: WriterHandle, change: (use: number) => number): void {
     checkHandle(handle, WRITER_KIND);
     const { index } = handle;

@@ -27,7 +27,7 @@ Deno.test("an attached ring has the layout of the one created", () => {
   }
 });
 
-Deno.test("several rings share a memory and leave each other alone", () => {
+Deno.test("several rings in one memory do not touch each other", () => {
   const size = { capacityBytes: 256, segments: 4 };
   const memory = Memory.create({ byteLength: 3 * Broadcast.byteLength(size) });
   const rings = [0, 1, 2].map(() => Broadcast.create({ ...size, memory }));
@@ -71,7 +71,7 @@ Deno.test("options of a ring that are out of range are named", () => {
   assertThrows(() => Broadcast.byteLength({ capacityBytes: 65 }), RangeError, "received 65");
 });
 
-Deno.test("a ring attaches to nothing but a handle of a ring of this version", () => {
+Deno.test("a ring attaches only to a handle of a ring of this version", () => {
   const { handle } = Broadcast.create({ capacityBytes: 1024 });
   const fails = (received: unknown, message: string) =>
     assertThrows(() => Broadcast.attach(received as BroadcastHandle), TypeError, message);
@@ -92,7 +92,7 @@ Deno.test("a ring attaches to nothing but a handle of a ring of this version", (
   }
 });
 
-Deno.test("a ring attaches to no memory but that of a ring", () => {
+Deno.test("a ring attaches only to the memory of a ring", () => {
   const { handle } = Broadcast.create({ capacityBytes: 1024 });
   const words = new Int32Array(handle.memory.buffer);
   /** Overwrites one word, and expects that attaching fails. */

@@ -18,10 +18,10 @@ function setup(members: number, values: number[] = []) {
   return { queue, store, threads, values };
 }
 
-/** Lets everybody run who can. */
+/** Lets all tasks run that can. */
 const settle = () => new Promise((resolve) => setTimeout(resolve));
 
-Deno.test("a value that nobody waits for lies in the store", async () => {
+Deno.test("a value that no thread waits for lies in the store", async () => {
   const { queue, store, threads: [thread], values } = setup(1);
   assertEquals(queue.offer(7), false);
   thread!.release(1);
@@ -139,7 +139,7 @@ Deno.test("a thread that awaits can block as well, and is served first", async (
   assertEquals(await later, 2);
 });
 
-Deno.test("a store that fails fails who waits, and nobody is registered any more", async () => {
+Deno.test("an error of the store fails all waits, and leaves no thread registered", async () => {
   const queue = WaiterQueue.create();
   let isBroken = false;
   const thread = queue.join({
@@ -206,7 +206,7 @@ Deno.test("as many threads can join as there are slots, until they leave", async
   assertEquals(again.slot, 0);
 });
 
-Deno.test("who leaves passes on what has come", async () => {
+Deno.test("a thread that leaves passes on a value that has arrived", async () => {
   const { queue, threads: [a, b] } = setup(2);
   const lost = a!.takeAsync().catch((error: Error) => error.message);
   const next = b!.takeAsync();
@@ -288,7 +288,7 @@ Deno.test("a queue serves as it should, whatever is taken, released and aborted"
   await fc.assert(
     fc.asyncProperty(fc.array(action, { maxLength: 30 }), async (actions) => {
       const { queue, threads, values } = setup(3);
-      /** Who waits, as it should be: threads in order, and the waiters of each in order. */
+      /** The expected waiters: threads in order, and the waiters of each in order. */
       const waiting: { thread: number; waiters: number[] }[] = [];
       const controllers: AbortController[] = [];
       const taken = new Map<number, number>();
