@@ -70,7 +70,8 @@ export function operandsText(...operands: readonly unknown[]): string {
 
 /** A pause that the explorer has put into a loop is not one that the reader finds in the code. */
 function pauseName({ detail }: EntryOf<typeof PAUSE>): string {
-  return detail.isImplied ? "polls" : "pause";
+  if (!detail.isImplied) return "pause";
+  return detail.isOfLongLoop ? "stands back" : "polls";
 }
 
 /** An operation and its result in a few words: `load ring.position → 64`. */
