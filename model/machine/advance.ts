@@ -113,6 +113,7 @@ function recheck(
   };
   const { state } = ownState ?? { state: execution.stateForThread() };
   execution.isRechecking = true;
+  execution.recheckExpected = before.announced;
   execution.recheckLines = () => [];
   const run = runBody(execution, thread, state);
   return run ? run.then(compare) : compare();

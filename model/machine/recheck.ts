@@ -78,7 +78,7 @@ export function difference(
 ): Difference | undefined {
   if (isAtImpliedPause(now)) return undefined;
   if (first.announced !== undefined && now.announced !== undefined) {
-    if (isSame(first.announced, now.announced)) return undefined;
+    if (isSameRequest(first.announced, now.announced)) return undefined;
   } else if (first.announced === now.announced && first.done === now.done) {
     const texts = [textOf(first.result), textOf(now.result)] as const;
     if (texts[0] === texts[1]) return undefined;
@@ -91,7 +91,8 @@ export function difference(
   };
 }
 
-function isSame(a: Operation, b: Operation): boolean {
+/** Whether two operations are the same, whatever came of them. */
+export function isSameRequest(a: Operation, b: Operation): boolean {
   return a.kind === b.kind && a.buffer === b.buffer && a.start === b.start && a.size === b.size &&
     Object.is(a.a, b.a) && Object.is(a.b, b.b) && detailText(a) === detailText(b);
 }
