@@ -69,7 +69,9 @@
  *
  * **Consuming.** When all messages of a closed segment are received, the flusher adopts the buffer
  * by its ticket, stores `consumed`, and releases the buffer. Until then the pool has the buffer in
- * flight, so reclaiming the thread of a dead writer or flusher does not free it.
+ * flight, so reclaiming the thread of a dead writer or flusher does not free it. Having consumed a
+ * segment, it goes to the next of the writers that it took, and returns to this one in the next
+ * round, together with those that have published meanwhile.
  *
  * **Closing.** A writer publishes everything, *then* raises its count of closings, in the same
  * store that frees its place, and then sets its bit in `flushed` and wakes the flusher. A flusher

@@ -71,7 +71,7 @@ Deno.test("memory attaches only to a handle of memory", () => {
   refused({ ...handle, kind: "busbar.broadcast" }, `received kind "busbar.broadcast"`);
   refused(
     { ...handle, version: 2 },
-    "version 4 of 'busbar.memory' was expected: received version 2",
+    "version 5 of 'busbar.memory' was expected: received version 2",
   );
   refused(
     { ...handle, buffer: new ArrayBuffer(64) },

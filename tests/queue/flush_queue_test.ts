@@ -670,6 +670,26 @@ Deno.test("writers have turns of a buffer each, whatever one of them has", () =>
   assertEquals(ids, [1, 2, 1, 1, 2]);
 });
 
+Deno.test("a flusher that closes between the turns of a writer leaves the rest to the next", () => {
+  const { queue } = make({ buffers: 12 });
+  using busy = queue.writer({ id: 1 });
+  using other = queue.writer({ id: 2 });
+  const first = queue.flusher();
+  for (let i = 0; i < 6; i++) busy.append(new Uint8Array(32));
+  busy.publish();
+  other.send(new Uint8Array(1));
+  const ids: number[] = [];
+  for (let i = 0; i < 2; i++) {
+    assert(first.poll() && first.next());
+    ids.push(first.writerId);
+  }
+  assertEquals([first.closings, first.isEnded], [0, false]);
+  first.close();
+  using second = queue.flusher();
+  second.tryDrain((run) => void ids.push(run.writerId));
+  assertEquals(ids, [1, 2, 1, 1]);
+});
+
 Deno.test("a drain returns, and lets other tasks run, although writers never pause", async () => {
   const { pool, queue } = make();
   using writer = queue.writer();

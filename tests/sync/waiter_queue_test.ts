@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import fc from "fast-check";
-import { Memory, type ValueStore, WaiterQueue } from "../../mod.ts";
+import { Memory, ReclaimedError, type ValueStore, WaiterQueue } from "../../mod.ts";
 
 /** A store of one thread. */
 function storeOf(values: number[]): ValueStore {
@@ -164,6 +164,23 @@ Deno.test("an error of the store fails all waits, and leaves no thread registere
   assertEquals(queue.isAnyWaiting, false);
 });
 
+Deno.test("a thread that was reclaimed alive leaves its slot to the next one", async () => {
+  const { queue, store, threads: [late] } = setup(1);
+  late!.tryTake();
+  queue.reclaim(0);
+  using next = queue.join(store);
+  const taking = next.takeAsync();
+  assertThrows(
+    () => late!.close(),
+    ReclaimedError,
+    "Cannot use slot 0 of this thread in the waiter queue as it was reclaimed",
+  );
+  late!.close();
+  assertEquals([queue.isJoined(0), queue.waiting], [true, 1]);
+  next.release(7);
+  assertEquals(await taking, 7);
+});
+
 Deno.test("a take rejects if its store aborts the signal, whenever it is asked", async () => {
   for (const last of [0, 1]) {
     const queue = WaiterQueue.create({ threads: 1 });
@@ -231,11 +248,11 @@ Deno.test("the slot of a thread that has died is given back, with what it had no
   await assertRejects(
     () => taken,
     Error,
-    "Cannot take a value as slot 0 of this thread in the waiter queue was reclaimed",
+    "Cannot use slot 0 of this thread in the waiter queue as it was reclaimed",
   );
   assertThrows(() => thread!.take(), Error, "has left the waiter queue");
 
-  using again = queue.join(store);
+  const again = queue.join(store); // dies, too
   assertEquals(queue.reclaim(again.slot), undefined);
   using _last = queue.join(store);
   assertThrows(
