@@ -21,6 +21,8 @@ const EARLY_MASK = 15;
 const EARLY = 512;
 /** Later, one in so many. */
 const LATE_MASK = 511;
+/** Threads with more entries are checked as if all of theirs were later ones. */
+const MAX_ENTRIES = 10_000;
 /** Of longer typed arrays in results, only the length is compared. */
 const MAX_BYTES = 1024;
 /** At the end of the first executions, all threads are checked. */
@@ -31,9 +33,14 @@ export class Rechecks {
   #advances = 0;
   #executions = 0;
 
-  /** How often the thread that has just advanced is to be run once more. */
-  next(): number {
+  /**
+   * How often the thread that has just advanced is to be run once more.
+   *
+   * @param length The length of its log: a long one takes long.
+   */
+  next(length: number): number {
     const count = ++this.#advances;
+    if (length > MAX_ENTRIES) return (count & EARLY_MASK) === 0 ? 1 : 0;
     if (count <= VERY_FIRST) return TIMES;
     if (count <= FIRST) return 1;
     return (count & (count <= EARLY ? EARLY_MASK : LATE_MASK)) === 0 ? 1 : 0;
