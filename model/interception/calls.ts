@@ -380,7 +380,8 @@ export class Calls {
   clock(name: string): number {
     const thread = this.#execution.current!;
     if (this.#execution.options.clock === "refuse") {
-      this.refuse(name, 'ask for the virtual clock with `clock: "virtual"`, or pass the time in');
+      const instead = 'ask for the virtual clock with `clock: "virtual"`, or pass the time in';
+      this.refuse(name, "differs from run to run", instead);
     }
     if (thread.unwinding) return suspendAgain(thread) * 1000;
     const known = this.#replayed(thread, CLOCK);
@@ -391,13 +392,17 @@ export class Calls {
     return entry.result as number;
   }
 
-  /** Fails as the running thread called a function whose result differs from run to run. */
-  refuse(name: string, instead: string): void {
+  /**
+   * Fails as the running thread used something that it must not.
+   *
+   * @param why Why not: a verb and the rest of the sentence.
+   */
+  refuse(name: string, why: string, instead: string): void {
     const thread = this.#execution.current!;
     this.#suspendForRefusal(thread);
     this.#execution.fail({
       kind: "misuse",
-      message: `Thread ${thread.name} uses ${name}, which differs from run to run: ${instead}`,
+      message: `Thread ${thread.name} uses ${name}, which ${why}: ${instead}`,
     });
   }
 

@@ -96,8 +96,10 @@ export class Checks {
     }
     if (!isThenable(result)) return this.#judge(name, result);
     if (mayBeAsync) {
-      return withinMs(result, Math.min(execution.deadline - now(), MAX_CHECK_MS), late).then(
-        (value) => value === late ? this.#stop(name) : this.#judge(name, value),
+      const leftMs = Math.max(0, execution.deadline - now());
+      return withinMs(result, Math.min(leftMs, MAX_CHECK_MS), late).then(
+        (value) =>
+          value === late ? this.#stop(name, leftMs <= MAX_CHECK_MS) : this.#judge(name, value),
         (error) => this.#fail(error),
       );
     }
@@ -106,12 +108,11 @@ export class Checks {
     this.#judge(name, result);
   }
 
-  /** Stops as the promise of a check is not settled. */
-  #stop(name: string): void {
+  /** Stops as the promise of a check is not settled: the time limit is reached, or another one. */
+  #stop(name: string, isOutOfTime: boolean): void {
     const execution = this.#execution;
-    this.isLate = true;
-    execution.isOutOfTime = now() >= execution.deadline;
-    if (execution.isOutOfTime) return;
+    this.isLate = execution.isOutOfTime = isOutOfTime;
+    if (isOutOfTime) return;
     execution.fail({
       kind: "misuse",
       message:

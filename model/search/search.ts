@@ -427,7 +427,7 @@ export class Search {
       return undefined;
     }
     this.#isClockDue = false;
-    if (now() < execution.deadline) return undefined;
+    if (now() < execution.deadline && !this.#checks.isLate) return undefined;
     const where = this.#checks.isLate ? ", in a check whose promise was not settled" : "";
     return { stoppedBy: "timeLimitMs", reason: `stopped after ${timeLimitMs} ms${where}` };
   }
