@@ -41,7 +41,7 @@ import {
 import type { Machine } from "../machine/machine.ts";
 import { ModelBuffer } from "../machine/memory.ts";
 import { applyPlain } from "../machine/plain.ts";
-import { isSameRequest } from "../machine/recheck.ts";
+import { isSameAccess } from "../machine/recheck.ts";
 import { failReplay } from "../machine/replay_failure.ts";
 import { impliedPause, polls, repeatsRead } from "../machine/polling.ts";
 import { runTask } from "../machine/runner.ts";
@@ -558,7 +558,10 @@ export class Calls {
     const { firstStacks, isRechecking, recheckExpected, reached } = this.#execution;
     if (!isRechecking) {
       if (firstStacks.size < FIRST_STACKS) firstStacks.set(entry, captureStack(FIRST_FRAMES));
-    } else if (recheckExpected === undefined || !isSameRequest(recheckExpected, entry)) {
+    } else if (
+      entry.buffer === undefined || recheckExpected === undefined ||
+      !isSameAccess(recheckExpected, entry)
+    ) {
       const stack = captureStack(FIRST_FRAMES);
       this.#execution.recheckLines = () => stackLines(stack);
     }
