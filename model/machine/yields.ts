@@ -28,7 +28,7 @@ import {
   type YieldDetail,
 } from "./entry.ts";
 import type { Execution } from "./execution.ts";
-import { PAUSE, RESUME, WAKE } from "./kinds.ts";
+import { PAUSE, READ, RESUME, WAKE } from "./kinds.ts";
 import { isSameCall, isSamePlace, LookAhead, type LookBounds } from "./lookahead.ts";
 import type { Outlook } from "./outlook.ts";
 import { replay } from "./runner.ts";
@@ -111,7 +111,10 @@ export function lookFarther(execution: Execution, thread: Thread): boolean {
   if (before !== undefined && isForced(before)) return false;
   // What threads with tasks do is not known at once.
   if (execution.hasTasks) return false;
-  const bounds = { rounds: execution.options.maxSteps, accesses: FAR_ACCESSES };
+  // Plain reads are no steps, so that a loop which ends may make any number of them.
+  const isPlain = thread.log.at(-1)?.kind === READ;
+  const rounds = isPlain ? FAR_ACCESSES : execution.options.maxSteps;
+  const bounds = { rounds, accesses: FAR_ACCESSES };
   const looked = lookAhead(execution, thread, bounds, new Set());
   if (looked instanceof Promise || !looked.leaves) return false;
   applyOutlook(execution, thread, entry, looked);

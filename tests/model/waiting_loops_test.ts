@@ -467,6 +467,19 @@ Deno.test("a plain loop that reads what another thread writes is a race, and doe
   }
 });
 
+Deno.test("a loop that looks at a plain limit in each of many rounds ends", async () => {
+  const seen = await outcomes({
+    a(w) {
+      w[0] = 30_000;
+      let rounds = 0;
+      for (let i = 0; i < w[0]; i++) rounds++;
+      return rounds;
+    },
+    b: set(1),
+  });
+  assertEquals(seen, ["[30000,null]"]);
+});
+
 Deno.test("a plain loop that waits for nothing is a livelock", async () => {
   const { message } = await fails("livelock", {
     setup: words,
