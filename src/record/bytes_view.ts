@@ -5,30 +5,25 @@
  */
 
 import { checkBytes, checkInteger, describe } from "../memory/check.ts";
-import { PLACE } from "./part.ts";
+import type { Place } from "./place.ts";
 import { checkScalar, fieldError } from "./scalars.ts";
 
 /**
- * A field of {@link bytes}, in place: it moves along with the record that it is part of, and none
- * of its methods but {@link BytesView.toArray} and {@link BytesView.subarray} allocates.
+ * A field of {@link bytes}, in place: it moves along with the record that it is part of.
+ * {@link BytesView.toArray} and {@link BytesView.subarray} allocate, the other methods do not.
  */
 export class BytesView {
   /** How many bytes. */
   readonly length: number;
-  readonly #path: string;
+  readonly #place: Place;
   readonly #bytes: Uint8Array;
-  #start = 0;
 
   /** @ignore Made by a view of the record. */
-  constructor(path: string, bytes: Uint8Array, length: number) {
-    this.#path = path;
-    this.#bytes = bytes;
+  constructor(place: Place, length: number) {
+    const { buffer, byteOffset, byteLength } = place.bytes;
+    this.#place = place;
+    this.#bytes = new Uint8Array(buffer, byteOffset, byteLength);
     this.length = length;
-  }
-
-  /** @ignore */
-  [PLACE](start: number): void {
-    this.#start = start;
   }
 
   /**
@@ -37,8 +32,10 @@ export class BytesView {
    * @throws {RangeError} If it is not an index from 0 to `length - 1`.
    */
   get(index: number): number {
-    if (index >>> 0 !== index || index >= this.length) throw this.#indexError("read", index);
-    return this.#bytes[this.#start + index]!;
+    if (index >>> 0 !== index || index >= this.length) {
+      throw indexError("read", this.#place.path, index, this.length);
+    }
+    return this.#bytes[this.#place.start + index]!;
   }
 
   /**
@@ -48,9 +45,11 @@ export class BytesView {
    * @throws {TypeError} If `value` is not a number.
    */
   set(index: number, value: number): void {
-    if (index >>> 0 !== index || index >= this.length) throw this.#indexError("write", index);
-    if ((value & 0xff) !== value) checkScalar(`${this.#path}[${index}]`, "u8", value);
-    this.#bytes[this.#start + index] = value;
+    if (index >>> 0 !== index || index >= this.length) {
+      throw indexError("write", this.#place.path, index, this.length);
+    }
+    if ((value & 0xff) !== value) checkScalar(`${this.#place.path}[${index}]`, "u8", value);
+    this.#bytes[this.#place.start + index] = value;
   }
 
   /**
@@ -60,15 +59,16 @@ export class BytesView {
    * @throws {TypeError} If `target` is not made of bytes.
    * @throws {RangeError} If they do not fit.
    */
-  copyTo(target: Uint8Array, index = 0): void {
+  copyTo(target: Uint8Array, index: number = 0): void {
     checkBytes("read record", "target", target);
-    checkInteger("read record", "index", index, 0, Math.max(0, target.length - this.length));
     if (target.length < this.length) {
       throw new RangeError(
-        `Cannot read record as 'target' must have at least ${this.length} bytes for field '${this.#path}': received ${target.length}`,
+        `Cannot read record as 'target' must have at least ${this.length} bytes for field '${this.#place.path}': received ${target.length}`,
       );
     }
-    for (let i = 0; i < this.length; i++) target[index + i] = this.#bytes[this.#start + i]!;
+    checkInteger("read record", "index", index, 0, target.length - this.length);
+    const { start } = this.#place;
+    for (let i = 0; i < this.length; i++) target[index + i] = this.#bytes[start + i]!;
   }
 
   /**
@@ -78,8 +78,8 @@ export class BytesView {
    * @throws {RangeError} If it has not exactly as many.
    */
   copyFrom(source: Uint8Array): void {
-    checkExactBytes(this.#path, source, this.length);
-    this.#bytes.set(source, this.#start);
+    checkExactBytes(this.#place.path, source, this.length);
+    this.#bytes.set(source, this.#place.start);
   }
 
   /** A copy of the bytes. */
@@ -91,11 +91,8 @@ export class BytesView {
 
   /** The bytes as a view of their own, which stays where it is when the record moves on. */
   subarray(): Uint8Array {
-    return this.#bytes.subarray(this.#start, this.#start + this.length);
-  }
-
-  #indexError(action: string, index: number): RangeError {
-    return indexError(action, this.#path, index, this.length);
+    const { start } = this.#place;
+    return this.#bytes.subarray(start, start + this.length);
   }
 }
 

@@ -1,38 +1,23 @@
 /**
  * Flyweights: views of records that are moved from one to the next, so that none has to be made.
  *
- * Each record has a class of its own, whose accessors know their offsets. Their code is shared by
- * all records, and there is one for each type of field, so each access to a typed array in it sees
- * one class of them. No code is compiled from text, which pages may forbid.
+ * Each record has a class of its own, whose accessors know their offsets; their code is shared by
+ * all records. No code is compiled from text, which pages may forbid. Checks stand in the accessors
+ * themselves, and make their errors elsewhere, so that V8 inlines both into the caller.
  *
  * @module
  */
 
 import { describe } from "../memory/check.ts";
 import { BytesView } from "./bytes_view.ts";
-import { byteLengthOf } from "./layout.ts";
-import { type Part, PLACE } from "./part.ts";
-import {
-  isBool,
-  isF32,
-  isF64,
-  isI16,
-  isI32,
-  isI64,
-  isI8,
-  isU16,
-  isU32,
-  isU64,
-  isU8,
-} from "./ranges.ts";
+import { Place } from "./place.ts";
 import { RecordsView } from "./records_view.ts";
-import { fieldError, isScalarType, scalarError } from "./scalars.ts";
+import { fitsF32, isScalarType, scalarError } from "./scalars.ts";
 import { ScalarsView } from "./scalars_view.ts";
-import { type Elements, elementsOf, type Stretch } from "./target.ts";
-import type { ArrayType, BytesType, FieldTypes, NestedType, ScalarType } from "./types.ts";
+import type { ArrayType, BytesType, NestedType, ScalarType } from "./types.ts";
 import { checkText, loadText, storeText } from "./utf8.ts";
 
-/** A field whose view is a part of the record's. */
+/** A field that has a view of its own. */
 interface PartPlan {
   readonly name: string;
   readonly offset: number;
@@ -42,56 +27,69 @@ interface PartPlan {
 /** What all views of one record share. */
 export interface ViewPlan {
   /** The class of the views. */
-  readonly View: new (path: string, elements: Elements, plan: ViewPlan) => Flyweight;
+  readonly View: new (bytes: DataView, plan: ViewPlan, parent?: Place) => Flyweight;
   readonly byteLength: number;
   readonly alignment: number;
   readonly parts: readonly PartPlan[];
 }
 
+/** A view of a nested record, and where in the outer record that begins. */
+interface Nested {
+  readonly view: Flyweight;
+  offset: number;
+}
+
 type Accessor = Required<Pick<PropertyDescriptor, "get" | "set">>;
-type MakeAccessor = (offset: number, name: string) => Accessor;
+
+// A local copy for the hot path: an imported binding is loaded at each use.
+const fits = fitsF32;
 
 /** The plans of all records. */
 const plans = new WeakMap<NestedType, ViewPlan>();
 
-let scalarAccessors: Readonly<Record<ScalarType, MakeAccessor>>;
-let textAccessor: (offset: number, name: string, byteLength: number) => Accessor;
-let partAccessor: (index: number, name: string) => Accessor;
-let spread: (view: Flyweight, stretch: Stretch) => void;
-
 /**
- * A view of a record, which can be moved to another one in the same memory.
+ * A view of a record, which can be moved to another one in the same target.
  *
  * The views of one record have its fields as properties; see {@link RecordType.view}.
  */
 export abstract class Flyweight {
-  readonly #path: string;
-  readonly #plan: ViewPlan;
-  readonly #elements: Elements;
-  readonly #parts: readonly Part[];
-  /** Where in the buffer the present record begins. */
-  #at = 0;
-  /** Where in the buffer the target begins. */
-  #base = 0;
-  /** The last offset in the target at which a record fits; negative if this is part of another. */
-  #last = -1;
-  /** The bits that are 0 in each multiple of the alignment. */
-  readonly #mask: number;
+  /** @ignore */
+  declare readonly "#bytes": DataView;
+  /** @ignore What stands before the names of fields in errors. */
+  declare readonly "#prefix": string;
+  /** @ignore */
+  declare readonly "#plan": ViewPlan;
+  /** @ignore The last offset at which a record fits; negative if this is part of another. */
+  declare readonly "#last": number;
+  /** @ignore The bits that are 0 in each multiple of the alignment. */
+  declare readonly "#mask": number;
+  /** @ignore The views that move along. */
+  declare readonly "#nested": readonly Nested[] | undefined;
+  /** @ignore */
+  declare "#at": number;
 
   /** @ignore Made by {@link RecordType.view}. */
-  constructor(path: string, elements: Elements, plan: ViewPlan) {
-    this.#path = path;
-    this.#plan = plan;
-    this.#elements = elements;
-    this.#mask = plan.alignment - 1;
-    this.#parts = plan.parts.map(({ name, type }) => makePart(path + name, elements, type));
+  constructor(bytes: DataView, plan: ViewPlan, parent?: Place) {
+    this["#bytes"] = bytes;
+    this["#prefix"] = parent === undefined ? "" : `${parent.path}.`;
+    this["#plan"] = plan;
+    this["#last"] = parent === undefined ? lastOffset(bytes, plan) : -1;
+    this["#mask"] = plan.alignment - 1;
+    this["#at"] = 0;
+    const nested: Nested[] = [];
+    for (const { name, offset, type } of plan.parts) {
+      const place = new Place(this, offset, this["#prefix"] + name);
+      const value = makePart(place, type, nested);
+      Object.defineProperty(this, name, { value, enumerable: true });
+    }
+    this["#nested"] = nested.length === 0 ? undefined : nested;
     // Then a misspelled field is an error, also in code that is not type-checked.
     Object.preventExtensions(this);
   }
 
   /** Where in the target the present record begins. */
   get byteOffset(): number {
-    return this.#at - this.#base;
+    return this["#at"];
   }
 
   /**
@@ -103,176 +101,174 @@ export abstract class Flyweight {
    * @throws {TypeError} If this is the view of a field, which moves along with its record.
    */
   moveTo(byteOffset: number): this {
-    const at = this.#base + byteOffset;
     if (
-      byteOffset < 0 || byteOffset > this.#last || at >>> 0 !== at || (at & this.#mask) !== 0
-    ) throw this.#offsetError(byteOffset);
-    this[PLACE](at);
+      byteOffset >>> 0 !== byteOffset || byteOffset > this["#last"] ||
+      (byteOffset & this["#mask"]) !== 0
+    ) throw offsetError(this, byteOffset);
+    this["#at"] = byteOffset;
+    if (this["#nested"] !== undefined) placeAll(this["#nested"], byteOffset);
     return this;
   }
+}
 
-  /** @ignore */
-  [PLACE](start: number): void {
-    this.#at = start;
-    const parts = this.#parts;
-    if (parts.length === 0) return;
-    const plans = this.#plan.parts;
-    for (let i = 0; i < parts.length; i++) parts[i]![PLACE](start + plans[i]!.offset);
+/** Moves the views of nested records to a record that begins there. */
+function placeAll(nested: readonly Nested[], start: number): void {
+  for (let i = 0; i < nested.length; i++) {
+    const { view, offset } = nested[i]!;
+    place(view, start + offset);
   }
+}
 
-  #offsetError(byteOffset: number): Error {
-    if (this.#last < 0) {
-      return new TypeError(
-        `Cannot move record as it is field '${this.#path.slice(0, -1)}' of another: move that one`,
-      );
-    }
-    const { alignment, byteLength } = this.#plan;
-    const base = this.#base % alignment === 0
-      ? ""
-      : ` in the buffer, where its target begins at ${this.#base},`;
-    return new RangeError(
-      `Cannot move record as 'byteOffset' must be a multiple of ${alignment}${base} from 0 to ${this.#last}, since a record has ${byteLength} bytes: received ${
-        describe(byteOffset)
-      }`,
+/** Moves a view to anywhere in the target. */
+function place(view: Flyweight, start: number): void {
+  view["#at"] = start;
+  if (view["#nested"] !== undefined) placeAll(view["#nested"], start);
+}
+
+/** The last offset that {@link Flyweight.moveTo} takes; negative if there is none. */
+function lastOffset(bytes: DataView, { byteLength }: ViewPlan): number {
+  return Math.min(bytes.byteLength - byteLength, 2 ** 32 - 1);
+}
+
+function offsetError(view: Flyweight, byteOffset: number): Error {
+  if (view["#last"] < 0) {
+    return new TypeError(
+      `Cannot move record as it is field '${
+        view["#prefix"].slice(0, -1)
+      }' of another: move that one`,
     );
   }
+  const { alignment, byteLength } = view["#plan"];
+  return new RangeError(
+    `Cannot move record of ${byteLength} bytes as 'byteOffset' must be a multiple of ${alignment} from 0 to ${
+      view["#last"]
+    }: received ${describe(byteOffset)}`,
+  );
+}
 
-  #scalarError(name: string, type: ScalarType, value: unknown): Error {
-    return scalarError(this.#path + name, type, value);
-  }
+function refused(view: Flyweight, name: string, type: ScalarType, value: unknown): Error {
+  return scalarError(view["#prefix"] + name, type, value);
+}
 
-  static {
-    spread = (view, { byteOffset, byteLength }) => {
-      view.#base = byteOffset;
-      view.#last = byteLength - view.#plan.byteLength;
-    };
+/** Makes the accessor of a scalar with a name and an offset. */
+const scalarAccessors: Readonly<
+  Record<ScalarType, (offset: number, name: string) => Accessor>
+> = {
+  i8: (offset, name) => ({
+    get(this: Flyweight): number {
+      return this["#bytes"].getInt8(this["#at"] + offset);
+    },
+    set(this: Flyweight, value: number) {
+      if ((value << 24) >> 24 !== value) throw refused(this, name, "i8", value);
+      this["#bytes"].setInt8(this["#at"] + offset, value);
+    },
+  }),
+  u8: (offset, name) => ({
+    get(this: Flyweight): number {
+      return this["#bytes"].getUint8(this["#at"] + offset);
+    },
+    set(this: Flyweight, value: number) {
+      if ((value & 0xff) !== value) throw refused(this, name, "u8", value);
+      this["#bytes"].setUint8(this["#at"] + offset, value);
+    },
+  }),
+  i16: (offset, name) => ({
+    get(this: Flyweight): number {
+      return this["#bytes"].getInt16(this["#at"] + offset, true);
+    },
+    set(this: Flyweight, value: number) {
+      if ((value << 16) >> 16 !== value) throw refused(this, name, "i16", value);
+      this["#bytes"].setInt16(this["#at"] + offset, value, true);
+    },
+  }),
+  u16: (offset, name) => ({
+    get(this: Flyweight): number {
+      return this["#bytes"].getUint16(this["#at"] + offset, true);
+    },
+    set(this: Flyweight, value: number) {
+      if ((value & 0xffff) !== value) throw refused(this, name, "u16", value);
+      this["#bytes"].setUint16(this["#at"] + offset, value, true);
+    },
+  }),
+  i32: (offset, name) => ({
+    get(this: Flyweight): number {
+      return this["#bytes"].getInt32(this["#at"] + offset, true);
+    },
+    set(this: Flyweight, value: number) {
+      if ((value | 0) !== value) throw refused(this, name, "i32", value);
+      this["#bytes"].setInt32(this["#at"] + offset, value, true);
+    },
+  }),
+  u32: (offset, name) => ({
+    get(this: Flyweight): number {
+      return this["#bytes"].getUint32(this["#at"] + offset, true);
+    },
+    set(this: Flyweight, value: number) {
+      if (value >>> 0 !== value) throw refused(this, name, "u32", value);
+      this["#bytes"].setUint32(this["#at"] + offset, value, true);
+    },
+  }),
+  f32: (offset, name) => ({
+    get(this: Flyweight): number {
+      return this["#bytes"].getFloat32(this["#at"] + offset, true);
+    },
+    set(this: Flyweight, value: number) {
+      if (!fits(value)) throw refused(this, name, "f32", value);
+      this["#bytes"].setFloat32(this["#at"] + offset, value, true);
+    },
+  }),
+  f64: (offset, name) => ({
+    get(this: Flyweight): number {
+      return this["#bytes"].getFloat64(this["#at"] + offset, true);
+    },
+    set(this: Flyweight, value: number) {
+      if (typeof value !== "number") throw refused(this, name, "f64", value);
+      this["#bytes"].setFloat64(this["#at"] + offset, value, true);
+    },
+  }),
+  i64: (offset, name) => ({
+    get(this: Flyweight): bigint {
+      return this["#bytes"].getBigInt64(this["#at"] + offset, true);
+    },
+    set(this: Flyweight, value: bigint) {
+      if (typeof value !== "bigint" || BigInt.asIntN(64, value) !== value) {
+        throw refused(this, name, "i64", value);
+      }
+      this["#bytes"].setBigInt64(this["#at"] + offset, value, true);
+    },
+  }),
+  u64: (offset, name) => ({
+    get(this: Flyweight): bigint {
+      return this["#bytes"].getBigUint64(this["#at"] + offset, true);
+    },
+    set(this: Flyweight, value: bigint) {
+      if (typeof value !== "bigint" || BigInt.asUintN(64, value) !== value) {
+        throw refused(this, name, "u64", value);
+      }
+      this["#bytes"].setBigUint64(this["#at"] + offset, value, true);
+    },
+  }),
+  bool: (offset, name) => ({
+    get(this: Flyweight): boolean {
+      return this["#bytes"].getUint8(this["#at"] + offset) !== 0;
+    },
+    set(this: Flyweight, value: boolean) {
+      if (typeof value !== "boolean") throw refused(this, name, "bool", value);
+      this["#bytes"].setUint8(this["#at"] + offset, value ? 1 : 0);
+    },
+  }),
+};
 
-    scalarAccessors = {
-      i8: (offset, name) => ({
-        get(this: Flyweight): number {
-          return this.#elements.i8![this.#at + offset]!;
-        },
-        set(this: Flyweight, value: number) {
-          if (!isI8(value)) throw this.#scalarError(name, "i8", value);
-          this.#elements.i8![this.#at + offset] = value;
-        },
-      }),
-      u8: (offset, name) => ({
-        get(this: Flyweight): number {
-          return this.#elements.u8![this.#at + offset]!;
-        },
-        set(this: Flyweight, value: number) {
-          if (!isU8(value)) throw this.#scalarError(name, "u8", value);
-          this.#elements.u8![this.#at + offset] = value;
-        },
-      }),
-      i16: (offset, name) => ({
-        get(this: Flyweight): number {
-          return this.#elements.i16![(this.#at + offset) >>> 1]!;
-        },
-        set(this: Flyweight, value: number) {
-          if (!isI16(value)) throw this.#scalarError(name, "i16", value);
-          this.#elements.i16![(this.#at + offset) >>> 1] = value;
-        },
-      }),
-      u16: (offset, name) => ({
-        get(this: Flyweight): number {
-          return this.#elements.u16![(this.#at + offset) >>> 1]!;
-        },
-        set(this: Flyweight, value: number) {
-          if (!isU16(value)) throw this.#scalarError(name, "u16", value);
-          this.#elements.u16![(this.#at + offset) >>> 1] = value;
-        },
-      }),
-      i32: (offset, name) => ({
-        get(this: Flyweight): number {
-          return this.#elements.i32![(this.#at + offset) >>> 2]!;
-        },
-        set(this: Flyweight, value: number) {
-          if (!isI32(value)) throw this.#scalarError(name, "i32", value);
-          this.#elements.i32![(this.#at + offset) >>> 2] = value;
-        },
-      }),
-      u32: (offset, name) => ({
-        get(this: Flyweight): number {
-          return this.#elements.u32![(this.#at + offset) >>> 2]!;
-        },
-        set(this: Flyweight, value: number) {
-          if (!isU32(value)) throw this.#scalarError(name, "u32", value);
-          this.#elements.u32![(this.#at + offset) >>> 2] = value;
-        },
-      }),
-      f32: (offset, name) => ({
-        get(this: Flyweight): number {
-          return this.#elements.f32![(this.#at + offset) >>> 2]!;
-        },
-        set(this: Flyweight, value: number) {
-          if (!isF32(value)) throw this.#scalarError(name, "f32", value);
-          this.#elements.f32![(this.#at + offset) >>> 2] = value;
-        },
-      }),
-      f64: (offset, name) => ({
-        get(this: Flyweight): number {
-          return this.#elements.f64![(this.#at + offset) >>> 3]!;
-        },
-        set(this: Flyweight, value: number) {
-          if (!isF64(value)) throw this.#scalarError(name, "f64", value);
-          this.#elements.f64![(this.#at + offset) >>> 3] = value;
-        },
-      }),
-      i64: (offset, name) => ({
-        get(this: Flyweight): bigint {
-          return this.#elements.i64![(this.#at + offset) >>> 3]!;
-        },
-        set(this: Flyweight, value: bigint) {
-          if (!isI64(value)) throw this.#scalarError(name, "i64", value);
-          this.#elements.i64![(this.#at + offset) >>> 3] = value;
-        },
-      }),
-      u64: (offset, name) => ({
-        get(this: Flyweight): bigint {
-          return this.#elements.u64![(this.#at + offset) >>> 3]!;
-        },
-        set(this: Flyweight, value: bigint) {
-          if (!isU64(value)) throw this.#scalarError(name, "u64", value);
-          this.#elements.u64![(this.#at + offset) >>> 3] = value;
-        },
-      }),
-      bool: (offset, name) => ({
-        get(this: Flyweight): boolean {
-          return this.#elements.u8![this.#at + offset] !== 0;
-        },
-        set(this: Flyweight, value: boolean) {
-          if (!isBool(value)) throw this.#scalarError(name, "bool", value);
-          this.#elements.u8![this.#at + offset] = value ? 1 : 0;
-        },
-      }),
-    };
-
-    textAccessor = (offset, name, byteLength) => ({
-      get(this: Flyweight): string {
-        return loadText(this.#elements.u8!, this.#at + offset, byteLength);
-      },
-      set(this: Flyweight, value: string) {
-        checkText(this.#path + name, value, byteLength);
-        storeText(this.#elements.u8!, this.#at + offset, byteLength, value);
-      },
-    });
-
-    partAccessor = (index, name) => ({
-      get(this: Flyweight): Part {
-        return this.#parts[index]!;
-      },
-      set(this: Flyweight, value: unknown) {
-        throw fieldError(
-          TypeError,
-          this.#path + name,
-          "set by its own methods or fields, or by write()",
-          describe(value),
-        );
-      },
-    });
-  }
+function textAccessor(offset: number, name: string, byteLength: number): Accessor {
+  return {
+    get(this: Flyweight): string {
+      return loadText(this["#bytes"], this["#at"] + offset, byteLength);
+    },
+    set(this: Flyweight, value: string) {
+      checkText(this["#prefix"] + name, value, byteLength);
+      storeText(this["#bytes"], this["#at"] + offset, byteLength, value);
+    },
+  };
 }
 
 /** Makes the class of the views of a record. */
@@ -285,14 +281,13 @@ export function planViews(
   const parts: PartPlan[] = [];
   for (const [name, type] of Object.entries(fields)) {
     const offset = offsets[name]!;
-    Object.defineProperty(View.prototype, name, {
-      enumerable: true,
-      ...(isScalarType(type)
-        ? scalarAccessors[type](offset, name)
-        : type.kind === "utf8"
-        ? textAccessor(offset, name, type.byteLength)
-        : partAccessor(parts.push({ name, offset, type }) - 1, name)),
-    });
+    const accessor = isScalarType(type)
+      ? scalarAccessors[type](offset, name)
+      : type.kind === "utf8"
+      ? textAccessor(offset, name, type.byteLength)
+      : undefined;
+    if (accessor !== undefined) Object.defineProperty(View.prototype, name, accessor);
+    else parts.push({ name, offset, type: type as PartPlan["type"] });
   }
   const plan: ViewPlan = { View, byteLength, alignment, parts };
   plans.set(record, plan);
@@ -300,20 +295,19 @@ export function planViews(
 }
 
 /** Makes a view of a record. */
-export function makeView(
-  plan: ViewPlan,
-  stretch: Stretch,
-  types: ReadonlySet<ScalarType>,
-  byteOffset: number,
-): Flyweight {
-  if (stretch.byteLength < plan.byteLength) {
+export function makeView(plan: ViewPlan, bytes: DataView, byteOffset: number): Flyweight {
+  const { alignment, byteLength } = plan;
+  if (bytes.byteLength < byteLength) {
     throw new RangeError(
-      `Cannot view record as its target must have at least ${plan.byteLength} bytes: received ${stretch.byteLength}`,
+      `Cannot view record as its target must have at least ${byteLength} bytes: received ${bytes.byteLength}`,
     );
   }
-  const view = new plan.View("", elementsOf(stretch.buffer, types), plan);
-  spread(view, stretch);
-  return view.moveTo(byteOffset);
+  if (bytes.byteOffset % alignment !== 0) {
+    throw new RangeError(
+      `Cannot view record as its target must begin at a multiple of ${alignment} in its buffer: received one that begins at ${bytes.byteOffset}`,
+    );
+  }
+  return new plan.View(bytes, plan).moveTo(byteOffset);
 }
 
 /** Whether a record was made by this library, and so can be part of another. */
@@ -321,30 +315,28 @@ export function isRecord(type: unknown): type is NestedType {
   return plans.has(type as NestedType);
 }
 
-/** Makes the view of a field. */
-function makePart(path: string, elements: Elements, type: PartPlan["type"]): Part {
-  if (type.kind === "bytes") return new BytesView(path, elements.u8!, type.byteLength);
-  if (type.kind === "record") return makeNested(path, elements, type);
+/** Makes the view of a field; views of nested records are added to those that move along. */
+function makePart(place: Place, type: PartPlan["type"], nested: Nested[]): unknown {
+  if (type.kind === "bytes") return new BytesView(place, type.byteLength);
+  if (type.kind === "record") return makeNested(place, type, nested).view;
   const { element, length } = type;
-  if (isScalarType(element)) return new ScalarsView(path, elements, element, length);
-  const view = makeNested(`${path}[]`, elements, element);
-  return new RecordsView(path, view, byteLengthOf(element), length);
+  if (isScalarType(element)) return new ScalarsView(place, element, length);
+  const first = new Place(place.record, place.offset, `${place.path}[]`);
+  const one = makeNested(first, element, nested);
+  const moveTo = (byteOffset: number) => moveElement(one, place, byteOffset);
+  return new RecordsView(place.path, { view: one.view, moveTo }, element.byteLength, length);
 }
 
-function makeNested(path: string, elements: Elements, record: NestedType): Flyweight {
+function makeNested(field: Place, record: NestedType, nested: Nested[]): Nested {
   const plan = plans.get(record)!;
-  return new plan.View(`${path}.`, elements, plan);
+  const one = { view: new plan.View(field.bytes, plan, field), offset: field.offset };
+  place(one.view, field.start);
+  nested.push(one);
+  return one;
 }
 
-/** The types of typed arrays that a record needs. */
-export function elementTypes(
-  fields: FieldTypes,
-  types: Set<ScalarType> = new Set(),
-): Set<ScalarType> {
-  for (let type of Object.values(fields)) {
-    if (typeof type === "object" && type.kind === "array") type = type.element;
-    if (typeof type === "object" && type.kind === "record") elementTypes(type.fields, types);
-    else types.add(isScalarType(type) && type !== "bool" ? type : "u8");
-  }
-  return types;
+/** Moves the view of an element to the one that begins so many bytes after the first. */
+function moveElement(one: Nested, array: Place, byteOffset: number): void {
+  one.offset = array.offset + byteOffset;
+  place(one.view, array.start + byteOffset);
 }

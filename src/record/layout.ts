@@ -10,8 +10,7 @@
  *     | id   |      | price        |side |            |
  *
  * A scalar is aligned to its size, an array or a record like what it holds; text and bytes have no
- * alignment. Numbers are in the byte order of the processor, which is little-endian everywhere that
- * this library runs.
+ * alignment. Numbers are little-endian, so typed arrays can show them on every common processor.
  *
  * @module
  */

@@ -6,24 +6,10 @@
 
 import { checkOptions, describe } from "../memory/check.ts";
 import { checkHandle, type Handle, LAYOUT_VERSION } from "../memory/handle.ts";
-import {
-  elementTypes,
-  Flyweight,
-  isRecord,
-  makeView,
-  planViews,
-  type ViewPlan,
-} from "./flyweight.ts";
+import { Flyweight, isRecord, makeView, planViews, type ViewPlan } from "./flyweight.ts";
 import { describeFields, type FieldLayout, hash, layOut } from "./layout.ts";
-import { stretchOf } from "./target.ts";
-import type {
-  FieldInputs,
-  FieldTypes,
-  FieldValues,
-  NestedType,
-  RecordTarget,
-  ScalarType,
-} from "./types.ts";
+import { bytesOf } from "./target.ts";
+import type { FieldInputs, FieldTypes, FieldValues, NestedType, RecordTarget } from "./types.ts";
 import { checkFields, readFields, writeFields } from "./values.ts";
 import type { FlyweightOf } from "./views.ts";
 
@@ -73,7 +59,6 @@ export class RecordType<Fields extends FieldTypes = FieldTypes> implements Neste
   /** Describes the record to another thread: a plain object that survives structured clone. */
   readonly handle: RecordHandle;
   readonly #views: ViewPlan;
-  readonly #elementTypes: ReadonlySet<ScalarType>;
 
   /** @ignore Use {@link defineRecord}. */
   private constructor(fields: Fields) {
@@ -84,7 +69,6 @@ export class RecordType<Fields extends FieldTypes = FieldTypes> implements Neste
     this.offsets = offsets;
     this.handle = makeHandle(this.fields, byteLength);
     this.#views = planViews(this, offsets);
-    this.#elementTypes = elementTypes(fields);
     Object.freeze(this);
   }
 
@@ -127,9 +111,7 @@ export class RecordType<Fields extends FieldTypes = FieldTypes> implements Neste
    * @throws {RangeError} If no record can begin there: the offset is not aligned, or out of bounds.
    */
   view(target: RecordTarget, byteOffset: number = 0): FlyweightOf<Fields> {
-    const stretch = stretchOf(target);
-    const view = makeView(this.#views, stretch, this.#elementTypes, byteOffset);
-    return view as FlyweightOf<Fields>;
+    return makeView(this.#views, bytesOf(target), byteOffset) as FlyweightOf<Fields>;
   }
 
   /**

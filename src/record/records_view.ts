@@ -5,7 +5,13 @@
  */
 
 import { indexError } from "./bytes_view.ts";
-import { type Part, PLACE } from "./part.ts";
+
+/** The one view of an element, as the view of the array moves it. */
+export interface ElementView<View> {
+  readonly view: View;
+  /** Moves it to the element that begins this many bytes after the first one. */
+  moveTo(byteOffset: number): void;
+}
 
 /**
  * A field that is an {@link array} of records, in place: it moves along with the record that it is
@@ -15,28 +21,20 @@ export class RecordsView<View = unknown> {
   /** How many elements. */
   readonly length: number;
   readonly #path: string;
-  readonly #view: Part;
+  readonly #element: ElementView<View>;
   readonly #stride: number;
-  #start = 0;
-  /** Which element the view is at. */
-  #index = 0;
 
   /** @ignore Made by a view of the record. */
-  constructor(path: string, view: Part, stride: number, length: number) {
+  constructor(path: string, element: ElementView<View>, stride: number, length: number) {
     this.#path = path;
-    this.#view = view;
+    this.#element = element;
     this.#stride = stride;
     this.length = length;
   }
 
-  /** @ignore */
-  [PLACE](start: number): void {
-    this.#start = start;
-    this.#view[PLACE](start + this.#index * this.#stride);
-  }
-
   /**
-   * Moves the one view of an element to an index.
+   * Moves the one view of an element to an index. It moves along with the record, too, and stays at
+   * that index.
    *
    * @returns The view: the same one each time.
    * @throws {RangeError} If it is not an index from 0 to `length - 1`.
@@ -45,9 +43,8 @@ export class RecordsView<View = unknown> {
     if (index >>> 0 !== index || index >= this.length) {
       throw indexError("view", this.#path, index, this.length);
     }
-    this.#index = index;
-    this.#view[PLACE](this.#start + index * this.#stride);
-    return this.#view as View;
+    this.#element.moveTo(index * this.#stride);
+    return this.#element.view;
   }
 
   /** The one view of an element, moved to each in turn. */

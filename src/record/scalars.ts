@@ -37,6 +37,18 @@ function bigInteger(isSigned: boolean): Scalar {
   };
 }
 
+const { fround } = Math;
+
+/**
+ * Whether this is a number that 32 bits hold, rounded: Infinity and NaN are, what only becomes
+ * infinite is not.
+ */
+export function fitsF32(value: unknown): boolean {
+  if (typeof value !== "number") return false;
+  const rounded = fround(value);
+  return rounded - rounded === 0 || value - value !== 0;
+}
+
 /** All scalar types. */
 const SCALARS: Readonly<Record<ScalarType, Scalar>> = {
   i8: integer(8, true),
@@ -48,9 +60,7 @@ const SCALARS: Readonly<Record<ScalarType, Scalar>> = {
   f32: {
     byteLength: 4,
     expected: "a number within the range of f32",
-    // Infinity and NaN are values of the type; what only becomes infinite in it is not.
-    takes: (value) =>
-      typeof value === "number" && (Number.isFinite(Math.fround(value)) || !Number.isFinite(value)),
+    takes: fitsF32,
   },
   f64: {
     byteLength: 8,

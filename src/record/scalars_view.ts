@@ -6,23 +6,12 @@
 
 import { describe } from "../memory/check.ts";
 import { indexError } from "./bytes_view.ts";
-import { PLACE } from "./part.ts";
-import {
-  isBool,
-  isF32,
-  isF64,
-  isI16,
-  isI32,
-  isI64,
-  isI8,
-  isU16,
-  isU32,
-  isU64,
-  isU8,
-} from "./ranges.ts";
-import { fieldError, scalarByteLength, scalarError } from "./scalars.ts";
-import type { Elements } from "./target.ts";
+import type { Place } from "./place.ts";
+import { fieldError, fitsF32, scalarByteLength, scalarError } from "./scalars.ts";
 import type { ScalarType, ScalarValue } from "./types.ts";
+
+// A local copy for the hot path: an imported binding is loaded at each use.
+const fits = fitsF32;
 
 /**
  * A field that is an {@link array} of scalars, in place: it moves along with the record that it is
@@ -31,25 +20,16 @@ import type { ScalarType, ScalarValue } from "./types.ts";
 export class ScalarsView<Type extends ScalarType = ScalarType> {
   /** How many elements. */
   readonly length: number;
-  readonly #path: string;
+  readonly #place: Place;
   readonly #type: ScalarType;
   readonly #byteLength: number;
-  readonly #elements: Elements;
-  /** Where it begins, counted in elements. */
-  #start = 0;
 
   /** @ignore Made by a view of the record. */
-  constructor(path: string, elements: Elements, type: Type, length: number) {
-    this.#path = path;
+  constructor(place: Place, type: Type, length: number) {
+    this.#place = place;
     this.#type = type;
     this.#byteLength = scalarByteLength(type);
-    this.#elements = elements;
     this.length = length;
-  }
-
-  /** @ignore */
-  [PLACE](start: number): void {
-    this.#start = start / this.#byteLength;
   }
 
   /**
@@ -59,9 +39,9 @@ export class ScalarsView<Type extends ScalarType = ScalarType> {
    */
   get(index: number): ScalarValue<Type> {
     if (index >>> 0 !== index || index >= this.length) {
-      throw indexError("read", this.#path, index, this.length);
+      throw indexError("read", this.#place.path, index, this.length);
     }
-    return this.#load(this.#start + index) as ScalarValue<Type>;
+    return this.#load(this.#place.start + index * this.#byteLength) as ScalarValue<Type>;
   }
 
   /**
@@ -73,10 +53,10 @@ export class ScalarsView<Type extends ScalarType = ScalarType> {
    */
   set(index: number, value: ScalarValue<Type>): void {
     if (index >>> 0 !== index || index >= this.length) {
-      throw indexError("write", this.#path, index, this.length);
+      throw indexError("write", this.#place.path, index, this.length);
     }
-    if (!this.#store(this.#start + index, value)) {
-      throw scalarError(`${this.#path}[${index}]`, this.#type, value);
+    if (!this.#store(this.#place.start + index * this.#byteLength, value as never)) {
+      throw scalarError(`${this.#place.path}[${index}]`, this.#type, value);
     }
   }
 
@@ -87,7 +67,7 @@ export class ScalarsView<Type extends ScalarType = ScalarType> {
    * @throws {RangeError} If it has not exactly as many, or one is out of the range of the type.
    */
   copyFrom(source: ArrayLike<ScalarValue<Type>>): void {
-    checkExactLength(this.#path, source, this.length);
+    checkExactLength(this.#place.path, source, this.length);
     for (let i = 0; i < this.length; i++) this.set(i, source[i]!);
   }
 
@@ -101,83 +81,81 @@ export class ScalarsView<Type extends ScalarType = ScalarType> {
     for (let i = 0; i < this.length; i++) yield this.get(i);
   }
 
-  // A case for each type, so that each access to a typed array sees one class of them.
-
   #load(at: number): number | bigint | boolean {
-    const elements = this.#elements;
+    const { bytes } = this.#place;
     switch (this.#type) {
       case "i8":
-        return elements.i8![at]!;
+        return bytes.getInt8(at);
       case "u8":
-        return elements.u8![at]!;
+        return bytes.getUint8(at);
       case "i16":
-        return elements.i16![at]!;
+        return bytes.getInt16(at, true);
       case "u16":
-        return elements.u16![at]!;
+        return bytes.getUint16(at, true);
       case "i32":
-        return elements.i32![at]!;
+        return bytes.getInt32(at, true);
       case "u32":
-        return elements.u32![at]!;
+        return bytes.getUint32(at, true);
       case "f32":
-        return elements.f32![at]!;
+        return bytes.getFloat32(at, true);
       case "f64":
-        return elements.f64![at]!;
+        return bytes.getFloat64(at, true);
       case "i64":
-        return elements.i64![at]!;
+        return bytes.getBigInt64(at, true);
       case "u64":
-        return elements.u64![at]!;
+        return bytes.getBigUint64(at, true);
       case "bool":
-        return elements.u8![at] !== 0;
+        return bytes.getUint8(at) !== 0;
     }
   }
 
   /** Stores a value, unless the type does not take it; returns whether it does. */
-  #store(at: number, value: number | bigint | boolean): boolean {
-    const elements = this.#elements;
+  #store(at: number, value: never): boolean {
+    const { bytes } = this.#place;
     switch (this.#type) {
       case "i8":
-        if (!isI8(value as number)) return false;
-        elements.i8![at] = value as number;
+        if ((value << 24) >> 24 !== value) return false;
+        bytes.setInt8(at, value);
         return true;
       case "u8":
-        if (!isU8(value as number)) return false;
-        elements.u8![at] = value as number;
+        if ((value & 0xff) !== value) return false;
+        bytes.setUint8(at, value);
         return true;
       case "i16":
-        if (!isI16(value as number)) return false;
-        elements.i16![at] = value as number;
+        if ((value << 16) >> 16 !== value) return false;
+        bytes.setInt16(at, value, true);
         return true;
       case "u16":
-        if (!isU16(value as number)) return false;
-        elements.u16![at] = value as number;
+        if ((value & 0xffff) !== value) return false;
+        bytes.setUint16(at, value, true);
         return true;
       case "i32":
-        if (!isI32(value as number)) return false;
-        elements.i32![at] = value as number;
+        if ((value | 0) !== value) return false;
+        bytes.setInt32(at, value, true);
         return true;
       case "u32":
-        if (!isU32(value as number)) return false;
-        elements.u32![at] = value as number;
+        if (value >>> 0 !== value) return false;
+        bytes.setUint32(at, value, true);
         return true;
       case "f32":
-        if (!isF32(value as number)) return false;
-        elements.f32![at] = value as number;
+        if (!fits(value)) return false;
+        bytes.setFloat32(at, value, true);
         return true;
       case "f64":
-        if (!isF64(value as number)) return false;
-        elements.f64![at] = value as number;
+        if (typeof value !== "number") return false;
+        bytes.setFloat64(at, value, true);
         return true;
       case "i64":
-        if (!isI64(value as bigint)) return false;
-        elements.i64![at] = value as bigint;
+        if (typeof value !== "bigint" || BigInt.asIntN(64, value) !== value) return false;
+        bytes.setBigInt64(at, value, true);
         return true;
       case "u64":
-        if (!isU64(value as bigint)) return false;
-        elements.u64![at] = value as bigint;
+        if (typeof value !== "bigint" || BigInt.asUintN(64, value) !== value) return false;
+        bytes.setBigUint64(at, value, true);
         return true;
       case "bool":
-        if (!isBool(value as boolean)) return false;
-        elements.u8![at] = value ? 1 : 0;
+        if (typeof value !== "boolean") return false;
+        bytes.setUint8(at, value ? 1 : 0);
         return true;
     }
   }

@@ -47,7 +47,7 @@ export function checkText(path: string, value: unknown, byteLength: number): voi
 
 /** Writes checked text, and zeros after it. */
 export function storeText(
-  bytes: Uint8Array,
+  bytes: DataView,
   start: number,
   byteLength: number,
   text: string,
@@ -57,23 +57,25 @@ export function storeText(
   for (let i = 0; i < text.length; i++) {
     const code = text.codePointAt(i)!;
     if (code < 0x80) {
-      bytes[at++] = code;
+      bytes.setUint8(at++, code);
       continue;
     }
     const length = encodedLength(code);
-    bytes[at++] = LEADING_BITS[length]! | (code >> (6 * (length - 1)));
-    for (let rest = length - 2; rest >= 0; rest--) bytes[at++] = 0x80 | ((code >> (6 * rest)) & 63);
+    bytes.setUint8(at++, LEADING_BITS[length]! | (code >> (6 * (length - 1))));
+    for (let rest = length - 2; rest >= 0; rest--) {
+      bytes.setUint8(at++, 0x80 | ((code >> (6 * rest)) & 63));
+    }
     if (code > 0xffff) i++;
   }
-  while (at < end) bytes[at++] = 0;
+  while (at < end) bytes.setUint8(at++, 0);
 }
 
 /** Reads text up to the first zero; U+FFFD stands for what is not UTF-8. */
-export function loadText(bytes: Uint8Array, start: number, byteLength: number): string {
+export function loadText(bytes: DataView, start: number, byteLength: number): string {
   const end = start + byteLength;
   let text = "";
   for (let at = start; at < end;) {
-    const byte = bytes[at]!;
+    const byte = bytes.getUint8(at);
     if (byte === 0) break;
     if (byte < 0x80) {
       text += String.fromCharCode(byte);
@@ -91,11 +93,11 @@ export function loadText(bytes: Uint8Array, start: number, byteLength: number): 
 }
 
 /** The code point that takes `length` bytes from `at` on, or -1. */
-function decode(bytes: Uint8Array, at: number, length: number): number {
+function decode(bytes: DataView, at: number, length: number): number {
   if (length === 0) return -1;
-  let code = bytes[at]! & (0x7f >> length);
+  let code = bytes.getUint8(at) & (0x7f >> length);
   for (let i = 1; i < length; i++) {
-    const byte = bytes[at + i]!;
+    const byte = bytes.getUint8(at + i);
     if ((byte & 0xc0) !== 0x80) return -1;
     code = (code << 6) | (byte & 63);
   }
