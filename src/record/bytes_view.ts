@@ -48,7 +48,9 @@ export class BytesView {
     if (index >>> 0 !== index || index >= this.length) {
       throw indexError("write", this.#place.path, index, this.length);
     }
-    if ((value & 0xff) !== value) checkScalar(`${this.#place.path}[${index}]`, "u8", value);
+    if (typeof value !== "number" || (value & 0xff) !== value) {
+      checkScalar(`${this.#place.path}[${index}]`, "u8", value);
+    }
     this.#bytes[this.#place.start + index] = value;
   }
 

@@ -159,7 +159,9 @@ const scalarAccessors: Readonly<
       return this["#bytes"].getInt8(this["#at"] + offset);
     },
     set(this: Flyweight, value: number) {
-      if ((value << 24) >> 24 !== value) throw refused(this, name, "i8", value);
+      if (typeof value !== "number" || (value << 24) >> 24 !== value) {
+        throw refused(this, name, "i8", value);
+      }
       this["#bytes"].setInt8(this["#at"] + offset, value);
     },
   }),
@@ -168,7 +170,9 @@ const scalarAccessors: Readonly<
       return this["#bytes"].getUint8(this["#at"] + offset);
     },
     set(this: Flyweight, value: number) {
-      if ((value & 0xff) !== value) throw refused(this, name, "u8", value);
+      if (typeof value !== "number" || (value & 0xff) !== value) {
+        throw refused(this, name, "u8", value);
+      }
       this["#bytes"].setUint8(this["#at"] + offset, value);
     },
   }),
@@ -177,7 +181,9 @@ const scalarAccessors: Readonly<
       return this["#bytes"].getInt16(this["#at"] + offset, true);
     },
     set(this: Flyweight, value: number) {
-      if ((value << 16) >> 16 !== value) throw refused(this, name, "i16", value);
+      if (typeof value !== "number" || (value << 16) >> 16 !== value) {
+        throw refused(this, name, "i16", value);
+      }
       this["#bytes"].setInt16(this["#at"] + offset, value, true);
     },
   }),
@@ -186,7 +192,9 @@ const scalarAccessors: Readonly<
       return this["#bytes"].getUint16(this["#at"] + offset, true);
     },
     set(this: Flyweight, value: number) {
-      if ((value & 0xffff) !== value) throw refused(this, name, "u16", value);
+      if (typeof value !== "number" || (value & 0xffff) !== value) {
+        throw refused(this, name, "u16", value);
+      }
       this["#bytes"].setUint16(this["#at"] + offset, value, true);
     },
   }),
@@ -195,7 +203,9 @@ const scalarAccessors: Readonly<
       return this["#bytes"].getInt32(this["#at"] + offset, true);
     },
     set(this: Flyweight, value: number) {
-      if ((value | 0) !== value) throw refused(this, name, "i32", value);
+      if (typeof value !== "number" || (value | 0) !== value) {
+        throw refused(this, name, "i32", value);
+      }
       this["#bytes"].setInt32(this["#at"] + offset, value, true);
     },
   }),
@@ -204,7 +214,9 @@ const scalarAccessors: Readonly<
       return this["#bytes"].getUint32(this["#at"] + offset, true);
     },
     set(this: Flyweight, value: number) {
-      if (value >>> 0 !== value) throw refused(this, name, "u32", value);
+      if (typeof value !== "number" || value >>> 0 !== value) {
+        throw refused(this, name, "u32", value);
+      }
       this["#bytes"].setUint32(this["#at"] + offset, value, true);
     },
   }),

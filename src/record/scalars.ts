@@ -43,7 +43,7 @@ const { fround } = Math;
  * Whether this is a number that 32 bits hold, rounded: Infinity and NaN are, what only becomes
  * infinite is not.
  */
-export function fitsF32(value: unknown): boolean {
+export function fitsF32(value: unknown): value is number {
   if (typeof value !== "number") return false;
   const rounded = fround(value);
   return rounded - rounded === 0 || value - value !== 0;

@@ -55,7 +55,7 @@ export class ScalarsView<Type extends ScalarType = ScalarType> {
     if (index >>> 0 !== index || index >= this.length) {
       throw indexError("write", this.#place.path, index, this.length);
     }
-    if (!this.#store(this.#place.start + index * this.#byteLength, value as never)) {
+    if (!this.#store(this.#place.start + index * this.#byteLength, value)) {
       throw scalarError(`${this.#place.path}[${index}]`, this.#type, value);
     }
   }
@@ -110,31 +110,31 @@ export class ScalarsView<Type extends ScalarType = ScalarType> {
   }
 
   /** Stores a value, unless the type does not take it; returns whether it does. */
-  #store(at: number, value: never): boolean {
+  #store(at: number, value: unknown): boolean {
     const { bytes } = this.#place;
     switch (this.#type) {
       case "i8":
-        if ((value << 24) >> 24 !== value) return false;
+        if (typeof value !== "number" || (value << 24) >> 24 !== value) return false;
         bytes.setInt8(at, value);
         return true;
       case "u8":
-        if ((value & 0xff) !== value) return false;
+        if (typeof value !== "number" || (value & 0xff) !== value) return false;
         bytes.setUint8(at, value);
         return true;
       case "i16":
-        if ((value << 16) >> 16 !== value) return false;
+        if (typeof value !== "number" || (value << 16) >> 16 !== value) return false;
         bytes.setInt16(at, value, true);
         return true;
       case "u16":
-        if ((value & 0xffff) !== value) return false;
+        if (typeof value !== "number" || (value & 0xffff) !== value) return false;
         bytes.setUint16(at, value, true);
         return true;
       case "i32":
-        if ((value | 0) !== value) return false;
+        if (typeof value !== "number" || (value | 0) !== value) return false;
         bytes.setInt32(at, value, true);
         return true;
       case "u32":
-        if (value >>> 0 !== value) return false;
+        if (typeof value !== "number" || value >>> 0 !== value) return false;
         bytes.setUint32(at, value, true);
         return true;
       case "f32":
