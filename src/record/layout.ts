@@ -108,7 +108,7 @@ export function* describeFields(
 }
 
 /** The fields of the record that a field is, or that its elements are. */
-function nestedFields(type: FieldType): FieldTypes | undefined {
+export function nestedFields(type: FieldType): FieldTypes | undefined {
   if (isScalarType(type)) return undefined;
   if (type.kind === "array") return nestedFields(type.element);
   return type.kind === "record" ? type.fields : undefined;

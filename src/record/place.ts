@@ -2,8 +2,8 @@
  * Where views find the record that they are at.
  *
  * The properties of a view are the fields of its record. So its own have names that are no
- * identifiers, such as "#at", which V8 treats as any others; private and symbol-keyed ones cost more
- * once there are several records.
+ * identifiers, such as "#at", which V8 treats as any others; private and symbol-keyed ones cost
+ * more once there are several records.
  *
  * They are declared and not initialised, so that each is assigned once, in a constructor. V8 then
  * takes those that never change for constants of a view that is one itself, such as a `const` of a
