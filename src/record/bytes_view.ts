@@ -6,7 +6,7 @@
 
 import { checkBytes, checkInteger, describe } from "../memory/check.ts";
 import type { Place } from "./place.ts";
-import { checkScalar, fieldError } from "./scalars.ts";
+import { fieldError, scalarError } from "./scalars.ts";
 
 /**
  * A field of {@link bytes}, in place: it moves along with the record that it is part of.
@@ -49,7 +49,7 @@ export class BytesView {
       throw indexError("write", this.#place.path, index, this.length);
     }
     if (typeof value !== "number" || (value & 0xff) !== value) {
-      checkScalar(`${this.#place.path}[${index}]`, "u8", value);
+      throw scalarError(`${this.#place.path}[${index}]`, "u8", value);
     }
     this.#bytes[this.#place.start + index] = value;
   }

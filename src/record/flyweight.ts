@@ -16,6 +16,7 @@ import { RecordsView } from "./records_view.ts";
 import { fitsF32, isScalarType, scalarError } from "./scalars.ts";
 import { ScalarsView } from "./scalars_view.ts";
 import type { ArrayType, BytesType, NestedType, ScalarType } from "./types.ts";
+import { type Codec, recordCodec } from "./values.ts";
 import { checkText, loadText, storeText } from "./utf8.ts";
 
 /** A field that has a view of its own. */
@@ -32,6 +33,8 @@ export interface ViewPlan {
   readonly byteLength: number;
   readonly alignment: number;
   readonly parts: readonly PartPlan[];
+  /** Copies records as a whole. */
+  readonly codec: Codec;
 }
 
 /** A view of a nested record, and where in the outer record that begins. */
@@ -113,7 +116,7 @@ export abstract class Flyweight {
   moveTo(byteOffset: number): this {
     const wrong = +(byteOffset >>> 0 !== byteOffset) | +(byteOffset > this["#last"]) |
       (byteOffset & this["#mask"]);
-    if (CHECKED[wrong] === undefined) throw offsetError(this, byteOffset);
+    if (CHECKED[wrong] === undefined) throw moveError(this, byteOffset);
     this["#at"] = byteOffset;
     return this;
   }
@@ -147,20 +150,42 @@ function lastOffset(bytes: DataView, { byteLength }: ViewPlan): number {
   return Math.min(bytes.byteLength - byteLength, 2 ** 32 - 1);
 }
 
-function offsetError(view: Flyweight, byteOffset: number): Error {
-  if (view["#last"] < 0) {
-    return new TypeError(
-      `Cannot move record as it is field '${
-        view["#prefix"].slice(0, -1)
-      }' of another: move that one`,
+function moveError(view: Flyweight, byteOffset: number): Error {
+  if (view["#last"] >= 0) return offsetError(view["#plan"], view["#last"], byteOffset);
+  return new TypeError(
+    `Cannot move record as it is field '${view["#prefix"].slice(0, -1)}' of another: move that one`,
+  );
+}
+
+function offsetError(plan: ViewPlan, last: number, byteOffset: number): RangeError {
+  return new RangeError(
+    `Cannot move record of ${plan.byteLength} bytes as 'byteOffset' must be a multiple of ${plan.alignment} from 0 to ${last}: received ${
+      describe(byteOffset)
+    }`,
+  );
+}
+
+/**
+ * Throws unless a record can begin there.
+ *
+ * @throws {RangeError} If the target is too short or begins at an address that is not aligned, or
+ * the offset in it is not aligned or out of bounds.
+ */
+export function checkPlace(plan: ViewPlan, bytes: DataView, byteOffset: number): void {
+  const { alignment, byteLength } = plan;
+  if (bytes.byteLength < byteLength) {
+    throw new RangeError(
+      `Cannot view record as its target must have at least ${byteLength} bytes: received ${bytes.byteLength}`,
     );
   }
-  const { alignment, byteLength } = view["#plan"];
-  return new RangeError(
-    `Cannot move record of ${byteLength} bytes as 'byteOffset' must be a multiple of ${alignment} from 0 to ${
-      view["#last"]
-    }: received ${describe(byteOffset)}`,
-  );
+  if (bytes.byteOffset % alignment !== 0) {
+    throw new RangeError(
+      `Cannot view record as its target must begin at a multiple of ${alignment} in its buffer: received one that begins at ${bytes.byteOffset}`,
+    );
+  }
+  const last = lastOffset(bytes, plan);
+  const isPlace = byteOffset >= 0 && byteOffset <= last && byteOffset % alignment === 0;
+  if (typeof byteOffset !== "number" || !isPlace) throw offsetError(plan, last, byteOffset);
 }
 
 function refused(view: Flyweight, name: string, type: ScalarType, value: unknown): Error {
@@ -321,24 +346,15 @@ export function planViews(
     if (accessor !== undefined) Object.defineProperty(View.prototype, name, accessor);
     else parts.push({ name, offset, type: type as PartPlan["type"] });
   }
-  const plan: ViewPlan = { View, byteLength, alignment, parts };
+  const codec = recordCodec(fields, offsets, (nested) => plans.get(nested)!.codec);
+  const plan: ViewPlan = { View, byteLength, alignment, parts, codec };
   plans.set(record, plan);
   return plan;
 }
 
 /** Makes a view of a record. */
 export function makeView(plan: ViewPlan, bytes: DataView, byteOffset: number): Flyweight {
-  const { alignment, byteLength } = plan;
-  if (bytes.byteLength < byteLength) {
-    throw new RangeError(
-      `Cannot view record as its target must have at least ${byteLength} bytes: received ${bytes.byteLength}`,
-    );
-  }
-  if (bytes.byteOffset % alignment !== 0) {
-    throw new RangeError(
-      `Cannot view record as its target must begin at a multiple of ${alignment} in its buffer: received one that begins at ${bytes.byteOffset}`,
-    );
-  }
+  checkPlace(plan, bytes, byteOffset);
   return new plan.View(bytes, plan).moveTo(byteOffset);
 }
 

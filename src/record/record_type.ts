@@ -6,11 +6,17 @@
 
 import { checkOptions, describe } from "../memory/check.ts";
 import { checkHandle, type Handle, LAYOUT_VERSION } from "../memory/handle.ts";
-import { Flyweight, isRecord, makeView, planViews, type ViewPlan } from "./flyweight.ts";
+import {
+  checkPlace,
+  Flyweight,
+  isRecord,
+  makeView,
+  planViews,
+  type ViewPlan,
+} from "./flyweight.ts";
 import { describeFields, type FieldLayout, hash, layOut } from "./layout.ts";
 import { bytesOf } from "./target.ts";
 import type { FieldInputs, FieldTypes, FieldValues, NestedType, RecordTarget } from "./types.ts";
-import { checkFields, readFields, writeFields } from "./values.ts";
 import type { FlyweightOf } from "./views.ts";
 
 const KIND = "busbar.record";
@@ -134,7 +140,8 @@ export class RecordType<Fields extends FieldTypes = FieldTypes> implements Neste
    * @throws As {@link RecordType.view}.
    */
   read(source: FlyweightOf<Fields> | RecordTarget, byteOffset?: number): FieldValues<Fields> {
-    return readFields(this.fields, this.#viewOf(source, byteOffset)) as FieldValues<Fields>;
+    const [bytes, at] = this.#locate(source, byteOffset);
+    return this.#views.codec.load(bytes, at) as FieldValues<Fields>;
   }
 
   /**
@@ -152,8 +159,9 @@ export class RecordType<Fields extends FieldTypes = FieldTypes> implements Neste
     byteOffset: number,
     value: FieldInputs<Fields>,
   ): void {
-    checkFields(this.fields, value);
-    writeFields(this.fields, this.#viewOf(target, byteOffset), value);
+    this.#views.codec.check("", value);
+    const [bytes, at] = this.#locate(target, byteOffset);
+    this.#views.codec.store(bytes, at, value);
   }
 
   /**
@@ -192,14 +200,23 @@ export class RecordType<Fields extends FieldTypes = FieldTypes> implements Neste
     );
   }
 
-  #viewOf(source: FlyweightOf<Fields> | RecordTarget, byteOffset: number | undefined): Flyweight {
-    if (!(source instanceof Flyweight)) return this.view(source, byteOffset);
-    if (!(source instanceof this.#views.View)) {
+  /** The bytes of a target, or of a view that is moved, and where in them the record begins. */
+  #locate(
+    target: FlyweightOf<Fields> | RecordTarget,
+    byteOffset: number | undefined,
+  ): [bytes: DataView, at: number] {
+    if (!(target instanceof Flyweight)) {
+      const bytes = bytesOf(target);
+      checkPlace(this.#views, bytes, byteOffset ?? 0);
+      return [bytes, byteOffset ?? 0];
+    }
+    if (!(target instanceof this.#views.View)) {
       throw new TypeError(
         "Cannot view record as a view of this record was expected: received one of another",
       );
     }
-    return byteOffset === undefined ? source : source.moveTo(byteOffset);
+    if (byteOffset !== undefined) target.moveTo(byteOffset);
+    return [target["#bytes"], target["#at"]];
   }
 }
 

@@ -8,32 +8,41 @@ import { describe } from "../memory/check.ts";
 import type { ScalarType } from "./types.ts";
 
 /** One scalar type. */
-interface Scalar {
+export interface Scalar {
   /** The bytes of a value, and its alignment. */
   readonly byteLength: number;
   /** What a value must be, in an error. */
   readonly expected: string;
   /** Whether the type takes this value. */
   takes(value: unknown): boolean;
+  /** Reads the value that begins there. */
+  load(bytes: DataView, at: number): number | bigint | boolean;
+  /** Writes a value that the type takes. */
+  store(bytes: DataView, at: number, value: never): void;
 }
 
-function integer(bits: number, isSigned: boolean): Scalar {
+/** What sets the types of whole numbers apart. */
+type Access = Pick<Scalar, "load" | "store">;
+
+function integer(bits: number, isSigned: boolean, access: Access): Scalar {
   const min = isSigned ? -(2 ** (bits - 1)) : 0;
   const max = 2 ** (isSigned ? bits - 1 : bits) - 1;
   return {
     byteLength: bits / 8,
     expected: `a whole number from ${min} to ${max}`,
     takes: (value) => Number.isInteger(value) && value as number >= min && value as number <= max,
+    ...access,
   };
 }
 
-function bigInteger(isSigned: boolean): Scalar {
+function bigInteger(isSigned: boolean, access: Access): Scalar {
   const min = isSigned ? -(2n ** 63n) : 0n;
   const max = 2n ** (isSigned ? 63n : 64n) - 1n;
   return {
     byteLength: 8,
     expected: `a bigint from ${min}n to ${max}n`,
     takes: (value) => typeof value === "bigint" && value >= min && value <= max,
+    ...access,
   };
 }
 
@@ -51,28 +60,58 @@ export function fitsF32(value: unknown): value is number {
 
 /** All scalar types. */
 const SCALARS: Readonly<Record<ScalarType, Scalar>> = {
-  i8: integer(8, true),
-  u8: integer(8, false),
-  i16: integer(16, true),
-  u16: integer(16, false),
-  i32: integer(32, true),
-  u32: integer(32, false),
+  i8: integer(8, true, {
+    load: (bytes, at) => bytes.getInt8(at),
+    store: (bytes, at, value) => bytes.setInt8(at, value),
+  }),
+  u8: integer(8, false, {
+    load: (bytes, at) => bytes.getUint8(at),
+    store: (bytes, at, value) => bytes.setUint8(at, value),
+  }),
+  i16: integer(16, true, {
+    load: (bytes, at) => bytes.getInt16(at, true),
+    store: (bytes, at, value) => bytes.setInt16(at, value, true),
+  }),
+  u16: integer(16, false, {
+    load: (bytes, at) => bytes.getUint16(at, true),
+    store: (bytes, at, value) => bytes.setUint16(at, value, true),
+  }),
+  i32: integer(32, true, {
+    load: (bytes, at) => bytes.getInt32(at, true),
+    store: (bytes, at, value) => bytes.setInt32(at, value, true),
+  }),
+  u32: integer(32, false, {
+    load: (bytes, at) => bytes.getUint32(at, true),
+    store: (bytes, at, value) => bytes.setUint32(at, value, true),
+  }),
   f32: {
     byteLength: 4,
     expected: "a number within the range of f32",
     takes: fitsF32,
+    load: (bytes, at) => bytes.getFloat32(at, true),
+    store: (bytes, at, value) => bytes.setFloat32(at, value, true),
   },
   f64: {
     byteLength: 8,
     expected: "a number",
     takes: (value) => typeof value === "number",
+    load: (bytes, at) => bytes.getFloat64(at, true),
+    store: (bytes, at, value) => bytes.setFloat64(at, value, true),
   },
-  i64: bigInteger(true),
-  u64: bigInteger(false),
+  i64: bigInteger(true, {
+    load: (bytes, at) => bytes.getBigInt64(at, true),
+    store: (bytes, at, value) => bytes.setBigInt64(at, value, true),
+  }),
+  u64: bigInteger(false, {
+    load: (bytes, at) => bytes.getBigUint64(at, true),
+    store: (bytes, at, value) => bytes.setBigUint64(at, value, true),
+  }),
   bool: {
     byteLength: 1,
     expected: "a boolean",
     takes: (value) => typeof value === "boolean",
+    load: (bytes, at) => bytes.getUint8(at) !== 0,
+    store: (bytes, at, value) => bytes.setUint8(at, value ? 1 : 0),
   },
 };
 
@@ -84,14 +123,14 @@ export function isScalarType(type: unknown): type is ScalarType {
 /** The names of all scalar types, for an error. */
 export const SCALAR_NAMES: string = Object.keys(SCALARS).map((name) => `"${name}"`).join(", ");
 
+/** The scalar type of that name. */
+export function scalarOf(type: ScalarType): Scalar {
+  return SCALARS[type];
+}
+
 /** The bytes of a scalar, which is also its alignment. */
 export function scalarByteLength(type: ScalarType): number {
   return SCALARS[type].byteLength;
-}
-
-/** Throws unless a scalar type takes the value. */
-export function checkScalar(path: string, type: ScalarType, value: unknown): void {
-  if (!SCALARS[type].takes(value)) throw scalarError(path, type, value);
 }
 
 /** The error of a value that a scalar type does not take. */

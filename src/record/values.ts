@@ -1,71 +1,136 @@
 /**
- * Copies of records: plain objects that are read from views and written to them.
+ * Copies of records: plain objects that are read from memory and written to it.
+ *
+ * Each type of field has a codec, which is made once, with the record.
  *
  * @module
  */
 
 import { describe } from "../memory/check.ts";
-import { type BytesView, checkExactBytes } from "./bytes_view.ts";
-import type { Flyweight } from "./flyweight.ts";
-import type { RecordsView } from "./records_view.ts";
-import { checkScalar, isScalarType } from "./scalars.ts";
-import { checkExactLength, type ScalarsView } from "./scalars_view.ts";
-import type { FieldType, FieldTypes } from "./types.ts";
-import { checkText } from "./utf8.ts";
+import { checkExactBytes } from "./bytes_view.ts";
+import { byteLengthOf } from "./layout.ts";
+import { isScalarType, type Scalar, scalarError, scalarOf } from "./scalars.ts";
+import { checkExactLength } from "./scalars_view.ts";
+import type { FieldType, FieldTypes, NestedType, ScalarType } from "./types.ts";
+import { checkText, loadText, storeText } from "./utf8.ts";
 
-/** The fields of a view, or of a plain object. */
+/** Copies values of one type. */
+export interface Codec {
+  /**
+   * Throws unless it is a value of the type.
+   *
+   * @param path The name of the field, for errors; empty for a record that is no field.
+   */
+  check(path: string, value: unknown): void;
+  /** Reads the value that begins there. */
+  load(bytes: DataView, at: number): unknown;
+  /** Writes a value that was checked. */
+  store(bytes: DataView, at: number, value: unknown): void;
+}
+
+/** An object with fields. */
 type Properties = Record<string, unknown>;
 
-/** Copies a record into a plain object. */
-export function readFields(fields: FieldTypes, view: Flyweight): Properties {
-  const value: Properties = {};
-  for (const [name, type] of Object.entries(fields)) {
-    value[name] = readField(type, (view as unknown as Properties)[name]);
-  }
-  return value;
-}
-
-function readField(type: FieldType, found: unknown): unknown {
-  if (isScalarType(type) || type.kind === "utf8") return found;
-  if (type.kind === "record") return readFields(type.fields, found as Flyweight);
-  if (type.kind === "bytes") return (found as BytesView).toArray();
-  const { element } = type;
-  if (isScalarType(element)) return (found as ScalarsView).toArray();
-  const records = found as RecordsView<Flyweight>;
-  return Array.from(
-    { length: type.length },
-    (_, i) => readFields(element.fields, records.get(i)),
-  );
-}
-
-/** Copies a plain object, which was checked, into a record. */
-export function writeFields(fields: FieldTypes, view: Flyweight, value: Properties): void {
-  const properties = view as unknown as Properties;
-  for (const [name, type] of Object.entries(fields)) {
-    const given = value[name];
-    if (isScalarType(type) || type.kind === "utf8") properties[name] = given;
-    else if (type.kind === "record") {
-      writeFields(type.fields, properties[name] as Flyweight, given as Properties);
-    } else if (type.kind === "bytes") {
-      (properties[name] as BytesView).copyFrom(given as Uint8Array);
-    } else if (isScalarType(type.element)) {
-      (properties[name] as ScalarsView).copyFrom(given as ArrayLike<never>);
-    } else {
-      const records = properties[name] as RecordsView<Flyweight>;
-      for (let i = 0; i < type.length; i++) {
-        writeFields(type.element.fields, records.get(i), (given as ArrayLike<Properties>)[i]!);
-      }
-    }
-  }
-}
-
 /**
- * Throws unless `value` has each of the fields, with a value of its type, and no others.
+ * Makes the codec of a record, whose values are plain objects: each with all of the fields, and no
+ * others.
  *
- * @param prefix What stands before the names of fields in errors.
+ * @param codecOf Finds the codecs of records that are fields.
  */
-export function checkFields(fields: FieldTypes, value: unknown, prefix = ""): void {
-  const what = prefix === "" ? "the value" : `field '${prefix.slice(0, -1)}'`;
+export function recordCodec(
+  fields: FieldTypes,
+  offsets: Readonly<Record<string, number>>,
+  codecOf: (record: NestedType) => Codec,
+): Codec {
+  const members = Object.entries(fields).map(([name, type]) => {
+    return { name, offset: offsets[name]!, codec: fieldCodec(type, codecOf) };
+  });
+  return {
+    check(path, value) {
+      checkNames(fields, path, value);
+      const prefix = path === "" ? "" : `${path}.`;
+      for (const { name, codec } of members) {
+        codec.check(prefix + name, (value as Properties)[name]);
+      }
+    },
+    load(bytes, at) {
+      const value: Properties = {};
+      for (const { name, offset, codec } of members) value[name] = codec.load(bytes, at + offset);
+      return value;
+    },
+    store(bytes, at, value) {
+      for (const { name, offset, codec } of members) {
+        codec.store(bytes, at + offset, (value as Properties)[name]);
+      }
+    },
+  };
+}
+
+function fieldCodec(type: FieldType, codecOf: (record: NestedType) => Codec): Codec {
+  if (isScalarType(type)) return scalarCodec(type);
+  if (type.kind === "utf8") return textCodec(type.byteLength);
+  if (type.kind === "bytes") return bytesCodec(type.byteLength);
+  if (type.kind === "record") return codecOf(type);
+  return arrayCodec(fieldCodec(type.element, codecOf), byteLengthOf(type.element), type.length);
+}
+
+function scalarCodec(type: ScalarType): Codec {
+  const { takes, load, store }: Scalar = scalarOf(type);
+  return {
+    check(path, value) {
+      if (!takes(value)) throw scalarError(path, type, value);
+    },
+    load,
+    store: store as Codec["store"],
+  };
+}
+
+function textCodec(byteLength: number): Codec {
+  return {
+    check: (path, value) => checkText(path, value, byteLength),
+    load: (bytes, at) => loadText(bytes, at, byteLength),
+    store: (bytes, at, value) => storeText(bytes, at, byteLength, value as string),
+  };
+}
+
+function bytesCodec(byteLength: number): Codec {
+  const part = ({ buffer, byteOffset }: DataView, at: number) =>
+    new Uint8Array(buffer, byteOffset + at, byteLength);
+  return {
+    check: (path, value) => checkExactBytes(path, value, byteLength),
+    load(bytes, at) {
+      const copy = new Uint8Array(byteLength);
+      copy.set(part(bytes, at));
+      return copy;
+    },
+    store: (bytes, at, value) => part(bytes, at).set(value as Uint8Array),
+  };
+}
+
+function arrayCodec(element: Codec, stride: number, length: number): Codec {
+  return {
+    check(path, value) {
+      checkExactLength(path, value, length);
+      for (let i = 0; i < length; i++) {
+        element.check(`${path}[${i}]`, (value as ArrayLike<unknown>)[i]);
+      }
+    },
+    load(bytes, at) {
+      const values: unknown[] = [];
+      for (let i = 0; i < length; i++) values.push(element.load(bytes, at + i * stride));
+      return values;
+    },
+    store(bytes, at, value) {
+      for (let i = 0; i < length; i++) {
+        element.store(bytes, at + i * stride, (value as ArrayLike<unknown>)[i]);
+      }
+    },
+  };
+}
+
+/** Throws unless `value` is an object that has each of the fields, and no others. */
+function checkNames(fields: FieldTypes, path: string, value: unknown): void {
+  const what = path === "" ? "the value" : `field '${path}'`;
   if (typeof value !== "object" || value === null) {
     throw new TypeError(
       `Cannot write record as ${what} must be an object with its fields: received ${
@@ -73,34 +138,18 @@ export function checkFields(fields: FieldTypes, value: unknown, prefix = ""): vo
       }`,
     );
   }
-  for (const [name, type] of Object.entries(fields)) {
-    if (!(name in value)) {
-      throw new TypeError(
-        `Cannot write record as field '${prefix}${name}' is missing: received ${names(value)}`,
-      );
-    }
-    checkField(type, (value as Properties)[name], prefix + name);
+  for (const name in fields) {
+    if (name in value) continue;
+    const missing = path === "" ? name : `${path}.${name}`;
+    throw new TypeError(
+      `Cannot write record as field '${missing}' is missing: received ${names(value)}`,
+    );
   }
   for (const name of Object.keys(value)) {
     if (Object.hasOwn(fields, name)) continue;
     throw new TypeError(
       `Cannot write record as ${what} must have no fields but ${names(fields)}: received '${name}'`,
     );
-  }
-}
-
-function checkField(type: FieldType, value: unknown, path: string): void {
-  if (isScalarType(type)) checkScalar(path, type, value);
-  else if (type.kind === "utf8") checkText(path, value, type.byteLength);
-  else if (type.kind === "bytes") checkExactBytes(path, value, type.byteLength);
-  else if (type.kind === "record") checkFields(type.fields, value, `${path}.`);
-  else {
-    checkExactLength(path, value, type.length);
-    for (let i = 0; i < type.length; i++) {
-      const element = (value as ArrayLike<unknown>)[i];
-      if (isScalarType(type.element)) checkScalar(`${path}[${i}]`, type.element, element);
-      else checkFields(type.element.fields, element, `${path}[${i}].`);
-    }
   }
 }
 
