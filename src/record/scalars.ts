@@ -22,7 +22,7 @@ export interface Scalar {
 }
 
 /** What sets the types of whole numbers apart. */
-type Access = Pick<Scalar, "load" | "store">;
+type Access = Pick<Scalar, "takes" | "load" | "store">;
 
 function integer(bits: number, isSigned: boolean, access: Access): Scalar {
   const min = isSigned ? -(2 ** (bits - 1)) : 0;
@@ -30,7 +30,6 @@ function integer(bits: number, isSigned: boolean, access: Access): Scalar {
   return {
     byteLength: bits / 8,
     expected: `a whole number from ${min} to ${max}`,
-    takes: (value) => Number.isInteger(value) && value as number >= min && value as number <= max,
     ...access,
   };
 }
@@ -41,7 +40,6 @@ function bigInteger(isSigned: boolean, access: Access): Scalar {
   return {
     byteLength: 8,
     expected: `a bigint from ${min}n to ${max}n`,
-    takes: (value) => typeof value === "bigint" && value >= min && value <= max,
     ...access,
   };
 }
@@ -61,26 +59,32 @@ export function fitsF32(value: unknown): value is number {
 /** All scalar types. */
 const SCALARS: Readonly<Record<ScalarType, Scalar>> = {
   i8: integer(8, true, {
+    takes: (value) => typeof value === "number" && (value << 24) >> 24 === value,
     load: (bytes, at) => bytes.getInt8(at),
     store: (bytes, at, value) => bytes.setInt8(at, value),
   }),
   u8: integer(8, false, {
+    takes: (value) => typeof value === "number" && (value & 0xff) === value,
     load: (bytes, at) => bytes.getUint8(at),
     store: (bytes, at, value) => bytes.setUint8(at, value),
   }),
   i16: integer(16, true, {
+    takes: (value) => typeof value === "number" && (value << 16) >> 16 === value,
     load: (bytes, at) => bytes.getInt16(at, true),
     store: (bytes, at, value) => bytes.setInt16(at, value, true),
   }),
   u16: integer(16, false, {
+    takes: (value) => typeof value === "number" && (value & 0xffff) === value,
     load: (bytes, at) => bytes.getUint16(at, true),
     store: (bytes, at, value) => bytes.setUint16(at, value, true),
   }),
   i32: integer(32, true, {
+    takes: (value) => typeof value === "number" && (value | 0) === value,
     load: (bytes, at) => bytes.getInt32(at, true),
     store: (bytes, at, value) => bytes.setInt32(at, value, true),
   }),
   u32: integer(32, false, {
+    takes: (value) => typeof value === "number" && value >>> 0 === value,
     load: (bytes, at) => bytes.getUint32(at, true),
     store: (bytes, at, value) => bytes.setUint32(at, value, true),
   }),
@@ -99,10 +103,12 @@ const SCALARS: Readonly<Record<ScalarType, Scalar>> = {
     store: (bytes, at, value) => bytes.setFloat64(at, value, true),
   },
   i64: bigInteger(true, {
+    takes: (value) => typeof value === "bigint" && BigInt.asIntN(64, value) === value,
     load: (bytes, at) => bytes.getBigInt64(at, true),
     store: (bytes, at, value) => bytes.setBigInt64(at, value, true),
   }),
   u64: bigInteger(false, {
+    takes: (value) => typeof value === "bigint" && BigInt.asUintN(64, value) === value,
     load: (bytes, at) => bytes.getBigUint64(at, true),
     store: (bytes, at, value) => bytes.setBigUint64(at, value, true),
   }),

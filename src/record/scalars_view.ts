@@ -7,11 +7,8 @@
 import { describe } from "../memory/check.ts";
 import { indexError } from "./bytes_view.ts";
 import type { Place } from "./place.ts";
-import { fieldError, fitsF32, scalarByteLength, scalarError } from "./scalars.ts";
+import { fieldError, type Scalar, scalarError, scalarOf } from "./scalars.ts";
 import type { ScalarType, ScalarValue } from "./types.ts";
-
-// A local copy for the hot path: an imported binding is loaded at each use.
-const fits = fitsF32;
 
 /**
  * A field that is an {@link array} of scalars, in place: it moves along with the record that it is
@@ -21,14 +18,14 @@ export class ScalarsView<Type extends ScalarType = ScalarType> {
   /** How many elements. */
   readonly length: number;
   readonly #place: Place;
-  readonly #type: ScalarType;
-  readonly #byteLength: number;
+  readonly #type: Type;
+  readonly #scalar: Scalar;
 
   /** @ignore Made by a view of the record. */
   constructor(place: Place, type: Type, length: number) {
     this.#place = place;
     this.#type = type;
-    this.#byteLength = scalarByteLength(type);
+    this.#scalar = scalarOf(type);
     this.length = length;
   }
 
@@ -41,7 +38,9 @@ export class ScalarsView<Type extends ScalarType = ScalarType> {
     if (index >>> 0 !== index || index >= this.length) {
       throw indexError("read", this.#place.path, index, this.length);
     }
-    return this.#load(this.#place.start + index * this.#byteLength) as ScalarValue<Type>;
+    const { load, byteLength } = this.#scalar;
+    const { bytes, start } = this.#place;
+    return load(bytes, start + index * byteLength) as ScalarValue<Type>;
   }
 
   /**
@@ -55,9 +54,10 @@ export class ScalarsView<Type extends ScalarType = ScalarType> {
     if (index >>> 0 !== index || index >= this.length) {
       throw indexError("write", this.#place.path, index, this.length);
     }
-    if (!this.#store(this.#place.start + index * this.#byteLength, value)) {
-      throw scalarError(`${this.#place.path}[${index}]`, this.#type, value);
-    }
+    const { takes, store, byteLength } = this.#scalar;
+    if (!takes(value)) throw scalarError(`${this.#place.path}[${index}]`, this.#type, value);
+    const { bytes, start } = this.#place;
+    store(bytes, start + index * byteLength, value as never);
   }
 
   /**
@@ -79,85 +79,6 @@ export class ScalarsView<Type extends ScalarType = ScalarType> {
   /** The elements. */
   *[Symbol.iterator](): Iterator<ScalarValue<Type>> {
     for (let i = 0; i < this.length; i++) yield this.get(i);
-  }
-
-  #load(at: number): number | bigint | boolean {
-    const { bytes } = this.#place;
-    switch (this.#type) {
-      case "i8":
-        return bytes.getInt8(at);
-      case "u8":
-        return bytes.getUint8(at);
-      case "i16":
-        return bytes.getInt16(at, true);
-      case "u16":
-        return bytes.getUint16(at, true);
-      case "i32":
-        return bytes.getInt32(at, true);
-      case "u32":
-        return bytes.getUint32(at, true);
-      case "f32":
-        return bytes.getFloat32(at, true);
-      case "f64":
-        return bytes.getFloat64(at, true);
-      case "i64":
-        return bytes.getBigInt64(at, true);
-      case "u64":
-        return bytes.getBigUint64(at, true);
-      case "bool":
-        return bytes.getUint8(at) !== 0;
-    }
-  }
-
-  /** Stores a value, unless the type does not take it; returns whether it does. */
-  #store(at: number, value: unknown): boolean {
-    const { bytes } = this.#place;
-    switch (this.#type) {
-      case "i8":
-        if (typeof value !== "number" || (value << 24) >> 24 !== value) return false;
-        bytes.setInt8(at, value);
-        return true;
-      case "u8":
-        if (typeof value !== "number" || (value & 0xff) !== value) return false;
-        bytes.setUint8(at, value);
-        return true;
-      case "i16":
-        if (typeof value !== "number" || (value << 16) >> 16 !== value) return false;
-        bytes.setInt16(at, value, true);
-        return true;
-      case "u16":
-        if (typeof value !== "number" || (value & 0xffff) !== value) return false;
-        bytes.setUint16(at, value, true);
-        return true;
-      case "i32":
-        if (typeof value !== "number" || (value | 0) !== value) return false;
-        bytes.setInt32(at, value, true);
-        return true;
-      case "u32":
-        if (typeof value !== "number" || value >>> 0 !== value) return false;
-        bytes.setUint32(at, value, true);
-        return true;
-      case "f32":
-        if (!fits(value)) return false;
-        bytes.setFloat32(at, value, true);
-        return true;
-      case "f64":
-        if (typeof value !== "number") return false;
-        bytes.setFloat64(at, value, true);
-        return true;
-      case "i64":
-        if (typeof value !== "bigint" || BigInt.asIntN(64, value) !== value) return false;
-        bytes.setBigInt64(at, value, true);
-        return true;
-      case "u64":
-        if (typeof value !== "bigint" || BigInt.asUintN(64, value) !== value) return false;
-        bytes.setBigUint64(at, value, true);
-        return true;
-      case "bool":
-        if (typeof value !== "boolean") return false;
-        bytes.setUint8(at, value ? 1 : 0);
-        return true;
-    }
   }
 }
 
