@@ -4,7 +4,7 @@
  * @module
  */
 
-import { checkOptions, describe } from "../memory/check.ts";
+import { describe } from "../memory/check.ts";
 import { checkHandle, type Handle, LAYOUT_VERSION } from "../memory/handle.ts";
 import {
   checkPlace,
@@ -268,7 +268,11 @@ export class RecordType<Fields extends FieldTypes = FieldTypes> implements Neste
  * @throws {RangeError} If the record has more than 2^30 bytes.
  */
 export function defineRecord<const Fields extends FieldTypes>(fields: Fields): RecordType<Fields> {
-  checkOptions("define record", fields);
+  if (typeof fields !== "object" || fields === null) {
+    throw new TypeError(
+      `Cannot define record as 'fields' must be an object: received ${describe(fields)}`,
+    );
+  }
   for (const [name, type] of Object.entries(fields)) {
     const record = typeof type === "object" && type?.kind === "array" ? type.element : type;
     if (typeof record !== "object" || record?.kind !== "record" || isRecord(record)) continue;

@@ -71,7 +71,7 @@ Deno.test("definition: what is no object, has no field, or no record of this lib
   assertThrows(
     () => defineRecord("u8" as unknown as FieldTypes),
     TypeError,
-    "'options' must be an object",
+    `'fields' must be an object: received "u8"`,
   );
   assertThrows(() => array("u7" as "u8", 3), TypeError, `or a record: received "u7"`);
   assertThrows(() => array(utf8(3) as never, 3), TypeError, "or a record: received [object");
