@@ -31,8 +31,8 @@ export const IDENTITY: number = FIRST_WORD + 3;
  */
 export const LIVING = 16;
 /**
- * Which threads are attached, a bit for each: bit 0 is the owner. A thread sets its bit by `or`, and
- * clears it by `and`, which the owner does for a thread that has died.
+ * Which threads are attached, a bit for each: bit 0 is the owner. A thread sets its bit by `or`,
+ * and clears it by `and`, which the owner does for a thread that has died.
  */
 export const ATTACHED = 32;
 /** The handover word of slot 0; see {@link handoverOf}. */

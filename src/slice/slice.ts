@@ -87,12 +87,12 @@ export function makeSlice(
  * - **Stable.** The bytes change for no other reason before the slice is released.
  * - **Released once.** A slice that was released or detached is *gone*: every use of it but `using`
  *   throws a {@link ClosedError}, whatever lies in its slot by then.
- * - **Adopted once.** A detached slice can be adopted by one thread, once; a second attempt throws a
- *   {@link StaleSliceError}.
+ * - **Adopted once.** A detached slice can be adopted by one thread, once; a second attempt throws
+ *   a {@link StaleSliceError}.
  * - **Any thread.** A slice can be released by another thread than the one that took it, and that
  *   thread need not wait for anything.
- * - **Visibility.** Everything done with the bytes before a slice was detached, plain writes too, is
- *   visible to the thread that adopts it.
+ * - **Visibility.** Everything done with the bytes before a slice was detached, plain writes too,
+ *   is visible to the thread that adopts it.
  *
  * @example Usage
  * ```ts
@@ -175,8 +175,8 @@ export class Slice implements Disposable {
   }
 
   /**
-   * The array that the slice lies in: the block of the pool, or one in heap memory. It is always the
-   * same for the slices in a block, so that reading needs no view of each.
+   * The array that the slice lies in: the block of the pool, or one in heap memory. It is always
+   * the same for the slices in a block, so that reading needs no view of each.
    *
    * @throws {ClosedError} If the slice is gone: released or detached.
    */
@@ -196,8 +196,8 @@ export class Slice implements Disposable {
   }
 
   /**
-   * A view of the bytes of the slice, a new one at each call. It must not be used after the slice is
-   * gone.
+   * A view of the bytes of the slice, a new one at each call. It must not be used after the slice
+   * is gone.
    *
    * @throws {ClosedError} If the slice is gone: released or detached.
    */

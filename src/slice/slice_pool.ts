@@ -61,8 +61,8 @@ export interface SlicePoolOptions extends SliceDebugOptions {
 /** Options of {@link SlicePool.reclaim}. */
 export interface SliceReclaimOptions {
   /**
-   * Whether to reclaim also all slices that were detached and that no thread has adopted. By default
-   * they can still be adopted, and must be.
+   * Whether to reclaim also all slices that were detached and that no thread has adopted. By
+   * default they can still be adopted, and must be.
    */
   detached?: boolean;
 }
@@ -95,8 +95,8 @@ const NO_BYTES = new Uint8Array(0);
  * {@link Slice}s, without a copy, which any thread can release. It falls back on heap memory while
  * its block is full, so it never waits.
  *
- * - **No allocation.** While there is room in the block, nothing but the `Slice` object is allocated
- *   for a message, and {@link SlicePool.claim} makes no view.
+ * - **No allocation.** While there is room in the block, nothing but the `Slice` object is
+ *   allocated for a message, and {@link SlicePool.claim} makes no view.
  * - **Three modes.** Messages go to the *back* of the block; when that is full, to its *front*, if
  *   slices were released there; and if there is no room in either, they are *allocated* in heap
  *   memory, one by one, until there is. What is written of a message is carried over.
