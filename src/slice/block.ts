@@ -75,7 +75,7 @@ export class Block {
    * @param living A bit for each slot that has a living slice.
    * @param written How many bytes of the message were written before.
    * @param needed How many bytes it needs in all.
-   * @returns Whether it has a place in the block.
+   * @returns Whether it has a place in the block; if not, nothing has changed.
    */
   find(living: number, written: number, needed: number): boolean {
     if (living === 0) return this.#reset(needed);
@@ -85,9 +85,12 @@ export class Block {
     } else if (written > 0) {
       return false;
     }
-    if (this.#findPrefix(living, needed) || this.#findSuffix(living, needed)) return true;
+    return this.#findPrefix(living, needed) || this.#findSuffix(living, needed);
+  }
+
+  /** Notes that the message lies in heap memory. */
+  leave(): void {
     this.#change("alloc");
-    return false;
   }
 
   /**
@@ -121,10 +124,10 @@ export class Block {
 
   /** Begins with an empty block. */
   #reset(needed: number): boolean {
+    if (needed > this.#capacityBytes) return false;
     if (this.#slot > 0) this.changes.resets++;
-    const fits = needed <= this.#capacityBytes;
-    this.#place(fits ? "back" : "alloc", 0, this.#slots, 0, this.#capacityBytes);
-    return fits;
+    this.#place("back", 0, this.#slots, 0, this.#capacityBytes);
+    return true;
   }
 
   /** Before the first living slice. */

@@ -428,7 +428,8 @@ export class SlicePool implements SliceBuffer, Disposable {
     const block = this.#block;
     const { length: written, bytes } = open;
     if (!block.find(this.#source.living.load(), written, written + length)) {
-      this.#heap.makeRoom(open, length);
+      this.#heap.makeRoom(open, length); // may throw: then all is as it was
+      block.leave();
     } else if (bytes === this.#source.block) {
       open.moveTo(block.start, block.limit);
     } else {
