@@ -53,6 +53,11 @@ export class HeapBuffer implements SliceBuffer {
     return this.#open.bytes;
   }
 
+  /** See {@link SliceBuffer.offset}. */
+  get offset(): number {
+    return this.#open.end;
+  }
+
   /** See {@link SliceBuffer.length}. */
   get length(): number {
     return this.#open.length;
@@ -64,10 +69,13 @@ export class HeapBuffer implements SliceBuffer {
   }
 
   /** See {@link SliceBuffer.claim}. */
-  claim(length: number): number {
-    const open = this.#open;
-    if (!open.tryClaim(length)) this.#claim("claim", length);
-    return open.end;
+  claim(length: number): void {
+    if (!this.#open.tryClaim(length)) this.#claim("claim", length);
+  }
+
+  /** See {@link SliceBuffer.room}. */
+  room(): Uint8Array {
+    return this.#open.room();
   }
 
   /** See {@link SliceBuffer.commit}. */

@@ -16,6 +16,5 @@ export {
   type SlicePoolHandle,
   type SlicePoolOptions,
   type SlicePoolUsage,
-  type SliceReclaimOptions,
 } from "./slice_pool.ts";
 export { SliceReceiver, type SliceReceiverOptions } from "./slice_receiver.ts";

@@ -77,6 +77,12 @@ export class OpenMessage {
     );
   }
 
+  /** Shows the claimed bytes; see {@link SliceBuffer.room}. */
+  room(): Uint8Array {
+    if (this.#claimed === UNCLAIMED) throw new Error("Cannot show the room as nothing is claimed");
+    return this.bytes.subarray(this.end, this.end + this.#claimed);
+  }
+
   /** Makes claimed bytes part of the message; see {@link SliceBuffer.commit}. */
   commit(length: number | undefined): void {
     const claimed = this.#claimed;

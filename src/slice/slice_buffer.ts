@@ -18,7 +18,7 @@ import type { Slice } from "./slice.ts";
  *
  * | here                                       | there                           |
  * | ------------------------------------------ | ------------------------------- |
- * | `claim(length)`, fill, `commit()`          | `get_writable(len)`, fill       |
+ * | `claim(length)`, `room()`, fill, `commit()` | `get_writable(len)`, fill       |
  * | `append(bytes)`                            | `write_all`, `extend_from_slice` |
  * | `take()`                                   | `get_data_owned()`              |
  * | `peek(length)`                             | `get_data_by_ref(len)`          |
@@ -34,37 +34,46 @@ import type { Slice } from "./slice.ts";
  * import { assertEquals } from "@std/assert";
  *
  * const buffer: SliceBuffer = HeapBuffer.create();
- * const at = buffer.claim(10); // room for 10 bytes
- * buffer.bytes[at] = 1;
- * buffer.bytes[at + 1] = 2;
- * buffer.commit(2); // of which 2 were received
- * buffer.append(new Uint8Array([3]));
+ * buffer.claim(10); // room for 10 bytes
+ * buffer.room().set([1, 2]); // or without a view:
+ * buffer.bytes[buffer.offset + 2] = 3;
+ * buffer.commit(3); // of which 3 were received
+ * buffer.append(new Uint8Array([4]));
  *
  * using slice = buffer.take();
- * assertEquals([...slice.bytes], [1, 2, 3]);
+ * assertEquals([...slice.bytes], [1, 2, 3, 4]);
  * assertEquals(buffer.length, 0);
  * ```
  */
 export interface SliceBuffer {
   /**
-   * The array that holds the message at present: the claimed bytes are written here, at the offset
-   * that claim returns. Read this property again after each claim.
+   * The array that holds the message at present: claimed bytes are written here, from
+   * {@link SliceBuffer.offset} on. It can be another one after each claim, and holds more than the
+   * message.
    */
   readonly bytes: Uint8Array;
+  /** Where in {@link SliceBuffer.bytes} the committed bytes end, and the claimed ones begin. */
+  readonly offset: number;
   /** How many bytes of the present message are committed. */
   readonly length: number;
   /** Whether no slice of this buffer's own memory lives. */
   readonly isDroppable: boolean;
   /**
-   * Claims room behind the committed bytes. What is committed may move for that, to another array.
+   * Claims room behind the committed bytes, which may move for that, to another array. So look at
+   * {@link SliceBuffer.bytes} and {@link SliceBuffer.offset} afterwards, not before.
    *
    * @param length How many bytes.
-   * @returns Where in {@link SliceBuffer.bytes} the room begins.
    * @throws {RangeError} If `length` is not a whole number, or there is no memory for so many.
    * @throws {Error} If bytes are claimed already.
    * @throws {ClosedError} If the buffer was closed.
    */
-  claim(length: number): number;
+  claim(length: number): void;
+  /**
+   * A view of the claimed bytes, to be filled; valid until they are committed or aborted.
+   *
+   * @throws {Error} If nothing is claimed.
+   */
+  room(): Uint8Array;
   /**
    * Makes claimed bytes part of the message.
    *

@@ -58,15 +58,6 @@ export interface SlicePoolOptions extends SliceDebugOptions {
   memory?: Memory;
 }
 
-/** Options of {@link SlicePool.reclaim}. */
-export interface SliceReclaimOptions {
-  /**
-   * Whether to reclaim also all slices that were detached and that no thread has adopted. By
-   * default they can still be adopted, and must be.
-   */
-  detached?: boolean;
-}
-
 /** How a {@link SlicePool} is used. */
 export interface SlicePoolUsage {
   /** Where messages go at present. */
@@ -119,8 +110,8 @@ const NO_BYTES = new Uint8Array(0);
  * using pool = SlicePool.create({ capacityBytes: 32 });
  *
  * const message = new TextEncoder().encode("Ciao, mundo!");
- * const at = pool.claim(message.length); // room for 12 bytes, in the first of 8 slots
- * pool.bytes.set(message, at);
+ * pool.claim(message.length); // room for 12 bytes, in the first of 8 slots
+ * pool.room().set(message);
  * pool.commit();
  * assertEquals(pool.length, 12);
  *
@@ -267,6 +258,11 @@ export class SlicePool implements SliceBuffer, Disposable {
     return this.#open.bytes;
   }
 
+  /** See {@link SliceBuffer.offset}. */
+  get offset(): number {
+    return this.#open.end;
+  }
+
   /** See {@link SliceBuffer.length}. */
   get length(): number {
     return this.#open.length;
@@ -278,10 +274,13 @@ export class SlicePool implements SliceBuffer, Disposable {
   }
 
   /** See {@link SliceBuffer.claim}. */
-  claim(length: number): number {
-    const open = this.#open;
-    if (!open.tryClaim(length)) this.#claim("claim", length);
-    return open.end;
+  claim(length: number): void {
+    if (!this.#open.tryClaim(length)) this.#claim("claim", length);
+  }
+
+  /** See {@link SliceBuffer.room}. */
+  room(): Uint8Array {
+    return this.#open.room();
   }
 
   /** See {@link SliceBuffer.commit}. */
@@ -372,6 +371,16 @@ export class SlicePool implements SliceBuffer, Disposable {
   }
 
   /**
+   * Whether a receiver is attached under a number, or was when it died.
+   *
+   * @throws {RangeError} If there is no receiver of that number.
+   */
+  isAttached(thread: number): boolean {
+    checkInteger("look", "thread", thread, OWNER + 1, MAX_THREADS - 1);
+    return isAttached(this.#source.words, thread);
+  }
+
+  /**
    * Releases all slices of a thread that has died. Never call this for a thread that is alive: the
    * bytes that it reads would change.
    *
@@ -381,18 +390,28 @@ export class SlicePool implements SliceBuffer, Disposable {
    * @throws {Error} If no thread is attached under it.
    * @throws {ClosedError} If the pool was closed.
    */
-  reclaim(thread: number, options: SliceReclaimOptions = {}): number {
-    checkOptions("reclaim", options);
+  reclaim(thread: number): number {
     this.#checkOpen("reclaim");
-    const { words } = this.#source;
     checkInteger("reclaim", "thread", thread, OWNER + 1, MAX_THREADS - 1);
+    const { words } = this.#source;
     if (!isAttached(words, thread)) {
       throw new Error(`Cannot reclaim thread ${thread} as it is not attached`);
     }
-    const count = this.#takeBackAll(thread) +
-      (options.detached === true ? this.#takeBackAll(IN_FLIGHT) : 0);
+    const count = this.#takeBackAll(thread);
     detachThread(words, thread);
     return count;
+  }
+
+  /**
+   * Releases all slices that were detached and that no thread has adopted: those that were sent to
+   * a thread that died, or by it. A thread that adopts one later gets a {@link StaleSliceError}.
+   *
+   * @returns How many slices were released.
+   * @throws {ClosedError} If the pool was closed.
+   */
+  reclaimDetached(): number {
+    this.#checkOpen("reclaim");
+    return this.#takeBackAll(IN_FLIGHT);
   }
 
   /**

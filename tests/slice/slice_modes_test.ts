@@ -348,7 +348,8 @@ Deno.test("slice pool: a block of no bytes serves from heap memory", () => {
 Deno.test("slice pool: a message of no bytes takes no slot, and changes no mode", () => {
   using pool = SlicePool.create({ capacityBytes: 8, slots: 1 });
   for (let i = 0; i < 3; i++) {
-    assertEquals(pool.claim(0), 0);
+    pool.claim(0);
+    assertEquals(pool.room().length, 0);
     pool.commit();
     using slice = pool.take();
     assertEquals([slice.length, slice.slot, slice.bytes.length], [0, -1, 0]);

@@ -37,8 +37,10 @@ function take(buffer: SliceBuffer, message: readonly number[]): Slice {
 for (const [what, create] of Object.entries(buffers)) {
   Deno.test(`${what}: only committed bytes are taken`, () => {
     const buffer = create();
-    const at = buffer.claim(4);
-    buffer.bytes.set([1, 2, 3, 4], at);
+    assertThrows(() => buffer.room(), Error, "Cannot show the room as nothing is claimed");
+    buffer.claim(4);
+    buffer.bytes.set([1, 2, 3, 4], buffer.offset);
+    assertEquals([...buffer.room()], [1, 2, 3, 4]);
     assertEquals(buffer.length, 0);
     assertThrows(() => buffer.take(), Error, "Cannot take as 4 bytes are claimed: commit or abort");
     assertThrows(() => buffer.claim(1), Error, "Cannot claim as 4 bytes are claimed");
@@ -47,7 +49,8 @@ for (const [what, create] of Object.entries(buffers)) {
     buffer.commit(2);
     assertThrows(() => buffer.commit(), Error, "Cannot commit as nothing is claimed");
     assertEquals([buffer.length, ...buffer.peek(9)], [2, 1, 2]);
-    buffer.bytes.fill(9, buffer.claim(10));
+    buffer.claim(10);
+    buffer.room().fill(9);
     buffer.abort();
     assertThrows(() => buffer.abort(), Error, "Cannot abort as nothing is claimed");
     buffer.append(new Uint8Array([5]));
@@ -277,7 +280,9 @@ Deno.test("slice pool: the slices of a dead thread are reclaimed", () => {
   assertThrows(() => pool.reclaim(5), Error, "Cannot reclaim thread 5 as it is not attached");
   assertThrows(() => pool.reclaim(0), RangeError, "'thread' must be a whole number from 1 to 30");
   const next = SliceReceiver.attach(pool.handle, { thread: 5 });
-  assertEquals(pool.reclaim(5, { detached: true }), 1);
+  assertEquals([pool.reclaim(5), pool.reclaimDetached(), pool.reclaimDetached()], [0, 1, 0]);
+  assertEquals([pool.isAttached(5), pool.isAttached(alive.thread)], [false, true]);
+  assertThrows(() => pool.isAttached(31), RangeError, "'thread' must be a whole number");
   assertThrows(() => alive.adopt(inFlight), StaleSliceError);
   assertEquals([...own.bytes, next.held], [5, 0]);
   assertEquals(pool.reclaim(alive.thread), 1);
