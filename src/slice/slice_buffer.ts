@@ -16,17 +16,17 @@ import type { Slice } from "./slice.ts";
  *
  * The methods are those of the interface `Buffer` of the Rust crate buffer_sv2, under these names:
  *
- * | here                                       | there                           |
- * | ------------------------------------------ | ------------------------------- |
- * | `claim(length)`, `room()`, fill, `commit()` | `get_writable(len)`, fill       |
- * | `append(bytes)`                            | `write_all`, `extend_from_slice` |
- * | `take()`                                   | `get_data_owned()`              |
- * | `peek(length)`                             | `get_data_by_ref(len)`          |
- * | `view()`                                   | `as_ref()`, `as_mut()`          |
- * | `length`                                   | `len()`                         |
- * | `setStart(index)`                          | `danger_set_start(index)`       |
- * | `truncate(length)`                         | `truncate(len)`                 |
- * | `isDroppable`                              | `is_droppable()`                |
+ * | here                                  | there                            |
+ * | ------------------------------------- | -------------------------------- |
+ * | `claim(length)`, `room()`, `commit()` | `get_writable(len)`              |
+ * | `append(bytes)`                       | `write_all`, `extend_from_slice` |
+ * | `take()`                              | `get_data_owned()`               |
+ * | `peek(length)`                        | `get_data_by_ref(len)`           |
+ * | `view()`                              | `as_ref()`, `as_mut()`           |
+ * | `length`                              | `len()`                          |
+ * | `setStart(index)`                     | `danger_set_start(index)`        |
+ * | `truncate(length)`                    | `truncate(len)`                  |
+ * | `isDroppable`                         | `is_droppable()`                 |
  *
  * @example Usage
  * ```ts

@@ -66,7 +66,7 @@ export function take(pool: SlicePool, byte: number): Slice {
   return pool.take();
 }
 
-/** Fails unless a slice has this byte, changes it as only the thread can that has it; releases it. */
+/** Fails unless a slice has this byte; changes it, as only the thread that has it may; releases. */
 export function use(slice: Slice, byte: number): void {
   const { array, byteOffset } = slice;
   assertEquals(array[byteOffset], byte);
