@@ -10,6 +10,7 @@ export { StaleSliceError } from "./errors.ts";
 export { HeapBuffer } from "./heap_buffer.ts";
 export { type DetachedSlice, Slice, SLICE_WORDS } from "./slice.ts";
 export type { SliceBuffer } from "./slice_buffer.ts";
+export { SliceDecoder, type SliceDecoderOptions } from "./slice_decoder.ts";
 export {
   type SliceDebugOptions,
   SlicePool,
