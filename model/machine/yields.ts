@@ -31,7 +31,7 @@ import type { Execution } from "./execution.ts";
 import { PAUSE, RESUME, WAKE } from "./kinds.ts";
 import { isSameCall, LookAhead, type LookBounds } from "./lookahead.ts";
 import type { Outlook } from "./outlook.ts";
-import { runBody } from "./runner.ts";
+import { replay } from "./runner.ts";
 import type { Thread } from "./thread.ts";
 import type { Body } from "./thread_declaration.ts";
 
@@ -109,8 +109,8 @@ export function lookFarther(execution: Execution, thread: Thread): boolean {
   if (entry === undefined || !isYield(entry) || !canExpire(thread, entry)) return false;
   const before = thread.log.findLast(hasYielded);
   if (before !== undefined && isForced(before)) return false;
-  // What an asynchronous body does is not known at once.
-  if (thread.isAsync) return false;
+  // What threads with tasks do is not known at once.
+  if (execution.hasTasks) return false;
   const bounds = { rounds: execution.options.maxSteps, accesses: FAR_ACCESSES };
   const looked = lookAhead(execution, thread, bounds, new Set());
   if (looked instanceof Promise || !looked.leaves) return false;
@@ -235,7 +235,7 @@ function lookAhead(
     if (key !== undefined && !outlook.leaves) known.add(key);
     return outlook;
   };
-  const run = runBody(execution, thread);
+  const run = replay(execution, thread);
   return run ? run.then(finish) : finish();
 }
 
