@@ -52,10 +52,10 @@ export class OpenMessage {
    */
   tryClaim(length: number): boolean {
     const { end } = this;
-    const isServed = length >>> 0 === length && end + length <= this.limit && end !== this.start &&
-      this.#claimed === UNCLAIMED;
-    if (isServed) this.#claimed = length;
-    return isServed;
+    if (length >>> 0 !== length || end + length > this.limit || end === this.start) return false;
+    if (this.#claimed !== UNCLAIMED) return false;
+    this.#claimed = length;
+    return true;
   }
 
   /** Claims bytes that fit before the limit, as the buffer has made sure. */
@@ -88,8 +88,8 @@ export class OpenMessage {
     const claimed = this.#claimed;
     if (claimed === UNCLAIMED) throw new Error("Cannot commit as nothing is claimed");
     if (length !== undefined) checkInteger("commit", "length", length, 0, claimed);
-    this.end += length ?? claimed;
     this.#claimed = UNCLAIMED;
+    this.end += length === undefined ? claimed : length;
   }
 
   /** Drops the claim; see {@link SliceBuffer.abort}. */
