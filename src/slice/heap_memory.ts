@@ -25,6 +25,7 @@ export class HeapMemory {
     }
     const bytes = this.#bytes;
     if (open.bytes !== bytes) open.moveInto(bytes, 0, bytes.length);
+    else open.limit = bytes.length;
   }
 
   /** Copies a message that is here into an array of its own, and empties it. */

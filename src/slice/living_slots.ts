@@ -8,6 +8,7 @@
  * @module
  */
 
+import { racyLoad } from "../memory/memory.ts";
 import { LIVING } from "./layout.ts";
 
 // A local copy for the hot path: an imported binding is loaded at each use.
@@ -26,6 +27,11 @@ export class LivingSlots {
   load(): number {
     // Pairs with `remove`: finds the bit of a slot clear only after the last access to its slice.
     return Atomics.load(this.#words, INDEX);
+  }
+
+  /** As {@link LivingSlots.load}, but perhaps an old value: to see whether a look is worthwhile. */
+  get hint(): number {
+    return racyLoad(this.#words, INDEX);
   }
 
   /** Notes that the slice of a slot was taken. */

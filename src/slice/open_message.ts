@@ -14,8 +14,6 @@ import { checkBytes, checkInteger } from "../memory/check.ts";
 
 /** The length of the longest message: longer arrays exist on no platform. */
 const MAX_MESSAGE_BYTES: number = 2 ** 40;
-/** In place of the length of a claim: there is none. */
-const UNCLAIMED = -1;
 /** How long an append may be to be copied byte by byte, which is faster then. */
 const SHORT_COPY_BYTES = 24;
 
@@ -27,10 +25,12 @@ export class OpenMessage {
   start = 0;
   /** Where its committed bytes end. */
   end = 0;
-  /** How far it can extend without another look for room. */
+  /** How far it can extend without another look for room; 0 if each request is to look. */
   limit = 0;
-  /** How many bytes are claimed, or {@link UNCLAIMED}. */
-  #claimed = UNCLAIMED;
+  /** Where the claimed bytes end: at {@link OpenMessage.end} if none are claimed. */
+  #claimEnd = 0;
+  /** Whether there is a claim of no bytes. */
+  #isEmptyClaim = false;
   /** How many of its first bytes {@link OpenMessage.view} leaves out. */
   #skipped = 0;
 
@@ -47,20 +47,20 @@ export class OpenMessage {
   /**
    * Claims bytes that fit before the limit.
    *
-   * @returns Whether they do; a message that is empty may have to begin elsewhere, and so may one
-   * whose request is invalid.
+   * @returns Whether they do. If not, the buffer has to look for room, or the request is invalid.
    */
   tryClaim(length: number): boolean {
     const { end } = this;
-    if (length >>> 0 !== length || end + length > this.limit || end === this.start) return false;
-    if (this.#claimed !== UNCLAIMED) return false;
-    this.#claimed = length;
-    return true;
+    const claimEnd = end + length;
+    if (length >>> 0 !== length || claimEnd > this.limit || this.#claimEnd !== end) return false;
+    this.#claimEnd = claimEnd;
+    return length > 0;
   }
 
-  /** Claims bytes that fit before the limit, as the buffer has made sure. */
+  /** Claims bytes for which the buffer has found room. */
   claim(length: number): void {
-    this.#claimed = length;
+    this.#claimEnd = this.end + length;
+    this.#isEmptyClaim = length === 0;
   }
 
   /** Throws unless so many bytes can be claimed. */
@@ -71,31 +71,31 @@ export class OpenMessage {
 
   /** Throws if bytes are claimed. */
   checkUnclaimed(action: string): void {
-    if (this.#claimed === UNCLAIMED) return;
+    if (!this.#isClaimed) return;
     throw new Error(
-      `Cannot ${action} as ${this.#claimed} bytes are claimed: commit or abort them first`,
+      `Cannot ${action} as ${
+        this.#claimEnd - this.end
+      } bytes are claimed: commit or abort them first`,
     );
   }
 
   /** Shows the claimed bytes; see {@link SliceBuffer.room}. */
   room(): Uint8Array {
-    if (this.#claimed === UNCLAIMED) throw new Error("Cannot show the room as nothing is claimed");
-    return this.bytes.subarray(this.end, this.end + this.#claimed);
+    this.#checkClaimed("show the room");
+    return this.bytes.subarray(this.end, this.#claimEnd);
   }
 
   /** Makes claimed bytes part of the message; see {@link SliceBuffer.commit}. */
   commit(length: number | undefined): void {
-    const claimed = this.#claimed;
-    if (claimed === UNCLAIMED) throw new Error("Cannot commit as nothing is claimed");
-    if (length !== undefined) checkInteger("commit", "length", length, 0, claimed);
-    this.#claimed = UNCLAIMED;
-    this.end += length === undefined ? claimed : length;
+    const claimEnd = this.#claimEnd;
+    if (claimEnd === this.end || length !== undefined) this.#commit(length);
+    else this.end = claimEnd;
   }
 
   /** Drops the claim; see {@link SliceBuffer.abort}. */
   abort(): void {
-    if (this.#claimed === UNCLAIMED) throw new Error("Cannot abort as nothing is claimed");
-    this.#claimed = UNCLAIMED;
+    this.#checkClaimed("abort");
+    this.#unclaim();
   }
 
   /** Copies bytes into the claim, and commits them. */
@@ -105,7 +105,7 @@ export class OpenMessage {
     if (length > SHORT_COPY_BYTES) bytes.set(source, end);
     else for (let i = 0; i < length; i++) bytes[end + i] = source[i]!;
     this.end = end + length;
-    this.#claimed = UNCLAIMED;
+    this.#unclaim();
   }
 
   /** Shows the first bytes of the message; see {@link SliceBuffer.peek}. */
@@ -130,6 +130,7 @@ export class OpenMessage {
     this.checkUnclaimed("truncate");
     checkInteger("truncate", "length", length, 0, this.length - this.#skipped);
     this.end = this.start + this.#skipped + length;
+    this.#unclaim();
   }
 
   /** Moves the message within its array. */
@@ -139,6 +140,7 @@ export class OpenMessage {
     this.start = start;
     this.end = start + length;
     this.limit = limit;
+    this.#unclaim();
   }
 
   /** Copies the message into another array. */
@@ -149,12 +151,36 @@ export class OpenMessage {
     this.start = start;
     this.end = start + length;
     this.limit = limit;
+    this.#unclaim();
   }
 
   /** Begins the next message behind this one. */
   begin(): void {
     this.start = this.end;
+    this.limit = 0;
     this.#skipped = 0;
+    this.#unclaim();
+  }
+
+  get #isClaimed(): boolean {
+    return this.#claimEnd !== this.end || this.#isEmptyClaim;
+  }
+
+  #checkClaimed(action: string): void {
+    if (!this.#isClaimed) throw new Error(`Cannot ${action} as nothing is claimed`);
+  }
+
+  #commit(length: number | undefined): void {
+    this.#checkClaimed("commit");
+    const claimed = this.#claimEnd - this.end;
+    if (length !== undefined) checkInteger("commit", "length", length, 0, claimed);
+    this.end += length ?? claimed;
+    this.#unclaim();
+  }
+
+  #unclaim(): void {
+    this.#claimEnd = this.end;
+    this.#isEmptyClaim = false;
   }
 }
 

@@ -421,9 +421,7 @@ export class SlicePool implements SliceBuffer, Disposable {
   close(): void {
     if (this.#isClosed) return;
     this.#isClosed = true;
-    const open = this.#open;
-    open.begin();
-    open.limit = 0;
+    this.#open.begin();
     detachThread(this.#source.words, OWNER);
   }
 
@@ -446,8 +444,12 @@ export class SlicePool implements SliceBuffer, Disposable {
     const open = this.#open;
     const block = this.#block;
     const { length: written, bytes } = open;
-    if (!block.find(this.#source.living.load(), written, written + length)) {
+    const { living } = this.#source;
+    // A message that has begun in heap memory leaves it once no slice lives.
+    const staysInHeap = written > 0 && block.mode === "alloc" && living.hint !== 0;
+    if (staysInHeap || !block.find(living.load(), written, written + length)) {
       this.#heap.makeRoom(open, length); // may throw: then all is as it was
+      open.limit = 0; // so that each request comes here
       block.leave();
     } else if (bytes === this.#source.block) {
       open.moveTo(block.start, block.limit);

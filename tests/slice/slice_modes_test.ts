@@ -311,15 +311,20 @@ Deno.test("slice pool: what is written is carried over by a reset", () => {
 });
 
 Deno.test("slice pool: a message in heap memory is carried into the block once all is free", () => {
-  using pool = SlicePool.create({ capacityBytes: 128 });
-  const [first] = takeAll(pool, [126]);
-  const parts = [[1, 2, 3], new Array<number>(61).fill(4), [5]];
-  const slice = writeParts(pool, parts, () => {
+  using pool = SlicePool.create({ capacityBytes: 8 });
+  const [first] = takeAll(pool, [7]);
+  const slice = writeParts(pool, [[1, 2], [3], [4]], () => {
     assertEquals(pool.mode, "alloc");
     first!.release();
   });
-  assertEquals([pool.mode, slice.slot, slice.length], ["back", 0, 65]);
-  assertEquals([...slice.bytes], parts.flat());
+  assertEquals([pool.mode, slice.slot, ...slice.bytes], ["back", 0, 1, 2, 3, 4]);
+});
+
+Deno.test("slice pool: a message in heap memory that does not fit the block stays there", () => {
+  using pool = SlicePool.create({ capacityBytes: 8 });
+  const [first] = takeAll(pool, [8]);
+  const slice = writeParts(pool, [new Array<number>(8).fill(1), [2]], () => first!.release());
+  assertEquals([pool.mode, slice.slot, slice.length], ["alloc", -1, 9]);
 });
 
 Deno.test("slice pool: a message that has begun in heap memory stays there while slices live", () => {

@@ -58,7 +58,7 @@ Deno.test("slice pool: a release while the mode changes", async () => {
   await passes(model(3, threads, (_, { changeModes }) => void modes.add(changeModes)));
   assertEquals(
     modes,
-    new Set(["alloc alloc", "back back", "front back", "front front"]),
+    new Set(["alloc alloc", "alloc back", "back back", "front back", "front front"]),
   );
 });
 

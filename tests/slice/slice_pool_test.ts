@@ -299,6 +299,17 @@ Deno.test("slice pool: a slot that a dead thread had is not reclaimed once it is
   assertEquals([...own.bytes, pool.usage().living], [2, 1]);
 });
 
+Deno.test("slice pool: nor is it once it is that of the next owner", () => {
+  const first = SlicePool.create({ capacityBytes: 8, slots: 1 });
+  const receiver = SliceReceiver.attach(first.handle);
+  receiver.adopt(take(first, [1]).detach()).release();
+  first.close();
+  using next = SlicePool.attach(first.handle);
+  const own = take(next, [2]);
+  assertEquals(next.reclaim(receiver.thread), 0);
+  assertEquals([...own.bytes, next.usage().living], [2, 1]);
+});
+
 Deno.test("slice pool: there is one owner, and up to 30 receivers", () => {
   const pool = SlicePool.create({ capacityBytes: 8 });
   const { handle } = pool;
