@@ -404,7 +404,8 @@ export class SlicePool implements SliceBuffer, Disposable {
 
   /**
    * Releases all slices that were detached and that no thread has adopted: those that were sent to
-   * a thread that died, or by it. A thread that adopts one later gets a {@link StaleSliceError}.
+   * a thread that died, or by it, but also those on their way to others. A thread that adopts one
+   * of them later gets a {@link StaleSliceError}.
    *
    * @returns How many slices were released.
    * @throws {ClosedError} If the pool was closed.
