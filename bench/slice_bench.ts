@@ -13,7 +13,16 @@
  */
 
 import { SlicePool } from "../mod.ts";
-import { compare, declare, type Group, printAtEnd, type Way } from "./alternating.ts";
+import {
+  compare,
+  compareHeap,
+  declare,
+  type Group,
+  type LocalWay,
+  onThisThread,
+  printAtEnd,
+  type Way,
+} from "./alternating.ts";
 import { Crew, ports, sharedWords } from "./crew.ts";
 import { type Kind, mapArrays, meetingWords, type SliceJob } from "./slice_worker.ts";
 
@@ -120,8 +129,35 @@ const groups: Group[] = [
   ),
 ];
 
-declare(groups, { warmup: 2, n: 3 });
+/** Ten-byte writes by themselves, and a message for a thousand of them. */
+const WRITES = 100_000;
+const WRITES_PER_MESSAGE = 1000;
+const WRITE_BYTES = 10;
+
+const writesIntoPool: LocalWay = onThisThread("into the slice pool", WRITES, (writes) => {
+  using pool = SlicePool.create({ capacityBytes: CAPACITY_BYTES });
+  for (let i = 0; i < writes; i++) {
+    pool.claim(WRITE_BYTES);
+    const { bytes, offset } = pool;
+    for (let j = 0; j < WRITE_BYTES; j++) bytes[offset + j] = i + j;
+    pool.commit();
+    if (i % WRITES_PER_MESSAGE === 0) pool.take().release();
+  }
+});
+
+const writesInPlace: LocalWay = onThisThread("at one place", WRITES, (writes) => {
+  const bytes = new Uint8Array(new SharedArrayBuffer(CAPACITY_BYTES));
+  for (let i = 0; i < writes; i++) {
+    for (let j = 0; j < WRITE_BYTES; j++) bytes[j] = i + j;
+  }
+});
+
+const writes: Group = { name: "ten-byte writes", ways: [writesInPlace, writesIntoPool] };
+
+declare([writes, ...groups], { warmup: 2, n: 3 });
 printAtEnd(
+  () => compare([writes]),
   () => compare(groups, { unit: "nanoseconds a round of two messages", rounds: 9 }),
   () => ["\nhits of the pool", ...hitRates.map((line) => line())],
+  () => compareHeap([writesInPlace, writesIntoPool]),
 );
