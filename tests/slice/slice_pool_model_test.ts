@@ -6,8 +6,8 @@
  * end all slices must have been released.
  */
 
-import { assert, assertEquals } from "@std/assert";
-import { type Slice, SliceReceiver, StaleSliceError } from "@busbar/busbar";
+import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { type Slice, SlicePool, SliceReceiver, StaleSliceError } from "@busbar/busbar";
 import { spawn } from "@busbar/busbar/model";
 import { IDENTITY, LIVING } from "../../src/slice/layout.ts";
 import { racyLoad } from "../../src/memory/memory.ts";
@@ -158,6 +158,26 @@ Deno.test("slice pool: a thread that dies anywhere leaves nothing that cannot be
   assertEquals(reclaimed, new Set(["0 3", "0 2", "0 1", "1 2", "1 1", "1 0"]));
 });
 
+/** Becomes the owner if there is none, writes a message, and gives the pool up. */
+function own({ handle }: State): number {
+  let pool: SlicePool;
+  try {
+    pool = SlicePool.attach(handle);
+  } catch (error) {
+    assertStringIncludes(String(error), "has an owner");
+    return 0;
+  }
+  use(take(pool, 1), 1);
+  pool.close();
+  return 1;
+}
+
+Deno.test("slice pool: of two threads that become the owner one does, or one after the other", async () => {
+  const counts = new Set<number>();
+  await passes(model(1, { a: own, b: own }, (_, { a, b }) => void counts.add(a + b)));
+  assertEquals(counts, new Set([1, 2]));
+});
+
 // --- broken twins ---------------------------------------------------------------------------
 
 /** A body whose operations on the word of living slices differ. */
@@ -239,4 +259,15 @@ Deno.test("broken twin: a slice that is adopted by a load and a store has two ow
       },
     }));
   await fails(["data race", "assertion"], guessing({ sendSilently, a: adopt(1), b: adopt(2) }));
+});
+
+Deno.test("broken twin: an owner that attaches by a load and a store is not alone", async () => {
+  const careless = tampered(own, (proper) => ({
+    or(view: Int32Array, index: number, value: number) {
+      const before = proper.load(view, index);
+      proper.store(view, index, before | value);
+      return before;
+    },
+  }));
+  await fails(["data race", "exception", "assertion"], model(1, { a: careless, b: careless }));
 });
