@@ -41,6 +41,7 @@ import {
 import type { Machine } from "../machine/machine.ts";
 import { ModelBuffer } from "../machine/memory.ts";
 import { applyPlain } from "../machine/plain.ts";
+import { isSameAccess } from "../machine/recheck.ts";
 import { failReplay } from "../machine/replay_failure.ts";
 import { impliedPause, polls, repeatsRead } from "../machine/polling.ts";
 import { runTask } from "../machine/runner.ts";
@@ -105,9 +106,20 @@ export class Calls {
     queueMicrotask(() => runTask(this.#execution, thread, task));
   }
 
-  /** The thread queues a task of `process.nextTick`. */
-  addTick(task: Task): void {
-    this.#taskThread().tasks.addTick(task);
+  /**
+   * The thread queues a task of `process.nextTick`. The platform does so, too, when its streams are
+   * written to, so that no task is refused or lost as the thread is suspended.
+   */
+  addTick(task: Task, nextTick: (task: Task) => unknown): void {
+    const thread = this.#execution.current!;
+    if (!thread.unwinding) return this.#taskThread().tasks.addTick(task);
+    nextTick(() => {
+      try {
+        task();
+      } catch {
+        // Its thread is suspended.
+      }
+    });
   }
 
   /** The thread queues a task of `setImmediate`. */
@@ -554,12 +566,15 @@ export class Calls {
   #suspend(thread: Thread, operation: Operation): unknown {
     if (thread.ahead !== undefined) return thread.ahead.perform(operation);
     const entry = polls(thread, operation) ? impliedPause(thread) : operation;
-    const { firstStacks, isRechecking, reached } = this.#execution;
-    if (isRechecking) {
+    const { firstStacks, isRechecking, recheckExpected, reached } = this.#execution;
+    if (!isRechecking) {
+      if (firstStacks.size < FIRST_STACKS) firstStacks.set(entry, captureStack(FIRST_FRAMES));
+    } else if (
+      entry.buffer === undefined || recheckExpected === undefined ||
+      !isSameAccess(recheckExpected, entry)
+    ) {
       const stack = captureStack(FIRST_FRAMES);
       this.#execution.recheckLines = () => stackLines(stack);
-    } else if (firstStacks.size < FIRST_STACKS) {
-      firstStacks.set(entry, captureStack(FIRST_FRAMES));
     }
     if (reached !== undefined) {
       const key = ((thread.log.length * 32 + entry.kind) * 65536 + (entry.start & 65535)) *

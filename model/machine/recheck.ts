@@ -11,9 +11,11 @@
 import type { Operation } from "./entry.ts";
 import { requestText, type ThreadNames } from "./entry_text.ts";
 import { CALL, JOIN, PAUSE, RETURN, SPAWN } from "./kinds.ts";
+import type { Thread } from "./thread.ts";
+import type { Body } from "./thread_declaration.ts";
 
 /** The first advances of a machine are checked, and the very first ones several times. */
-const FIRST = 48;
+const FIRST = 8;
 const VERY_FIRST = 4;
 const TIMES = 8;
 /** Then one in so many is, up to a number; powers of two, less one. */
@@ -21,22 +23,43 @@ const EARLY_MASK = 15;
 const EARLY = 512;
 /** Later, one in so many. */
 const LATE_MASK = 511;
+/** Threads with more entries are checked as if all of theirs were later ones. */
+const MAX_ENTRIES = 10_000;
 /** Of longer typed arrays in results, only the length is compared. */
 const MAX_BYTES = 1024;
 /** At the end of the first executions, all threads are checked. */
-const FIRST_EXECUTIONS = 4;
+const FIRST_EXECUTIONS = 1;
+
+/** Bodies of earlier searches: that they do the same again was checked there. */
+const checkedBodies = new WeakSet<Body>();
 
 /** Decides which advances of threads are checked. */
 export class Rechecks {
   #advances = 0;
   #executions = 0;
+  /** Whether a body is new, so that there is more to check. */
+  readonly #isNew = new Map<Body, boolean>();
 
-  /** How often the thread that has just advanced is to be run once more. */
-  next(): number {
+  /**
+   * How often the thread that has just advanced is to be run once more.
+   *
+   * @param thread The thread. One with a long log takes long.
+   */
+  next({ body, log }: Thread): number {
     const count = ++this.#advances;
-    if (count <= VERY_FIRST) return TIMES;
-    if (count <= FIRST) return 1;
+    if (log.length > MAX_ENTRIES) return (count & EARLY_MASK) === 0 ? 1 : 0;
+    if (count <= FIRST && this.#isFirstOf(body)) return count <= VERY_FIRST ? TIMES : 1;
     return (count & (count <= EARLY ? EARLY_MASK : LATE_MASK)) === 0 ? 1 : 0;
+  }
+
+  /** Whether this search is the first one with a body. */
+  #isFirstOf(body: Body): boolean {
+    let isNew = this.#isNew.get(body);
+    if (isNew === undefined) {
+      this.#isNew.set(body, isNew = !checkedBodies.has(body));
+      checkedBodies.add(body);
+    }
+    return isNew;
   }
 
   /** Whether all threads of the execution that has just ended are to be run once more. */
@@ -78,7 +101,7 @@ export function difference(
 ): Difference | undefined {
   if (isAtImpliedPause(now)) return undefined;
   if (first.announced !== undefined && now.announced !== undefined) {
-    if (isSame(first.announced, now.announced)) return undefined;
+    if (isSameRequest(first.announced, now.announced)) return undefined;
   } else if (first.announced === now.announced && first.done === now.done) {
     const texts = [textOf(first.result), textOf(now.result)] as const;
     if (texts[0] === texts[1]) return undefined;
@@ -91,9 +114,15 @@ export function difference(
   };
 }
 
-function isSame(a: Operation, b: Operation): boolean {
+/** Whether two operations are the same, whatever came of them. */
+function isSameRequest(a: Operation, b: Operation): boolean {
+  return isSameAccess(a, b) && detailText(a) === detailText(b);
+}
+
+/** Whether two operations are the same as far as that is seen without code of the test. */
+export function isSameAccess(a: Operation, b: Operation): boolean {
   return a.kind === b.kind && a.buffer === b.buffer && a.start === b.start && a.size === b.size &&
-    Object.is(a.a, b.a) && Object.is(a.b, b.b) && detailText(a) === detailText(b);
+    Object.is(a.a, b.a) && Object.is(a.b, b.b);
 }
 
 /** What two operations of one kind may differ in besides their ranges and operands. */
