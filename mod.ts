@@ -11,3 +11,4 @@ export * from "./src/pool/mod.ts";
 export * from "./src/broadcast/mod.ts";
 export * from "./src/framing/mod.ts";
 export * from "./src/queue/mod.ts";
+export * from "./src/slice/mod.ts";

@@ -10,6 +10,7 @@ const BELOW = new Map([
   ["src/framing", ["src/memory", "src/pool"]],
   ["src/queue", ["src/memory", "src/pool"]],
   ["src/broadcast", ["src/memory"]],
+  ["src/slice", ["src/memory", "src/framing"]],
   ["src/cli", ["src/broadcast"]],
   ["model", []],
 ]);
