@@ -18,6 +18,7 @@ import {
   createPrivate,
   createShared,
   isSharedMemory,
+  type NativeCopies,
   type NativeCopy,
   PAGE_BYTES,
 } from "./web_assembly.ts";
@@ -62,6 +63,8 @@ export class Memory {
   readonly #bytes: Uint8Array<SharedArrayBuffer>;
   /** Copies within the bytes, if they lie in such a memory. */
   readonly #copyWithin: NativeCopy | undefined;
+  /** The copies between these bytes and the buffers of private ones. */
+  readonly #copies: WeakMap<ArrayBufferLike, NativeCopies> = new WeakMap();
   /** The offset of the first free byte; undefined if another thread lays out the memory. */
   #free: number | undefined;
 
@@ -185,7 +188,8 @@ export class Memory {
 
   /**
    * Makes private bytes, all zero, which {@link Memory.copier} copies natively where that is
-   * possible. They are an ordinary array, but their buffer may be longer, and cannot be transferred.
+   * possible. They are an ordinary array; but their buffer may be longer, and cannot be
+   * transferred.
    *
    * @throws {RangeError} If `byteLength` is not a whole number of bytes, or more than is available.
    */
@@ -199,8 +203,16 @@ export class Memory {
    * {@link Memory.privateBytes}, or a part of such, and by views otherwise.
    */
   copier(bytes: Uint8Array): Copier {
-    const copies = this.#webAssembly && copiesBetween(this.#webAssembly, bytes.buffer);
-    return new Copier(this.#bytes, bytes, copies);
+    return new Copier(this.#bytes, bytes, this.#copiesWith(bytes.buffer));
+  }
+
+  #copiesWith(buffer: ArrayBufferLike): NativeCopies | undefined {
+    if (this.#webAssembly === undefined) return undefined;
+    const known = this.#copies.get(buffer);
+    if (known !== undefined) return known;
+    const copies = copiesBetween(this.#webAssembly, buffer);
+    if (copies !== undefined) this.#copies.set(buffer, copies);
+    return copies;
   }
 
   /**

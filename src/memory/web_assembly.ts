@@ -3,9 +3,9 @@
  * JavaScript do, and the functions that call it.
  *
  * Both are plain accesses of one memory model: in the WebAssembly threads specification,
- * `memory.copy` reads and writes each byte unordered, and in ECMA-262 so do a typed array's `set` and
- * `copyWithin`. So what is proven about a copy by views holds for a native one. Only copies are made
- * here: what orders them is `Atomics`.
+ * `memory.copy` reads and writes each byte unordered, and in ECMA-262 so do a typed array's `set`
+ * and `copyWithin`. So what is proven about a copy by views holds for a native one. Only copies are
+ * made here: what orders them is `Atomics`.
  *
  * Everything here returns undefined where the platform lacks what it takes: WebAssembly, shared
  * memories, or several memories in one module; where a page's content policy forbids compiling;
