@@ -15,6 +15,7 @@
  */
 
 import { isObserved } from "./observer.ts";
+import { isProcess } from "./platform.ts";
 
 /** The size of a page, in which WebAssembly allocates. */
 export const PAGE_BYTES: number = 64 * 1024;
@@ -23,10 +24,10 @@ export const PAGE_BYTES: number = 64 * 1024;
 const MAX_PAGES = 65536;
 
 /**
- * How many memories one thread has at most at a time. Some engines reserve 10 GiB of addresses for
- * each, of the 1 TiB that they have, and other modules need their own.
+ * How many memories one thread has at most until some are collected: in a browser, which has
+ * addresses for little more than a hundred in all threads together, and elsewhere.
  */
-const MAX_MEMORIES = 32;
+const MAX_MEMORIES = { browser: 32, process: 1024 };
 
 /** Copies `byteLength` bytes from `source` to `target`, which are offsets in memories. */
 export type NativeCopy = (target: number, source: number, byteLength: number) => void;
@@ -171,7 +172,8 @@ export function isSharedMemory(value: unknown): value is WebAssembly.Memory {
 
 function createMemory(byteLength: number, shared: boolean): WebAssembly.Memory | undefined {
   const pages = Math.ceil(byteLength / PAGE_BYTES);
-  if (pages > MAX_PAGES || memoryCount === MAX_MEMORIES) return undefined;
+  const limit = isProcess() ? MAX_MEMORIES.process : MAX_MEMORIES.browser;
+  if (pages > MAX_PAGES || memoryCount >= limit) return undefined;
   try {
     const memory = new WebAssembly.Memory({ initial: pages, maximum: pages, shared });
     memoryCount++;
