@@ -15,6 +15,7 @@ import {
   FrameDecoderStream,
   FrameEncoderStream,
   lengthPrefixed,
+  Memory,
   Mutex,
   PacketWriter,
   Parker,
@@ -253,6 +254,16 @@ export const scenarios: Record<string, (runtime: Runtime) => Promise<void>> = {
     const next = iterating.next();
     await iterating.return();
     assertEquals((await next).done, true);
+  },
+
+  async "a worker copies out of a large memory, as it can where it runs"({ start }) {
+    const memory = Memory.create({ byteLength: 256 * 1024 });
+    const bytes = new Uint8Array(memory.buffer);
+    for (let i = 0; i < 1000; i++) bytes[100_000 + i] = i;
+    const { result } = start({ body: "copyOut", argument: memory.handle });
+    const isInWebAssembly = memory.handle.webAssembly !== undefined;
+    assertEquals(await result, [isInWebAssembly, bytes.slice(100_000, 101_000).join()]);
+    assertEquals(bytes.slice(0, 500).join(), bytes.slice(100_000, 100_500).join());
   },
 
   async "a worker that is terminated while it blocks ends as the platform says"(runtime) {
