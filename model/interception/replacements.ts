@@ -46,6 +46,28 @@ export function replace(
   });
 }
 
+/**
+ * Replaces a getter of an object by one that may call the platform's, if there is one: on the
+ * object itself, even if it inherits the getter, as that is ten times as fast.
+ */
+export function replaceGetter(
+  target: object,
+  key: PropertyKey,
+  model: (get: () => unknown) => unknown,
+): void {
+  const native = Reflect.getOwnPropertyDescriptor(target, key);
+  let descriptor = native;
+  for (let from: object | null = target; descriptor === undefined;) {
+    from = Reflect.getPrototypeOf(from);
+    if (from === null) return;
+    descriptor = Reflect.getOwnPropertyDescriptor(from, key);
+  }
+  const getter = descriptor.get as Native | undefined;
+  if (getter === undefined || !descriptor.configurable) return;
+  const get = () => model(() => Reflect.apply(getter, target, []));
+  replacements.push({ target, key, native, model: { ...descriptor, get }, isValue: false });
+}
+
 /** Adds a property that the platform has not. */
 export function replaceMissing(target: object, key: PropertyKey, value: unknown): void {
   const model = { value, writable: true, enumerable: false, configurable: true };
