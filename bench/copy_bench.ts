@@ -1,7 +1,7 @@
 /**
  * Copies out of shared memory, within it, and into it: natively and by views, from 16 bytes to
- * 64 KiB. Then messages through a ring on one thread, appended by 64, published and read, in batches
- * and in bulk: in a memory that copies natively, and in one that copies by views.
+ * 64 KiB. Then messages through a ring on one thread, published by 64, and read in batches or in
+ * bulk: in a memory that copies natively, and in one that copies by views.
  *
  * @module
  */
