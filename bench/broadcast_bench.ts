@@ -12,7 +12,8 @@
  *
  * Messages are published by 64, or one by one where that is said. `read` goes through batches that
  * the reader took, `bulk` through windows that were copied out raw, `receive` copies each message
- * once more. `by views` is the same ring without its native copies. The *bound* is the cost of the same copies by themselves: plain memory and a counter.
+ * once more. `by views` is the same ring without native copies. The *bound* is the cost of the same
+ * copies by themselves: plain memory and a counter.
  *
  * `bcast` is the library in Rust that does the same; its figures were measured apart from these, on
  * a quiet machine of the kind that README.md names.
