@@ -104,10 +104,10 @@ function groupOf(messageBytes: number, messages: number, native: string): Group 
 
 // Each burst over the ring takes some 10 ms.
 const groups = [
-  groupOf(64, 1_600_000, "29"),
-  groupOf(8, 3_200_000, "171"),
-  groupOf(256, 640_000, "33, in bulk 96"),
-  groupOf(1024, 192_000, "37, in bulk 31"),
+  groupOf(64, 1_600_000, "50, in bulk 43"),
+  groupOf(8, 3_200_000, "220, in bulk 135"),
+  groupOf(256, 640_000, "70 to 130, in bulk 130"),
+  groupOf(1024, 192_000, "65, in bulk 46"),
 ];
 
 /** Millions of messages a second, of nanoseconds a message. */
