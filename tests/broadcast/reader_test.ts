@@ -543,6 +543,26 @@ for (const byteLength of [8 * 1024, 128 * 1024]) {
   }
 }
 
+Deno.test("a hint says whether more is published than what was read, across 2^31 and 2^32", () => {
+  for (const startPosition of [0, 2 ** 31 - 256, 2 ** 32 - 256]) {
+    const broadcast = Broadcast.create({ capacityBytes: 256, startPosition });
+    const writer = broadcast.writer();
+    const reader = broadcast.reader();
+    for (let i = 0; i < 40; i++) {
+      assertEquals(reader.hasMoreHint, false);
+      writer.append(numbered(i, 8));
+      assertEquals(reader.hasMoreHint, false);
+      writer.append(numbered(i, 8));
+      writer.publish();
+      assertEquals(reader.hasMoreHint, true);
+      assert(reader.poll() && reader.next());
+      assertEquals(reader.hasMoreHint, true); // the second one was taken, but not read
+      assert(reader.next());
+      assertEquals(reader.wait({ timeoutMs: 0 }), false); // leaves a mark that a reader may sleep
+    }
+  }
+});
+
 Deno.test("bulk reads copy to any part of private bytes", () => {
   const memory = Memory.create({ byteLength: 128 * 1024 });
   const broadcast = Broadcast.create({ capacityBytes: 4096, memory });
