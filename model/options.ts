@@ -29,9 +29,9 @@ export interface ExploreOptions<State, T extends Threads<State>> {
    * Threads get what workers could have. Views and shared buffers are the same for all. Plain
    * objects, arrays and objects of classes are frozen; private fields cannot be, but what a thread
    * leaves in one for another is found, as the first executions are repeated with other objects.
-   * Maps, sets, dates and memory that is not shared are copied for each run of a body. Functions
-   * and promises are refused, and so is what would have to be copied inside an object of a class:
-   * create such objects in the body, from the shared memory, as a worker does.
+   * Maps, sets, dates, regular expressions and memory that is not shared are copied for each run of
+   * a body. Functions and promises are refused, and so is what would have to be copied inside an
+   * object of a class: create such objects in the body, from the shared memory, as a worker does.
    */
   readonly setup: () => State;
   /**

@@ -41,6 +41,7 @@ import {
 import type { Machine } from "../machine/machine.ts";
 import { ModelBuffer } from "../machine/memory.ts";
 import { applyPlain } from "../machine/plain.ts";
+import { isSameAccess } from "../machine/recheck.ts";
 import { failReplay } from "../machine/replay_failure.ts";
 import { impliedPause, polls, repeatsRead } from "../machine/polling.ts";
 import { runTask } from "../machine/runner.ts";
@@ -554,12 +555,15 @@ export class Calls {
   #suspend(thread: Thread, operation: Operation): unknown {
     if (thread.ahead !== undefined) return thread.ahead.perform(operation);
     const entry = polls(thread, operation) ? impliedPause(thread) : operation;
-    const { firstStacks, isRechecking, reached } = this.#execution;
-    if (isRechecking) {
+    const { firstStacks, isRechecking, recheckExpected, reached } = this.#execution;
+    if (!isRechecking) {
+      if (firstStacks.size < FIRST_STACKS) firstStacks.set(entry, captureStack(FIRST_FRAMES));
+    } else if (
+      entry.buffer === undefined || recheckExpected === undefined ||
+      !isSameAccess(recheckExpected, entry)
+    ) {
       const stack = captureStack(FIRST_FRAMES);
       this.#execution.recheckLines = () => stackLines(stack);
-    } else if (firstStacks.size < FIRST_STACKS) {
-      firstStacks.set(entry, captureStack(FIRST_FRAMES));
     }
     if (reached !== undefined) {
       const key = ((thread.log.length * 32 + entry.kind) * 65536 + (entry.start & 65535)) *

@@ -8,7 +8,7 @@
  * - Plain objects, arrays and objects of classes are frozen: what their properties say cannot
  *   change, so that nothing tells them from copies. (`postMessage` would take the class away; a
  *   worker makes such an object itself, from the same memory.)
- * - Maps, sets, dates, and memory that is not shared are copied.
+ * - Maps, sets, dates, regular expressions, and memory that is not shared are copied.
  * - Functions, which may hold variables, and what cannot be copied are refused by name.
  *
  * @module
@@ -104,7 +104,7 @@ function whyRefused(value: object): string | undefined {
     return articleOf(value);
   }
   if (unrunText(value) !== undefined && !Array.isArray(value)) return "a generator or iterator";
-  for (const copied of [Map, Set, Date, ArrayBuffer]) {
+  for (const copied of [Map, Set, Date, RegExp, ArrayBuffer]) {
     if (value instanceof copied && Reflect.getPrototypeOf(value) !== copied.prototype) {
       return `an object of class ${classOf(value)}, which extends ${copied.name}`;
     }
@@ -115,7 +115,7 @@ function whyRefused(value: object): string | undefined {
 /** Whether each run of a body gets a copy of its own. */
 export function isCopied(value: object): boolean {
   return value instanceof Map || value instanceof Set || value instanceof Date ||
-    value instanceof ArrayBuffer || nativeIsView(value);
+    value instanceof RegExp || value instanceof ArrayBuffer || nativeIsView(value);
 }
 
 export function isPlain(value: object): boolean {
@@ -160,6 +160,7 @@ function copyOf(value: unknown, copies: Map<object, unknown>): unknown {
     return copy;
   }
   if (value instanceof Date) return keep(new Date(value.getTime()));
+  if (value instanceof RegExp) return keep(new RegExp(value.source, value.flags));
   if (value instanceof ArrayBuffer) return keep(value.slice(0));
   if (nativeIsView(value)) {
     const type = elementTypeOf(value);

@@ -23,7 +23,7 @@ const OWN =
 /** Brings a thread to its next operation, and checks that it would get there again. */
 export function advance(execution: Execution, thread: Thread): void | Promise<void> {
   const advanced = advanceOnce(execution, thread);
-  const times = execution.rechecks.next();
+  const times = execution.rechecks.next(thread.log.length);
   if (times === 0) return advanced;
   if (advanced) return advanced.then(() => recheck(execution, thread, times));
   return recheck(execution, thread, times);
@@ -113,6 +113,8 @@ function recheck(
   };
   const { state } = ownState ?? { state: execution.stateForThread() };
   execution.isRechecking = true;
+  execution.recheckExpected = before.announced;
+  execution.recheckOutcome = "";
   execution.recheckLines = () => [];
   const run = runBody(execution, thread, state);
   return run ? run.then(compare) : compare();

@@ -81,6 +81,8 @@ export class Execution {
   ownState: (() => { readonly state: unknown } | undefined) | undefined = undefined;
   /** Whether a thread is run once more, to check that it does the same. */
   isRechecking = false;
+  /** The operation to which it came at first. */
+  recheckExpected: Operation | undefined = undefined;
   /** What it did then instead of an operation or its end. */
   recheckOutcome = "";
   /** The source lines that led to its next operation then. */

@@ -57,12 +57,24 @@ export class Evidence {
   }
 }
 
-/** The first declared thread that has ended without an operation or a plain access, if any. */
-export function idleThread(threads: readonly (Thread | undefined)[], declared: number) {
-  return threads.slice(0, declared).find((thread) =>
+/**
+ * The failure of an execution in which a declared thread has ended without an operation or a plain
+ * access, if there is one.
+ */
+export function idleFailure(
+  threads: readonly (Thread | undefined)[],
+  declared: number,
+): Failure | undefined {
+  const idle = threads.slice(0, declared).find((thread) =>
     thread?.done &&
     !thread.log.some(({ kind, traits: { isOperation } }) =>
       isOperation || kind === READ || kind === WRITE
     )
   );
+  return idle && {
+    kind: "misuse",
+    message: `Thread ${idle.name} touched no shared memory: did it run? Its body has made no ` +
+      "atomic operation and no access to the model's memory that could be seen. Leave it out if " +
+      "it has nothing to do, or let it call Atomics.pause()",
+  };
 }

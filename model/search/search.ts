@@ -34,7 +34,7 @@ import { endlessFailure, isStuck, stuckFailure } from "../report/stuck_threads.t
 import { formatTable } from "../report/table.ts";
 import { Checks } from "./checks.ts";
 import { Enumeration } from "./enumeration.ts";
-import { Evidence, idleThread } from "./evidence.ts";
+import { Evidence, idleFailure } from "./evidence.ts";
 import type { ReachedLimit } from "./limits.ts";
 import { Progress } from "./progress.ts";
 import type { Strategy } from "./strategy.ts";
@@ -346,15 +346,10 @@ export class Search {
   /** Checks an execution in which every thread has ended, and counts it. */
   #finish(): void | Promise<void> {
     if (this.#execution.failure !== undefined) return;
-    const { threads } = this.#execution;
-    const idle = this.#main.executions === 0 ? idleThread(threads, this.#declared) : undefined;
-    if (idle !== undefined) {
-      return this.#execution.fail({
-        kind: "misuse",
-        message: `Thread ${idle.name} touched no shared memory: did it run? Its body has made no ` +
-          "atomic operation and no access to the model's memory that could be seen. Leave it out " +
-          "if it has nothing to do, or let it call Atomics.pause()",
-      });
+    // What a thread does before its first operation is the same in every execution.
+    if (this.#executions === 0) {
+      const idle = idleFailure(this.#execution.threads, this.#declared);
+      if (idle !== undefined) return this.#execution.fail(idle);
     }
     const checked = this.#checks.end();
     return checked ? checked.then(() => this.#endChecked()) : this.#endChecked();

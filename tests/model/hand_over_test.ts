@@ -74,7 +74,7 @@ Deno.test("each run of a body has maps, sets, dates and private memory of its ow
       return {
         w: words(),
         map: new Map<string, number>([["begin", 1]]),
-        nested: [{ set: new Set([1]), date: new Date(5) }],
+        nested: [{ set: new Set([1]), date: new Date(5), pattern: /x/g }],
         one,
         all: new DataView(pair),
       };
@@ -84,6 +84,7 @@ Deno.test("each run of a body has maps, sets, dates and private memory of its ow
         map.set("a", 1);
         first!.set.add(2);
         first!.date.setTime(6);
+        if (!first!.pattern.test("x")) throw new Error("the pattern has been used");
         one[0]! += 1;
         Atomics.store(w, 0, 1);
         return [map.size, first!.set.size, first!.date.getTime(), all.getUint8(4)].join();
