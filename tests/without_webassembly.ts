@@ -1,5 +1,5 @@
 /**
- * Makes this platform one that has no WebAssembly, so that all copies are made by views:
+ * Forbids WebAssembly, as a page's content policy does, so that all copies are made by views:
  *
  *     deno test -P --preload tests/without_webassembly.ts
  *
@@ -8,4 +8,8 @@
  * @module
  */
 
-Reflect.deleteProperty(globalThis, "WebAssembly");
+WebAssembly.Module = class {
+  constructor() {
+    throw new EvalError("Refused to compile");
+  }
+} as unknown as typeof WebAssembly.Module;

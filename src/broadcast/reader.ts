@@ -258,8 +258,8 @@ export class BroadcastReader implements AsyncIterable<Uint8Array<ArrayBuffer>> {
 
   /**
    * Whether more seems to be there than what was read: a hint for a thread that spins, at a
-   * fraction of the cost of a poll that finds nothing. It orders nothing and may be out of date, for
-   * as long as the thread does nothing else: so poll every now and then all the same.
+   * fraction of the cost of a poll that finds nothing. It orders nothing, and may be out of date
+   * for as long as the thread does nothing else: so poll every now and then all the same.
    */
   get hasMoreHint(): boolean {
     return this.#ring.published.seemsPast(this.position);
