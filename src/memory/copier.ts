@@ -4,6 +4,7 @@
  * @module
  */
 
+import { isObserved } from "./observer.ts";
 import type { NativeCopies, NativeCopy } from "./web_assembly.ts";
 
 /**
@@ -50,14 +51,15 @@ export class Copier {
   /** Copies `byteLength` shared bytes from the offset `source` to the private offset `target`. */
   copyOut(target: number, source: number, byteLength: number): void {
     const copy = this.#out;
-    if (copy !== undefined) copy(this.#start + target, source, byteLength);
+    // A checker may observe by now, and must see each access.
+    if (copy !== undefined && !isObserved()) copy(this.#start + target, source, byteLength);
     else this.#bytes.set(this.#shared.subarray(source, source + byteLength), target);
   }
 
   /** Copies `byteLength` private bytes from the offset `source` to the shared offset `target`. */
   copyIn(target: number, source: number, byteLength: number): void {
     const copy = this.#into;
-    if (copy !== undefined) copy(target, this.#start + source, byteLength);
+    if (copy !== undefined && !isObserved()) copy(target, this.#start + source, byteLength);
     else this.#shared.set(this.#bytes.subarray(source, source + byteLength), target);
   }
 }

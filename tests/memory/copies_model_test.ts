@@ -4,6 +4,7 @@
  */
 
 import { assert, assertEquals } from "@std/assert";
+import { shareBuffer } from "@busbar/busbar/model";
 import { Memory } from "../../mod.ts";
 import { beginSpeculation, endSpeculation } from "../../src/memory/observer.ts";
 import { tampered } from "../tamper.ts";
@@ -83,6 +84,38 @@ for (const [where, copy] of Object.entries(copies)) {
     await fails("data race", {
       setup,
       threads: { write, read: ({ memory }) => copy(memory).join() },
+    });
+  });
+}
+
+/** Copies by what was made before an exploration, natively if the platform can. */
+const early: Record<string, (memory: Memory) => () => void> = {
+  "out": (memory) => {
+    const copier = memory.copier(memory.privateBytes(8));
+    return () => copier.copyOut(0, 4 * DATA, 8);
+  },
+  "in": (memory) => {
+    const copier = memory.copier(memory.privateBytes(8).fill(1));
+    return () => copier.copyIn(4 * COPY, 0, 8);
+  },
+  "within": (memory) => () => memory.copyWithin(4 * COPY, 4 * DATA, 8),
+};
+
+for (const [where, make] of Object.entries(early)) {
+  Deno.test(`a copy ${where} by what was made before an exploration never passes unseen`, async () => {
+    const memory = Memory.create({ byteLength: BYTES });
+    const copy = make(memory);
+    copy();
+    new Uint8Array(memory.buffer).fill(0);
+    await fails(["misuse", "exception"], {
+      setup: () => ({ memory, words: new Int32Array(shareBuffer(memory.buffer)) }),
+      threads: {
+        write,
+        copy({ words }: State) {
+          Atomics.load(words, EPOCH); // a thread that does nothing that is seen is refused anyway
+          copy();
+        },
+      },
     });
   });
 }
