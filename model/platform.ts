@@ -189,7 +189,12 @@ export async function collectedRejections(): Promise<readonly unknown[]> {
   return reasons;
 }
 
-/** Leaves rejections to the platform again, but for those to ignore. */
+/** Leaves rejections to the platform again, but for those to ignore that come late. */
 export function stopCollecting(): void {
   areCollected = false;
+  // Elsewhere a listener stays, which heeds the ignored reason only.
+  if (deno !== undefined || node?.on === undefined) return;
+  void rejectionsReported().then(rejectionsReported).then(() => {
+    if (!areCollected) node.off("unhandledRejection", onRejection);
+  });
 }

@@ -106,9 +106,20 @@ export class Calls {
     queueMicrotask(() => runTask(this.#execution, thread, task));
   }
 
-  /** The thread queues a task of `process.nextTick`. */
-  addTick(task: Task): void {
-    this.#taskThread().tasks.addTick(task);
+  /**
+   * The thread queues a task of `process.nextTick`. The platform does so, too, when its streams are
+   * written to, so that no task is refused or lost as the thread is suspended.
+   */
+  addTick(task: Task, nextTick: (task: Task) => unknown): void {
+    const thread = this.#execution.current!;
+    if (!thread.unwinding) return this.#taskThread().tasks.addTick(task);
+    nextTick(() => {
+      try {
+        task();
+      } catch {
+        // Its thread is suspended.
+      }
+    });
   }
 
   /** The thread queues a task of `setImmediate`. */

@@ -64,8 +64,14 @@ export function replaceGetter(
   }
   const getter = descriptor.get as Native | undefined;
   if (getter === undefined || !descriptor.configurable) return;
-  const get = () => model(() => Reflect.apply(getter, target, []));
-  replacements.push({ target, key, native, model: { ...descriptor, get }, isValue: false });
+  const get = () => {
+    const value = model(() => Reflect.apply(getter, target, []));
+    // A getter that loads its value, as those of globals in Node, puts that in its own place.
+    if (Reflect.getOwnPropertyDescriptor(target, key)?.get !== get) put(replacement, true);
+    return value;
+  };
+  const replacement = { target, key, native, model: { ...descriptor, get }, isValue: false };
+  replacements.push(replacement);
 }
 
 /** Adds a property that the platform has not. */

@@ -53,7 +53,7 @@ replace(
   "queueMicrotask",
   queueing((task, native) => calls!.addMicrotask(task, native)),
 );
-replace(process, "nextTick", queueing((task) => calls!.addTick(task)));
+replace(process, "nextTick", queueing((task, native) => calls!.addTick(task, native)));
 replace(
   globalThis,
   "setImmediate",

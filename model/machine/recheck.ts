@@ -13,7 +13,7 @@ import { requestText, type ThreadNames } from "./entry_text.ts";
 import { CALL, JOIN, PAUSE, RETURN, SPAWN } from "./kinds.ts";
 
 /** The first advances of a machine are checked, and the very first ones several times. */
-const FIRST = 48;
+const FIRST = 8;
 const VERY_FIRST = 4;
 const TIMES = 8;
 /** Then one in so many is, up to a number; powers of two, less one. */
@@ -26,7 +26,7 @@ const MAX_ENTRIES = 10_000;
 /** Of longer typed arrays in results, only the length is compared. */
 const MAX_BYTES = 1024;
 /** At the end of the first executions, all threads are checked. */
-const FIRST_EXECUTIONS = 4;
+const FIRST_EXECUTIONS = 1;
 
 /** Decides which advances of threads are checked. */
 export class Rechecks {

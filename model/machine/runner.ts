@@ -247,8 +247,8 @@ async function runTasks(execution: Execution, thread: Thread): Promise<void> {
     for (; task !== undefined; task = thread.tasks.nextTick()) runTask(execution, thread, task);
     await microtasks();
     execution.current = undefined;
-    if (thread.unwinding) return;
-    task = thread.tasks.next();
+    // Ticks are run even then: some may be the platform's own, of a stream that was written to.
+    task = thread.unwinding ? thread.tasks.nextTick() : thread.tasks.next();
   } while (task !== undefined);
 }
 

@@ -48,10 +48,11 @@ export class Checks {
   end(): void | Promise<void> {
     const { check } = this.#judges;
     const execution = this.#execution;
-    const results = this.#results();
     // An execution without a step has been in one state only.
     if (execution.trace.length === 0) this.invariant();
     if (execution.failure !== undefined) return;
+    if (check === undefined && this.#evidence.unmet.size === 0) return;
+    const results = this.#results();
     const checking = check &&
       this.#run("Check", (state) => check(state, results as Results<Threads<unknown>>), true);
     if (checking) return checking.then(() => this.#conditions(results));

@@ -1,5 +1,10 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { explore } from "@busbar/busbar/model";
+import {
+  installReplacements,
+  replaceGetter,
+  uninstallReplacements,
+} from "../../model/interception/replacements.ts";
 import { fails, words } from "./failing.ts";
 
 /** Globals that the compiler does not know, or that only some platforms have. */
@@ -174,4 +179,20 @@ Deno.test("with the virtual clock, every reading starts at 0", async () => {
     },
     check: (_, { a }) => assertEquals(a, "0,0,0,0,0,5000,5000,5000,5000,0"),
   });
+});
+
+Deno.test("a getter that puts the value that it loads in its own place stays replaced", () => {
+  const target = {
+    get lazy(): string {
+      Object.defineProperty(target, "lazy", { value: "native" });
+      return "native";
+    },
+  };
+  const native = Object.getOwnPropertyDescriptor(target, "lazy");
+  replaceGetter(target, "lazy", (get) => `model of ${get()}`);
+  installReplacements();
+  const seen = [target.lazy, target.lazy];
+  uninstallReplacements();
+  assertEquals(seen, ["model of native", "model of native"]);
+  assertEquals(Object.getOwnPropertyDescriptor(target, "lazy"), native);
 });

@@ -153,6 +153,31 @@ Deno.test("tasks run in the order of the platform", async () => {
   assertEquals(orders, [JSON.stringify([native.length, native])]);
 });
 
+Deno.test("ticks run also if their thread is suspended as, or before, it queues them", async () => {
+  let runs = 0;
+  let ran = 0;
+  const tick = () => process.nextTick(() => void ran++);
+  await explore({
+    setup: words,
+    threads: {
+      async a(w) {
+        runs++;
+        await Promise.resolve().then(tick);
+        tick();
+        try {
+          Atomics.add(w, 0, 1);
+        } finally {
+          tick();
+        }
+      },
+    },
+  });
+  await new Promise((resolve) => setTimeout(resolve, 1));
+  // Of a stream that is written to, say, none may be lost.
+  assert(runs >= 2);
+  assertEquals(ran, 3 * runs);
+});
+
 Deno.test("a timed waitAsync of a thread that has ended times out", async () => {
   const threads: Record<string, Body> = {
     a(w) {

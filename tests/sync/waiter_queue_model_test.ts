@@ -267,7 +267,14 @@ interface Dead {
 
 const dieAsleep = async (state: State): Promise<Dead> => {
   const waiters = join(state);
+  const { waitAsync } = Atomics;
+  // It is never told that it was woken.
+  Atomics.waitAsync = ((...args: [Int32Array, number, number, number?]) => {
+    const wait = waitAsync(...args);
+    return wait.async ? { async: true, value: new Promise(() => {}) } : wait;
+  }) as typeof waitAsync;
   const later = waiters.takeAsync();
+  Atomics.waitAsync = waitAsync;
   // What it had at once, from the store, it has died with.
   return { slot: waiters.slot, taken: await isSettled(later) ? have(state, await later) : [] };
 };
