@@ -92,7 +92,7 @@ export class LookAhead implements Ahead {
   #leaves = true;
   #isRepeatable = true;
   /** Whether the loop does not pause: then its first access begins each round. */
-  readonly #polls: boolean;
+  #polls: boolean;
 
   /**
    * @param polls Whether the thread is in a loop that does not pause.
@@ -125,6 +125,8 @@ export class LookAhead implements Ahead {
     }
     switch (entry.kind) {
       case PAUSE:
+        // It has come to a loop that pauses.
+        this.#polls = false;
         this.#beginRound();
         return undefined;
       case WAIT:
