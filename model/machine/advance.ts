@@ -23,7 +23,7 @@ const OWN =
 /** Brings a thread to its next operation, and checks that it would get there again. */
 export function advance(execution: Execution, thread: Thread): void | Promise<void> {
   const advanced = advanceOnce(execution, thread);
-  const times = execution.rechecks.next(thread.log.length);
+  const times = execution.rechecks.next(thread);
   if (times === 0) return advanced;
   if (advanced) return advanced.then(() => recheck(execution, thread, times));
   return recheck(execution, thread, times);

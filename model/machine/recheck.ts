@@ -11,6 +11,8 @@
 import type { Operation } from "./entry.ts";
 import { requestText, type ThreadNames } from "./entry_text.ts";
 import { CALL, JOIN, PAUSE, RETURN, SPAWN } from "./kinds.ts";
+import type { Thread } from "./thread.ts";
+import type { Body } from "./thread_declaration.ts";
 
 /** The first advances of a machine are checked, and the very first ones several times. */
 const FIRST = 8;
@@ -28,22 +30,36 @@ const MAX_BYTES = 1024;
 /** At the end of the first executions, all threads are checked. */
 const FIRST_EXECUTIONS = 1;
 
+/** Bodies of earlier searches: that they do the same again was checked there. */
+const checkedBodies = new WeakSet<Body>();
+
 /** Decides which advances of threads are checked. */
 export class Rechecks {
   #advances = 0;
   #executions = 0;
+  /** Whether a body is new, so that there is more to check. */
+  readonly #newBodies = new Map<Body, boolean>();
 
   /**
    * How often the thread that has just advanced is to be run once more.
    *
-   * @param length The length of its log: a long one takes long.
+   * @param thread The thread. One with a long log takes long.
    */
-  next(length: number): number {
+  next({ body, log }: Thread): number {
     const count = ++this.#advances;
-    if (length > MAX_ENTRIES) return (count & EARLY_MASK) === 0 ? 1 : 0;
-    if (count <= VERY_FIRST) return TIMES;
-    if (count <= FIRST) return 1;
+    if (log.length > MAX_ENTRIES) return (count & EARLY_MASK) === 0 ? 1 : 0;
+    if (count <= FIRST && this.isNew(body)) return count <= VERY_FIRST ? TIMES : 1;
     return (count & (count <= EARLY ? EARLY_MASK : LATE_MASK)) === 0 ? 1 : 0;
+  }
+
+  /** Whether this search is the first one with a body. */
+  isNew(body: Body): boolean {
+    let isNew = this.#newBodies.get(body);
+    if (isNew === undefined) {
+      this.#newBodies.set(body, isNew = !checkedBodies.has(body));
+      checkedBodies.add(body);
+    }
+    return isNew;
   }
 
   /** Whether all threads of the execution that has just ended are to be run once more. */
