@@ -18,6 +18,7 @@ import {
   FrameDecoderStream,
   FrameEncoderStream,
   lengthPrefixed,
+  Memory,
   Mutex,
   PacketWriter,
   Parker,
@@ -290,6 +291,16 @@ export const scenarios: Record<string, (runtime: Runtime) => Promise<void>> = {
     assertEquals([sums, levels], [[1, 0.5], [{ price: 1, size: 2 }, { price: 3, size: 4 }]]);
     const refusal = await rejection(Promise.resolve().then(() => sent.id = -1));
     assert(refusal.message.includes("field 'id' must be a whole number"), refusal.message);
+  },
+
+  async "a worker copies out of a large memory, as it can where it runs"({ start }) {
+    const memory = Memory.create({ byteLength: 256 * 1024 });
+    const bytes = new Uint8Array(memory.buffer);
+    for (let i = 0; i < 1000; i++) bytes[100_000 + i] = i;
+    const { result } = start({ body: "copyOut", argument: memory.handle });
+    const isInWebAssembly = memory.handle.webAssembly !== undefined;
+    assertEquals(await result, [isInWebAssembly, bytes.slice(100_000, 101_000).join()]);
+    assertEquals(bytes.slice(0, 500).join(), bytes.slice(100_000, 100_500).join());
   },
 
   async "a worker that is terminated while it blocks ends as the platform says"(runtime) {
