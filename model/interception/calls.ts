@@ -43,7 +43,7 @@ import { ModelBuffer } from "../machine/memory.ts";
 import { applyPlain } from "../machine/plain.ts";
 import { isSameAccess } from "../machine/recheck.ts";
 import { failReplay } from "../machine/replay_failure.ts";
-import { impliedPause, polls, repeatsRead } from "../machine/polling.ts";
+import { impliedPause, pauseBefore, repeatsRead } from "../machine/polling.ts";
 import { runTask } from "../machine/runner.ts";
 import type { Task } from "../machine/task_queue.ts";
 import { SUSPENDED, type Thread } from "../machine/thread.ts";
@@ -175,7 +175,7 @@ export class Calls {
     }
     if (thread === undefined) return this.suspendLeftTask();
     if (this.#replayed(thread, PAUSE) !== undefined) return;
-    const detail = { ...newYieldDetail(), isImplied: false };
+    const detail = { ...newYieldDetail(), isImplied: false, isOfLongLoop: false };
     this.#suspend(thread, new EntryOf(PAUSE, thread.id, detail, undefined, 0, 0));
   }
 
@@ -565,8 +565,9 @@ export class Calls {
    */
   #suspend(thread: Thread, operation: Operation): unknown {
     if (thread.ahead !== undefined) return thread.ahead.perform(operation);
-    const entry = polls(thread, operation) ? impliedPause(thread) : operation;
-    const { firstStacks, isRechecking, recheckExpected, reached, rechecks } = this.#execution;
+    const { firstStacks, isRechecking, recheckExpected, reached, rechecks, threads } =
+      this.#execution;
+    const entry = pauseBefore(thread, operation, threads) ?? operation;
     if (!isRechecking) {
       if (firstStacks.size < FIRST_STACKS && rechecks.isNew(thread.body)) {
         firstStacks.set(entry, captureStack(FIRST_FRAMES));
