@@ -4,11 +4,13 @@ import { workerTest } from "./permission.ts";
 /** The folders that each folder may import from, besides itself. */
 const BELOW = new Map([
   ["src/memory", []],
+  ["src/record", ["src/memory"]],
   ["src/sync", ["src/memory"]],
   ["src/pool", ["src/memory", "src/sync"]],
   ["src/framing", ["src/memory", "src/pool"]],
   ["src/queue", ["src/memory", "src/pool"]],
   ["src/broadcast", ["src/memory"]],
+  ["src/slice", ["src/memory", "src/framing"]],
   ["src/cli", ["src/broadcast"]],
   ["model", []],
 ]);

@@ -57,7 +57,7 @@ import { buffers, isShared, resolve, type View, views } from "./registry.ts";
 import { captureStack, stackLines } from "./stack_lines.ts";
 
 /** The places of so many operations are kept, in case that they are not repeated. */
-const FIRST_STACKS = 8;
+const FIRST_STACKS = 32;
 /** Frames cost time in every search, and few of them tell the place. */
 const FIRST_FRAMES = 12;
 
@@ -565,10 +565,13 @@ export class Calls {
    */
   #suspend(thread: Thread, operation: Operation): unknown {
     if (thread.ahead !== undefined) return thread.ahead.perform(operation);
-    const { firstStacks, isRechecking, recheckExpected, reached, threads } = this.#execution;
+    const { firstStacks, isRechecking, recheckExpected, reached, rechecks, threads } =
+      this.#execution;
     const entry = pauseBefore(thread, operation, threads) ?? operation;
     if (!isRechecking) {
-      if (firstStacks.size < FIRST_STACKS) firstStacks.set(entry, captureStack(FIRST_FRAMES));
+      if (firstStacks.size < FIRST_STACKS && rechecks.isNew(thread.body)) {
+        firstStacks.set(entry, captureStack(FIRST_FRAMES));
+      }
     } else if (
       entry.buffer === undefined || recheckExpected === undefined ||
       !isSameAccess(recheckExpected, entry)
