@@ -22,6 +22,7 @@ import {
 import type { ModelBuffer } from "../machine/memory.ts";
 import {
   type AnyTypedArray,
+  Bytes,
   nativeAtomics,
   NativeDataView,
   NativeSharedArrayBuffer,
@@ -32,7 +33,7 @@ import {
 import { arrayMethods } from "./array_methods.ts";
 import { toBigInt, toIndex, toNumber } from "./conversions.ts";
 import { calls, current } from "./current_calls.ts";
-import { buffers, isObject, viewOf, views, visibleBuffer } from "./registry.ts";
+import { buffers, isObject, type View, viewOf, views, visibleBuffer } from "./registry.ts";
 import {
   type Native,
   replace,
@@ -42,7 +43,7 @@ import {
   replaceMissing,
 } from "./replacements.ts";
 import { constructBuffer, sliceBuffer } from "./shared_buffers.ts";
-import { trackView, untracked } from "./views.ts";
+import { snapshot, trackView, untracked } from "./views.ts";
 
 /** The functions of `Atomics` during an exploration, each with the arity of its original. */
 const modelAtomics = {
@@ -206,6 +207,21 @@ function dataViewMethod(native: Native, isWrite: boolean, size: number, isBigInt
   });
 }
 
+/** Replaces a method that only `Uint8Array` has, where the platform has it. */
+function replaceBytesMethod(
+  key: string,
+  model: (native: Native, view: View, args: readonly unknown[]) => unknown,
+): void {
+  const { prototype } = Uint8Array;
+  if (!Reflect.has(prototype, key)) return;
+  replace(prototype, key, (native: Native) =>
+    method(native, (self, args) => {
+      const view = views.get(self);
+      const isOne = view?.type?.constructor.name === "Uint8Array";
+      return isOne ? { result: model(native, view, args) } : undefined;
+    }));
+}
+
 /** The object of the platform that a view, or a buffer, of the model stands for. */
 const realView = (self: object) => views.get(self)?.real;
 const realBuffer = (self: object) => buffers.get(self)?.real;
@@ -266,6 +282,23 @@ for (const key of Reflect.ownKeys(NativeDataView.prototype)) {
     key,
     (native: Native) => dataViewMethod(native, verb === "set", Number(bits) / 8, big !== undefined),
   );
+}
+for (const key of ["toHex", "toBase64"]) {
+  replaceBytesMethod(
+    key,
+    (native, view, args) => Reflect.apply(native, snapshot(calls!, view), args),
+  );
+}
+for (const key of ["setFromHex", "setFromBase64"]) {
+  replaceBytesMethod(key, (native, { buffer, offset, length }, args) => {
+    const decoded = new Bytes(length);
+    const result = Reflect.apply(native, decoded, args) as { readonly written: number };
+    const bytes = decoded.subarray(0, result.written);
+    if (result.written > 0) {
+      calls!.write(buffer, offset, result.written, () => buffer.bytes.set(bytes, offset));
+    }
+    return result;
+  });
 }
 {
   const { prototype } = NativeSharedArrayBuffer;

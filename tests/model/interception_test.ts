@@ -325,6 +325,38 @@ Deno.test("a method that stops early does not read on", async () => {
   }
 });
 
+/** What only `Uint8Array` has, and not in each version of the platforms. */
+interface TextOfBytes {
+  toHex(): string;
+  toBase64(): string;
+  setFromHex(text: string): { written: number };
+}
+
+Deno.test("bytes as text are read and written in shared memory", async () => {
+  if (!Reflect.has(Uint8Array.prototype, "toHex")) return;
+  const setup = () => new Uint8Array(new SharedArrayBuffer(4));
+  await explore({
+    setup,
+    threads: {
+      a(w) {
+        const bytes = w.subarray(1) as Uint8Array & TextOfBytes;
+        const { written } = bytes.setFromHex("ff01");
+        return [written, bytes.toHex(), bytes.toBase64(), w[0]].join();
+      },
+    },
+    check: (_, { a }) => assertEquals(a, "2,ff0100,/wEA,0"),
+  });
+  for (const use of [(w: TextOfBytes) => w.toHex(), (w: TextOfBytes) => w.setFromHex("00")]) {
+    await fails("data race", {
+      setup,
+      threads: {
+        a: (w) => void use(w as unknown as TextOfBytes),
+        b: (w) => void w.fill(1, 0, 1),
+      },
+    });
+  }
+});
+
 Deno.test("indices that are converted are scheduled, once", async () => {
   const add = (w: Int32Array) => {
     for (const i in [0, 1]) Atomics.add(w, i as unknown as number, 1);
