@@ -152,11 +152,36 @@ const writesInPlace: LocalWay = onThisThread("at one place", WRITES, (writes) =>
   }
 });
 
+/** Messages that are written whole. */
+const MESSAGES = 20_000;
+const message = new Uint8Array(10 * 1024).fill(7);
+
+const wholeMessages: Group = {
+  name: "messages of 10 KiB, written whole",
+  ways: [
+    onThisThread("slice pool", MESSAGES, (messages) => {
+      using pool = SlicePool.create({ capacityBytes: CAPACITY_BYTES });
+      for (let i = 0; i < messages; i++) {
+        pool.append(message);
+        pool.take().release();
+      }
+    }),
+    onThisThread("a fresh array for each", MESSAGES, (messages) => {
+      let last: Uint8Array | undefined;
+      for (let i = 0; i < messages; i++) {
+        last = new Uint8Array(message.length);
+        last.set(message);
+      }
+      if (last?.at(-1) !== 7) throw new Error("A message is lost");
+    }),
+  ],
+};
+
 const writes: Group = { name: "ten-byte writes", ways: [writesInPlace, writesIntoPool] };
 
-declare([writes, ...groups], { warmup: 2, n: 3 });
+declare([writes, wholeMessages, ...groups], { warmup: 2, n: 3 });
 printAtEnd(
-  () => compare([writes]),
+  () => compare([writes, wholeMessages]),
   () => compare(groups, { unit: "nanoseconds a round of two messages", rounds: 9 }),
   () => ["\nhits of the pool", ...hitRates.map((line) => line())],
   () => compareHeap([writesInPlace, writesIntoPool]),
