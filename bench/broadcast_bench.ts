@@ -12,7 +12,8 @@
  *
  * Messages are published by 64, or one by one where that is said. `read` goes through batches that
  * the reader took, `bulk` through windows that were copied out raw, `receive` copies each message
- * once more. The *bound* is the cost of the same copies by themselves: plain memory and a counter.
+ * once more. `by views` is the same ring without native copies. The *bound* is the cost of the same
+ * copies by themselves: plain memory and a counter.
  *
  * `bcast` is the library in Rust that does the same; its figures were measured apart from these, on
  * a quiet machine of the kind that README.md names.
@@ -37,6 +38,12 @@ const plain = new SharedArrayBuffer(CAPACITY_BYTES);
 const queue = RingBuffer.getStorageForCapacity(CAPACITY_BYTES, Uint8Array);
 
 const viaRing = () => [ring.handle, ring.handle] as const;
+/** The same ring, copied in and out by views. */
+const viaViews = () => {
+  const { webAssembly: _, ...memory } = ring.handle.memory;
+  const handle = { ...ring.handle, memory };
+  return [handle, handle] as const;
+};
 const viaPlain = () => [plain, plain] as const;
 const viaQueue = () => [queue, queue] as const;
 const viaChannel = () => {
@@ -59,6 +66,7 @@ function groupOf(messageBytes: number, messages: number, native: string): Group 
       ahead,
       ...options,
     });
+  const byViews: Options = { connect: viaViews };
   const overPort: Options = { connect: ports, ahead: PORT_AHEAD };
   const overChannel: Options = { connect: viaChannel, ahead: CHANNEL_AHEAD, batch: 16 };
   const overPlain: Options = { connect: viaPlain };
@@ -68,6 +76,8 @@ function groupOf(messageBytes: number, messages: number, native: string): Group 
     name: `${messageBytes} B`,
     ways: [
       way("ring: append, read", "append", "read"),
+      way("ring: append, read, by views", "append", "read", byViews),
+      way("ring: append private bytes, read", "appendPrivate", "read"),
       way("ring: append, read, one by one", "append", "read", { batch: 1 }),
       way("ring: append, bulk", "append", "bulk"),
       way("ring: append, bulk, one by one", "append", "bulk", { batch: 1 }),
@@ -75,7 +85,9 @@ function groupOf(messageBytes: number, messages: number, native: string): Group 
       way("ring: appendEqual, read", "appendEqual", "read"),
       way("ring: appendEqual, bulk", "appendEqual", "bulk"),
       way("ring: claim in place, read", "claim", "read"),
+      way("ring: claim in place, read, by views", "claim", "read", byViews),
       way("ring: claim in place, bulk", "claim", "bulk"),
+      way("ring: claim in place, bulk, by views", "claim", "bulk", byViews),
       way("ring: append, read by three", "append", "read", { receivers: 3 }),
       way("ring: claim, bulk by three", "claim", "bulk", { receivers: 3 }),
       way("bound: set, and set in bulk", "plainCopy", "plainTake", overPlain),
@@ -92,10 +104,10 @@ function groupOf(messageBytes: number, messages: number, native: string): Group 
 
 // Each burst over the ring takes some 10 ms.
 const groups = [
-  groupOf(64, 1_600_000, "29"),
-  groupOf(8, 3_200_000, "171"),
-  groupOf(256, 640_000, "33, in bulk 96"),
-  groupOf(1024, 192_000, "37, in bulk 31"),
+  groupOf(64, 1_600_000, "50, in bulk 43"),
+  groupOf(8, 3_200_000, "220, in bulk 135"),
+  groupOf(256, 640_000, "70 to 130, in bulk 130"),
+  groupOf(1024, 192_000, "65, in bulk 46"),
 ];
 
 /** Millions of messages a second, of nanoseconds a message. */

@@ -34,7 +34,7 @@ const FRAME_BYTES = 16;
 const FRAMES_PER_CHUNK = 512;
 const SIZE = { bufferBytes: 16 * 1024, batchCount: 4 };
 /** The time of the native library for a frame, a packet included. */
-const NATIVE_NANOSECONDS = 31;
+const NATIVE_NANOSECONDS = 45;
 
 const message = new Uint8Array(FRAME_BYTES).fill(7);
 const messageWords = new Int32Array(message.buffer);

@@ -98,7 +98,7 @@ const groups: Group[] = [
       byPacket,
       here("new Uint8Array(1033)", (count) => useArrays(BUFFER_BYTES, count, 1)),
     ],
-    note: "in Rust: acquire and release 12.7, malloc and free 23",
+    note: "in Rust: acquire and release 7.1, malloc and free 23",
   },
   {
     name: "many are acquired, then all are released",

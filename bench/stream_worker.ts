@@ -21,11 +21,12 @@ const CHANNEL_OPENS_MS = 20;
 /** A sender to a ring. */
 function writing(
   job: StreamEnd,
-  send: (writer: BroadcastWriter, from: number, to: number) => void,
+  sender: (writer: BroadcastWriter) => (from: number, to: number) => void,
 ): Round {
   const writer = Broadcast.attach(job.via as BroadcastHandle).writer();
+  const send = sender(writer);
   const round = sending(job, (from, to) => {
-    send(writer, from, to);
+    send(from, to);
     writer.publish();
   });
   return () => {
@@ -36,19 +37,30 @@ function writing(
 
 /** Copies each message in. */
 export function append(job: StreamEnd): Round {
-  const payload = new Uint8Array(job.messageBytes);
-  return writing(job, (writer, from, to) => {
-    for (let i = from; i < to; i++) {
-      putNumber(payload, 0, i);
-      writer.append(payload);
-    }
+  return appending(job, () => new Uint8Array(job.messageBytes));
+}
+
+/** Copies each message in, from where the ring copies natively. */
+export function appendPrivate(job: StreamEnd): Round {
+  return appending(job, (writer) => writer.privateBytes(job.messageBytes));
+}
+
+function appending(job: StreamEnd, payloadOf: (writer: BroadcastWriter) => Uint8Array): Round {
+  return writing(job, (writer) => {
+    const payload = payloadOf(writer);
+    return (from, to) => {
+      for (let i = from; i < to; i++) {
+        putNumber(payload, 0, i);
+        writer.append(payload);
+      }
+    };
   });
 }
 
 /** Claims room for each message, and writes just its number there. */
 export function claim(job: StreamEnd): Round {
   const { messageBytes } = job;
-  return writing(job, (writer, from, to) => {
+  return writing(job, (writer) => (from, to) => {
     const { bytes } = writer;
     for (let i = from; i < to; i++) {
       putNumber(bytes, writer.claim(messageBytes), i);
@@ -60,10 +72,12 @@ export function claim(job: StreamEnd): Round {
 /** Collects a batch of messages in an array, and copies that in. */
 export function appendEqual(job: StreamEnd): Round {
   const { messageBytes, batch } = job;
-  const payloads = new Uint8Array(messageBytes * batch);
-  return writing(job, (writer, from, to) => {
-    for (let i = from, at = 0; i < to; i++, at += messageBytes) putNumber(payloads, at, i);
-    writer.appendEqual(payloads, messageBytes);
+  return writing(job, (writer) => {
+    const payloads = writer.privateBytes(messageBytes * batch);
+    return (from, to) => {
+      for (let i = from, at = 0; i < to; i++, at += messageBytes) putNumber(payloads, at, i);
+      writer.appendEqual(payloads, messageBytes);
+    };
   });
 }
 
@@ -172,7 +186,7 @@ export function receive(job: StreamEnd): Round {
 /** Copies the frames out in bulk, and goes through them there. */
 export function bulk(job: StreamEnd): Round {
   const reader = readerOf(job);
-  const window = new Uint8Array(BULK_BYTES);
+  const window = reader.privateBytes(BULK_BYTES);
   return receiving(job, (received) => {
     const length = reader.readBulk(window);
     if (length === 0) return false;

@@ -41,10 +41,21 @@ const { Deno: deno, process: node } = globalThis as Platform;
 /** A variable of the environment; undefined if it is not set, or must not be read. */
 export function environment(name: string): string | undefined {
   if (deno !== undefined) {
-    const { state } = deno.permissions.querySync({ name: "env", variable: name });
-    return state === "granted" ? deno.env.get(name) : undefined;
+    return mayRead(name) ? deno.env.get(name) : undefined;
   }
   return node?.env?.[name];
+}
+
+/** The variables that were asked for, and whether they may be read; asking takes microseconds. */
+const readable = new Map<string, boolean>();
+
+function mayRead(variable: string): boolean {
+  let isGranted = readable.get(variable);
+  if (isGranted === undefined) {
+    isGranted = deno!.permissions.querySync({ name: "env", variable }).state === "granted";
+    readable.set(variable, isGranted);
+  }
+  return isGranted;
 }
 
 /**
@@ -67,8 +78,14 @@ export interface TextOutput {
   write(text: string): void;
 }
 
+let output: TextOutput | undefined;
+
 /** Standard error; undefined in pages, which have none. */
 export function standardError(): TextOutput | undefined {
+  return output ??= openStandardError();
+}
+
+function openStandardError(): TextOutput | undefined {
   if (deno !== undefined) {
     const { stderr } = deno;
     const encoder = new TextEncoder();

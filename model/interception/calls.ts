@@ -43,7 +43,7 @@ import { ModelBuffer } from "../machine/memory.ts";
 import { applyPlain } from "../machine/plain.ts";
 import { isSameAccess } from "../machine/recheck.ts";
 import { failReplay } from "../machine/replay_failure.ts";
-import { impliedPause, polls, repeatsRead } from "../machine/polling.ts";
+import { impliedPause, pauseBefore, repeatsRead } from "../machine/polling.ts";
 import { runTask } from "../machine/runner.ts";
 import type { Task } from "../machine/task_queue.ts";
 import { SUSPENDED, type Thread } from "../machine/thread.ts";
@@ -57,7 +57,7 @@ import { buffers, isShared, resolve, type View, views } from "./registry.ts";
 import { captureStack, stackLines } from "./stack_lines.ts";
 
 /** The places of so many operations are kept, in case that they are not repeated. */
-const FIRST_STACKS = 8;
+const FIRST_STACKS = 32;
 /** Frames cost time in every search, and few of them tell the place. */
 const FIRST_FRAMES = 12;
 
@@ -175,7 +175,7 @@ export class Calls {
     }
     if (thread === undefined) return this.suspendLeftTask();
     if (this.#replayed(thread, PAUSE) !== undefined) return;
-    const detail = { ...newYieldDetail(), isImplied: false };
+    const detail = { ...newYieldDetail(), isImplied: false, isOfLongLoop: false };
     this.#suspend(thread, new EntryOf(PAUSE, thread.id, detail, undefined, 0, 0));
   }
 
@@ -565,10 +565,13 @@ export class Calls {
    */
   #suspend(thread: Thread, operation: Operation): unknown {
     if (thread.ahead !== undefined) return thread.ahead.perform(operation);
-    const entry = polls(thread, operation) ? impliedPause(thread) : operation;
-    const { firstStacks, isRechecking, recheckExpected, reached } = this.#execution;
+    const { firstStacks, isRechecking, recheckExpected, reached, rechecks, threads } =
+      this.#execution;
+    const entry = pauseBefore(thread, operation, threads) ?? operation;
     if (!isRechecking) {
-      if (firstStacks.size < FIRST_STACKS) firstStacks.set(entry, captureStack(FIRST_FRAMES));
+      if (firstStacks.size < FIRST_STACKS && rechecks.isNew(thread.body)) {
+        firstStacks.set(entry, captureStack(FIRST_FRAMES));
+      }
     } else if (
       entry.buffer === undefined || recheckExpected === undefined ||
       !isSameAccess(recheckExpected, entry)

@@ -14,6 +14,9 @@ const directory = /^(.*\/)interception\/stack_lines\.[jt]s$/.exec(import.meta.ur
 const OWN_FUNCTIONS =
   /^(?:async )?(?:new )?(?:#|(?:captureLines|captureStack|stackLines|atomics|callBody|runBody)\d*\b|_?(?:Calls|Machine|Search)\.|(?:Object|Atomics)\.(?:load|store|add|sub|and|or|xor|exchange|compareExchange|wait|waitAsync|notify|pause|get|set|construct)\b)/;
 
+/** Functions of the platform: they have no line, or one that the reader cannot look up. */
+const PLATFORM = /(?:^|\()(?:<anonymous>|native|index \d+|(?:ext|node):[^)]*)\)?$/;
+
 /** The caller's stack; its text is made when it is asked for. */
 export function captureStack(maxFrames = MAX_FRAMES): Error {
   const limit = Error.stackTraceLimit;
@@ -28,7 +31,9 @@ export function stackLines({ stack = "" }: Error = captureStack()): string[] {
   const lines = stack.split("\n").slice(1).map((line) => line.trim().replace(/^at /, ""));
   // Below them is the runner that called the body; between them, traps and methods of views.
   const end = lines.findIndex((line) => line.includes("runBody") && isOwn(line));
-  return lines.slice(0, end < 0 ? undefined : end).filter((line) => !isOwn(line));
+  return lines.slice(0, end < 0 ? undefined : end).filter((line) =>
+    !isOwn(line) && !PLATFORM.test(line)
+  );
 }
 
 /** Whether a stack line is the explorer's. */

@@ -86,6 +86,8 @@ export interface YieldDetail {
   previous: YieldDetail | undefined;
   /** How many rounds like this one came before in a row, while no other thread changed anything. */
   rounds: number;
+  /** The same, but of rounds whose calls may have other operands: a heartbeat, say. */
+  similarRounds: number;
   /** Whether it waits for a change, as the thread would go on waiting without one. */
   isHeld: boolean;
   /** Whether the round that follows is run without interleaving. */
@@ -102,6 +104,7 @@ export function newYieldDetail(): YieldDetail {
     round: [],
     previous: undefined,
     rounds: 0,
+    similarRounds: 0,
     isHeld: false,
     isHurried: false,
     isForced: false,
@@ -137,6 +140,8 @@ export interface Details {
   [PAUSE]: YieldDetail & {
     /** Whether the explorer has put it into a loop that does not pause. */
     readonly isImplied: boolean;
+    /** Whether that is as the loop has gone on for long, rather than as it polls. */
+    readonly isOfLongLoop: boolean;
   };
   [SPAWN]: { readonly child: ThreadDeclaration };
   [JOIN]: { readonly child: number };

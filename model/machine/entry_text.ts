@@ -5,11 +5,12 @@
  */
 
 import { errorText, valueText } from "../values.ts";
-import type { Entry, EntryOf, Operation } from "./entry.ts";
+import type { Entry, EntryOf, Operation, Wait } from "./entry.ts";
 import {
   ADD,
   AND,
   CALL,
+  CLOCK,
   COMPARE_EXCHANGE,
   EXCHANGE,
   JOIN,
@@ -69,7 +70,8 @@ export function operandsText(...operands: readonly unknown[]): string {
 
 /** A pause that the explorer has put into a loop is not one that the reader finds in the code. */
 function pauseName({ detail }: EntryOf<typeof PAUSE>): string {
-  return detail.isImplied ? "polls" : "pause";
+  if (!detail.isImplied) return "pause";
+  return detail.isOfLongLoop ? "stands back" : "polls";
 }
 
 /** An operation and its result in a few words: `load ring.position → 64`. */
@@ -95,7 +97,7 @@ export function operationText(entry: Operation, threads: ThreadNames): string {
         : `compareExchange ${word} ${expected} ⇏ ${operand}: saw ${result}`;
     case WAIT:
     case WAIT_ASYNC:
-      return `${name} ${word} while ${expected}: ${result ?? "sleeps"}`;
+      return `${name} ${word} while ${expected}${durationText(entry)}: ${result ?? "sleeps"}`;
     case WAKE:
       return `wake ${word}: ${result ?? "sleeping"}`;
     case NOTIFY:
@@ -112,13 +114,30 @@ export function operationText(entry: Operation, threads: ThreadNames): string {
     case SPAWN:
       return `spawn ${threads[entry.detail.child.id]?.name ?? entry.detail.child.id}`;
     case JOIN:
+      return `join ${threads[entry.detail.child]?.name ?? entry.detail.child}`;
     case RESUME:
-      return name;
+      return resumeText(entry);
   }
 }
 
+/** How long a wait sleeps at most, if that is limited. */
+function durationText({ detail: { timeoutMs } }: Wait): string {
+  return timeoutMs === Infinity ? "" : `, ${timeoutMs} ms`;
+}
+
+/** Which asynchronous wait was resumed, and by what. */
+function resumeText({ traits, detail, result }: EntryOf<typeof RESUME>): string {
+  const wait = detail.outstanding.find((wait) => wait.detail.promise === detail.promise);
+  if (wait === undefined) return traits.name;
+  return `${traits.name} ${wait.buffer!.nameOf(wait.start, wait.size)}: ${result}`;
+}
+
+/** A plain access, or a reading of the clock. */
+export type Shown = EntryOf<typeof READ> | EntryOf<typeof WRITE> | EntryOf<typeof CLOCK>;
+
 /** A plain access and its value in a few words: `read ring.data[3] → 7`. */
-export function plainText(entry: EntryOf<typeof READ> | EntryOf<typeof WRITE>): string {
+export function plainText(entry: Shown): string {
+  if (entry.kind === CLOCK) return `read clock → ${entry.result}`;
   const { buffer, start, size, kind, result } = entry;
   const value = result instanceof Uint8Array ? buffer!.valueText(start, result) : String(result);
   return `${kind === READ ? "read" : "write"} ${buffer!.nameOf(start, size)} ${

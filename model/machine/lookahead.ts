@@ -293,7 +293,7 @@ export class LookAhead implements Ahead {
       this.#execution.isOutOfTime = true;
       this.#end(false);
     }
-    if (this.#polls && this.#round.length > 0 && isSameCall(entry, this.#round[0]!)) {
+    if (this.#polls && this.#round.length > 0 && isSamePlace(entry, this.#round[0]!)) {
       this.#beginRound();
     }
     if (this.#rounds <= 0 && entry.kind !== PAUSE) this.#round.push(entry);
@@ -335,6 +335,10 @@ export class LookAhead implements Ahead {
 
 /** Whether two entries are of the same call with the same arguments. */
 export function isSameCall(x: Entry, y: Entry): boolean {
-  return x.kind === y.kind && x.start === y.start && x.size === y.size && x.buffer === y.buffer &&
-    x.a === y.a && x.b === y.b;
+  return isSamePlace(x, y) && x.a === y.a && x.b === y.b;
+}
+
+/** Whether two entries are of the same function, on the same range. */
+export function isSamePlace(x: Entry, y: Entry): boolean {
+  return x.kind === y.kind && x.start === y.start && x.size === y.size && x.buffer === y.buffer;
 }

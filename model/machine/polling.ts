@@ -1,25 +1,42 @@
 /**
- * Loops that wait for another thread without a pause: the explorer puts one in.
+ * Loops that wait for another thread without a pause, or work until one tells them to stop: the
+ * explorer puts a pause in.
  *
  * @module
  */
 
-import { type Entry, EntryOf, newYieldDetail, type Operation } from "./entry.ts";
+import { type Entry, EntryOf, isOperation, newYieldDetail, type Operation } from "./entry.ts";
 import { NOTIFY, PAUSE, READ, VIEW, WAIT } from "./kinds.ts";
-import { isSameCall } from "./lookahead.ts";
+import { isSameCall, isSamePlace } from "./lookahead.ts";
 import type { Thread } from "./thread.ts";
 import { hasYielded } from "./yields.ts";
 
 /** The most calls in a round of a loop that is found to poll. */
 const MAX_PERIOD = 32;
+/** A log that is shorter has no loop that has gone on for long. */
+const MIN_LONG = 2 * MAX_PERIOD;
 /** A plain read is searched for among so many. */
 const MAX_POLLED_READS = 16;
+
+/**
+ * The pause to put before a call, if the thread polls, or is in a loop that has gone on for long.
+ */
+export function pauseBefore(
+  thread: Thread,
+  call: Operation,
+  threads: readonly (Thread | undefined)[],
+): EntryOf<typeof PAUSE> | undefined {
+  if (polls(thread, call)) return impliedPause(thread);
+  if (!isInLongLoop(thread, call)) return undefined;
+  const hasOthers = threads.some((other) => other !== undefined && other !== thread);
+  return hasOthers ? impliedPause(thread, true) : undefined;
+}
 
 /**
  * Whether a thread that makes this call polls: its last calls were the same ones twice over, with
  * the same results, and it begins again.
  */
-export function polls({ log }: Thread, call: Operation): boolean {
+function polls({ log }: Thread, call: Operation): boolean {
   if (!call.traits.isAccess && call.kind !== WAIT && call.kind !== NOTIFY) return false;
   /** The calls since the last explicit yield or change, latest first. */
   const calls: Entry[] = [];
@@ -34,6 +51,28 @@ export function polls({ log }: Thread, call: Operation): boolean {
   const longest = Math.min(recent, calls.length >> 1);
   for (let period = 1; period <= longest; period++) {
     if (isSameCall(calls[period - 1]!, call) && isPeriodic(calls, period)) return true;
+  }
+  return false;
+}
+
+/**
+ * Whether a thread has made the same calls, with any operands and results, over and over. It is
+ * looked at whenever its log has become twice as long, as a loop that works until another thread
+ * tells it to stop changes memory, and has to stand back only from time to time.
+ */
+function isInLongLoop({ log }: Thread, call: Operation): boolean {
+  const { length } = log;
+  if (length < MIN_LONG) return false;
+  if (Math.clz32(length) === Math.clz32(log.findLastIndex(isOperation))) return false;
+  const end = length - 1;
+  for (let period = 1; period <= MAX_PERIOD; period++) {
+    if (!isSamePlace(log[length - period]!, call)) continue;
+    let i = 0;
+    while (i < period && isSamePlace(log[end - i]!, log[end - i - period]!)) {
+      if (hasYielded(log[end - i]!)) return false;
+      i++;
+    }
+    if (i === period) return true;
   }
   return false;
 }
@@ -67,7 +106,7 @@ export function repeatsRead(
 }
 
 /** A new pause that the thread's code does not make. */
-export function impliedPause(thread: Thread): EntryOf<typeof PAUSE> {
-  const detail = { ...newYieldDetail(), isImplied: true };
+export function impliedPause(thread: Thread, isOfLongLoop = false): EntryOf<typeof PAUSE> {
+  const detail = { ...newYieldDetail(), isImplied: true, isOfLongLoop };
   return new EntryOf(PAUSE, thread.id, detail, undefined, 0, 0);
 }

@@ -38,7 +38,7 @@ export class Rechecks {
   #advances = 0;
   #executions = 0;
   /** Whether a body is new, so that there is more to check. */
-  readonly #isNew = new Map<Body, boolean>();
+  readonly #newBodies = new Map<Body, boolean>();
 
   /**
    * How often the thread that has just advanced is to be run once more.
@@ -48,15 +48,15 @@ export class Rechecks {
   next({ body, log }: Thread): number {
     const count = ++this.#advances;
     if (log.length > MAX_ENTRIES) return (count & EARLY_MASK) === 0 ? 1 : 0;
-    if (count <= FIRST && this.#isFirstOf(body)) return count <= VERY_FIRST ? TIMES : 1;
+    if (count <= FIRST && this.isNew(body)) return count <= VERY_FIRST ? TIMES : 1;
     return (count & (count <= EARLY ? EARLY_MASK : LATE_MASK)) === 0 ? 1 : 0;
   }
 
   /** Whether this search is the first one with a body. */
-  #isFirstOf(body: Body): boolean {
-    let isNew = this.#isNew.get(body);
+  isNew(body: Body): boolean {
+    let isNew = this.#newBodies.get(body);
     if (isNew === undefined) {
-      this.#isNew.set(body, isNew = !checkedBodies.has(body));
+      this.#newBodies.set(body, isNew = !checkedBodies.has(body));
       checkedBodies.add(body);
     }
     return isNew;

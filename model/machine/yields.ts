@@ -28,8 +28,8 @@ import {
   type YieldDetail,
 } from "./entry.ts";
 import type { Execution } from "./execution.ts";
-import { PAUSE, RESUME, WAKE } from "./kinds.ts";
-import { isSameCall, LookAhead, type LookBounds } from "./lookahead.ts";
+import { PAUSE, READ, RESUME, WAKE } from "./kinds.ts";
+import { isSameCall, isSamePlace, LookAhead, type LookBounds } from "./lookahead.ts";
 import type { Outlook } from "./outlook.ts";
 import { replay } from "./runner.ts";
 import type { Thread } from "./thread.ts";
@@ -83,7 +83,7 @@ export function prepareYield(execution: Execution, thread: Thread): void | Promi
   if (!canExpire(thread, entry)) return;
   const { detail } = entry;
   beginRound(execution, thread, detail);
-  if (entry.kind !== PAUSE && detail.rounds === 0) return;
+  if (entry.kind !== PAUSE && detail.similarRounds === 0) return;
   const known = thread.moment?.outlooks.find(isStillTrue);
   if (known !== undefined) return applyOutlook(execution, thread, entry, known);
   const { spinLimit } = execution.options;
@@ -111,7 +111,10 @@ export function lookFarther(execution: Execution, thread: Thread): boolean {
   if (before !== undefined && isForced(before)) return false;
   // What threads with tasks do is not known at once.
   if (execution.hasTasks) return false;
-  const bounds = { rounds: execution.options.maxSteps, accesses: FAR_ACCESSES };
+  // Plain reads are no steps, so that a loop which ends may make any number of them.
+  const isPlain = thread.log.at(-1)?.kind === READ;
+  const rounds = isPlain ? FAR_ACCESSES : execution.options.maxSteps;
+  const bounds = { rounds, accesses: FAR_ACCESSES };
   const looked = lookAhead(execution, thread, bounds, new Set());
   if (looked instanceof Promise || !looked.leaves) return false;
   applyOutlook(execution, thread, entry, looked);
@@ -128,13 +131,17 @@ function beginRound({ trace }: Execution, { id, log }: Thread, detail: YieldDeta
   detail.round = round;
   detail.previous = undefined;
   detail.rounds = 0;
+  detail.similarRounds = 0;
   if (previous !== undefined && hasYielded(previous)) {
     const ranges = [...round.filter(touchesMemory), ...previous.detail.watches];
     let i = trace.length - 1;
     while (trace[i] !== previous && !(trace[i]!.thread !== id && changes(trace[i]!, ranges))) i--;
     if (trace[i] === previous) {
       detail.previous = previous.detail;
-      if (isRepeated(detail)) detail.rounds = previous.detail.rounds + 1;
+      if (isRepeated(detail, isSameCall)) detail.rounds = previous.detail.rounds + 1;
+      if (detail.rounds > 0 || isRepeated(detail, isSamePlace)) {
+        detail.similarRounds = previous.detail.similarRounds + 1;
+      }
     }
   }
   detail.watches = [];
@@ -144,11 +151,14 @@ function beginRound({ trace }: Execution, { id, log }: Thread, detail: YieldDeta
 }
 
 /** Whether the thread made the calls of its last round in one of the rounds before it. */
-function isRepeated({ round, previous }: YieldDetail): boolean {
+function isRepeated(
+  { round, previous }: YieldDetail,
+  isAlike: (x: Entry, y: Entry) => boolean,
+): boolean {
   let before = previous;
   for (let i = 0; i < MAX_COMPARED_ROUNDS && before !== undefined; i++) {
     const calls = before.round;
-    if (calls.length === round.length && calls.every((call, k) => isSameCall(call, round[k]!))) {
+    if (calls.length === round.length && calls.every((call, k) => isAlike(call, round[k]!))) {
       return true;
     }
     before = before.previous;
@@ -171,9 +181,10 @@ function changes(
 function applyOutlook(execution: Execution, thread: Thread, entry: Yield, outlook: Outlook): void {
   const { detail } = entry;
   const { leaves, rounds, isQuiet, round, reads, emptyLists } = outlook;
-  const isOver = detail.rounds >= MAX_FREE_ROUNDS;
+  const isOver = detail.similarRounds >= MAX_FREE_ROUNDS ||
+    (entry.kind === PAUSE && entry.detail.isOfLongLoop);
   detail.isHeld = !leaves && (isOver || (isQuiet && repeats(thread.log, round)));
-  detail.isHurried = leaves && rounds > 0 && isOver;
+  detail.isHurried = leaves && rounds > 0 && detail.rounds >= MAX_FREE_ROUNDS;
   detail.watches = reads.map(({ buffer, start, size }) => ({
     buffer,
     start,
@@ -196,7 +207,7 @@ function repeats(log: readonly Entry[], round: readonly Entry[]): boolean {
 
 /** Fails if a thread waits in a loop without a pause. */
 function refusePolling(execution: Execution, thread: Thread, entry: Yield): void {
-  if (entry.kind !== PAUSE || !entry.detail.isImplied) return;
+  if (entry.kind !== PAUSE || !entry.detail.isImplied || entry.detail.isOfLongLoop) return;
   const names = entry.detail.watches.map(({ buffer, start, size }) => buffer.nameOf(start, size));
   execution.fail({
     kind: "spin without pause",

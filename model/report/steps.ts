@@ -8,7 +8,7 @@ import { stackLines } from "../interception/stack_lines.ts";
 import { type Entry, isOperation, type Operation } from "../machine/entry.ts";
 import { operationText, plainText } from "../machine/entry_text.ts";
 import type { Execution } from "../machine/execution.ts";
-import { JOIN, READ, RESUME, SPAWN, WAKE, WRITE } from "../machine/kinds.ts";
+import { CLOCK, JOIN, READ, RESUME, SPAWN, WAKE, WRITE } from "../machine/kinds.ts";
 import { captureLines } from "../machine/runner.ts";
 
 /** One step of a schedule, as reports show it. */
@@ -29,9 +29,9 @@ export interface Step {
   readonly accesses: readonly PlainAccess[];
 }
 
-/** A plain access within a step. */
+/** A plain access within a step, or a reading of the clock. */
 export interface PlainAccess {
-  /** The access and its value: `read balance[0] → 100`. */
+  /** The access and its value: `read balance[0] → 100`, `read clock → 50`. */
   readonly text: string;
   /** The source lines that led to it, innermost first. */
   readonly lines: readonly string[];
@@ -103,13 +103,13 @@ function edgesInto(trace: readonly Operation[], i: number): number[] {
   return found.filter((step) => step >= 0 && trace[step]!.thread !== entry.thread);
 }
 
-/** The plain accesses among entries. */
+/** The plain accesses, and the readings of the clock, among entries. */
 function plainAccesses(
   entries: readonly Entry[],
   lines: ReadonlyMap<Entry, readonly string[]>,
 ): PlainAccess[] {
   return entries.flatMap((entry) =>
-    entry.kind === READ || entry.kind === WRITE
+    entry.kind === READ || entry.kind === WRITE || entry.kind === CLOCK
       ? [{ text: plainText(entry), lines: lines.get(entry) ?? [] }]
       : []
   );

@@ -62,15 +62,13 @@ export class Enumeration implements Strategy {
       preemptions = parent.preemptions +
         (parent.running >= 0 && parent.running !== chosen ? 1 : 0);
     }
-    let candidates = enabled.map((t) => t.id);
-    if (running !== undefined) {
-      candidates = [running.id, ...candidates.filter((id) => id !== running.id)];
-      if (preemptions >= this.#maxPreemptions) {
-        this.isCut ||= candidates.length > 1;
-        candidates = [running.id];
-      }
+    if (running === undefined) {
+      return { candidates: enabled.map((t) => t.id), running: -1, preemptions, next: 0 };
     }
-    return { candidates, running: running?.id ?? -1, preemptions, next: 0 };
+    const candidates = [running.id];
+    if (preemptions >= this.#maxPreemptions) this.isCut ||= enabled.length > 1;
+    else for (const thread of enabled) if (thread !== running) candidates.push(thread.id);
+    return { candidates, running: running.id, preemptions, next: 0 };
   }
 
   advanced(): void {

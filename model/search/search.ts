@@ -312,18 +312,21 @@ export class Search {
     const machine = this.#machine;
     const enabled = this.#enabled;
     const { threads } = this.#execution;
-    enabled.length = 0;
     if (this.#execution.hurried !== undefined) {
       const { hurried } = machine;
       if (hurried !== undefined) {
-        enabled.push(hurried);
+        enabled[0] = hurried;
+        enabled.length = 1;
         return;
       }
     }
+    // The array keeps its room: emptying it first would allocate for every transition.
+    let count = 0;
     for (let i = 0; i < threads.length; i++) {
       const thread = threads[i];
-      if (machine.isEnabled(thread)) enabled.push(thread);
+      if (machine.isEnabled(thread)) enabled[count++] = thread;
     }
+    if (enabled.length !== count) enabled.length = count;
     if (this.#ordersTimeouts) removeLaterTimeouts(enabled);
   }
 

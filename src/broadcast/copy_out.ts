@@ -5,6 +5,7 @@
  * @module
  */
 
+import type { Copier } from "../memory/copier.ts";
 import {
   FRAME_ALIGNMENT,
   FRAME_HEADER_BYTES,
@@ -27,26 +28,35 @@ export interface CopyOut {
 
 /** Up to this many bytes, a loop over words is faster than creating a view and copying by it. */
 const MAX_LOOP_BYTES = 512;
+/** Up to this many bytes, a loop over words is faster than a native copy. */
+const MAX_LOOP_BYTES_NATIVE = 64;
+
+/** How many bytes are copied word by word. */
+function loopBytes(copier: Copier): number {
+  return copier.isNative ? MAX_LOOP_BYTES_NATIVE : MAX_LOOP_BYTES;
+}
 
 /** Copies everything, into the reader's batch. */
 export class BatchCopy implements CopyOut {
-  readonly #ring: Ring;
+  readonly #copier: Copier;
+  readonly #dataOffset: number;
+  readonly #loopBytes: number;
   readonly #source: BigInt64Array;
-  readonly #bytes: Uint8Array;
   readonly #target: BigInt64Array;
 
   /** Copies to the beginning of `bytes`. */
   constructor(ring: Ring, bytes: Uint8Array) {
-    this.#ring = ring;
+    this.#copier = ring.memory.copier(bytes);
+    this.#dataOffset = ring.dataOffset;
+    this.#loopBytes = loopBytes(this.#copier);
     this.#source = ring.longs;
-    this.#bytes = bytes;
     this.#target = new BigInt64Array(bytes.buffer, bytes.byteOffset, bytes.length >> 3);
   }
 
   /** Copies `size` bytes. */
   copy(from: number, size: number): void {
-    if (size > MAX_LOOP_BYTES) {
-      this.#bytes.set(this.#ring.bytes.subarray(from, from + size));
+    if (size > this.#loopBytes) {
+      this.#copier.copyOut(0, this.#dataOffset + from, size);
       return;
     }
     const source = this.#source;
@@ -63,7 +73,7 @@ export class BatchCopy implements CopyOut {
  */
 export class BulkCopy implements CopyOut {
   readonly #ring: Ring;
-  readonly #target: Uint8Array;
+  readonly #copier: Copier;
   /** After how many of the copied bytes a frame begins; 0 if there was no mark. */
   markedBytes = 0;
   /** How many messages end before that frame; of no meaning if there was no mark. */
@@ -72,13 +82,13 @@ export class BulkCopy implements CopyOut {
   /** Copies to the beginning of `target`. */
   constructor(ring: Ring, target: Uint8Array) {
     this.#ring = ring;
-    this.#target = target;
+    this.#copier = ring.memory.copier(target);
   }
 
   /** Copies `size` bytes. */
   copy(from: number, size: number): void {
     const ring = this.#ring;
-    this.#target.set(ring.bytes.subarray(from, from + size));
+    this.#copier.copyOut(0, ring.dataOffset + from, size);
     this.markedBytes = 0;
     const start = ring.segmentStart(from + size - FRAME_ALIGNMENT);
     if (start <= from) return;
@@ -98,7 +108,8 @@ export class BulkCopy implements CopyOut {
 export class FilteredCopy implements CopyOut {
   readonly #ring: Ring;
   readonly #filter: MessageFilter;
-  readonly #bytes: Uint8Array;
+  readonly #copier: Copier;
+  readonly #loopBytes: number;
   readonly #target: BigInt64Array;
   readonly #headers: Int32Array;
 
@@ -106,7 +117,8 @@ export class FilteredCopy implements CopyOut {
   constructor(ring: Ring, bytes: Uint8Array, filter: MessageFilter) {
     this.#ring = ring;
     this.#filter = filter;
-    this.#bytes = bytes;
+    this.#copier = ring.memory.copier(bytes);
+    this.#loopBytes = loopBytes(this.#copier);
     this.#target = new BigInt64Array(bytes.buffer, bytes.byteOffset, bytes.length >> 3);
     this.#headers = new Int32Array(bytes.buffer, bytes.byteOffset, bytes.length >> 2);
   }
@@ -132,8 +144,8 @@ export class FilteredCopy implements CopyOut {
   }
 
   #copyPayload(from: number, at: number, end: number): void {
-    if (end - at > MAX_LOOP_BYTES) {
-      this.#bytes.set(this.#ring.bytes.subarray(from + at, from + end), at);
+    if (end - at > this.#loopBytes) {
+      this.#copier.copyOut(at, this.#ring.dataOffset + from + at, end - at);
       return;
     }
     const source = this.#ring.longs;

@@ -40,6 +40,7 @@
  */
 
 import { type Memory, racyLoad } from "../memory/memory.ts";
+import { isObserved } from "../memory/observer.ts";
 import { SleepWord } from "../memory/sleep.ts";
 import type { AsyncWaitOptions, WaitOptions } from "../memory/wait_options.ts";
 import { ReplacedError } from "./errors.ts";
@@ -109,6 +110,15 @@ export class PublishedPosition {
   loadLow(): number {
     // Pairs with the writer's publication: frames before the position are whole.
     return Atomics.load(this.#words, POSITION_INDEX) & POSITION_MASK;
+  }
+
+  /**
+   * Whether it seems not to be `position`, by a plain load, which may be too early or too late. A
+   * checker gets an atomic one, since a thread may spin on this, and a plain load is no step to it.
+   */
+  seemsPast(position: number): boolean {
+    const low = isObserved() ? this.loadLow() : this.#words[POSITION_INDEX]! & POSITION_MASK;
+    return low !== (position | 0);
   }
 
   /** Whether it is a multiple of 2^32 bytes after `position`, whose low 32 bits it has. */

@@ -41,6 +41,11 @@ export interface ReaderOptions extends FrameCursorOptions {
    */
   filter?: MessageFilter;
   /**
+   * Whether the memory of {@link BroadcastReader.bytes} can be transferred to another thread; false
+   * by default, as it then often lies where the ring is copied to several times faster.
+   */
+  transferable?: boolean;
+  /**
    * How poll reacts to an overrun: it throws an {@link OverrunError} (`throw`, by default), or only
    * counts it (`continue`).
    */
@@ -55,6 +60,15 @@ export interface ReaderLosses {
   readonly messages: number;
   /** The bytes that it lost, headers included. */
   readonly bytes: number;
+}
+
+/** A target of bulk reads. */
+interface BulkTarget {
+  readonly target: Uint8Array;
+  /** The same bytes. */
+  readonly words: Int32Array;
+  /** Copies there. */
+  readonly out: BulkCopy;
 }
 
 const DEFAULT_BATCH_BYTES = 64 * 1024;
@@ -155,8 +169,11 @@ export class BroadcastReader implements AsyncIterable<Uint8Array<ArrayBuffer>> {
   /** The frames that were taken out of the ring. */
   readonly #batch: FrameBatch<ArrayBuffer>;
   readonly #batchBytes: number;
+  readonly #transferable: boolean;
   /** Copies into the batch. */
   #out: CopyOut;
+  /** The target of the last bulk read, and what copies there. */
+  #bulk: BulkTarget | undefined;
   /** All losses. */
   #losses = NO_LOSSES;
   /** The losses that {@link BroadcastReader.takeLosses} has returned. */
@@ -179,7 +196,8 @@ export class BroadcastReader implements AsyncIterable<Uint8Array<ArrayBuffer>> {
     this.#filter = options.filter;
     this.#throwsOverruns = options.onOverrun !== "continue";
     this.#batchBytes = batchBytes & -FRAME_ALIGNMENT;
-    const bytes = new Uint8Array(this.#batchBytes);
+    this.#transferable = options.transferable === true;
+    const bytes = this.#createBytes(this.#batchBytes);
     this.#batch = new FrameBatch(bytes, 0, options.heartbeats === true);
     this.#window = new WindowReader(ring, findBeginning(ring, from));
     this.#out = this.#copyOut();
@@ -236,6 +254,15 @@ export class BroadcastReader implements AsyncIterable<Uint8Array<ArrayBuffer>> {
   /** How many bytes this reader is behind the published position. */
   get lagBytes(): number {
     return this.#ring.published.load() - this.position;
+  }
+
+  /**
+   * Whether more seems to be there than what was read: a hint for a thread that spins, at a
+   * fraction of the cost of a poll that finds nothing. It orders nothing, and may be out of date
+   * for as long as the thread does nothing else: so poll every now and then all the same.
+   */
+  get hasMoreHint(): boolean {
+    return this.#ring.published.seemsPast(this.position);
   }
 
   /**
@@ -311,8 +338,9 @@ export class BroadcastReader implements AsyncIterable<Uint8Array<ArrayBuffer>> {
   }
 
   /**
-   * The present payload: a view of private memory, valid until the next poll. The memory may be
-   * transferred: then the rest of the batch is taken out of the ring again, into new memory.
+   * The present payload: a view of private memory, valid until the next poll. With the option
+   * `transferable` the memory may be transferred: then the rest of the batch is taken out of the
+   * ring again, into new memory.
    */
   message(): Uint8Array<ArrayBuffer> {
     return this.#batch.message();
@@ -362,12 +390,22 @@ export class BroadcastReader implements AsyncIterable<Uint8Array<ArrayBuffer>> {
   }
 
   /**
+   * Makes bytes to which bulk reads copy natively where that is possible. They are an ordinary
+   * array; but their buffer may be longer, and cannot be transferred.
+   *
+   * @throws {RangeError} If `byteLength` is not a whole number of bytes, or more than is available.
+   */
+  privateBytes(byteLength: number): Uint8Array<ArrayBuffer> {
+    return this.#ring.memory.privateBytes(byteLength);
+  }
+
+  /**
    * Copies the next frames to `target` as they are, to be gone through with a {@link FrameCursor},
    * on this thread or another. They include heartbeats, messages that a filter would leave out, and
    * padding.
    *
    * @param target Has room for the maximum of bytes to copy. Several segments at once are the
-   * fastest.
+   * fastest, and bytes of {@link BroadcastReader.privateBytes}.
    * @returns How many bytes the frames take, all of which are whole; 0 if nothing is published.
    * @throws {TypeError} If `target` is not made of bytes.
    * @throws {RangeError} If `target` does not begin at a multiple of 8 in its buffer.
@@ -378,8 +416,7 @@ export class BroadcastReader implements AsyncIterable<Uint8Array<ArrayBuffer>> {
     checkBytes("read in bulk", "target", target);
     checkAlignment("read in bulk", target);
     if (target.length < FRAME_HEADER_BYTES) throw bulkSizeError(target, FRAME_HEADER_BYTES);
-    const out = new BulkCopy(this.#ring, target);
-    const words = new Int32Array(target.buffer, target.byteOffset, target.length >> 2);
+    const { out, words } = this.#bulkTo(target);
     const window = this.#window;
     for (;;) {
       this.#skipBatch();
@@ -448,6 +485,19 @@ export class BroadcastReader implements AsyncIterable<Uint8Array<ArrayBuffer>> {
     return this.messages();
   }
 
+  /** What copies to a target of bulk reads; that of the last one is kept. */
+  #bulkTo(target: Uint8Array): BulkTarget {
+    const bulk = this.#bulk;
+    if (bulk?.target === target && bulk.words.length === target.length >> 2) return bulk;
+    const words = new Int32Array(target.buffer, target.byteOffset, target.length >> 2);
+    return this.#bulk = { target, words, out: new BulkCopy(this.#ring, target) };
+  }
+
+  /** Makes room for frames. */
+  #createBytes(size: number): Uint8Array<ArrayBuffer> {
+    return this.#transferable ? new Uint8Array(size) : this.#ring.memory.privateBytes(size);
+  }
+
   /** Moves the window past the passed frames of the batch, and drops the others. */
   #skipBatch(): void {
     this.#window.advance(this.#batch.passedBytes, this.#batch.passedMessages);
@@ -479,7 +529,7 @@ export class BroadcastReader implements AsyncIterable<Uint8Array<ArrayBuffer>> {
   }
 
   #replaceBatch(size: number): void {
-    this.#batch.replaceBytes(new Uint8Array(size));
+    this.#batch.replaceBytes(this.#createBytes(size));
     this.#out = this.#copyOut();
   }
 

@@ -154,7 +154,7 @@ export class Reassembler implements AsyncIterable<Uint8Array<ArrayBuffer>> {
 
   /**
    * The present message: a view of private memory, valid until the next one is asked for. The
-   * memory may be transferred.
+   * memory may be transferred if that of the reader may: {@link ReaderOptions.transferable}.
    */
   message(): Uint8Array<ArrayBuffer> {
     return this.#isAssembled ? this.#parts.subarray(0, this.#length) : this.#reader.message();

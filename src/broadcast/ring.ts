@@ -24,6 +24,8 @@ export type BroadcastRegion = Region<"busbar.broadcast", BroadcastLayout>;
 export class Ring {
   /** The memory that the ring lies in. */
   readonly memory: Memory;
+  /** Where in the memory the data begins. */
+  readonly dataOffset: number;
   /** The words of the ring, see `layout.ts`. */
   readonly words: Int32Array<SharedArrayBuffer>;
   /** The data. */
@@ -48,6 +50,7 @@ export class Ring {
     const { capacityBytes, segmentBytes, startPosition } = layout;
     const dataOffset = byteOffset + layout.dataByteOffset;
     this.memory = memory;
+    this.dataOffset = dataOffset;
     this.words = words;
     this.bytes = new Uint8Array(memory.buffer, dataOffset, capacityBytes);
     this.frames = new Int32Array(memory.buffer, dataOffset, capacityBytes / 4);

@@ -127,6 +127,17 @@ export class BroadcastWriter implements Disposable {
     return this.#ring.bytes;
   }
 
+  /**
+   * Makes bytes that are appended natively where that is possible, if they are filled and appended
+   * again and again. They are an ordinary array; but their buffer may be longer, and cannot be
+   * transferred.
+   *
+   * @throws {RangeError} If `byteLength` is not a whole number of bytes, or more than is available.
+   */
+  privateBytes(byteLength: number): Uint8Array<ArrayBuffer> {
+    return this.#ring.memory.privateBytes(byteLength);
+  }
+
   /** The bytes of the longest message that fits one frame. */
   get maxMessageBytes(): number {
     return this.#maxMessageBytes;

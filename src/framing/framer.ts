@@ -387,7 +387,7 @@ export class Framer implements Disposable {
     const carried = this.unfinishedLength;
     const begin = this.#pool.offsetOf(buffer);
     if (this.#spilled !== undefined) this.#bytes.set(this.#spilled, begin);
-    else if (carried > 0) this.#bytes.copyWithin(begin, this.#start, this.#end);
+    else if (carried > 0) this.#pool.copyWithin(begin, this.#start, carried);
     if (buffer !== this.#buffer) this.#releaseBuffer();
     this.#buffer = buffer;
     this.#frameBuffer = NO_BUFFER;

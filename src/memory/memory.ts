@@ -10,7 +10,18 @@
 import { checkHandle, type Handle, LAYOUT_VERSION } from "./handle.ts";
 import { checkInteger, checkOptions, checkPowerOfTwo, describe } from "./check.ts";
 import { alignUp, CACHE_LINE_BYTES } from "./layout.ts";
-import { beginSpeculation, endSpeculation } from "./observer.ts";
+import { Copier } from "./copier.ts";
+import { beginSpeculation, endSpeculation, isObserved } from "./observer.ts";
+import {
+  copiesBetween,
+  copyWithin,
+  createPrivate,
+  createShared,
+  isSharedMemory,
+  type NativeCopies,
+  type NativeCopy,
+  PAGE_BYTES,
+} from "./web_assembly.ts";
 
 const KIND = "busbar.memory";
 
@@ -18,11 +29,16 @@ const KIND = "busbar.memory";
 export interface MemoryHandle extends Handle {
   /** The bytes. */
   readonly buffer: SharedArrayBuffer;
+  /** The memory that the bytes are the buffer of, if they lie in one. */
+  readonly webAssembly?: WebAssembly.Memory;
 }
 
 /** Options of {@link Memory.create}. */
 export interface MemoryOptions {
-  /** The size in bytes. */
+  /**
+   * The size in bytes. From 64 KiB on, the bytes lie in a shared `WebAssembly.Memory` where that is
+   * possible, whose size is a multiple of 64 KiB.
+   */
   byteLength: number;
 }
 
@@ -41,12 +57,27 @@ export interface MemoryOptions {
 export class Memory {
   /** The bytes. */
   readonly #buffer: SharedArrayBuffer;
+  /** The memory that the bytes are the buffer of, if they lie in one. */
+  readonly #webAssembly: WebAssembly.Memory | undefined;
+  /** The bytes again. */
+  readonly #bytes: Uint8Array<SharedArrayBuffer>;
+  /** Copies within the bytes, if they lie in such a memory. */
+  readonly #copyWithin: NativeCopy | undefined;
+  /** The copies between these bytes and the buffers of private ones. */
+  readonly #copies: WeakMap<ArrayBufferLike, NativeCopies> = new WeakMap();
   /** The offset of the first free byte; undefined if another thread lays out the memory. */
   #free: number | undefined;
 
   /** @ignore */
-  private constructor(buffer: SharedArrayBuffer, free: number | undefined) {
+  private constructor(
+    buffer: SharedArrayBuffer,
+    webAssembly: WebAssembly.Memory | undefined,
+    free: number | undefined,
+  ) {
     this.#buffer = buffer;
+    this.#bytes = new Uint8Array(buffer);
+    this.#webAssembly = webAssembly;
+    this.#copyWithin = webAssembly && copyWithin(webAssembly);
     this.#free = free;
   }
 
@@ -67,7 +98,10 @@ export class Memory {
           "'Cross-Origin-Embedder-Policy: require-corp' give it",
       );
     }
-    return new Memory(allocateShared(options.byteLength), 0);
+    const { byteLength } = options;
+    const webAssembly = byteLength < PAGE_BYTES ? undefined : createShared(byteLength);
+    const buffer = webAssembly?.buffer as SharedArrayBuffer | undefined;
+    return new Memory(buffer ?? allocateShared(byteLength), webAssembly, 0);
   }
 
   /**
@@ -85,12 +119,23 @@ export class Memory {
         }`,
       );
     }
-    return new Memory(handle.buffer, undefined);
+    const { webAssembly } = handle;
+    if (webAssembly === undefined) return new Memory(handle.buffer, undefined, undefined);
+    if (!isSharedMemory(webAssembly)) {
+      throw new TypeError(
+        `Cannot attach as 'webAssembly' must be a shared WebAssembly.Memory: received ${
+          describe(webAssembly)
+        }`,
+      );
+    }
+    const buffer = webAssembly.buffer as ArrayBufferLike as SharedArrayBuffer;
+    return new Memory(buffer, webAssembly, undefined);
   }
 
   /** A plain object that survives structured clone and opens this memory in another thread. */
   get handle(): MemoryHandle {
-    return { kind: KIND, version: LAYOUT_VERSION, buffer: this.#buffer };
+    const handle = { kind: KIND, version: LAYOUT_VERSION, buffer: this.#buffer };
+    return this.#webAssembly === undefined ? handle : { ...handle, webAssembly: this.#webAssembly };
   }
 
   /** The bytes. */
@@ -127,6 +172,48 @@ export class Memory {
     }
     this.#free = start + byteLength;
     return start;
+  }
+
+  /**
+   * Copies `byteLength` bytes from the offset `source` to the offset `target`. They may overlap.
+   *
+   * It copies natively if the bytes lie in a `WebAssembly.Memory`, and by a view otherwise. Either
+   * way these are plain accesses: threads that use the same bytes must be ordered by `Atomics`.
+   */
+  copyWithin(target: number, source: number, byteLength: number): void {
+    const copy = this.#copyWithin;
+    // A checker may observe by now, and must see each access.
+    if (copy !== undefined && !isObserved()) copy(target, source, byteLength);
+    else this.#bytes.copyWithin(target, source, source + byteLength);
+  }
+
+  /**
+   * Makes private bytes, all zero, which {@link Memory.copier} copies natively where that is
+   * possible. They are an ordinary array; but their buffer may be longer, and cannot be
+   * transferred.
+   *
+   * @throws {RangeError} If `byteLength` is not a whole number of bytes, or more than is available.
+   */
+  privateBytes(byteLength: number): Uint8Array<ArrayBuffer> {
+    checkInteger("create private bytes", "byteLength", byteLength, 0);
+    return (this.#webAssembly && createPrivate(byteLength)) ?? new Uint8Array(byteLength);
+  }
+
+  /**
+   * Copies between this memory and private bytes: natively if the bytes are of
+   * {@link Memory.privateBytes}, or a part of such, and by views otherwise.
+   */
+  copier(bytes: Uint8Array): Copier {
+    return new Copier(this.#bytes, bytes, this.#copiesWith(bytes.buffer));
+  }
+
+  #copiesWith(buffer: ArrayBufferLike): NativeCopies | undefined {
+    if (this.#webAssembly === undefined) return undefined;
+    const known = this.#copies.get(buffer);
+    if (known !== undefined) return known;
+    const copies = copiesBetween(this.#webAssembly, buffer);
+    if (copies !== undefined) this.#copies.set(buffer, copies);
+    return copies;
   }
 
   /**
@@ -192,6 +279,8 @@ export class Memory {
  * worthwhile.
  */
 export function racyLoad(words: Int32Array, index: number): number {
+  // One comparison instead of two, as this is on hot paths.
+  if (!isObserved()) return words[index]!;
   beginSpeculation();
   const word = words[index]!;
   endSpeculation(false);

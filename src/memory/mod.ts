@@ -4,6 +4,7 @@
  * @module
  */
 
+export { Copier } from "./copier.ts";
 export { ClosedError, ReclaimedError } from "./errors.ts";
 export type { Handle } from "./handle.ts";
 export { Memory, type MemoryHandle, type MemoryOptions } from "./memory.ts";

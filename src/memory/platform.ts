@@ -33,6 +33,11 @@ export function now(): number {
   return globalThis.performance === undefined ? Date.now() : performance.now();
 }
 
+/** Whether this is a process of its own, such as Deno or Node, and not a part of a browser. */
+export function isProcess(): boolean {
+  return (globalThis as { process?: unknown }).process !== undefined;
+}
+
 /** Functions that may be missing from `globalThis`, or from its type. */
 interface Globals {
   readonly setImmediate?: (task: () => void) => unknown;

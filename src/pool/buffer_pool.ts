@@ -312,6 +312,16 @@ export class BufferPool implements BufferSource, Disposable {
   }
 
   /**
+   * Copies `byteLength` bytes of {@link BufferPool.bytes} from the offset `source` to the offset
+   * `target`, faster than `bytes.copyWithin` does where the memory copies natively. Both ranges lie
+   * in buffers that are in use in this thread.
+   */
+  copyWithin(target: number, source: number, byteLength: number): void {
+    const { byteOffset } = this.bytes;
+    this.memory.copyWithin(byteOffset + target, byteOffset + source, byteLength);
+  }
+
+  /**
    * Takes a free buffer, blocking while there is none. The thread that has waited longest comes
    * first.
    *

@@ -41,6 +41,8 @@ export interface BufferSource {
   readonly hasLeft: boolean;
   /** Where a buffer begins in {@link BufferSource.bytes}; a multiple of 8. */
   offsetOf(buffer: number): number;
+  /** Copies within {@link BufferSource.bytes}, whose bounds the caller keeps to. */
+  copyWithin(target: number, source: number, byteLength: number): void;
   /** Takes a free buffer, blocking while there is none; -1 if the time is over. */
   acquire(options?: WaitOptions): number;
   /** Takes a free buffer, without waiting; -1 if there is none. */

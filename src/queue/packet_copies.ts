@@ -28,7 +28,7 @@ export class PacketCopies {
     const pool = this.#pool;
     if (this.#buffer === NO_BUFFER || this.#used + length > pool.bufferBytes) this.#nextBuffer();
     const start = this.#used;
-    pool.bytes.copyWithin(pool.offsetOf(this.#buffer) + start, offset, offset + length);
+    pool.copyWithin(pool.offsetOf(this.#buffer) + start, offset, length);
     this.#used += length;
     return pool.sharePacket(this.#buffer, start, length);
   }

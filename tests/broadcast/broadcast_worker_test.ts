@@ -9,6 +9,7 @@ import {
   OverrunError,
   type ReaderOptions,
 } from "@busbar/busbar/broadcast";
+import { Memory } from "@busbar/busbar/memory";
 import { workerTest } from "../permission.ts";
 import { runOnWorker, startWorker } from "../workers.ts";
 import { AGREED, check, checkedMessages, checkFrom, type Hunt } from "./bodies.ts";
@@ -54,11 +55,12 @@ async function hunt(
   messages: number,
   body = "hunt",
   options: ReaderOptions = {},
+  memory: Memory = Memory.create({ byteLength: Broadcast.byteLength(ring) }),
 ): Promise<void> {
   const { capacityBytes, segments, largest } = ring;
   // The epochs begin just before their wrap.
   const startPosition = 2 ** 28 * capacityBytes - capacityBytes;
-  const { handle } = Broadcast.create({ capacityBytes, segments, startPosition });
+  const { handle } = Broadcast.create({ capacityBytes, segments, startPosition, memory });
   const job = { handle, messages: messages * LONGER, agreed: agreed() };
   const [, seen] = await Promise.all([
     runOnWorker(bodies, "writeUnpaced", { ...job, largest }),
@@ -88,10 +90,24 @@ for (
   });
 }
 
-workerTest("no torn message is accepted through a filter", async () => {
-  const ring = { capacityBytes: 2 ** 14, segments: 8, largest: 300 };
-  await hunt(ring, 2_000_000, "huntFiltered");
-});
+for (const [capacityBytes, segments, largest] of [[2 ** 8, 4, 56], [2 ** 14, 8, 300]] as const) {
+  workerTest(
+    `no torn message is accepted from ${capacityBytes} bytes that are copied natively`,
+    async () => {
+      const memory = Memory.create({ byteLength: 2 ** 17 });
+      const options: ReaderOptions = { batchBytes: capacityBytes / 2, onOverrun: "continue" };
+      await hunt({ capacityBytes, segments, largest }, 4_000_000, "hunt", options, memory);
+    },
+  );
+}
+
+for (const way of ["views", "native"]) {
+  workerTest(`no torn message is accepted through a filter: ${way}`, async () => {
+    const ring = { capacityBytes: 2 ** 14, segments: 8, largest: 300 };
+    const memory = Memory.create({ byteLength: way === "native" ? 2 ** 17 : 2 ** 15 });
+    await hunt(ring, 2_000_000, "huntFiltered", {}, memory);
+  });
+}
 
 workerTest(
   "a reader a thousandth as fast always gets messages, and is told of the others",

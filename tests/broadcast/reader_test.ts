@@ -8,6 +8,7 @@ import {
   type ReaderBeginning,
   type ReaderOptions,
 } from "@busbar/busbar/broadcast";
+import { Memory } from "@busbar/busbar/memory";
 import { numbered, take } from "./messages.ts";
 
 function ring(capacityBytes: number, options?: ReaderOptions) {
@@ -517,6 +518,87 @@ Deno.test("a reader is iterated over, across overruns, until its signal is abort
     assertEquals(message, numbered(41, 8));
     break;
   }
+});
+
+for (const byteLength of [8 * 1024, 128 * 1024]) {
+  for (const filter of [undefined, (userValue: number) => userValue !== 2]) {
+    const what = `${filter ? "filtered messages" : "messages"} of a memory of ${byteLength} bytes`;
+    Deno.test(`${what} come out as they went in, whatever their length`, () => {
+      const memory = Memory.create({ byteLength });
+      const broadcast = Broadcast.create({ capacityBytes: 4096, memory });
+      const writer = broadcast.writer();
+      const reader = broadcast.reader(filter === undefined ? {} : { filter });
+      const all: Uint8Array[] = [];
+      // Across the end of the ring, with batches of one message and of several.
+      for (let length = 0; length < 700; length += 13) {
+        for (let i = 0; i <= length % 3; i++) {
+          writer.append(numbered(length + i, length), { userValue: i });
+          if (i !== 2 || filter === undefined) all.push(numbered(length + i, length));
+        }
+        writer.publish();
+        const seen = take(reader);
+        assertEquals(seen, all.splice(0));
+      }
+    });
+  }
+}
+
+Deno.test("a hint says whether more is published than what was read, across 2^31 and 2^32", () => {
+  for (const startPosition of [0, 2 ** 31 - 256, 2 ** 32 - 256]) {
+    const broadcast = Broadcast.create({ capacityBytes: 256, startPosition });
+    const writer = broadcast.writer();
+    const reader = broadcast.reader();
+    for (let i = 0; i < 40; i++) {
+      assertEquals(reader.hasMoreHint, false);
+      writer.append(numbered(i, 8));
+      assertEquals(reader.hasMoreHint, false);
+      writer.append(numbered(i, 8));
+      writer.publish();
+      assertEquals(reader.hasMoreHint, true);
+      assert(reader.poll() && reader.next());
+      assertEquals(reader.hasMoreHint, true); // the second one was taken, but not read
+      assert(reader.next());
+      assertEquals(reader.wait({ timeoutMs: 0 }), false); // leaves a mark that a reader may sleep
+    }
+  }
+});
+
+Deno.test("bulk reads copy to any part of private bytes", () => {
+  const memory = Memory.create({ byteLength: 128 * 1024 });
+  const broadcast = Broadcast.create({ capacityBytes: 4096, memory });
+  const writer = broadcast.writer();
+  const reader = broadcast.reader();
+  const bytes = reader.privateBytes(1024);
+  assertEquals(bytes, new Uint8Array(1024));
+  let count = 0;
+  for (const target of [bytes, bytes, bytes.subarray(512), bytes, new Uint8Array(1024)]) {
+    for (let i = 0; i < 3; i++) writer.append(numbered(count + i, 100));
+    writer.publish();
+    const frames = new FrameCursor(target.subarray(0, reader.readBulk(target)));
+    for (let i = 0; i < 3; i++) {
+      assert(frames.next());
+      assertEquals(frames.message(), numbered(count++, 100));
+    }
+    assertEquals(frames.next(), false);
+  }
+});
+
+Deno.test("the memory of a batch is transferred only if that was asked for", () => {
+  const memory = Memory.create({ byteLength: 128 * 1024 });
+  const broadcast = Broadcast.create({ capacityBytes: 4096, memory });
+  const writer = broadcast.writer();
+  const reader = broadcast.reader();
+  const transferring = broadcast.reader({ transferable: true });
+  for (let i = 0; i < 3; i++) writer.append(numbered(i, 100));
+  writer.publish();
+  const transferred = (source: BroadcastReader) =>
+    Array.from({ length: 3 }, () => {
+      assert(source.poll() && source.next());
+      const message = source.message();
+      return structuredClone(message, { transfer: [message.buffer] });
+    });
+  assertEquals(transferred(transferring), [0, 1, 2].map((i) => numbered(i, 100)));
+  if (memory.handle.webAssembly !== undefined) assertThrows(() => transferred(reader), TypeError);
 });
 
 for (const filter of [undefined, () => true]) {

@@ -13,6 +13,7 @@ import {
   read,
   ring,
   type State,
+  take,
   validatingByLoad,
   write,
 } from "./models.ts";
@@ -158,5 +159,25 @@ Deno.test("broken twin: a filtered read that is validated by a load is a race", 
       writer: write(6),
       reader: validatingByLoad(read(1, { filter: () => true })),
     },
+  });
+});
+
+Deno.test("broadcast: a reader that spins on the hint of more gets every message", async () => {
+  await passes({
+    setup: ring(),
+    threads: {
+      writer: write(3),
+      reader: ({ handle }: State): number[] => {
+        const broadcast = Broadcast.attach(handle);
+        const reader = broadcast.reader({ from: broadcast.startPosition });
+        const seen: number[] = [];
+        while (seen.length < 3) {
+          while (!reader.hasMoreHint) Atomics.pause();
+          take(reader, seen);
+        }
+        return seen;
+      },
+    },
+    check: (_, { reader }) => assertEquals(reader, [1, 2, 3]),
   });
 });

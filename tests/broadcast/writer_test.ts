@@ -1,6 +1,6 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import { Broadcast, type BroadcastWriter } from "@busbar/busbar/broadcast";
-import { ClosedError } from "@busbar/busbar/memory";
+import { ClosedError, Memory } from "@busbar/busbar/memory";
 import { numbered, take } from "./messages.ts";
 
 /** A ring of 64 bytes in 8 segments, whose longest message has 8 bytes, and both its ends. */
@@ -22,6 +22,37 @@ Deno.test("appended messages are visible once published, all at once", () => {
   writer.publish(); // Nothing new.
   assertEquals(reader.poll(), false);
 });
+
+for (const byteLength of [8 * 1024, 128 * 1024]) {
+  Deno.test(`private bytes of a memory of ${byteLength} bytes are appended again and again`, () => {
+    const memory = Memory.create({ byteLength });
+    const broadcast = Broadcast.create({ capacityBytes: 4096, memory });
+    const writer = broadcast.writer();
+    const reader = broadcast.reader();
+    const all = writer.privateBytes(1000);
+    const [first, second] = [all.subarray(0, 400), all.subarray(401)];
+    for (let i = 0; i < 4; i++) {
+      for (const array of [all, first, second, new Uint8Array(300)]) {
+        for (let repeated = 0; repeated < 3; repeated++) {
+          array.set(numbered(i + repeated, array.length));
+          writer.append(array);
+          writer.publish();
+          assertEquals(take(reader), [numbered(i + repeated, array.length)]);
+        }
+      }
+      for (const length of [8, 20, 100, 200]) {
+        all.set(numbered(i, 1000));
+        writer.appendEqual(all, length);
+        writer.publish();
+        const expected = Array.from(
+          { length: 1000 / length },
+          (_, k) => all.slice(k * length, (k + 1) * length),
+        );
+        assertEquals(take(reader), expected);
+      }
+    }
+  });
+}
 
 Deno.test("a claimed message is filled in place, and may become shorter", () => {
   const { writer, reader } = ends(256);

@@ -2,7 +2,7 @@
 
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { BufferPool, Framer } from "@busbar/busbar";
-import { ClosedError } from "@busbar/busbar/memory";
+import { ClosedError, Memory } from "@busbar/busbar/memory";
 import { PlainPool } from "../queue/plain_pool.ts";
 
 const pool = (bufferBytes = 16, batchCount = 4) =>
@@ -35,21 +35,30 @@ Deno.test("several frames share a buffer, which is free once the last of their p
   assertEquals(buffers.tryAcquire() >= 0, true);
 });
 
-Deno.test("an unfinished frame is carried over to the next buffer", () => {
-  using buffers = pool();
-  using framer = Framer.create(buffers);
-  framer.nextBuffer();
-  put(framer, ...new Array(12).fill(9));
-  using whole = framer.finishFrame();
-  put(framer, 1, 2, 3, 4);
-  assertEquals([framer.remainingOnBuffer, framer.unfinishedLength], [0, 4]);
-  framer.nextBuffer();
-  assertEquals([framer.remainingOnBuffer, framer.unfinishedLength], [12, 4]);
-  put(framer, 5);
-  using carried = framer.finishFrame();
-  assertEquals([...carried.bytes], [1, 2, 3, 4, 5]);
-  assertEquals([...whole.bytes], new Array(12).fill(9));
-});
+for (const byteLength of [32 * 1024, 128 * 1024]) {
+  Deno.test(`an unfinished frame is carried over, in a memory of ${byteLength} bytes`, () => {
+    const memory = Memory.create({ byteLength });
+    memory.allocate(64); // the pool does not begin where the memory does
+    using buffers = BufferPool.create({
+      bufferBytes: 16,
+      batchCount: 4,
+      buffersPerBatch: 1,
+      memory,
+    });
+    using framer = Framer.create(buffers);
+    framer.nextBuffer();
+    put(framer, ...new Array(12).fill(9));
+    using whole = framer.finishFrame();
+    put(framer, 1, 2, 3, 4);
+    assertEquals([framer.remainingOnBuffer, framer.unfinishedLength], [0, 4]);
+    framer.nextBuffer();
+    assertEquals([framer.remainingOnBuffer, framer.unfinishedLength], [12, 4]);
+    put(framer, 5);
+    using carried = framer.finishFrame();
+    assertEquals([...carried.bytes], [1, 2, 3, 4, 5]);
+    assertEquals([...whole.bytes], new Array(12).fill(9));
+  });
+}
 
 Deno.test("a frame that fills a buffer can be finished but not carried over", () => {
   using buffers = pool(4);

@@ -1,7 +1,7 @@
 /** What the report of a failing schedule shows: names, values, places, and repeats in one row. */
 
 import { assert, assertEquals, assertMatch, assertStringIncludes, assertThrows } from "@std/assert";
-import { explore, label } from "@busbar/busbar/model";
+import { explore, label, spawn } from "@busbar/busbar/model";
 import { decodeSchedule } from "../../model/report/schedule.ts";
 import { fails } from "../verdicts.ts";
 
@@ -98,6 +98,56 @@ Deno.test("a label goes before the name of a property, and views of other sizes 
   assertStringIncludes(message, "store ring.tail ← 3");
   assertStringIncludes(message, "write bytes[1] ← 9");
   assertStringIncludes(message, "store bytes[0] ← 1");
+});
+
+Deno.test("time is shown: how long a wait is at most, what a clock said, which wait was resumed", async () => {
+  const { message } = await fails("exception", {
+    clock: "virtual",
+    setup: () => new Int32Array(shared(12)),
+    threads: {
+      async a(w) {
+        const waits = [1, 2].map((i) => Atomics.waitAsync(w, i, 0, i * 10).value);
+        await Promise.all(waits);
+        spawn(() => Atomics.wait(w, 0, 0, 30), "sleeper").join();
+        Atomics.wait(w, 0, 0, 0);
+        throw new Error(`at ${Date.now()}`);
+      },
+    },
+  });
+  const rows = [
+    "waitAsync state[1] while 0, 10 ms: sleeps",
+    "waitAsync state[2] while 0, 20 ms: sleeps",
+    "resume state[1]: timed-out",
+    "resume state[2]: timed-out",
+    "spawn sleeper",
+    "wait state[0] while 0, 30 ms: sleeps",
+    "wake state[0]: timed-out",
+    "join sleeper",
+    "wait state[0] while 0, 0 ms: timed-out",
+    "read clock → 50",
+  ];
+  const places = rows.map((row) => message.indexOf(row));
+  assertEquals(places, places.toSorted((x, y) => x - y), message);
+  assert(places.every((place) => place > 0), message);
+});
+
+Deno.test("places are of the code under test, not of the platform that calls it", async () => {
+  const { message, steps } = await fails("exception", {
+    setup: () => new Int32Array(shared(4)),
+    threads: {
+      async a(w) {
+        [0].forEach((i) => Atomics.load(w, i));
+        await null;
+        [0].map((i) => Atomics.load(w, i));
+        throw new Error("shown");
+      },
+    },
+  });
+  assertMatch(message, / load state\[0\] → 0 +report_test\.ts:\d+\n/);
+  for (const { lines } of steps) {
+    assert(lines.length > 0);
+    for (const line of lines) assertStringIncludes(line, "report_test.ts:");
+  }
 });
 
 Deno.test("many plain accesses of a step are counted", async () => {

@@ -313,6 +313,88 @@ Deno.test("a lock that is taken by exchange in a loop without a pause works", as
   assert(report.complete);
 });
 
+const tell = (w: Int32Array): void => {
+  Atomics.store(w, 0, 1);
+  Atomics.notify(w, 0);
+};
+const isTold = (w: Int32Array) => Atomics.load(w, 0) === 1;
+
+const heartbeats: Readonly<Record<string, (w: Int32Array) => unknown>> = {
+  "with a timed wait": (w) => {
+    for (let beat = 1; !isTold(w); beat++) {
+      Atomics.store(w, 1, beat);
+      Atomics.wait(w, 0, 0, 50);
+    }
+  },
+  "with a pause": (w) => {
+    for (let beat = 1; !isTold(w); beat++) {
+      Atomics.exchange(w, 1, beat);
+      Atomics.pause();
+    }
+  },
+  "with an asynchronous wait": async (w) => {
+    for (let beat = 1; !isTold(w); beat++) {
+      Atomics.store(w, 1, beat);
+      await Atomics.waitAsync(w, 0, 0, 50).value;
+    }
+  },
+  "of the time": (w) => {
+    while (!isTold(w)) {
+      Atomics.store(w, 1, Date.now());
+      Atomics.wait(w, 0, 0, 1000);
+    }
+  },
+};
+for (const [name, body] of Object.entries(heartbeats)) {
+  Deno.test(`a heartbeat ${name} stops when it is told to`, async () => {
+    const a = async (w: Int32Array) => {
+      await body(w);
+      return isTold(w);
+    };
+    assertEquals(await outcomes({ a, b: tell }), ["[true,null]"]);
+    const late = (w: Int32Array) => {
+      Atomics.wait(w, 3, 0, 2500);
+      tell(w);
+    };
+    assertEquals(await outcomes({ a, b: late }), ["[true,null]"]);
+  });
+}
+
+Deno.test("a loop that works until it is told to stop stops, and its steps are seen before", async () => {
+  const work = (w: Int32Array) => {
+    while (!isTold(w)) Atomics.add(w, 1, 1);
+    return "stopped";
+  };
+  const seen = await outcomes({
+    a: work,
+    b(w) {
+      const done = Atomics.load(w, 1);
+      tell(w);
+      return done < 4 ? done : "more";
+    },
+  });
+  assertEquals(
+    seen,
+    [0, 1, 2, 3, "more"].map((done) => JSON.stringify(["stopped", done])).sort(),
+  );
+  const { message } = await fails("livelock", {
+    setup: words,
+    threads: { a: work, b: set(2) },
+    maxSteps: 500,
+  });
+  assertStringIncludes(message, "a repeats load of state[0], add of state[1]");
+});
+
+Deno.test("a long loop that ends by itself is seen in each of its rounds", async () => {
+  const seen = await outcomes({
+    a(w) {
+      for (let i = 1; i <= 100; i++) Atomics.store(w, 0, i);
+    },
+    b: (w) => Atomics.load(w, 0),
+  });
+  assertEquals(seen.length, 101);
+});
+
 Deno.test("where polling is refused, a loop without a pause fails, and one that gives up does not", async () => {
   const load = spins.load!;
   const { message } = await fails("spin without pause", {
@@ -383,6 +465,19 @@ Deno.test("a plain loop that reads what another thread writes is a race, and doe
       },
     });
   }
+});
+
+Deno.test("a loop that looks at a plain limit in each of many rounds ends", async () => {
+  const seen = await outcomes({
+    a(w) {
+      w[0] = 30_000;
+      let rounds = 0;
+      for (let i = 0; i < w[0]; i++) rounds++;
+      return rounds;
+    },
+    b: set(1),
+  });
+  assertEquals(seen, ["[30000,null]"]);
 });
 
 Deno.test("a plain loop that waits for nothing is a livelock", async () => {

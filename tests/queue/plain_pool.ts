@@ -79,6 +79,10 @@ export class PlainPool implements BufferSource {
     return [...free.toString(2)].filter((digit) => digit === "1").length;
   }
 
+  copyWithin(target: number, source: number, byteLength: number): void {
+    this.bytes.copyWithin(target, source, source + byteLength);
+  }
+
   offsetOf(buffer: number): number {
     return buffer * this.bufferBytes;
   }

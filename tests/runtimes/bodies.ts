@@ -13,6 +13,8 @@ import {
   type EventCountHandle,
   FlushQueue,
   type FlushQueueHandle,
+  Memory,
+  type MemoryHandle,
   Mutex,
   type MutexHandle,
   Parker,
@@ -84,6 +86,15 @@ export const bodies = {
       }
     }
     return sum;
+  },
+
+  /** Copies bytes to the beginning of a memory, and out of it: says where it lies, and which. */
+  copyOut(handle: MemoryHandle): [isInWebAssembly: boolean, bytes: string] {
+    const memory = Memory.attach(handle);
+    memory.copyWithin(0, 100_000, 500);
+    const bytes = memory.privateBytes(1000);
+    memory.copier(bytes).copyOut(0, 100_000, 1000);
+    return [memory.handle.webAssembly !== undefined, bytes.join()];
   },
 
   /** Writes so many messages to a ring. */
