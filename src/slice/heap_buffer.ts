@@ -10,11 +10,11 @@ import { makeSlice, type Slice, UNTRACKED } from "./slice.ts";
 import type { SliceBuffer } from "./slice_buffer.ts";
 
 /**
- * A buffer of heap memory: each slice that is taken has an array of its own, of its very length. It
- * is what a {@link SlicePool} falls back on, and serves where speed does not matter.
+ * A buffer of heap memory: each slice that is taken has an array of its own. A {@link SlicePool}
+ * falls back on such memory; use it by itself where speed does not matter.
  *
- * - **Bounded memory.** The array that messages are written into is used again for each of them; it
- *   grows to twice the longest, and one of more than 64 KiB is dropped after its message.
+ * - **Bounded memory.** The array of a slice is less than twice as long as its message. An array of
+ *   up to 64 KiB is used again if its message filled no more than half of it.
  * - **No zeroing.** Bytes that were claimed may hold anything until they are written.
  *
  * It is called `BufferFromSystemMemory` in the Rust crate buffer_sv2.

@@ -11,33 +11,48 @@ import type { OpenMessage } from "./open_message.ts";
 const MIN_BYTES = 64;
 /** The size up to which an array is kept for the next message. */
 const MAX_KEPT_BYTES: number = 64 * 1024;
+const NO_BYTES = new Uint8Array(0);
 
-/** Heap memory for one message at a time. */
+/**
+ * Heap memory for one message at a time.
+ *
+ * A message that fills more than half of its array gets that array; any other gets one of its own,
+ * and the array is used again.
+ */
 export class HeapMemory {
-  /** The array of the present message, or of the one before. */
-  #bytes = new Uint8Array(0);
+  /** The array of the present message, or of one before. */
+  #bytes = NO_BYTES;
+  /** The size of the next array, as that of the one before seems right. */
+  #nextBytes = 0;
 
   /** Moves a message here, unless it is here already, with room for `length` more bytes. */
   makeRoom(open: OpenMessage, length: number): void {
     const needed = open.length + length;
     if (needed > this.#bytes.length) {
-      this.#bytes = allocate(Math.max(alignUp(needed, MIN_BYTES), 2 * open.length));
+      const doubled = 2 * open.length;
+      this.#bytes = allocate(Math.max(alignUp(needed, MIN_BYTES), doubled, this.#nextBytes));
     }
     const bytes = this.#bytes;
     if (open.bytes !== bytes) open.moveInto(bytes, 0, bytes.length);
     else open.limit = bytes.length;
   }
 
-  /** Copies a message that is here into an array of its own, and empties it. */
+  /**
+   * Takes a message that is here, and empties it.
+   *
+   * @returns An array that the message lies at the beginning of, and nothing else.
+   */
   take(open: OpenMessage): Uint8Array<ArrayBuffer> {
-    const { start } = open;
-    const message = this.#bytes.slice(start, open.end);
-    open.end = start;
-    if (this.#bytes.length > MAX_KEPT_BYTES) {
-      this.#bytes = new Uint8Array(0);
-      open.moveInto(this.#bytes, 0, 0);
+    const bytes = this.#bytes;
+    const { length } = open;
+    open.end = open.start;
+    if (2 * length > bytes.length || bytes.length > MAX_KEPT_BYTES) {
+      this.#nextBytes = Math.min(bytes.length, MAX_KEPT_BYTES);
+      this.#bytes = NO_BYTES;
+      open.moveInto(NO_BYTES, 0, 0);
+      if (2 * length > bytes.length) return bytes;
     }
-    return message;
+    return bytes.slice(0, length);
   }
 }
 

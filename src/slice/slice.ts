@@ -240,7 +240,7 @@ export class Slice implements Disposable {
       return { ...head, pool: this.#source!.pool, offset, ticket: this.#giveAway() };
     }
     this.#leave();
-    const bytes = this.#array as Uint8Array<ArrayBuffer>;
+    const bytes = this.#array.subarray(0, length) as Uint8Array<ArrayBuffer>;
     if (length > 0) transfer?.push(bytes.buffer);
     return { ...head, pool: 0, offset: 0, ticket: 0, bytes };
   }
