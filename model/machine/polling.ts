@@ -38,6 +38,7 @@ export function pauseBefore(
  */
 function polls({ log }: Thread, call: Operation): boolean {
   if (!call.traits.isAccess && call.kind !== WAIT && call.kind !== NOTIFY) return false;
+  if (log.length < 2 || log[log.length - 1]!.changed) return false;
   /** The calls since the last explicit yield or change, latest first. */
   const calls: Entry[] = [];
   /** How many of them were made since the last implied pause. */

@@ -46,6 +46,8 @@ export type AnyOptions = ExploreOptions<unknown, Threads<unknown>>;
 const CLOCK_MASK = 63;
 /** Between executions, progress may be shown once in so many transitions. */
 const PROGRESS_INTERVAL = 1024;
+/** Tasks that threads leave behind are looked for once in so many executions, less one. */
+const PROBE_MASK = 63;
 /** The most rounds of a waiting loop that are looked ahead, by default. */
 const SPIN_LIMIT = 1000;
 
@@ -96,6 +98,10 @@ export class Search {
   #counts = this.#main;
   /** The number of transitions from which progress may be shown again. */
   #nextProgress = 0;
+  /** Whether a check, or a replay at the end of an execution, was awaited. */
+  #awaitsChecks = false;
+  /** The number of executions whose threads may have left tasks. */
+  #unprobed = 0;
   /** Whether the time limit must be looked at, as much time may have passed. */
   #isClockDue = false;
 
@@ -215,6 +221,15 @@ export class Search {
     }
   }
 
+  /**
+   * Whether to look for tasks that threads have left behind. They cannot run before something is
+   * awaited, so that many executions are looked at together, unless checks are awaited.
+   */
+  #mustProbe(): boolean {
+    if (!this.#execution.isUnprobed) return false;
+    return this.#awaitsChecks || (this.#unprobed++ & PROBE_MASK) === 0;
+  }
+
   /** Whether threads have left tasks behind: they would run now, and are suspended. */
   async #hasLeftTasks(): Promise<boolean> {
     const execution = this.#execution;
@@ -251,10 +266,13 @@ export class Search {
         if (execution.failure === undefined) this.#checks.invariant();
       }
       if (execution.isOutOfTime) return this.#reachedLimitWithin();
-      if (execution.isUnprobed && await this.#hasLeftTasks()) return again;
+      if (this.#mustProbe() && await this.#hasLeftTasks()) return again;
       if (execution.failure === undefined) {
         const ended = this.#endExecution();
-        if (ended) await ended;
+        if (ended) {
+          this.#awaitsChecks = true;
+          await ended;
+        }
         if (execution.isOutOfTime) return this.#reachedLimitWithin();
       }
       if (execution.failure === undefined && strategy.isShown) {
@@ -267,13 +285,16 @@ export class Search {
       }
       const keep = strategy.backtrack();
       if (keep < 0) {
+        if (execution.isUnprobed && await this.#hasLeftTasks()) return again;
         this.#judgeWhole();
         return undefined;
       }
       while (execution.trace.length > keep) this.#machine.undo();
       this.#counts = strategy.isProbe ? this.#probes : this.#main;
       const limit = this.#reachedLimit();
-      if (limit !== undefined) return limit;
+      if (limit !== undefined) {
+        return execution.isUnprobed && await this.#hasLeftTasks() ? again : limit;
+      }
       if (this.#transitions < this.#nextProgress) continue;
       this.#nextProgress = this.#transitions + PROGRESS_INTERVAL;
       this.#progress.show(this.#executions, keep, strategy.fraction);
