@@ -8,5 +8,6 @@ export * from "./src/memory/mod.ts";
 export * from "./src/sync/mod.ts";
 export * from "./src/pool/mod.ts";
 export * from "./src/broadcast/mod.ts";
+export * from "./src/disruptor/mod.ts";
 export * from "./src/framing/mod.ts";
 export * from "./src/queue/mod.ts";
