@@ -22,7 +22,7 @@ import {
   type RunOptions,
 } from "./batch_run.ts";
 import type { Claims } from "./claims.ts";
-import { CLOSED, FLAGS, HALTED, REMOVED, SKIPS, UNIT, UNIT_SHIFT } from "./layout.ts";
+import { CLOSED, FLAGS, HALTED, REMOVED, SKIPS, SLEEPING, UNIT, UNIT_SHIFT } from "./layout.ts";
 import type { Level } from "./level.ts";
 import type { Ring } from "./ring.ts";
 
@@ -113,7 +113,7 @@ export class Consumer<Events = unknown, Value = unknown> {
     this.#claims = claims;
     this.#mask = ring.capacity - 1;
     this.#maySkip = ring.hasManyProducers;
-    this.#gateWord = this.#gate.load();
+    this.#gateWord = this.#gate.load() & ~SLEEPING;
     this.#position = this.#gateWord & POSITION_MASK;
     this.#available = this.#position;
     this.#resume();

@@ -231,7 +231,9 @@ export class Disruptor<E extends Elements = Elements, Name extends string = stri
     const { strategy = "phased", place } = options;
     checkStrategy("produce", strategy);
     const { producers } = this.#ring.region.layout.size;
-    if (place !== undefined) checkInteger("produce", "place", place, 0, producers - 1);
+    if (place !== undefined) {
+      checkInteger("produce", "place", place, 0, Math.max(0, producers - 1));
+    }
     const room = new Room(this.#ring, strategy, 0);
     const seat = producers === 0
       ? SingleSeat.join(this.#ring, room)

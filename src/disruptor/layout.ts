@@ -162,8 +162,12 @@ export class DisruptorLayout implements Layout {
   /** The size of the region. */
   readonly byteLength: number;
 
-  private constructor(size: DisruptorSize) {
+  /** The graph, if it is known: for the names of words. */
+  readonly #graph: Graph | undefined;
+
+  private constructor(size: DisruptorSize, graph?: Graph) {
     this.size = size;
+    this.#graph = graph;
     this.skipped = PRODUCER_LINES + size.lines * CACHE_LINE_WORDS;
     const flags = size.producers === 0 ? 0 : size.capacity;
     this.slotsByteOffset = alignUp((this.skipped + flags) * 4, CACHE_LINE_BYTES);
@@ -178,7 +182,7 @@ export class DisruptorLayout implements Layout {
       (sum, { workers }) => sum + nodeLines(workers),
       size.producers,
     );
-    return new DisruptorLayout({ ...size, nodes: graph.nodes.length, lines });
+    return new DisruptorLayout({ ...size, nodes: graph.nodes.length, lines }, graph);
   }
 
   /**
@@ -263,9 +267,27 @@ export class DisruptorLayout implements Layout {
       yield [`producer[${i}].floor`, line + FLOOR];
       yield [`producer[${i}].count`, line + COUNT];
     }
+    if (this.#graph !== undefined) yield* this.#nodeLabels(this.#graph);
     if (this.size.producers > 0) yield ["skipped", this.skipped, this.size.capacity];
     const slotWords = Math.ceil(this.size.capacity * this.size.slotBytes / 4);
     yield ["slots", this.slotsByteOffset / 4, slotWords];
+  }
+
+  *#nodeLabels(graph: Graph): Generator<Label> {
+    const lines = this.nodeLinesOf(graph);
+    for (const [i, { name, workers }] of graph.nodes.entries()) {
+      const line = lines[i]!;
+      yield [`gate[${name}]`, line + GATE];
+      yield [`joined[${name}]`, line + NODE_JOINED];
+      yield [`taken[${name}]`, line + NODE_TAKEN];
+      if (workers > 0) yield [`claims[${name}]`, line + NODE_CLAIMS];
+      for (let worker = 0; worker < workers; worker++) {
+        const first = line + WORKER_LINES + worker * CACHE_LINE_WORDS;
+        yield [`worker[${name}][${worker}].member`, first + MEMBER];
+        yield [`worker[${name}][${worker}].floor`, first + FLOOR];
+        yield [`worker[${name}][${worker}].count`, first + COUNT];
+      }
+    }
   }
 }
 
