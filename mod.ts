@@ -5,6 +5,7 @@
  */
 
 export * from "./src/memory/mod.ts";
+export * from "./src/record/mod.ts";
 export * from "./src/sync/mod.ts";
 export * from "./src/pool/mod.ts";
 export * from "./src/broadcast/mod.ts";

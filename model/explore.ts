@@ -16,6 +16,8 @@ import { formatTable } from "./report/table.ts";
 import { Dependence } from "./search/dependence.ts";
 import { OptimalDpor } from "./search/dpor.ts";
 import { Enumeration } from "./search/enumeration.ts";
+import { advice } from "./search/limits.ts";
+import { Portfolio } from "./search/portfolio.ts";
 import { Pct, RandomWalk } from "./search/random.ts";
 import { Replay } from "./search/replay.ts";
 import { type AnyOptions, Search } from "./search/search.ts";
@@ -27,7 +29,7 @@ export class ExplorationError extends Error {
   override readonly name = "ExplorationError";
   /** How it fails. */
   readonly failure: Failure;
-  /** The schedule, for `replay`. */
+  /** The schedule, for `replay`; empty, as `steps` is, if all executions together failed. */
   readonly replay: string;
   /** The steps of that schedule. */
   readonly steps: readonly Step[];
@@ -63,11 +65,12 @@ interface ReplayedSchedule {
 }
 
 function formatFailure(
-  { failure, replay, steps, threads }: FailedExecution,
+  { failure, replay, steps, threads, isOfSearch }: FailedExecution,
   report: Report,
   replayed: ReplayedSchedule | undefined,
 ): string {
   const parts = [`${failure.kind}: ${failure.message}`];
+  if (isOfSearch) return parts[0]!;
   for (const { thread, access, step, lines } of failure.accesses ?? []) {
     const when = step === 0 ? "before its first step" : `in step ${step}`;
     parts.push(
@@ -77,7 +80,7 @@ function formatFailure(
   const switches = steps.filter((step) => step.isSwitch).length;
   parts.push(
     `Schedule: ${count(steps.length, "step")}, ${count(switches, "switch", "switches")} (>), ` +
-      `after ${count(report.executions, "execution")} without failure`,
+      `after ${count(visited(report, "executions"), "execution")} without failure`,
     formatTable(steps, threads),
     replay.length > MAX_REPLAY
       ? `replay: a text of ${replay.length} characters, the property \`replay\` of this error; the ` +
@@ -86,6 +89,11 @@ function formatFailure(
   );
   if (replayed !== undefined) parts.push(...formatReplayed(replayed, steps.length));
   return parts.join("\n\n");
+}
+
+/** How many there were, with those of the probes. */
+function visited(report: Report, key: "executions" | "transitions"): number {
+  return report[key] + (report.probes?.[key] ?? 0);
 }
 
 /** Longer schedules are not printed. */
@@ -150,11 +158,12 @@ export async function explore<State, T extends Threads<State>>(
   const replayed = replayedSchedule(options.replay);
   const model = { ...options, replay: replayed?.text } as unknown as AnyOptions;
   const search = new Search(model);
-  const report = await search.run(strategyOf(model));
+  search.isWhole = replayed === undefined;
+  const report = await search.run(() => strategyOf(model));
   if (search.failed === undefined) {
     const isAllowed = options.allowIncomplete === true && !replayed?.isFromEnvironment;
     if (!report.complete && !isAllowed && report.reason !== undefined) {
-      throw new IncompleteError(report);
+      throw new IncompleteError(report, advice(report.stoppedBy, isDefault(model)));
     }
     return report;
   }
@@ -179,16 +188,20 @@ export class IncompleteError extends Error {
   readonly report: Report;
 
   /** @ignore Used by {@linkcode explore}. */
-  constructor(report: Report) {
-    super(report.table === undefined ? formatIncomplete(report) : formatPassed(report));
+  constructor(report: Report, advice: string) {
+    super(report.table === undefined ? formatIncomplete(report, advice) : formatPassed(report));
     this.report = report;
   }
 }
 
-function formatIncomplete({ reason, executions, transitions }: Report): string {
-  return `The search is incomplete: ${reason} (${executions} executions, ${transitions} ` +
-    "transitions). Raise the limit, make the model smaller, or accept an incomplete search with " +
-    "`allowIncomplete: true`.";
+/** Whether the model leaves the choice of schedules to the explorer. */
+function isDefault({ strategy, preemptions }: AnyOptions): boolean {
+  return strategy === undefined && preemptions === undefined;
+}
+
+function formatIncomplete(report: Report, advice: string): string {
+  return `The search is incomplete: ${report.reason} (${visited(report, "executions")} ` +
+    `executions, ${visited(report, "transitions")} transitions). ${advice}`;
 }
 
 /** A replay without a failure: the failure may be mended, or the schedule be of another test. */
@@ -207,8 +220,14 @@ function strategyOf(options: AnyOptions): Strategy {
       return new Pct(depth, seed, executions);
     case "random":
       return new RandomWalk(seed, executions);
-    case "dpor":
-      return new OptimalDpor(new Dependence(options.invariant !== undefined));
+    case "dpor": {
+      const dpor = new OptimalDpor(
+        new Dependence(options.invariant !== undefined, options.timeouts === "ordered"),
+      );
+      if (!isDefault(options)) return dpor;
+      const probes = [new Enumeration(0), new Enumeration(1), new Pct(depth, seed, Infinity)];
+      return new Portfolio(dpor, probes);
+    }
   }
 }
 
@@ -224,12 +243,14 @@ async function simplify(
   options: AnyOptions,
   failed: FailedExecution,
 ): Promise<FailedExecution | undefined> {
-  if (options.replay !== undefined || options.strategy === "all") return undefined;
+  if (options.replay !== undefined || options.strategy === "all" || failed.isOfSearch) {
+    return undefined;
+  }
   let left = MAX_SIMPLIFY_TRANSITIONS;
   const search = async (preemptions: number, maxExecutionSteps: number) => {
     const search = new Search({ ...options, maxTransitions: left, timeLimitMs: Infinity });
     search.maxExecutionSteps = maxExecutionSteps;
-    const { transitions } = await search.run(new Enumeration(preemptions));
+    const { transitions } = await search.run(() => new Enumeration(preemptions));
     left -= transitions;
     return search.failed?.failure.kind === failed.failure.kind ? search.failed : undefined;
   };

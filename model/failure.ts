@@ -16,6 +16,7 @@ export type FailureKind =
   | "uninitialised read"
   | "not linearizable"
   | "nondeterminism"
+  | "unreached"
   | "misuse";
 
 /** One of the two accesses of a race, or what a thread did at first, and does in a replay. */

@@ -7,7 +7,14 @@
  */
 
 export { ExplorationError, explore, IncompleteError } from "./explore.ts";
-export type { ExploreOptions, Report, Results, StrategyName, Threads } from "./options.ts";
+export type {
+  ExploreOptions,
+  LimitName,
+  Report,
+  Results,
+  StrategyName,
+  Threads,
+} from "./options.ts";
 export type { AccessReport, Failure, FailureKind } from "./failure.ts";
 export type { PlainAccess, Step } from "./report/steps.ts";
 export { record } from "./record.ts";

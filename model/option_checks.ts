@@ -66,6 +66,12 @@ const checks: { readonly [K in keyof Required<ExploreOptions<unknown, Threads<un
     ),
     check: anyFunction,
     invariant: synchronous,
+    reaches: unless(
+      (value) =>
+        typeof value === "object" && value !== null &&
+        Object.values(value).every((each) => functionKind(each) === "plain"),
+      "an object of synchronous functions by the names of conditions",
+    ),
     linearizable: unless(
       (value) =>
         typeof value === "object" && value !== null && "initial" in value &&
@@ -88,6 +94,7 @@ const checks: { readonly [K in keyof Required<ExploreOptions<unknown, Threads<un
       "the path or URL of a file",
     ),
     clock: choice({ refuse: true, virtual: true }),
+    timeouts: choice({ any: true, ordered: true }),
     reportUninitialised: flag,
     spinLimit: positive,
     polling: choice({ yield: true, refuse: true }),

@@ -22,8 +22,16 @@ export type StrategyName = "dpor" | "all" | "pct" | "random";
 /** A model, and the bounds of its exploration. */
 export interface ExploreOptions<State, T extends Threads<State>> {
   /**
-   * Creates the shared memory, and returns the argument of all threads. Runs once, and is not
-   * asynchronous: what it needs can be awaited before.
+   * Creates the shared memory, and returns the argument of all threads. It is not asynchronous:
+   * what it needs can be awaited before. It may run again, and must do the same then: for the
+   * search of a simpler schedule, and where it makes objects of classes.
+   *
+   * Threads get what workers could have. Views and shared buffers are the same for all. Plain
+   * objects, arrays and objects of classes are frozen; private fields cannot be, but what a thread
+   * leaves in one for another is found, as the first executions are repeated with other objects.
+   * Maps, sets, dates, regular expressions and memory that is not shared are copied for each run of
+   * a body. Functions and promises are refused, and so is what would have to be copied inside an
+   * object of a class: create such objects in the body, from the shared memory, as a worker does.
    */
   readonly setup: () => State;
   /**
@@ -45,12 +53,22 @@ export interface ExploreOptions<State, T extends Threads<State>> {
    * must depend only on words that are written atomically.
    */
   readonly invariant?: (state: State) => void | boolean;
+  /**
+   * Conditions by name, each of which must hold at the end of at least one execution: that the slow
+   * path is taken, say, so that the search does not pass because it never is. They are looked at
+   * where `check` has passed, each until it holds, and judged when the search ends by itself.
+   */
+  readonly reaches?: Readonly<Record<string, (state: State, results: Results<T>) => boolean>>;
   /** The sequential specification of the calls that threads make with `record`. */
   // deno-lint-ignore no-explicit-any
   readonly linearizable?: Specification<any>;
   /**
-   * `dpor` (default) visits one schedule of each set that differs only in the order of independent
+   * `dpor` visits one schedule of each set that differs only in the order of independent
    * operations; `all` visits every schedule; `pct` and `random` try `executions` random ones.
+   *
+   * By default `dpor`; if it is not done after 10,000 transitions, schedules without preemptions,
+   * with one, and those of `pct` get as many each, which finds shallow bugs at once, and then it
+   * goes on.
    */
   readonly strategy?: StrategyName;
   /** Visit all schedules with at most so many switches away from a thread that can go on. */
@@ -85,9 +103,17 @@ export interface ExploreOptions<State, T extends Threads<State>> {
   readonly html?: string | URL;
   /**
    * The clock of the threads: `refuse` (default) makes reading it an error; `virtual` is a clock
-   * that only expired timeouts advance.
+   * that starts at 0, and that only expired timeouts advance. What a thread reads is never earlier
+   * than what any thread has read before, if that happens before.
    */
   readonly clock?: "refuse" | "virtual";
+  /**
+   * The order in which timeouts expire: `any` (default), since a real thread can be late by any
+   * time, so that a timeout of an hour may expire before one of a millisecond; or `ordered`, an
+   * earlier deadline before a later one for which another thread waits at the same time. The timed
+   * asynchronous waits of one thread expire by their deadlines in any case.
+   */
+  readonly timeouts?: "any" | "ordered";
   /** Report reads of bytes that were never written. Default false. */
   readonly reportUninitialised?: boolean;
   /**
@@ -105,6 +131,9 @@ export interface ExploreOptions<State, T extends Threads<State>> {
   readonly coverage?: boolean;
 }
 
+/** The options that can leave schedules out. */
+export type LimitName = "maxExecutions" | "maxTransitions" | "timeLimitMs" | "preemptions";
+
 /** The result of a search. */
 export interface Report {
   /** Executions that ran to their end. */
@@ -115,10 +144,18 @@ export interface Report {
   readonly transitions: number;
   /** Operations of the longest execution. */
   readonly longest: number;
+  /**
+   * The executions and transitions of the short runs of other strategies that the default strategy
+   * makes before it goes on with a long search. They are not among those above, so that these are
+   * of `dpor` alone; limits count both.
+   */
+  readonly probes?: { readonly executions: number; readonly transitions: number };
   /** Whether every schedule that matters was visited. */
   readonly complete: boolean;
   /** Why it is not complete, if a limit or bound is the reason. */
   readonly reason?: string;
+  /** The option that is the reason. */
+  readonly stoppedBy?: LimitName;
   /** Milliseconds that the search took. */
   readonly elapsedMs: number;
   /** Source lines with atomic operations that were reached, if asked for. */

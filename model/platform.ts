@@ -99,41 +99,82 @@ export function abort(message: string): never {
  * have none, so a message to itself is waited for there, and other code may run meanwhile.
  */
 export function microtasks(): Promise<void> {
+  return nextTick === undefined ? message() : new Promise((resolve) => nextTick(resolve));
+}
+
+const nextTick = node?.nextTick?.bind(node);
+
+// The explorer replaces these while it runs the code under test.
+const Channel = globalThis.MessageChannel;
+const post = globalThis.MessagePort?.prototype.postMessage;
+
+/** Resolves by a message to itself. */
+function message(): Promise<void> {
   return new Promise((resolve) => {
-    if (nextTick !== undefined) return nextTick(resolve);
-    const { port1, port2 } = new MessageChannel();
+    const { port1, port2 } = new Channel();
     port1.onmessage = () => {
       port1.close();
       port2.close();
       resolve();
     };
-    port2.postMessage(0);
+    Reflect.apply(post, port2, [0]);
   });
 }
 
-const nextTick = node?.nextTick?.bind(node);
+const { setImmediate: immediate } = globalThis as { setImmediate?(task: () => void): unknown };
+
+/** Resolves once the platform has reported the promises that are rejected and not handled. */
+function rejectionsReported(): Promise<void> {
+  if (immediate === undefined) return message();
+  // Both Node and Deno report them before such a task.
+  return new Promise((resolve) => immediate(resolve));
+}
+
+const { setTimeout: startTimer, clearTimeout: stopTimer } = globalThis;
+
+/** Resolves as a promise does, or to `late` if that takes longer than so many milliseconds. */
+export async function withinMs<T, L>(promise: PromiseLike<T>, ms: number, late: L): Promise<T | L> {
+  let timer: ReturnType<typeof setTimeout>;
+  const expired = new Promise<L>((resolve) => timer = startTimer(() => resolve(late), ms));
+  try {
+    return await Promise.race([promise, expired]);
+  } finally {
+    stopTimer(timer!);
+  }
+}
 
 /** The reason of the rejections to ignore. */
 let ignoredReason: unknown;
-let isIgnoring = false;
+/** Whether the other ones are collected, and those that were. */
+let areCollected = false;
+let collected: unknown[] = [];
+
+/** Whether a rejection is not to be reported by the platform. */
+function isTaken(reason: unknown): boolean {
+  if (reason === ignoredReason) return true;
+  if (areCollected) collected.push(reason);
+  return areCollected;
+}
 
 function onRejectionEvent(event: PromiseRejectionEvent): void {
-  if (event.reason === ignoredReason) event.preventDefault();
+  if (isTaken(event.reason)) event.preventDefault();
 }
 
 function onRejection(reason: unknown): void {
-  if (reason === ignoredReason) return;
   // With this listener the platform does not fail by itself, so other reasons are rethrown.
-  if (node!.listenerCount("unhandledRejection") > 1) return;
+  if (isTaken(reason) || node!.listenerCount("unhandledRejection") > 1) return;
   queueMicrotask(() => {
     throw reason;
   });
 }
 
-/** Ignores unhandled rejections with this reason, until {@linkcode stopIgnoringRejections}. */
-export function ignoreRejections(reason: unknown): void {
-  ignoredReason = reason;
-  isIgnoring = true;
+/**
+ * Ignores unhandled rejections with this reason from now on, since they may come late, and collects
+ * the other ones until {@linkcode stopCollecting}.
+ */
+export function collectRejections(ignored: unknown): void {
+  ignoredReason = ignored;
+  areCollected = true;
   if (deno !== undefined || node?.on === undefined) {
     globalThis.addEventListener?.("unhandledrejection", onRejectionEvent);
   } else {
@@ -142,16 +183,20 @@ export function ignoreRejections(reason: unknown): void {
   }
 }
 
-/** Stops {@linkcode ignoreRejections}. */
-export function stopIgnoringRejections(): void {
-  isIgnoring = false;
-  // Elsewhere a listener stays: it ignores this reason only, and events may come late.
-  if (deno === undefined && node?.on !== undefined) {
-    // Node reports a rejection only after all microtasks have run.
-    setImmediate(() => {
-      if (!isIgnoring) node.off("unhandledRejection", onRejection);
-    });
-  }
+/** The reasons of the unhandled rejections since the last call. */
+export async function collectedRejections(): Promise<readonly unknown[]> {
+  await rejectionsReported();
+  const reasons = collected;
+  collected = [];
+  return reasons;
 }
 
-declare function setImmediate(task: () => void): unknown;
+/** Leaves rejections to the platform again, but for those to ignore that come late. */
+export function stopCollecting(): void {
+  areCollected = false;
+  // Elsewhere a listener stays, which heeds the ignored reason only.
+  if (deno !== undefined || node?.on === undefined) return;
+  void rejectionsReported().then(rejectionsReported).then(() => {
+    if (!areCollected) node.off("unhandledRejection", onRejection);
+  });
+}

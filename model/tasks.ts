@@ -21,6 +21,9 @@ export interface Task<T> {
  * Everything that the parent did before happens before the new thread; everything that the new
  * thread does happens before `join` returns.
  *
+ * Eight threads can live at one time, those of the model included; one that was joined no longer
+ * counts.
+ *
  * @example Usage
  * ```ts
  * import { explore, spawn } from "@busbar/busbar/model";
@@ -66,7 +69,7 @@ export function spawn<T>(body: () => T, name?: string): Task<T> {
  * @throws {Error} If no model is being explored, or a simulated thread is running.
  */
 export function shareBuffer<B extends ArrayBufferLike>(buffer: B, name?: string): B {
-  setupCalls("share a buffer").adopt(buffer, name);
+  setupCalls("share a buffer").adopt(buffer, name).isExposed = true;
   return buffer;
 }
 

@@ -4,6 +4,7 @@ import { workerTest } from "./permission.ts";
 /** The folders that each folder may import from, besides itself. */
 const BELOW = new Map([
   ["src/memory", []],
+  ["src/record", ["src/memory"]],
   ["src/sync", ["src/memory"]],
   ["src/pool", ["src/memory", "src/sync"]],
   ["src/framing", ["src/memory", "src/pool"]],

@@ -166,7 +166,7 @@ Deno.test("whatwg/streams#789: the reason of an abort is the one, although a can
   await assertRejects(() => writing, Error, "abort");
 });
 
-Deno.test("workerd#2467, streams#817: an abort settles all writes, though nobody reads", async () => {
+Deno.test("workerd#2467, streams#817: an abort settles all writes, even without a reader", async () => {
   const { pool, writer } = stage();
   const writes = [1, 2, 3].map((value) => writer.write(frames(value, value)));
   assertEquals(await settled(writes[0]!), false);

@@ -5,7 +5,7 @@
  * @module
  */
 
-import { MAX_THREADS } from "../machine/clock.ts";
+import { MAX_THREADS, timeOf } from "../machine/clock.ts";
 import {
   type Entry,
   EntryOf,
@@ -14,7 +14,7 @@ import {
   type PlainEntry,
 } from "../machine/entry.ts";
 import { operandsText } from "../machine/entry_text.ts";
-import type { Execution } from "../machine/execution.ts";
+import { type Execution, FOUND_TASKS } from "../machine/execution.ts";
 import { initialise } from "../machine/initialisation.ts";
 import {
   type AtomicsKind,
@@ -41,8 +41,11 @@ import {
 import type { Machine } from "../machine/machine.ts";
 import { ModelBuffer } from "../machine/memory.ts";
 import { applyPlain } from "../machine/plain.ts";
+import { isSameAccess } from "../machine/recheck.ts";
 import { failReplay } from "../machine/replay_failure.ts";
-import { impliedPause, polls, repeatsRead } from "../machine/yields.ts";
+import { impliedPause, polls, repeatsRead } from "../machine/polling.ts";
+import { runTask } from "../machine/runner.ts";
+import type { Task } from "../machine/task_queue.ts";
 import { SUSPENDED, type Thread } from "../machine/thread.ts";
 import type { Body } from "../machine/thread_declaration.ts";
 import { type AnyTypedArray, Bytes, now } from "../native.ts";
@@ -54,7 +57,9 @@ import { buffers, isShared, resolve, type View, views } from "./registry.ts";
 import { captureStack, stackLines } from "./stack_lines.ts";
 
 /** The places of so many operations are kept, in case that they are not repeated. */
-const FIRST_STACKS = 64;
+const FIRST_STACKS = 8;
+/** Frames cost time in every search, and few of them tell the place. */
+const FIRST_FRAMES = 12;
 
 /** The lines of so many plain accesses at the beginning and at the end of a log are captured. */
 const CAPTURED_PLAIN = 1000;
@@ -81,6 +86,59 @@ export class Calls {
   constructor(machine: Machine) {
     this.#machine = machine;
     this.#execution = machine.execution;
+  }
+
+  /**
+   * Suspends a task that a thread has left behind: one that runs although no thread does.
+   *
+   * @throws {unknown} If the explorer looks for such tasks.
+   */
+  suspendLeftTask(): void {
+    const execution = this.#execution;
+    if (!execution.isProbing) return;
+    execution.foundTasks = true;
+    throw SUSPENDED;
+  }
+
+  /** The thread queues a microtask. */
+  addMicrotask(task: Task, queueMicrotask: (task: Task) => unknown): void {
+    const thread = this.#taskThread();
+    queueMicrotask(() => runTask(this.#execution, thread, task));
+  }
+
+  /**
+   * The thread queues a task of `process.nextTick`. The platform does so, too, when its streams are
+   * written to, so that no task is refused or lost as the thread is suspended.
+   */
+  addTick(task: Task, nextTick: (task: Task) => unknown): void {
+    const thread = this.#execution.current!;
+    if (!thread.unwinding) return this.#taskThread().tasks.addTick(task);
+    nextTick(() => {
+      try {
+        task();
+      } catch {
+        // Its thread is suspended.
+      }
+    });
+  }
+
+  /** The thread queues a task of `setImmediate`. */
+  addImmediate(task: Task): void {
+    this.#taskThread().tasks.addImmediate(task);
+  }
+
+  /** The thread cancels a task of `setImmediate`. */
+  cancelTask(task: Task): void {
+    this.#execution.current?.tasks.cancel(task);
+  }
+
+  /** The running thread, which has tasks. */
+  #taskThread(): Thread {
+    const execution = this.#execution;
+    const thread = execution.current!;
+    if (thread.unwinding) throw SUSPENDED;
+    if (!execution.hasTasks) execution.fail(FOUND_TASKS);
+    return thread;
   }
 
   /** Whether the code of a simulated thread is running. */
@@ -115,7 +173,8 @@ export class Calls {
     if (hint !== undefined && !Number.isInteger(hint)) {
       throw new TypeError(`Cannot pause: expected an integer or nothing, received ${String(hint)}`);
     }
-    if (thread === undefined || this.#replayed(thread, PAUSE) !== undefined) return;
+    if (thread === undefined) return this.suspendLeftTask();
+    if (this.#replayed(thread, PAUSE) !== undefined) return;
     const detail = { ...newYieldDetail(), isImplied: false };
     this.#suspend(thread, new EntryOf(PAUSE, thread.id, detail, undefined, 0, 0));
   }
@@ -124,6 +183,7 @@ export class Calls {
   read(buffer: ModelBuffer, start: number, size: number): Uint8Array {
     const thread = this.#execution.current;
     if (thread === undefined) {
+      this.suspendLeftTask();
       this.#execution.countUntracked();
       return new Bytes(buffer.bytes.subarray(start, start + size));
     }
@@ -135,6 +195,7 @@ export class Calls {
   readElement(buffer: ModelBuffer, real: AnyTypedArray, index: number, offset: number): unknown {
     const thread = this.#execution.current;
     if (thread === undefined) {
+      this.suspendLeftTask();
       this.#execution.countUntracked();
       return real[index];
     }
@@ -146,6 +207,7 @@ export class Calls {
   write(buffer: ModelBuffer, start: number, size: number, write: () => void): void {
     const thread = this.#execution.current;
     if (thread === undefined) {
+      this.suspendLeftTask();
       this.#execution.beforeDirectWrite();
       initialise(buffer, start, size);
       return write();
@@ -174,7 +236,10 @@ export class Calls {
     create: () => T,
   ): T {
     const thread = this.#execution.current;
-    if (thread === undefined) return create();
+    if (thread === undefined) {
+      this.suspendLeftTask();
+      return create();
+    }
     if (thread.unwinding) {
       suspendAgain(thread);
       return create();
@@ -205,7 +270,10 @@ export class Calls {
     create: () => SharedArrayBuffer,
   ): { readonly buffer: ModelBuffer; readonly isNew: boolean } {
     const thread = this.#execution.current;
-    if (thread === undefined) return { buffer: this.adopt(create()), isNew: true };
+    if (thread === undefined) {
+      this.suspendLeftTask();
+      return this.#bufferOfSetup(byteLength, create);
+    }
     if (thread.unwinding) {
       suspendAgain(thread);
       return { buffer: this.#register(create(), "made up"), isNew: true };
@@ -222,6 +290,14 @@ export class Calls {
     const buffer = this.#register(create(), `${thread.id}.${thread.buffersCreated}`);
     this.#applyPlain(thread, new EntryOf(BUFFER, thread.id, { buffer }, undefined, 0, 0));
     return { buffer, isNew: true };
+  }
+
+  #bufferOfSetup(byteLength: number, create: () => SharedArrayBuffer) {
+    const { reusedBuffers } = this.#execution;
+    if (reusedBuffers === undefined) return { buffer: this.adopt(create()), isNew: true };
+    const { value: buffer } = reusedBuffers.next() as { value?: ModelBuffer };
+    if (buffer?.bytes.length !== byteLength) throw new Error("Setup creates other buffers now");
+    return { buffer: buffer!, isNew: false };
   }
 
   /**
@@ -315,22 +391,29 @@ export class Calls {
   clock(name: string): number {
     const thread = this.#execution.current!;
     if (this.#execution.options.clock === "refuse") {
-      this.refuse(name, 'ask for the virtual clock with `clock: "virtual"`, or pass the time in');
+      const instead = 'ask for the virtual clock with `clock: "virtual"`, or pass the time in';
+      this.refuse(name, "differs from run to run", instead);
     }
     if (thread.unwinding) return suspendAgain(thread) * 1000;
     const known = this.#replayed(thread, CLOCK);
     if (known !== undefined) return known.result as number;
-    this.#applyPlain(thread, new EntryOf(CLOCK, thread.id, undefined, undefined, 0, 0));
-    return thread.elapsedMs + (thread.ahead?.elapsedMs ?? 0);
+    const entry = new EntryOf(CLOCK, thread.id, undefined, undefined, 0, 0);
+    this.#applyPlain(thread, entry);
+    if (thread.ahead !== undefined) return timeOf(thread.clock) + thread.ahead.elapsedMs;
+    return entry.result as number;
   }
 
-  /** Fails as the running thread called a function whose result differs from run to run. */
-  refuse(name: string, instead: string): void {
+  /**
+   * Fails as the running thread used something that it must not.
+   *
+   * @param why Why not: a verb and the rest of the sentence.
+   */
+  refuse(name: string, why: string, instead: string): void {
     const thread = this.#execution.current!;
     this.#suspendForRefusal(thread);
     this.#execution.fail({
       kind: "misuse",
-      message: `Thread ${thread.name} uses ${name}, which differs from run to run: ${instead}`,
+      message: `Thread ${thread.name} uses ${name}, which ${why}: ${instead}`,
     });
   }
 
@@ -338,7 +421,8 @@ export class Calls {
   refuseUntracked(action: string): never {
     this.refuseUse(
       `${action} shared memory that is not part of the model: create it by the global ` +
-        "SharedArrayBuffer, or pass it to shareBuffer in setup",
+        "SharedArrayBuffer, or pass it to shareBuffer in setup; a WebAssembly.Memory must have its " +
+        "full size there, as it has another buffer after it grows",
     );
   }
 
@@ -482,8 +566,16 @@ export class Calls {
   #suspend(thread: Thread, operation: Operation): unknown {
     if (thread.ahead !== undefined) return thread.ahead.perform(operation);
     const entry = polls(thread, operation) ? impliedPause(thread) : operation;
-    const { firstStacks, reached } = this.#execution;
-    if (firstStacks.size < FIRST_STACKS) firstStacks.set(entry, captureStack());
+    const { firstStacks, isRechecking, recheckExpected, reached } = this.#execution;
+    if (!isRechecking) {
+      if (firstStacks.size < FIRST_STACKS) firstStacks.set(entry, captureStack(FIRST_FRAMES));
+    } else if (
+      entry.buffer === undefined || recheckExpected === undefined ||
+      !isSameAccess(recheckExpected, entry)
+    ) {
+      const stack = captureStack(FIRST_FRAMES);
+      this.#execution.recheckLines = () => stackLines(stack);
+    }
     if (reached !== undefined) {
       const key = ((thread.log.length * 32 + entry.kind) * 65536 + (entry.start & 65535)) *
           MAX_THREADS + thread.id;
@@ -571,6 +663,7 @@ export class Calls {
     }
     const args = convertArguments(kind, found, index, a, b);
     if (thread.unwinding) return madeUpResult(thread, kind, view, a);
+    if (kind === WAIT_ASYNC) this.#taskThread();
     this.#skipImpliedPauses(thread);
     const { buffer, start, size } = rangeOf(found, args.index);
     const { cursor, log, capturing } = thread;
@@ -603,6 +696,7 @@ export class Calls {
 
   /** A function of `Atomics` in setup or check: it takes effect at once. */
   #perform(kind: AtomicsKind, view: unknown, index: unknown, a: unknown, b: unknown): unknown {
+    this.suspendLeftTask();
     const found = resolve(view);
     if (found === undefined) return callNative(kind, view, index, a, b);
     this.#execution.countUntracked();

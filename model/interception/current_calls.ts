@@ -29,3 +29,17 @@ export const current: CurrentCalls = {
 export function setCalls(next: Calls | undefined): void {
   calls = next;
 }
+
+/** Suspends the code that runs if it is of a task that a thread left behind. */
+export function suspendLeftTask(): void {
+  calls?.suspendLeftTask();
+}
+
+/** A function that is the replacement while a simulated thread runs, else the native one. */
+export function whileThreadRuns<F extends (...args: never[]) => unknown>(native: F, model: F): F {
+  return function (this: unknown, ...args: never[]) {
+    if (calls === undefined) return native.apply(this, args);
+    calls.suspendLeftTask();
+    return (calls.isThreadRunning ? model : native).apply(this, args);
+  } as F;
+}

@@ -8,15 +8,20 @@
  */
 
 import type { Machine } from "../machine/machine.ts";
-import { SUSPENDED } from "../machine/thread.ts";
 import { Bytes } from "../native.ts";
-import { ignoreRejections, stopIgnoringRejections } from "../platform.ts";
 import { Calls } from "./calls.ts";
 import { cloning, refusingShared } from "./copies.ts";
-import { calls, current, setCalls } from "./current_calls.ts";
+import { calls, current, setCalls, suspendLeftTask, whileThreadRuns } from "./current_calls.ts";
 import "./platform_classes.ts";
+import "./refusals.ts";
+import "./task_functions.ts";
 import { buffers, views } from "./registry.ts";
-import { installReplacements, replace, uninstallReplacements } from "./replacements.ts";
+import {
+  installReplacements,
+  replace,
+  replaceGetter,
+  uninstallReplacements,
+} from "./replacements.ts";
 import { untracked } from "./views.ts";
 
 /** Hints of shared-memory code to a checker; both find the slot by name, without an import. */
@@ -30,15 +35,14 @@ const observerSlot = ((globalThis as unknown as Record<symbol, unknown>)[
   Symbol.for("busbar.observer")
 ] ??= { current: undefined }) as { current: Observer | undefined };
 
-/** A function that is the replacement while a simulated thread runs, else the native one. */
-function whileThreadRuns<F extends (...args: never[]) => unknown>(native: F, model: F): F {
-  return function (this: unknown, ...args: never[]) {
-    return (calls?.isThreadRunning ? model : native).apply(this, args);
-  } as F;
-}
-
 const ModelDate = new Proxy(Date, {
+  apply(target, self, args) {
+    suspendLeftTask();
+    if (!calls?.isThreadRunning) return Reflect.apply(target, self, args);
+    return new target(calls.clock("Date()")).toString();
+  },
   construct(target, args, newTarget) {
+    suspendLeftTask();
     if (args.length === 0 && calls?.isThreadRunning) {
       args = [calls.clock("new Date()")];
     }
@@ -50,10 +54,6 @@ const untrackFirst = (native: (...args: never[]) => unknown) =>
   function (this: unknown, first: unknown, ...rest: never[]) {
     return native.call(this, untracked(current.calls, first) as never, ...rest);
   };
-
-const refused = (name: string, instead: string) => () => calls!.refuse(name, instead);
-const randomness = "choose values in setup, or pass them in";
-const timers = "simulated threads have no timers";
 
 replace(globalThis, "Date", () => ModelDate);
 replace(globalThis, "structuredClone", (native: never) => cloning(current, native));
@@ -71,17 +71,6 @@ replace(
       return result;
     },
 );
-for (
-  const [target, key, name, instead] of [
-    [Math, "random", "Math.random()", randomness],
-    [globalThis.crypto, "getRandomValues", "crypto.getRandomValues()", randomness],
-    [globalThis.crypto, "randomUUID", "crypto.randomUUID()", randomness],
-    [globalThis, "setTimeout", "setTimeout()", timers],
-    [globalThis, "setInterval", "setInterval()", timers],
-  ] as const
-) {
-  replace(target, key, (native: never) => whileThreadRuns(native, refused(name, instead)));
-}
 replace(
   Date,
   "now",
@@ -92,6 +81,18 @@ replace(
   "now",
   (native: never) => whileThreadRuns(native, () => calls!.clock("performance.now()")),
 );
+
+if (globalThis.performance !== undefined) {
+  // The virtual clock starts at 0, whichever function reads it.
+  replaceGetter(
+    globalThis.performance,
+    "timeOrigin",
+    (get) => {
+      suspendLeftTask();
+      return calls?.isThreadRunning ? 0 * calls.clock("performance.timeOrigin") : get();
+    },
+  );
+}
 
 const observer: Observer = {
   beginSpeculation: () => calls!.beginSpeculation(),
@@ -113,15 +114,12 @@ export function install(machine: Machine): void {
   setCalls(new Calls(machine));
   installReplacements();
   observerSlot.current = observer;
-  // A suspended asynchronous thread rejects promises that the code under test does not await.
-  ignoreRejections(SUSPENDED);
 }
 
 /** Restores the platform's own globals. */
 export function uninstall(): void {
   uninstallReplacements();
   observerSlot.current = undefined;
-  stopIgnoringRejections();
   setCalls(undefined);
 }
 
@@ -144,6 +142,7 @@ export function setupCalls(action: string): Calls {
  * @throws {Error} If no simulated thread is running.
  */
 export function runningCalls(action: string): Calls {
+  calls?.suspendLeftTask();
   if (!calls?.isThreadRunning) throw new Error(`Cannot ${action}: no simulated thread is running`);
   return calls;
 }

@@ -46,6 +46,34 @@ export function replace(
   });
 }
 
+/**
+ * Replaces a getter of an object by one that may call the platform's, if there is one: on the
+ * object itself, even if it inherits the getter, as that is ten times as fast.
+ */
+export function replaceGetter(
+  target: object,
+  key: PropertyKey,
+  model: (get: () => unknown) => unknown,
+): void {
+  const native = Reflect.getOwnPropertyDescriptor(target, key);
+  let descriptor = native;
+  for (let from: object | null = target; descriptor === undefined;) {
+    from = Reflect.getPrototypeOf(from);
+    if (from === null) return;
+    descriptor = Reflect.getOwnPropertyDescriptor(from, key);
+  }
+  const getter = descriptor.get as Native | undefined;
+  if (getter === undefined || !descriptor.configurable) return;
+  const get = () => {
+    const value = model(() => Reflect.apply(getter, target, []));
+    // A getter that loads its value, as those of globals in Node, puts that in its own place.
+    if (Reflect.getOwnPropertyDescriptor(target, key)?.get !== get) put(replacement, true);
+    return value;
+  };
+  const replacement = { target, key, native, model: { ...descriptor, get }, isValue: false };
+  replacements.push(replacement);
+}
+
 /** Adds a property that the platform has not. */
 export function replaceMissing(target: object, key: PropertyKey, value: unknown): void {
   const model = { value, writable: true, enumerable: false, configurable: true };

@@ -12,12 +12,12 @@ const directory = /^(.*\/)interception\/stack_lines\.[jt]s$/.exec(import.meta.ur
 
 /** In a bundle: the names of the explorer's functions above and below the code under test. */
 const OWN_FUNCTIONS =
-  /^(?:async )?(?:new )?(?:#|(?:captureStack|stackLines|atomics|runBody)\b|_?(?:Calls|Machine|Search)\.|(?:Object|Atomics)\.(?:load|store|add|sub|and|or|xor|exchange|compareExchange|wait|waitAsync|notify|pause|get|set|construct)\b)/;
+  /^(?:async )?(?:new )?(?:#|(?:captureLines|captureStack|stackLines|atomics|callBody|runBody)\d*\b|_?(?:Calls|Machine|Search)\.|(?:Object|Atomics)\.(?:load|store|add|sub|and|or|xor|exchange|compareExchange|wait|waitAsync|notify|pause|get|set|construct)\b)/;
 
 /** The caller's stack; its text is made when it is asked for. */
-export function captureStack(): Error {
+export function captureStack(maxFrames = MAX_FRAMES): Error {
   const limit = Error.stackTraceLimit;
-  Error.stackTraceLimit = MAX_FRAMES;
+  Error.stackTraceLimit = maxFrames;
   const stack = new Error();
   Error.stackTraceLimit = limit;
   return stack;

@@ -4,8 +4,15 @@
  * @module
  */
 
-import { join, tick } from "./clock.ts";
-import { type Access, isAccess, isOperation, type Operation, type Wait } from "./entry.ts";
+import { join, MAX_THREADS, tick } from "./clock.ts";
+import {
+  type Access,
+  type EntryOf,
+  isAccess,
+  isOperation,
+  type Operation,
+  type Wait,
+} from "./entry.ts";
 import type { Execution } from "./execution.ts";
 import { impossible, unhandled } from "./impossible.ts";
 import { forgetInitialised, recordInitialised, reportUninitialised } from "./initialisation.ts";
@@ -70,16 +77,8 @@ export function apply(execution: Execution, thread: Thread, entry: Operation): T
     case NOTIFY:
       notify(execution, thread, entry);
       return;
-    case SPAWN: {
-      const { child: declaration } = entry.detail;
-      const name = declaration.name ?? `${thread.name}.${thread.spawned}`;
-      const child = new Thread(declaration, uniqueName(execution, name));
-      child.clock = tick(thread.clock, child.id);
-      thread.clock = tick(thread.clock, thread.id);
-      thread.spawned++;
-      execution.threads[child.id] = child;
-      return child;
-    }
+    case SPAWN:
+      return spawn(execution, thread, entry);
     case JOIN: {
       const child = execution.threads[entry.detail.child]!;
       thread.clock = join(thread.clock, child.clock);
@@ -105,18 +104,13 @@ export function revert(execution: Execution, thread: Thread, entry: Operation): 
       forgetAtomic(entry);
       return;
     case WAKE:
-      return undoWake(thread, entry);
+      return undoWake(entry);
     case RESUME:
       return undoResume(thread, entry);
     case NOTIFY:
       return undoNotify(entry);
-    case SPAWN: {
-      const { id } = entry.detail.child;
-      unwindLog(execution, execution.threads[id]!, 0);
-      execution.threads[id] = undefined;
-      thread.spawned--;
-      return;
-    }
+    case SPAWN:
+      return undoSpawn(execution, thread, entry);
     case JOIN:
     case PAUSE:
     case CALL:
@@ -125,6 +119,52 @@ export function revert(execution: Execution, thread: Thread, entry: Operation): 
     default:
       return unhandled(entry);
   }
+}
+
+/** Starts a thread, in a slot that is free: it fails if there is none. */
+function spawn(
+  execution: Execution,
+  thread: Thread,
+  entry: EntryOf<typeof SPAWN>,
+): Thread | undefined {
+  const { occupants } = execution;
+  const isFree = (slot: number) => {
+    const occupant = occupants[slot];
+    if (occupant === undefined) return true;
+    // What it did must happen before: the new thread's clock covers all that the slot has done.
+    return occupant.done && occupant.announced === undefined &&
+      thread.clock[slot]! >= occupant.clock[slot]!;
+  };
+  let slot = 0;
+  while (slot < MAX_THREADS && !isFree(slot)) slot++;
+  if (slot === MAX_THREADS) {
+    execution.fail({
+      kind: "misuse",
+      message: `A model has at most ${MAX_THREADS} threads at one time, and thread ` +
+        `${thread.name} spawns one more: join threads before others are spawned. A thread that ` +
+        "was joined no longer counts for the one that joined it",
+    });
+    return undefined;
+  }
+  const { child: declaration } = entry.detail;
+  const name = uniqueName(execution, declaration.name ?? `${thread.name}.${thread.spawned}`);
+  thread.spawned++;
+  const child = new Thread(declaration, name, slot, occupants[slot]);
+  child.clock = tick(thread.clock, slot);
+  thread.clock = tick(thread.clock, thread.slot);
+  execution.threads[child.id] = child;
+  occupants[slot] = child;
+  return child;
+}
+
+function undoSpawn(execution: Execution, thread: Thread, entry: EntryOf<typeof SPAWN>): void {
+  const { id } = entry.detail.child;
+  const child = execution.threads[id];
+  if (child === undefined) return;
+  thread.spawned--;
+  unwindLog(execution, child, 0);
+  execution.threads[id] = undefined;
+  execution.occupants[child.slot] = child.predecessor;
 }
 
 /** The name itself, or with `#2` and so on, if threads of the execution have it already. */
@@ -245,10 +285,11 @@ function orderAccess(
   let clock = thread.clock;
   if (reads && cell.release !== undefined) clock = join(clock, cell.release);
   entry.clock = clock;
-  entry.time = clock[thread.id]!;
+  entry.slot = thread.slot;
+  entry.time = clock[thread.slot]!;
   const race = raceOfAtomic(execution, entry, writes);
   recordAtomic(entry, writes);
-  thread.clock = writes ? tick(clock, thread.id) : clock;
+  thread.clock = writes ? tick(clock, thread.slot) : clock;
   if (reads) reportUninitialised(execution, entry);
   reportRace(execution, entry, race);
 }

@@ -162,6 +162,8 @@ export interface Details {
   };
 }
 
+const none: readonly Sleeper[] = [];
+
 type DetailOf<K extends Kind> = K extends keyof Details ? Details[K] : undefined;
 
 /** An entry of one kind. */
@@ -197,16 +199,29 @@ export class EntryOf<K extends Kind> {
   changed = false;
   /** The value before, or the bytes before a plain write. */
   before: unknown = undefined;
+  /** Of an operation: whether it took effect inside a speculative span. */
+  isInSpan = false;
+  /**
+   * Of an operation, if timeouts are ordered: by what its thread can go on afterwards, if by
+   * nothing else, and the earliest deadline of its asynchronous waits.
+   */
+  sleepers: readonly Sleeper[] = none;
+  outstandingMs = Infinity;
   /** The version of the words that it accessed, afterwards. */
   version = 0;
-  /** The thread's own time, and its whole clock, when this took effect. */
+  /** The thread's slot, its own time, and its whole clock, when this took effect. */
+  slot = 0;
   time = 0;
   clock: Clock | undefined = undefined;
   cell: Cell | undefined = undefined;
   /** Its range, for footprints; created on first use. */
   range: Range | undefined = undefined;
-  /** For undoing: the thread's clock, the streak of forced yields, and who ran hurriedly. */
+  /**
+   * For undoing: the thread's clock, whether it was done, the streak of forced yields, and who ran
+   * hurriedly.
+   */
   clockBefore: Clock | undefined = undefined;
+  doneBefore = false;
   forcedBefore = 0;
   hurriedBefore: unknown = undefined;
   /** For undoing: the cell's release, and the thread's time in the cell. */

@@ -11,8 +11,10 @@ import type { Failure } from "../failure.ts";
 import type { Entry, Operation } from "./entry.ts";
 import type { ModelBuffer } from "./memory.ts";
 import { now } from "../native.ts";
+import { Rechecks } from "./recheck.ts";
 import { isThenable } from "./thenable.ts";
 import { SUSPENDED, type Thread } from "./thread.ts";
+import type { UnseenWrites } from "./unseen_writes.ts";
 
 /** How many accesses of check or invariant pass between two looks at the clock, less one. */
 const UNTRACKED_CHECK_MASK = 4095;
@@ -36,6 +38,13 @@ export interface ExecutionOptions {
 }
 
 /**
+/**
+ * No failure of the model: a thread has tasks, such as a promise that it does not await, so that
+ * the search must begin once more, and look for the tasks of all threads.
+ */
+export const FOUND_TASKS: Failure = { kind: "misuse", message: "A thread has tasks" };
+
+/**
  * The two accesses of a race, of which the first is undefined if its log no longer has it; or the
  * entry that a replay does not repeat.
  */
@@ -56,14 +65,40 @@ export class Execution {
   readonly options: ExecutionOptions;
   /** By thread number; undefined where a spawned thread is undone. */
   readonly threads: (Thread | undefined)[] = [];
+  /** The last thread that each slot was given to. */
+  readonly occupants: (Thread | undefined)[] = [];
   /** The operations that took effect, in order. */
   readonly trace: Operation[] = [];
   /** The buffers that setup and threads created. */
   readonly buffers: ModelBuffer[] = [];
   /** The thread whose code is running. */
   current: Thread | undefined = undefined;
-  /** The result of setup: the argument of all threads. */
+  /** The result of setup. */
   state: unknown = undefined;
+  /** Gives the argument for a run of a body. */
+  stateForThread: () => unknown = () => undefined;
+  /** Gives one whose objects no other thread has had; undefined if there is no difference. */
+  ownState: (() => { readonly state: unknown } | undefined) | undefined = undefined;
+  /** Whether a thread is run once more, to check that it does the same. */
+  isRechecking = false;
+  /** The operation to which it came at first. */
+  recheckExpected: Operation | undefined = undefined;
+  /** What it did then instead of an operation or its end. */
+  recheckOutcome = "";
+  /** The source lines that led to its next operation then. */
+  recheckLines: () => readonly string[] = () => [];
+  /** While setup runs again: the buffers that it created when it ran first, in order. */
+  reusedBuffers: Iterator<ModelBuffer> | undefined = undefined;
+  /** Whether threads may have tasks: after each run of a body, those that it has begun are run. */
+  hasTasks = false;
+  /** Whether promises that a thread rejects, and nothing handles, are looked for at its end. */
+  catchesRejections = false;
+  /** Whether a thread has ended of which it is not known whether it left tasks behind. */
+  isUnprobed = false;
+  /** Whether calls that no thread makes are of tasks that were left behind; they are suspended. */
+  isProbing = false;
+  /** Whether there were such calls. */
+  foundTasks = false;
   /** The number of yields in a row that took effect only because no other thread could run. */
   forcedYields = 0;
   /** The thread that runs without interleaving, until its next yield. */
@@ -72,6 +107,10 @@ export class Execution {
   deadline = Infinity;
   /** Whether that time has come in the middle of a thread's run. */
   isOutOfTime = false;
+  /** The buffers that are compared with what they should be; undefined if there are none. */
+  unseenWrites: UnseenWrites | undefined = undefined;
+  /** Which advances of threads are checked. */
+  rechecks: Rechecks = new Rechecks();
   /** The source line of each operation that was reached, by a key of it; only if asked for. */
   readonly reached: Map<number, string> | undefined;
 
@@ -138,6 +177,7 @@ export class Execution {
       this.#isUntracked = false;
       this.#copies?.forEach((copy, i) => this.buffers[i]!.bytes.set(copy));
       this.#copies = undefined;
+      this.unseenWrites?.restore();
     };
     let result: T | undefined;
     try {

@@ -9,6 +9,7 @@
  */
 
 import { now } from "../native.ts";
+import { timeOf } from "./clock.ts";
 import { computeAccess } from "./effects.ts";
 import { type Entry, isAccess, type Operation, type PlainEntry } from "./entry.ts";
 import type { Execution } from "./execution.ts";
@@ -59,7 +60,8 @@ export type IsEndless = (round: readonly Entry[], reads: readonly ReadRange[]) =
 /** A promise of waitAsync that was created during a look. */
 interface PendingPromise {
   readonly resolve: (value: string) => void;
-  readonly timeoutMs: number;
+  /** When its timeout expires, counted from the begin of the look. */
+  readonly deadlineMs: number;
 }
 
 /** One look ahead of one thread; it is active while {@linkcode Thread.ahead} is set. */
@@ -73,6 +75,8 @@ export class LookAhead implements Ahead {
   readonly #reads = new Map<ModelBuffer, Map<number, ReadRange>>();
   readonly #emptyLists = new Set<Cell>();
   readonly #pending: PendingPromise[] = [];
+  /** Whether the promises from before the look are among them. */
+  #hasOutstanding = false;
   readonly #written: { readonly bytes: Uint8Array; readonly buffer: ModelBuffer; start: number }[] =
     [];
   /** The pauses and expired timeouts so far; the first is where the thread stands. */
@@ -88,7 +92,7 @@ export class LookAhead implements Ahead {
   #leaves = true;
   #isRepeatable = true;
   /** Whether the loop does not pause: then its first access begins each round. */
-  readonly #polls: boolean;
+  #polls: boolean;
 
   /**
    * @param polls Whether the thread is in a loop that does not pause.
@@ -121,6 +125,8 @@ export class LookAhead implements Ahead {
     }
     switch (entry.kind) {
       case PAUSE:
+        // It has come to a loop that pauses.
+        this.#polls = false;
         this.#beginRound();
         return undefined;
       case WAIT:
@@ -135,7 +141,8 @@ export class LookAhead implements Ahead {
         }
         if (!isEqual) return { async: false, value: "not-equal" };
         if (timeoutMs === 0) return { async: false, value: "timed-out" };
-        const value = new Promise((resolve) => this.#pending.push({ resolve, timeoutMs }));
+        const deadlineMs = this.elapsedMs + timeoutMs;
+        const value = new Promise((resolve) => this.#pending.push({ resolve, deadlineMs }));
         return { async: true, value };
       }
       case NOTIFY: {
@@ -209,20 +216,22 @@ export class LookAhead implements Ahead {
    * @returns Whether there is one: else the thread sleeps until it is notified.
    */
   resolveNext(): boolean {
-    const { outstanding, promises } = this.#thread;
+    const { outstanding, promises, clock } = this.#thread;
     if (outstanding.some((wait) => wait.detail.sleeper!.notified)) return false;
-    if (this.#pending.length === 0) {
-      for (const { detail: { timeoutMs, promise } } of outstanding) {
-        this.#pending.push({ resolve: promises[promise]!, timeoutMs });
+    if (!this.#hasOutstanding) {
+      this.#hasOutstanding = true;
+      for (const { detail: { sleeper, promise } } of outstanding) {
+        const deadlineMs = sleeper!.deadlineMs - timeOf(clock);
+        this.#pending.push({ resolve: promises[promise]!, deadlineMs });
       }
     }
     let next: PendingPromise | undefined;
     for (const each of this.#pending) {
-      if (each.timeoutMs < (next?.timeoutMs ?? Infinity)) next = each;
+      if (each.deadlineMs < (next?.deadlineMs ?? Infinity)) next = each;
     }
     if (next === undefined) return false;
     this.#pending.splice(this.#pending.indexOf(next), 1);
-    this.elapsedMs += next.timeoutMs;
+    this.elapsedMs = Math.max(this.elapsedMs, next.deadlineMs);
     this.#rounds++;
     if (this.#rounds >= this.#bounds.rounds) {
       this.#leaves = false;

@@ -11,15 +11,16 @@
  * @module
  */
 
-import { MAX_THREADS, ORIGIN, tick } from "./clock.ts";
+import { advance } from "./advance.ts";
+import { ORIGIN, tick } from "./clock.ts";
 import { apply, revert, unwindLog } from "./effects.ts";
 import { isForced, isYield, mayBlock, type Yield } from "./entry.ts";
 import { Execution, type ExecutionOptions } from "./execution.ts";
 import { impossible, unhandled } from "./impossible.ts";
 import { JOIN, PAUSE, RESUME, WAKE } from "./kinds.ts";
 import { type Moment, Moments } from "./moments.ts";
-import { advance, runBody } from "./runner.ts";
 import { Thread } from "./thread.ts";
+import { UnseenWrites } from "./unseen_writes.ts";
 import type { Body } from "./thread_declaration.ts";
 import { isReleased, lookFarther, prepareYield } from "./yields.ts";
 
@@ -29,7 +30,7 @@ const MAX_FORCED = 16;
 /** Drives one execution forward and back. */
 export class Machine {
   readonly execution: Execution;
-  readonly #moments = new Moments();
+  #moments = new Moments();
   /** For each transition, where its thread was in its known behaviour before. */
   readonly #momentsBefore: (Moment | undefined)[] = [];
   /** The numbers of spawned threads, by parent and order. */
@@ -45,24 +46,44 @@ export class Machine {
 
   /** Adds a thread; {@linkcode Machine.start} runs it to its first operation. */
   declare(name: string, body: Body): void {
-    const thread = new Thread({ id: this.#declared++, name, body }, name);
+    const id = this.#declared++;
+    const thread = new Thread({ id, name, body }, name, id, undefined);
     thread.moment = this.#moments.root(thread.declaration);
     this.execution.threads.push(thread);
+    this.execution.occupants.push(thread);
   }
 
   /** Runs every declared thread to its first operation. */
   start(): void | Promise<void> {
+    const exposed = this.execution.buffers.filter((buffer) => buffer.isExposed);
+    if (exposed.length > 0) this.execution.unseenWrites = new UnseenWrites(exposed);
     let pending: Promise<void> | undefined;
     for (const thread of this.execution.threads) {
-      thread!.clock = tick(ORIGIN, thread!.id);
+      if (thread === undefined) continue;
+      thread.clock = tick(ORIGIN, thread.slot);
       if (pending !== undefined) {
-        pending = pending.then(() => this.#runFirst(thread!));
+        pending = pending.then(() => this.#advance(thread));
       } else {
-        const run = this.#runFirst(thread!);
+        const run = this.#advance(thread);
         if (run) pending = run;
       }
     }
     return pending;
+  }
+
+  /** Undoes everything, for another search of the same model; what is known is forgotten. */
+  reset(): void {
+    const { execution } = this;
+    while (execution.trace.length > 0) this.undo();
+    execution.clearFailure();
+    this.#moments = new Moments();
+    for (const thread of execution.threads) {
+      if (thread === undefined) continue;
+      unwindLog(execution, thread, 0);
+      thread.announced = undefined;
+      thread.done = false;
+      thread.moment = this.#moments.root(thread.declaration);
+    }
   }
 
   /** Whether the thread's next operation can take effect now. */
@@ -147,6 +168,8 @@ export class Machine {
     thread.log.push(entry);
     this.#momentsBefore.push(thread.moment);
     entry.clockBefore = thread.clock;
+    entry.doneBefore = thread.done;
+    entry.isInSpan = thread.span >= 0;
     entry.forcedBefore = execution.forcedYields;
     entry.hurriedBefore = execution.hurried;
     if (isYield(entry)) {
@@ -176,14 +199,6 @@ export class Machine {
       : prepareYield(this.execution, thread);
   }
 
-  /** Runs a declared thread to its first operation. */
-  #runFirst(thread: Thread): void | Promise<void> {
-    const run = runBody(this.execution, thread);
-    return run
-      ? run.then(() => prepareYield(this.execution, thread))
-      : prepareYield(this.execution, thread);
-  }
-
   /** Undoes the last transition, and the failure that it led to. */
   undo(): void {
     const { execution } = this;
@@ -194,8 +209,8 @@ export class Machine {
     unwindLog(execution, thread, thread.log.lastIndexOf(entry) + 1);
     if (thread.log.pop() !== entry) impossible("the trace and the log of a thread differ");
     thread.clock = entry.clockBefore!;
-    thread.done = false;
-    thread.result = undefined;
+    thread.done = entry.doneBefore;
+    if (!thread.done) thread.result = undefined;
     thread.announced = entry;
     thread.moment = this.#momentsBefore.pop();
     execution.forcedYields = entry.forcedBefore;
@@ -209,12 +224,6 @@ export class Machine {
     let id = this.#childIds.get(key);
     if (id === undefined) {
       id = this.#declared++;
-      if (id >= MAX_THREADS) {
-        this.execution.fail({
-          kind: "misuse",
-          message: `A model has at most ${MAX_THREADS} threads`,
-        });
-      }
       this.#childIds.set(key, id);
     }
     return id;

@@ -9,6 +9,7 @@
  */
 
 import { type Clock, MAX_THREADS } from "./clock.ts";
+import type { Guard } from "./guard.ts";
 import { type AnyTypedArray, Bytes, type TypedArrayConstructor, Words } from "../native.ts";
 
 /** A place on a waiter list: of a thread that sleeps, or was woken and has not run yet. */
@@ -21,6 +22,8 @@ export interface Sleeper {
   clock: Clock | undefined;
   /** The index of the transition that woke it, or -1. */
   wakerDepth: number;
+  /** The virtual time at which its timeout expires; Infinity if it has none. */
+  readonly deadlineMs: number;
 }
 
 /** The waits at one byte. */
@@ -56,6 +59,8 @@ export class Cell {
   }
 }
 
+const none: readonly Cell[] = [];
+
 /** A name for a range of bytes, for reports. */
 interface Label {
   readonly start: number;
@@ -77,7 +82,10 @@ export class ModelBuffer {
   /** The number of writes of each 32-bit word. */
   readonly versions: Int32Array;
   /** The cells, by `start * 16 + size`. */
-  readonly cells: Map<number, Cell> = new Map();
+  readonly #cells = new Map<number, Cell>();
+  /** The cells in the order of their creation, and those in each block of 8 bytes. */
+  readonly #allCells: Cell[] = [];
+  readonly #cellsOfBlocks: (Cell[] | undefined)[] = [];
   // Allocated at the first plain access: 36 bytes for each byte of the model.
   #plainWrites: Int32Array | undefined;
   #plainReads: Int32Array | undefined;
@@ -89,6 +97,10 @@ export class ModelBuffer {
   /** Its name in reports: that of a thread's buffer has the name of the thread. */
   name: string;
   readonly real: ArrayBufferLike;
+  /** Whether code under test has the real buffer, so that it may have other views on it. */
+  isExposed = false;
+  /** What the bytes should be; only of an exposed buffer. */
+  guard: Guard | undefined = undefined;
 
   /**
    * @param id What it is called by in footprints: the same in every execution, and of it alone.
@@ -121,9 +133,10 @@ export class ModelBuffer {
   /** The cell of a range; created on first use. */
   cell(start: number, size: number): Cell {
     const key = start * 16 + size;
-    let cell = this.cells.get(key);
+    let cell = this.#cells.get(key);
     if (cell === undefined) {
-      const others = [...this.cells.values()];
+      // A cell is aligned, and so inside one block.
+      const others = this.#cellsOfBlocks[start >> 3] ??= [];
       const { list } = others.find((other) => other.start === start) ?? {};
       cell = new Cell(this, start, size, list);
       for (const other of others) {
@@ -132,9 +145,20 @@ export class ModelBuffer {
           cell.overlaps.push(other);
         }
       }
-      this.cells.set(key, cell);
+      others.push(cell);
+      this.#allCells.push(cell);
+      this.#cells.set(key, cell);
     }
     return cell;
+  }
+
+  /** The cells that may share bytes with a range: those of the blocks that it touches, or all. */
+  cellsNear(start: number, size: number): readonly Cell[] {
+    const first = start >> 3;
+    const last = (start + size - 1) >> 3;
+    if (first === last) return this.#cellsOfBlocks[first] ?? none;
+    if (last - first >= this.#allCells.length) return this.#allCells;
+    return this.#cellsOfBlocks.slice(first, last + 1).flatMap((cells) => cells ?? none);
   }
 
   /** The sum of the versions of the words that a range touches. */
@@ -147,6 +171,7 @@ export class ModelBuffer {
   /** Counts a write (`by` = 1) or its undoing (`by` = -1). */
   bump(start: number, size: number, by: number): void {
     for (let word = start >> 2; word << 2 < start + size; word++) this.versions[word]! += by;
+    this.guard?.update(start, size);
   }
 
   /** Gives a range of bytes a name for reports. */

@@ -11,7 +11,7 @@
  */
 
 import { type Entry, isOperation } from "./entry.ts";
-import { READ, RESUME } from "./kinds.ts";
+import { CLOCK, READ, RESUME } from "./kinds.ts";
 import type { Outlook } from "./outlook.ts";
 import type { ThreadDeclaration } from "./thread_declaration.ts";
 
@@ -89,7 +89,7 @@ const incomparable = Symbol();
 function keyOf(entry: Entry): unknown {
   const { kind, result } = entry;
   if (kind === RESUME) return `${entry.detail.promise}:${result}`;
-  if (kind !== READ && !isOperation(entry)) return undefined;
+  if (kind !== READ && kind !== CLOCK && !isOperation(entry)) return undefined;
   if (typeof result === "number" && Object.is(result, -0)) return "-0";
   if (typeof result !== "object" || result === null) return result;
   if (!(result instanceof Uint8Array) || result.length > MAX_KEY_BYTES) return incomparable;

@@ -5,6 +5,7 @@
  * @module
  */
 
+import { timeOf } from "./clock.ts";
 import type { EntryOf, PlainEntry } from "./entry.ts";
 import type { Execution } from "./execution.ts";
 import { unhandled } from "./impossible.ts";
@@ -35,7 +36,8 @@ export function applyPlain(
   write?: () => void,
 ): void {
   entry.clock = thread.clock;
-  entry.time = thread.clock[thread.id]!;
+  entry.slot = thread.slot;
+  entry.time = thread.clock[thread.slot]!;
   thread.log.push(entry);
   switch (entry.kind) {
     case READ:
@@ -48,7 +50,7 @@ export function applyPlain(
       thread.buffersCreated++;
       return;
     case CLOCK:
-      entry.result = thread.elapsedMs;
+      entry.result = timeOf(thread.clock);
       return;
     case SPAN_BEGIN:
       if (thread.span >= 0) {

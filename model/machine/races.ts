@@ -7,10 +7,10 @@
  * By SC-DRF a program without a race in any sequentially consistent execution has no other
  * executions; so this check extends the explorer's result to every engine and processor.
  *
- * The detector keeps for each byte the time of the last plain write and, by thread, of the last
- * plain read; for each cell, by thread, the times of the last atomic write and read. An access at
- * time `n` of thread `t` happens before everything that a thread does while its clock has at least
- * `n` for `t`.
+ * The detector keeps for each byte the time of the last plain write and, by slot of the thread, of
+ * the last plain read; for each cell, by slot, the times of the last atomic write and read. An
+ * access at time `n` in slot `s` happens before everything that a thread does while its clock has
+ * at least `n` for `s`.
  *
  * @module
  */
@@ -21,6 +21,7 @@ import { type Entry, touchesMemory } from "./entry.ts";
 import { accessText } from "./entry_text.ts";
 import type { Execution } from "./execution.ts";
 import type { Cell } from "./memory.ts";
+import type { Thread } from "./thread.ts";
 
 /** A race of an access with an earlier one. */
 export interface Race {
@@ -33,12 +34,12 @@ export interface Race {
 
 /** The race of a plain read with a write, if any, by the thread's clock at the time of the read. */
 export function raceOfPlainRead(execution: Execution, entry: Entry): Race | undefined {
-  const { buffer, start, size, thread } = entry;
+  const { buffer, start, size, slot } = entry;
   const clock = entry.clock!;
   const writes = buffer!.plainWrites;
   for (let i = start; i < start + size; i++) {
     const last = writes[i]!;
-    if (last !== 0 && last >> 3 > clock[last & 7]! && (last & 7) !== thread) {
+    if (last !== 0 && last >> 3 > clock[last & 7]! && (last & 7) !== slot) {
       return raceAt(execution, entry, last & 7, last >> 3, true, false);
     }
   }
@@ -56,10 +57,10 @@ export function raceOfKeptRead(execution: Execution, entry: Entry): Race | undef
   for (const thread of execution.threads) {
     if (thread === undefined) continue;
     for (const other of thread.log) {
-      if (!other.wrote || other.thread === entry.thread || !isAccess(other)) continue;
-      const isBefore = other.time <= entry.clock![other.thread]!;
-      const isAfter = entry.time <= other.clock![entry.thread]!;
-      if (!isBefore && !isAfter) return raceBetween(execution, entry, other.thread, other, false);
+      if (!other.wrote || other.slot === entry.slot || !isAccess(other)) continue;
+      const isBefore = other.time <= entry.clock![other.slot]!;
+      const isAfter = entry.time <= other.clock![entry.slot]!;
+      if (!isBefore && !isAfter) return raceBetween(execution, entry, thread, other, false);
     }
   }
 }
@@ -87,18 +88,18 @@ export function raceOfAtomic(
 }
 
 function raceWithPlain(execution: Execution, entry: Entry, writes: boolean): Race | undefined {
-  const { buffer, start, size, thread } = entry;
+  const { buffer, start, size, slot } = entry;
   const clock = entry.clock!;
   const { plainWrites, plainReads } = buffer!;
   for (let i = start; i < start + size; i++) {
     const last = plainWrites[i]!;
-    if (last !== 0 && (last & 7) !== thread && last >> 3 > clock[last & 7]!) {
+    if (last !== 0 && (last & 7) !== slot && last >> 3 > clock[last & 7]!) {
       return raceAt(execution, entry, last & 7, last >> 3, true, false);
     }
     if (!writes) continue;
     for (let other = 0; other < MAX_THREADS; other++) {
       const time = plainReads[i * MAX_THREADS + other]!;
-      if (other !== thread && time > clock[other]!) {
+      if (other !== slot && time > clock[other]!) {
         return raceAt(execution, entry, other, time, false, false);
       }
     }
@@ -111,7 +112,7 @@ function raceWithCells(
   clock: Clock,
   writes: boolean,
 ): Race | undefined {
-  for (const cell of entry.buffer!.cells.values()) {
+  for (const cell of entry.buffer!.cellsNear(entry.start, entry.size)) {
     if (cell.start >= entry.start + entry.size || entry.start >= cell.start + cell.size) continue;
     const found = raceWithCell(execution, entry, cell, clock, writes, false);
     if (found !== undefined) return found;
@@ -127,7 +128,7 @@ function raceWithCell(
   mixed: boolean,
 ): Race | undefined {
   for (let other = 0; other < MAX_THREADS; other++) {
-    if (other === entry.thread) continue;
+    if (other === entry.slot) continue;
     if (cell.writeTimes[other]! > clock[other]!) {
       return raceAt(execution, entry, other, cell.writeTimes[other]!, true, mixed);
     }
@@ -140,16 +141,18 @@ function raceWithCell(
 function raceAt(
   execution: Execution,
   entry: Entry,
-  thread: number,
+  slot: number,
   time: number,
   wrote: boolean,
   isMixedSize: boolean,
 ): Race {
   const isAccess = isAccessTo(entry);
-  const other = execution.threads[thread]?.log.findLast((e) =>
-    e.time === time && (!wrote || e.wrote) && isAccess(e)
-  );
-  return raceBetween(execution, entry, thread, other, isMixedSize);
+  for (const thread of execution.threads) {
+    if (thread?.slot !== slot) continue;
+    const other = thread.log.findLast((e) => e.time === time && (!wrote || e.wrote) && isAccess(e));
+    if (other !== undefined) return raceBetween(execution, entry, thread, other, isMixedSize);
+  }
+  return raceBetween(execution, entry, execution.occupants[slot], undefined, isMixedSize);
 }
 
 /** A predicate: whether an entry accesses bytes that the given entry accesses. */
@@ -162,17 +165,16 @@ function isAccessTo({ buffer, start, size }: Entry): (entry: Entry) => boolean {
 function raceBetween(
   execution: Execution,
   entry: Entry,
-  thread: number,
+  thread: Thread | undefined,
   other: Entry | undefined,
   isMixedSize: boolean,
 ): Race {
-  const name = (id: number) => execution.threads[id]?.name ?? `thread ${id}`;
+  const { name } = execution.threads[entry.thread]!;
   const first = other === undefined ? "an access" : accessText(other);
   return {
     other,
     isMixedSize,
-    message:
-      `${first} by ${name(thread)} and ${accessText(entry)} by ${name(entry.thread)} are not ` +
+    message: `${first} by ${thread?.name} and ${accessText(entry)} by ${name} are not ` +
       (isMixedSize ? "of the same range, and not ordered" : "ordered by happens-before"),
   };
 }
@@ -188,11 +190,11 @@ export function reportRace(execution: Execution, entry: Entry, race: Race | unde
 
 /** Records the time of a plain read. */
 export function recordPlainRead(entry: Entry): void {
-  const { buffer, start, size, thread, time } = entry;
+  const { buffer, start, size, slot, time } = entry;
   const times = buffer!.plainReads;
   const before = entry.timesBefore = new Words(size);
   for (let i = 0; i < size; i++) {
-    const at = (start + i) * MAX_THREADS + thread;
+    const at = (start + i) * MAX_THREADS + slot;
     before[i] = times[at]!;
     times[at] = time;
   }
@@ -200,19 +202,19 @@ export function recordPlainRead(entry: Entry): void {
 
 /** Undoes {@linkcode recordPlainRead}; a no-op if the read was not recorded. */
 export function forgetPlainRead(entry: Entry): void {
-  const { buffer, start, size, thread, timesBefore } = entry;
+  const { buffer, start, size, slot, timesBefore } = entry;
   if (timesBefore === undefined) return;
   const times = buffer!.plainReads;
-  for (let i = 0; i < size; i++) times[(start + i) * MAX_THREADS + thread] = timesBefore[i]!;
+  for (let i = 0; i < size; i++) times[(start + i) * MAX_THREADS + slot] = timesBefore[i]!;
   entry.timesBefore = undefined;
 }
 
 /** Records the time of a plain write; later atomic reads acquire nothing from before it. */
 export function recordPlainWrite(entry: Entry): void {
-  const { buffer, start, size, thread, time } = entry;
+  const { buffer, start, size, slot, time } = entry;
   const times = buffer!.plainWrites;
   entry.timesBefore = times.slice(start, start + size);
-  times.fill(time * 8 + thread, start, start + size);
+  times.fill(time * 8 + slot, start, start + size);
   const cells = cellsOverlapping(entry);
   if (cells.length === 0) return;
   entry.releasesBefore = cells.map((cell) => cell.release);
@@ -229,7 +231,7 @@ export function forgetPlainWrite(entry: Entry): void {
 }
 
 function cellsOverlapping(entry: Entry): Cell[] {
-  return [...entry.buffer!.cells.values()].filter((cell) =>
+  return entry.buffer!.cellsNear(entry.start, entry.size).filter((cell) =>
     cell.start < entry.start + entry.size && entry.start < cell.start + cell.size
   );
 }
@@ -238,8 +240,8 @@ function cellsOverlapping(entry: Entry): Cell[] {
 export function recordAtomic(entry: Entry, writes: boolean): void {
   const cell = entry.cell!;
   const times = writes ? cell.writeTimes : cell.readTimes;
-  entry.timeBefore = times[entry.thread]!;
-  times[entry.thread] = entry.time;
+  entry.timeBefore = times[entry.slot]!;
+  times[entry.slot] = entry.time;
   if (!writes) return;
   entry.releaseBefore = cell.release;
   cell.release = entry.clock;
@@ -251,7 +253,7 @@ export function recordAtomic(entry: Entry, writes: boolean): void {
 /** Undoes {@linkcode recordAtomic}; to be called before `wrote` is reset. */
 export function forgetAtomic(entry: Entry): void {
   const cell = entry.cell!;
-  (entry.wrote ? cell.writeTimes : cell.readTimes)[entry.thread] = entry.timeBefore;
+  (entry.wrote ? cell.writeTimes : cell.readTimes)[entry.slot] = entry.timeBefore;
   if (!entry.wrote) return;
   cell.release = entry.releaseBefore;
   const { releasesBefore } = entry;

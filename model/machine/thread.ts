@@ -8,6 +8,7 @@ import { type Clock, ORIGIN } from "./clock.ts";
 import type { Entry, EntryOf, Operation, PlainEntry } from "./entry.ts";
 import type { WAIT_ASYNC } from "./kinds.ts";
 import type { Moment } from "./moments.ts";
+import { TaskQueue } from "./task_queue.ts";
 import type { Body, ThreadDeclaration } from "./thread_declaration.ts";
 
 /** Thrown to unwind a thread's stack. One frozen object: throwing it costs well under 1 µs. */
@@ -32,7 +33,12 @@ export interface Ahead {
 
 /** A simulated thread. */
 export class Thread {
+  /** Its number: the same in every execution. */
   readonly id: number;
+  /** Its component of clocks; see `MAX_THREADS`. */
+  readonly slot: number;
+  /** The thread that had its slot before. */
+  readonly predecessor: Thread | undefined;
   readonly name: string;
   readonly body: Body;
   readonly declaration: ThreadDeclaration;
@@ -44,13 +50,11 @@ export class Thread {
   unwinding = false;
   /** Its next operation, which has not yet taken effect. */
   announced: Operation | undefined = undefined;
-  /** Whether its body returns a promise. */
-  isAsync = false;
-  /** Whether its body has returned. */
+  /** Whether its body has returned; tasks that it has begun may go on. */
   done = false;
   /** The result of its body. */
   result: unknown = undefined;
-  /** The events of all threads that happen before its next one. */
+  /** The events of all threads that happen before its next one, and its time. */
   clock: Clock = ORIGIN;
   /** The log index at which the open speculative span began, or -1. */
   span = -1;
@@ -58,10 +62,12 @@ export class Thread {
   spawned = 0;
   /** The number of buffers that it has created. */
   buffersCreated = 0;
-  /** Virtual milliseconds that its expired timeouts took. */
-  elapsedMs = 0;
+  /** The tasks that it has queued in this replay. */
+  readonly tasks: TaskQueue = new TaskQueue();
   /** Resolve functions of the promises of waitAsync in this replay, in the order of the calls. */
   promises: ((value: string) => void)[] = [];
+  /** The number of waitAsync calls that made a promise, in its log. */
+  promisesMade = 0;
   /** The waitAsync calls that are not resolved. */
   outstanding: readonly EntryOf<typeof WAIT_ASYNC>[] = [];
   /** The look ahead that the thread is run for, if any. */
@@ -76,8 +82,15 @@ export class Thread {
   moment: Moment | undefined = undefined;
 
   /** @param name Its name, which no other thread of the execution has. */
-  constructor(declaration: ThreadDeclaration, name: string) {
+  constructor(
+    declaration: ThreadDeclaration,
+    name: string,
+    slot: number,
+    predecessor: Thread | undefined,
+  ) {
     this.id = declaration.id;
+    this.slot = slot;
+    this.predecessor = predecessor;
     this.name = name;
     this.body = declaration.body;
     this.declaration = declaration;

@@ -8,7 +8,7 @@
  * @module
  */
 
-import { join, tick } from "./clock.ts";
+import { join, tick, timeOf, waitUntil } from "./clock.ts";
 import { EntryOf, newYieldDetail, type Wait } from "./entry.ts";
 import type { Execution } from "./execution.ts";
 import { impossible } from "./impossible.ts";
@@ -24,7 +24,7 @@ export function enterList(thread: Thread, cell: Cell): void {
 /** Releases the thread's clock to the next change of the list. */
 function leaveList(thread: Thread, cell: Cell): void {
   cell.list.clock = thread.clock;
-  thread.clock = tick(thread.clock, thread.id);
+  thread.clock = tick(thread.clock, thread.slot);
 }
 
 /** Puts the thread to sleep, after its wait has read the expected value. */
@@ -32,13 +32,17 @@ export function fallAsleep(thread: Thread, entry: Wait): void {
   const cell = entry.cell!;
   const { detail } = entry;
   leaveList(thread, cell);
-  const sleeper = { thread: thread.id, notified: false, clock: undefined, wakerDepth: -1 };
+  const sleeper = {
+    thread: thread.id,
+    notified: false,
+    clock: undefined,
+    wakerDepth: -1,
+    deadlineMs: timeOf(thread.clock) + detail.timeoutMs,
+  };
   detail.sleeper = sleeper;
   cell.list.sleepers = [...cell.list.sleepers, sleeper];
   if (entry.kind === WAIT_ASYNC) {
-    detail.promise = thread.log.filter((e) =>
-      e.kind === WAIT_ASYNC && e.detail.sleeper !== undefined
-    ).length - 1;
+    detail.promise = thread.promisesMade++;
     thread.outstanding = [...thread.outstanding, entry];
     return;
   }
@@ -67,7 +71,10 @@ export function undoFallAsleep(thread: Thread, entry: Wait): void {
   if (entry.detail.sleeper !== undefined) {
     if (list.sleepers.at(-1) !== entry.detail.sleeper) impossible("a later sleeper is not undone");
     list.sleepers = list.sleepers.slice(0, -1);
-    thread.outstanding = thread.outstanding.filter((wait) => wait !== entry);
+    if (entry.kind === WAIT_ASYNC) {
+      thread.outstanding = thread.outstanding.filter((wait) => wait !== entry);
+      thread.promisesMade--;
+    }
     entry.detail.sleeper = undefined;
   }
   list.clock = entry.detail.listClockBefore;
@@ -87,30 +94,26 @@ export function wake(thread: Thread, entry: EntryOf<typeof WAKE> | EntryOf<typeo
   entry.result = "timed-out";
   detail.sleepersBefore = cell.list.sleepers;
   cell.list.sleepers = cell.list.sleepers.filter((other) => other !== sleeper);
-  thread.elapsedMs += detail.timeoutMs;
   enterList(thread, cell);
+  thread.clock = waitUntil(thread.clock, sleeper.deadlineMs);
 }
 
 /** Undoes {@linkcode wake}. */
-export function undoWake(
-  thread: Thread,
-  entry: EntryOf<typeof WAKE> | EntryOf<typeof RESUME>,
-): void {
+export function undoWake(entry: EntryOf<typeof WAKE> | EntryOf<typeof RESUME>): void {
   if (entry.result !== "timed-out") return;
   entry.cell!.list.sleepers = entry.detail.sleepersBefore!;
-  thread.elapsedMs -= entry.detail.timeoutMs;
 }
 
 /**
- * Resolves an outstanding promise: the one that was notified first; if none was, the one with the
- * shortest timeout.
+ * Resolves an outstanding promise: the one that was notified first; if none was, the one whose
+ * timeout expires first.
  */
 export function resume(thread: Thread, entry: EntryOf<typeof RESUME>): void {
   const { outstanding } = thread;
   const { detail } = entry;
   const wait = outstanding.filter((wait) => wait.detail.sleeper!.notified)
     .sort((x, y) => x.detail.sleeper!.wakerDepth - y.detail.sleeper!.wakerDepth)[0] ??
-    outstanding.toSorted((x, y) => x.detail.timeoutMs - y.detail.timeoutMs)[0]!;
+    outstanding.reduce((x, y) => deadlineOf(y) < deadlineOf(x) ? y : x);
   entry.cell = wait.cell;
   detail.outstanding = outstanding;
   detail.promise = wait.detail.promise;
@@ -123,7 +126,12 @@ export function resume(thread: Thread, entry: EntryOf<typeof RESUME>): void {
 /** Undoes {@linkcode resume}. */
 export function undoResume(thread: Thread, entry: EntryOf<typeof RESUME>): void {
   thread.outstanding = entry.detail.outstanding;
-  undoWake(thread, entry);
+  undoWake(entry);
+}
+
+/** The time at which the timeout of an outstanding promise expires. */
+function deadlineOf({ detail }: EntryOf<typeof WAIT_ASYNC>): number {
+  return detail.sleeper!.deadlineMs;
 }
 
 /** Wakes the first sleepers of the list. */

@@ -19,10 +19,8 @@
 
 import {
   type Entry,
-  EntryOf,
   isForced,
   isYield,
-  newYieldDetail,
   type Operation,
   touchesMemory,
   type Watch,
@@ -30,23 +28,19 @@ import {
   type YieldDetail,
 } from "./entry.ts";
 import type { Execution } from "./execution.ts";
-import { NOTIFY, PAUSE, READ, RESUME, VIEW, WAIT, WAKE } from "./kinds.ts";
+import { PAUSE, RESUME, WAKE } from "./kinds.ts";
 import { isSameCall, LookAhead, type LookBounds } from "./lookahead.ts";
 import type { Outlook } from "./outlook.ts";
-import { runBody } from "./runner.ts";
+import { replay } from "./runner.ts";
 import type { Thread } from "./thread.ts";
 import type { Body } from "./thread_declaration.ts";
 
 /** So many free rounds in a row are interleaved with other threads. */
-export const MAX_FREE_ROUNDS = 4;
+const MAX_FREE_ROUNDS = 4;
 /** So many accesses at most in a round, on average, are looked at. */
 const ACCESSES_PER_ROUND = 20;
 /** The most outlooks that are kept for one moment of a thread. */
 const MAX_OUTLOOKS = 16;
-/** The most calls in a round of a loop that is found to poll. */
-const MAX_PERIOD = 32;
-/** A plain read is searched for among so many. */
-const MAX_POLLED_READS = 16;
 /** Before a yield is forced, so many accesses are looked at. */
 const FAR_ACCESSES = 100_000;
 /** A round is compared with so many before it: a loop may go through several words in turn. */
@@ -66,7 +60,7 @@ function hasChanged({ buffer, start, size, version }: Watch): boolean {
 }
 
 /** Whether an operation that took effect was a yield: nothing told the thread to go on. */
-function hasYielded(entry: Entry): entry is Yield {
+export function hasYielded(entry: Entry): entry is Yield {
   return entry.kind === PAUSE ||
     ((entry.kind === WAKE || entry.kind === RESUME) && entry.result === "timed-out");
 }
@@ -115,8 +109,8 @@ export function lookFarther(execution: Execution, thread: Thread): boolean {
   if (entry === undefined || !isYield(entry) || !canExpire(thread, entry)) return false;
   const before = thread.log.findLast(hasYielded);
   if (before !== undefined && isForced(before)) return false;
-  // What an asynchronous body does is not known at once.
-  if (thread.isAsync) return false;
+  // What threads with tasks do is not known at once.
+  if (execution.hasTasks) return false;
   const bounds = { rounds: execution.options.maxSteps, accesses: FAR_ACCESSES };
   const looked = lookAhead(execution, thread, bounds, new Set());
   if (looked instanceof Promise || !looked.leaves) return false;
@@ -124,7 +118,7 @@ export function lookFarther(execution: Execution, thread: Thread): boolean {
   return true;
 }
 
-/** Sets what a thread has read since its yield before, and how many yields came in a row. */
+/** Sets what a thread has done since its yield before, and how often it did so in a row. */
 function beginRound({ trace }: Execution, { id, log }: Thread, detail: YieldDetail): void {
   let begin = log.length;
   const end = Math.max(0, log.length - MAX_ROUND_ENTRIES);
@@ -241,7 +235,7 @@ function lookAhead(
     if (key !== undefined && !outlook.leaves) known.add(key);
     return outlook;
   };
-  const run = runBody(execution, thread);
+  const run = replay(execution, thread);
   return run ? run.then(finish) : finish();
 }
 
@@ -255,61 +249,4 @@ function knownLoops({ body }: Thread): Set<string> {
   let known = endlessLoops.get(body);
   if (known === undefined) endlessLoops.set(body, known = new Set());
   return known;
-}
-
-/**
- * Whether a thread that makes this call polls: its last calls were the same ones twice over, with
- * the same results, and it begins again.
- */
-export function polls({ log }: Thread, call: Operation): boolean {
-  if (!call.traits.isAccess && call.kind !== WAIT && call.kind !== NOTIFY) return false;
-  /** The calls since the last explicit yield or change, latest first. */
-  const calls: Entry[] = [];
-  /** How many of them were made since the last implied pause. */
-  let recent = Infinity;
-  for (let i = log.length - 1; i >= 0 && calls.length < 2 * MAX_PERIOD; i--) {
-    const entry = log[i]!;
-    if (entry.kind === PAUSE && entry.detail.isImplied) recent = Math.min(recent, calls.length);
-    else if (entry.changed || hasYielded(entry)) break;
-    else calls.push(entry);
-  }
-  const longest = Math.min(recent, calls.length >> 1);
-  for (let period = 1; period <= longest; period++) {
-    if (isSameCall(calls[period - 1]!, call) && isPeriodic(calls, period)) return true;
-  }
-  return false;
-}
-
-/** Whether the first entries of a list repeat, with the same results, after `period` ones. */
-function isPeriodic(calls: readonly Entry[], period: number): boolean {
-  for (let i = 0; i < period; i++) {
-    const call = calls[i]!;
-    const before = calls[i + period]!;
-    if (!isSameCall(call, before) || call.version !== before.version) return false;
-    if (call.kind === NOTIFY && call.result !== before.result) return false;
-  }
-  return true;
-}
-
-/** Whether a plain read repeats one of the last entries, and nothing has changed since. */
-export function repeatsRead(
-  { log }: Thread,
-  { buffer, start, size }: EntryOf<typeof READ>,
-): boolean {
-  const version = buffer!.version(start, size);
-  for (let i = log.length - 1; i >= log.length - MAX_POLLED_READS; i--) {
-    const entry = log[i]!;
-    if (entry.kind === VIEW) continue;
-    if (entry.kind !== READ) return false;
-    if (entry.buffer === buffer && entry.start === start && entry.size === size) {
-      return entry.version === version;
-    }
-  }
-  return false;
-}
-
-/** A new pause that the thread's code does not make. */
-export function impliedPause(thread: Thread): EntryOf<typeof PAUSE> {
-  const detail = { ...newYieldDetail(), isImplied: true };
-  return new EntryOf(PAUSE, thread.id, detail, undefined, 0, 0);
 }

@@ -11,7 +11,7 @@ import type { Execution } from "../machine/execution.ts";
 import { impossible } from "../machine/impossible.ts";
 import { captureLines } from "../machine/runner.ts";
 import { type MemoryWord, memoryWords } from "./memory_words.ts";
-import { encodeSchedule, threadsByLetter } from "./schedule.ts";
+import { encodeSchedule, threadsByStart } from "./schedule.ts";
 import { entriesOfSteps, firstLines, type Step, stepsOf } from "./steps.ts";
 
 /** An execution, as reports show it. */
@@ -28,14 +28,16 @@ export interface ShownExecution {
 /** A failed execution, as reports show it. */
 export interface FailedExecution extends ShownExecution {
   readonly failure: Failure;
+  /** Whether no execution failed, but all of them together: there are no steps. */
+  readonly isOfSearch: boolean;
 }
 
 /** Collects the content of a report; replays the threads for their source lines. */
 export async function showExecution(execution: Execution): Promise<ShownExecution> {
   const { threads, trace } = execution;
-  const order = threadsByLetter(threads, trace);
+  const order = threadsByStart(threads, trace);
   return {
-    replay: encodeSchedule(trace, order),
+    replay: encodeSchedule(execution),
     steps: await stepsOf(execution),
     words: memoryWords(entriesOfSteps(execution)),
     threads: order.map((id) => threads[id]!.name),
@@ -58,7 +60,14 @@ export async function reportExecution(execution: Execution): Promise<FailedExecu
   return {
     ...shown,
     failure: reported === undefined ? failure : { ...failure, accesses },
+    isOfSearch: false,
   };
+}
+
+/** The content of a report about a search whose executions lack something together. */
+export function reportSearch({ threads }: Execution, failure: Failure): FailedExecution {
+  const names = threads.filter((thread) => thread !== undefined).map((thread) => thread.name);
+  return { failure, replay: "", steps: [], words: [], threads: names, isOfSearch: true };
 }
 
 async function reportAccess(execution: Execution, entry: Entry): Promise<AccessReport> {

@@ -2,14 +2,15 @@
  * A schedule as a short string.
  *
  * Threads are letters: first those of the model in the order of their declaration, then the spawned
- * ones in the order in which this schedule spawns them. Each has the number of steps that it makes
- * in a row: `a3b1a2`. Runs that repeat are in parentheses, with their number: `(a2b1)500`. A
- * schedule without a step is `a0`.
+ * ones in the order in which this schedule spawns them; one that is spawned when another was joined
+ * can have its letter. Each has the number of steps that it makes in a row: `a3b1a2`. Runs that
+ * repeat are in parentheses, with their number: `(a2b1)500`. A schedule without a step is `a0`.
  *
  * @module
  */
 
 import type { Operation } from "../machine/entry.ts";
+import type { Execution } from "../machine/execution.ts";
 import { SPAWN } from "../machine/kinds.ts";
 
 const FIRST_LETTER = "a".charCodeAt(0);
@@ -23,40 +24,41 @@ const EMPTY = "a0";
 /** Longer schedules are not decoded; those of executions are far shorter. */
 const MAX_STEPS = 10_000_000;
 
-/** The numbers of the threads in the order of their letters. */
-export function threadsByLetter(
+/** The numbers of the threads: of those of the model, then of the spawned ones, as they start. */
+export function threadsByStart(
   threads: readonly unknown[],
   trace: readonly Operation[],
 ): number[] {
   const spawned: number[] = [];
-  for (const entry of trace) if (entry.kind === SPAWN) spawned.push(entry.detail.child.id);
+  for (const entry of trace) {
+    if (entry.kind === SPAWN && threads[entry.detail.child.id] !== undefined) {
+      spawned.push(entry.detail.child.id);
+    }
+  }
   const declared = [...threads.keys()].filter((id) =>
     threads[id] !== undefined && !spawned.includes(id)
   );
   return [...declared, ...spawned];
 }
 
-/** The letter of each thread, in the order of {@linkcode threadsByLetter}. */
-export function letter(index: number): string {
-  return String.fromCharCode(FIRST_LETTER + index);
+/** The letter of a slot. */
+export function letter(slot: number): string {
+  return String.fromCharCode(FIRST_LETTER + slot);
 }
 
-/**
- * The schedule of a trace.
- *
- * @param order The numbers of the threads in the order of their letters.
- */
-export function encodeSchedule(trace: readonly Operation[], order: readonly number[]): string {
+/** The schedule of an execution. */
+export function encodeSchedule({ trace, threads }: Execution): string {
   if (trace.length === 0) return EMPTY;
   const runs: string[] = [];
+  const slotOf = (step: number) => threads[trace[step]!.thread]!.slot;
   for (let i = 0; i < trace.length;) {
-    const { thread } = trace[i]!;
+    const slot = slotOf(i);
     let run = 0;
-    while (i < trace.length && trace[i]!.thread === thread) {
+    while (i < trace.length && slotOf(i) === slot) {
       run++;
       i++;
     }
-    runs.push(letter(order.indexOf(thread)) + run);
+    runs.push(letter(slot) + run);
   }
   return foldRuns(runs);
 }
@@ -83,7 +85,7 @@ function foldRuns(runs: readonly string[]): string {
 }
 
 /**
- * The threads in the order in which the schedule runs them; 0 is the one of letter `a`.
+ * The slots of the threads, in the order in which the schedule runs them; 0 is letter `a`.
  *
  * @throws {TypeError} If the text is not a schedule.
  */

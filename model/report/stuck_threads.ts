@@ -8,7 +8,7 @@ import type { Failure } from "../failure.ts";
 import { isYield, type Watch } from "../machine/entry.ts";
 import { accessText, operationText } from "../machine/entry_text.ts";
 import type { Execution } from "../machine/execution.ts";
-import { PAUSE, WAKE } from "../machine/kinds.ts";
+import { PAUSE, RESUME, WAKE } from "../machine/kinds.ts";
 import type { Thread } from "../machine/thread.ts";
 
 type WaitedRange = Pick<Watch, "start" | "size"> & { readonly buffer: Watch["buffer"] | undefined };
@@ -18,9 +18,14 @@ const DESCRIBED_STEPS = 100;
 /** So many operations of each thread are named. */
 const DESCRIBED_OPERATIONS = 3;
 
+/** Whether a thread that cannot run should: it is not idle after the end of its body. */
+export function isStuck({ done, announced }: Thread): boolean {
+  return !done || (announced !== undefined && announced.kind !== RESUME);
+}
+
 /** The failure of an execution in which no thread can run; names each word and its last write. */
 export function stuckFailure(execution: Execution): Failure {
-  const stuck = execution.threads.filter((thread) => thread !== undefined && !thread.done);
+  const stuck = execution.threads.filter((thread) => thread !== undefined && isStuck(thread));
   const polls = stuck.every((thread) => isPolling(thread!));
   const reasons = stuck.map((thread) => `${thread!.name} ${reasonOf(execution, thread!)}`);
   return {

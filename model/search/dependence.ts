@@ -37,6 +37,7 @@ import {
   WRITE,
 } from "../machine/kinds.ts";
 import type { ModelBuffer } from "../machine/memory.ts";
+import { touchedDeadline, wokenBy } from "../machine/timeouts.ts";
 
 /** The effects of an operation that decide with which others it commutes. */
 export interface Footprint {
@@ -58,8 +59,12 @@ export interface Footprint {
   readonly watches: readonly Range[];
   /** The waiter lists that it may change. */
   readonly lists: readonly Range[];
-  /** For notify: whether it woke no thread. */
-  readonly isIdle: boolean;
+  /** For notify: the threads that it woke. */
+  readonly woken: readonly number[];
+  /** The deadline of the timeout that expired; else 0. */
+  readonly expired: number;
+  /** The earliest deadline for which it begins or ends a wait, or might do so; else Infinity. */
+  readonly awaited: number;
   /** For spawn and join: the other thread; else -1. */
   readonly child: number;
   /** For spawn: the name that the new thread asks for, if any. */
@@ -71,6 +76,7 @@ export interface Footprint {
 }
 
 const none: readonly Range[] = [];
+const noThreads: readonly number[] = [];
 
 type EntryRange = Pick<Entry, "start" | "size"> & { readonly buffer: ModelBuffer | undefined };
 
@@ -93,29 +99,36 @@ const noPlainAccesses: PlainAccesses = { guesses: none, writes: none };
 /** The speculative reads and plain writes between an operation and its thread's next one. */
 function plainAccessesAfter(operation: Operation, log: readonly Entry[]): PlainAccesses {
   if (log.at(-1) === operation) return noPlainAccesses;
-  const index = log.lastIndexOf(operation);
   const guesses: Range[] = [];
   const writes: Range[] = [];
-  let isGuess = isInSpan(log, index);
-  for (let i = index + 1; i < log.length; i++) {
+  let isGuess = operation.isInSpan;
+  for (let i = log.lastIndexOf(operation) + 1; i < log.length; i++) {
     const entry = log[i]!;
     if (isOperation(entry)) break;
     if (entry.kind === SPAN_BEGIN) isGuess = true;
     else if (entry.kind === SPAN_END) isGuess = false;
-    else if (entry.kind === READ && isGuess) guesses.push(rangeOf(entry));
-    else if (entry.kind === WRITE) writes.push(rangeOf(entry));
+    else if (entry.kind === READ && isGuess) addRange(guesses, entry);
+    else if (entry.kind === WRITE) addRange(writes, entry);
   }
   return { guesses, writes };
 }
 
-/** Whether a speculative span is open at an entry of a log. */
-function isInSpan(log: readonly Entry[], index: number): boolean {
-  for (let i = index; i >= 0; i--) {
-    const { kind } = log[i]!;
-    if (kind === SPAN_BEGIN) return true;
-    if (kind === SPAN_END) return false;
+/** A range is merged with one of so many that were added last. */
+const MERGED_RANGES = 4;
+
+/** Adds a range to a list, or widens one that it touches: loops access neighbours in turn. */
+function addRange(ranges: Range[], { buffer, start, size }: EntryRange): void {
+  const { id } = buffer!;
+  for (let i = ranges.length - 1; i >= Math.max(0, ranges.length - MERGED_RANGES); i--) {
+    const known = ranges[i]!;
+    const end = known.start + known.size;
+    if (known.buffer !== id || start > end || known.start > start + size) continue;
+    if (start >= known.start && start + size <= end) return;
+    const first = Math.min(start, known.start);
+    ranges[i] = { buffer: id, start: first, size: Math.max(end, start + size) - first };
+    return;
   }
-  return false;
+  ranges.push({ buffer: id, start, size });
 }
 
 /** The waiter lists that an operation may change. */
@@ -151,7 +164,7 @@ function heldLists(entry: Yield): readonly Range[] {
 }
 
 /** The range of an operation; entries are applied many times, so it is computed once. */
-function accessRange(entry: Operation): Range {
+export function accessRange(entry: Operation): Range {
   return entry.range ??= rangeOf(entry);
 }
 
@@ -182,7 +195,9 @@ export function footprintOf(
     writes,
     watches: isYield(entry) && isTied(entry) ? entry.detail.watches.map(rangeOf) : none,
     lists: isAccess ? none : listsOf(entry),
-    isIdle: kind === NOTIFY && entry.result === 0,
+    woken: kind === NOTIFY ? wokenBy(entry).map((sleeper) => sleeper.thread) : noThreads,
+    expired: isAccess ? 0 : expiredDeadline(entry),
+    awaited: isAccess ? entry.outstandingMs : Math.min(entry.outstandingMs, touchedDeadline(entry)),
     child: kind === SPAWN ? entry.detail.child.id : kind === JOIN ? entry.detail.child : -1,
     name: kind === SPAWN ? entry.detail.child.name : undefined,
     notifyKey: kind === NOTIFY ? key : kind === WAKE ? wakerKey : -1,
@@ -190,21 +205,34 @@ export function footprintOf(
   };
 }
 
+/** The deadline of the timeout that expired by an operation; else 0. */
+function expiredDeadline(entry: Operation): number {
+  const isTimeout = (entry.kind === WAKE || entry.kind === RESUME) && entry.result === "timed-out";
+  return isTimeout ? entry.detail.sleeper!.deadlineMs : 0;
+}
+
+/** More threads than these are not spawned in one search. */
+const MAX_THREAD_NUMBERS = 2 ** 20;
+
 /** A number for the `ordinal`-th operation of a thread, the same in every execution. */
 function eventKey(thread: number, ordinal: number): number {
-  return ordinal * MAX_THREADS + thread;
+  return ordinal * MAX_THREAD_NUMBERS + thread;
 }
 
 /** Decides whether two operations commute. */
 export class Dependence {
   readonly #ordersWrites: boolean;
+  /** Whether timeouts expire in the order of their deadlines. */
+  readonly ordersTimeouts: boolean;
 
   /**
    * @param ordersWrites Whether all writes depend on each other, so that each trace has one
    *   sequence of memory states; needed for an invariant that is checked after each step.
+   * @param ordersTimeouts Whether timeouts expire in the order of their deadlines.
    */
-  constructor(ordersWrites: boolean) {
+  constructor(ordersWrites: boolean, ordersTimeouts = false) {
     this.#ordersWrites = ordersWrites;
+    this.ordersTimeouts = ordersTimeouts;
   }
 
   /** Whether the order of two operations matters. */
@@ -214,6 +242,7 @@ export class Dependence {
       if (overlap(a.access, b.access)) return true;
       if (this.#ordersWrites && a.wrote && b.wrote) return true;
     }
+    if (this.ordersTimeouts && (delays(a, b) || delays(b, a))) return true;
     if (a.guesses.length > 0 && invalidatesGuess(b, a)) return true;
     if (b.guesses.length > 0 && invalidatesGuess(a, b)) return true;
     if (a.isAccess && b.isAccess) return false;
@@ -227,6 +256,11 @@ function invalidatesGuess(a: Footprint, b: Footprint): boolean {
   return b.guesses.some((guess) =>
     (a.wrote && overlap(a.access!, guess)) || a.writes.some((write) => overlap(write, guess))
   );
+}
+
+/** Whether transition `a` begins or ends a wait for a deadline before that which expired in `b`. */
+export function delays(a: Footprint, b: Footprint): boolean {
+  return a.awaited < b.expired;
 }
 
 /** Whether transition `a` writes a range that the held yield `b` watches. */
@@ -245,7 +279,9 @@ function affects(a: Footprint, b: Footprint): boolean {
       if (a.lists.length > 0) return shareList(a, b);
       return b.kind === NOTIFY && a.notifyKey === b.notifyKey;
     case NOTIFY:
-      return !(a.isIdle && b.isIdle) && shareList(a, b);
+      if (a.woken.length + b.woken.length === 0) return false;
+      // The asynchronous waits of one thread resume in the order of their notification.
+      return shareList(a, b) || a.woken.some((thread) => b.woken.includes(thread));
     case WAIT:
     case WAIT_ASYNC:
     case RESUME:
@@ -271,7 +307,10 @@ export interface Event {
   readonly footprint: Footprint;
   /** It is the thread's `ordinal`-th operation, from 1. */
   readonly ordinal: number;
-  /** For each thread, how many of its events come before this one in the partial order. */
+  /**
+   * For each thread, how many of its events come before this one in the partial order; of threads
+   * beyond its end, none.
+   */
   readonly clock: readonly number[];
   /** Earlier events of other threads that it follows immediately in the partial order. */
   readonly races: readonly number[];
@@ -312,7 +351,7 @@ export function appendEvent(
     waker === undefined ? -1 : eventKey(waker.footprint.thread, waker.ordinal),
   );
   const clock = previous === undefined
-    ? new Array<number>(MAX_THREADS).fill(0)
+    ? new Array<number>(Math.max(MAX_THREADS, thread + 1)).fill(0)
     : previous.clock.slice();
   clock[thread] = ordinal;
   const races: number[] = [];
@@ -321,7 +360,8 @@ export function appendEvent(
     if (clock[other.footprint.thread]! >= other.ordinal) continue;
     if (!dependence.dependent(other.footprint, footprint)) continue;
     races.push(i);
-    for (let t = 0; t < MAX_THREADS; t++) {
+    while (clock.length < other.clock.length) clock.push(0);
+    for (let t = 0; t < other.clock.length; t++) {
       if (other.clock[t]! > clock[t]!) clock[t] = other.clock[t]!;
     }
   }

@@ -17,12 +17,33 @@
  * @module
  */
 
-import { type Entry, isYield, mayBlock, type Operation, type Yield } from "../machine/entry.ts";
-import { impossible, unhandled } from "../machine/impossible.ts";
-import { COMPARE_EXCHANGE, JOIN, NOTIFY, PAUSE, RESUME, SPAWN, WAKE } from "../machine/kinds.ts";
-import type { Thread } from "../machine/thread.ts";
 import {
+  type Entry,
+  type EntryOf,
+  isYield,
+  mayBlock,
+  type Operation,
+  type Yield,
+} from "../machine/entry.ts";
+import { impossible, unhandled } from "../machine/impossible.ts";
+import {
+  COMPARE_EXCHANGE,
+  JOIN,
+  NOTIFY,
+  PAUSE,
+  RESUME,
+  SPAWN,
+  WAIT,
+  WAIT_ASYNC,
+  WAKE,
+} from "../machine/kinds.ts";
+import type { Sleeper } from "../machine/memory.ts";
+import type { Thread } from "../machine/thread.ts";
+import { earliestOf, touchedDeadline } from "../machine/timeouts.ts";
+import {
+  accessRange,
   appendEvent,
+  delays,
   type Dependence,
   type Event,
   type Footprint,
@@ -46,6 +67,11 @@ interface Frame {
   isStarted: boolean;
 }
 
+/** An event with other effects. */
+function withFootprint(event: Event, changes: Partial<Footprint>): Event {
+  return { ...event, footprint: { ...event.footprint, ...changes } };
+}
+
 /** Visits one execution of each Mazurkiewicz trace; see the module. */
 export class OptimalDpor implements Strategy {
   readonly isExhaustive = true;
@@ -58,6 +84,8 @@ export class OptimalDpor implements Strategy {
   #subtree: Node[] = [];
   /** The events before this one were in the previous execution, and their races are reversed. */
   #firstNew = 0;
+  /** The threads of the events that are being repeated. */
+  #repeated: readonly number[] = [];
 
   constructor(dependence: Dependence) {
     this.#dependence = dependence;
@@ -75,7 +103,25 @@ export class OptimalDpor implements Strategy {
     return done;
   }
 
+  /** Whether the next transition repeats one that was made before. */
+  get #isRepeating(): boolean {
+    return this.#events.length < this.#repeated.length;
+  }
+
+  /**
+   * To be called after a backtrack, if the machine goes back to the first state instead: the next
+   * transitions lead to the state that the backtrack asked for.
+   */
+  repeat(): void {
+    this.#repeated = this.#events.map((event) => event.footprint.thread);
+    this.#events.length = 0;
+  }
+
   choose(enabled: readonly Thread[]): Thread | undefined {
+    if (this.#isRepeating) {
+      const thread = this.#repeated[this.#events.length];
+      return enabled.find((t) => t.id === thread) ?? impossible("a repeated thread cannot run");
+    }
     const frame = this.#frames[this.#events.length]!;
     for (let node = frame.tree.shift(); node !== undefined; node = frame.tree.shift()) {
       frame.isStarted = true;
@@ -94,6 +140,10 @@ export class OptimalDpor implements Strategy {
   }
 
   advanced(entry: Operation, log: readonly Entry[]): void {
+    if (this.#isRepeating) {
+      appendEvent(this.#events, entry, log, this.#dependence);
+      return;
+    }
     const frame = this.#frames[this.#events.length]!;
     const { footprint } = appendEvent(this.#events, entry, log, this.#dependence);
     this.#frames.push({
@@ -104,6 +154,7 @@ export class OptimalDpor implements Strategy {
   }
 
   backtrack(): number {
+    this.#repeated = [];
     this.#reverseRaces();
     const events = this.#events;
     const frames = this.#frames;
@@ -120,12 +171,31 @@ export class OptimalDpor implements Strategy {
   /** Schedules the other order of every new race of the execution that has just ended. */
   #reverseRaces(): void {
     const events = this.#events;
-    for (let i = this.#firstNew; i < events.length; i++) {
+    // Whether a timeout can expire earlier depends on what came later, too, which is new.
+    const first = this.#dependence.ordersTimeouts ? 0 : this.#firstNew;
+    for (let i = first; i < events.length; i++) {
       for (const j of events[i]!.races) {
         if (!this.#isReversible(j, i)) continue;
         const begin = this.#beginOfHurry(j);
         if (begin === j || !this.#isBetween(begin, i)) this.#insert(begin, i);
       }
+      if (this.#dependence.ordersTimeouts) this.#expireEarlier(i);
+    }
+  }
+
+  /**
+   * Schedules a timeout before each event that began a wait for an earlier deadline. That is not a
+   * race of the two, as the end of that wait, which enabled the timeout, comes in between.
+   */
+  #expireEarlier(i: number): void {
+    const events = this.#events;
+    const { footprint } = events[i]!;
+    if (footprint.expired === 0) return;
+    const wait = events.findLast((e, k) => k < i && e.footprint.thread === footprint.thread)!;
+    for (let k = 0; k < i; k++) {
+      const other = events[k]!;
+      if (other.footprint.thread === footprint.thread || precedes(other, wait)) continue;
+      if (delays(other.footprint, footprint) && this.#isDue(k, i)) this.#insert(k, i);
     }
   }
 
@@ -136,26 +206,46 @@ export class OptimalDpor implements Strategy {
     const { entry, footprint } = events[i]!;
     if (first.footprint.kind === SPAWN && first.footprint.child === footprint.thread) return false;
     if (!mayBlock(entry)) return !first.footprint.isBarrier;
-    /** Whether an event takes effect even without `first`. */
-    const survives = (k: number) => k !== j && k >= 0 && !(k > j && precedes(first, events[k]!));
+    const survives = (k: number) => this.#isBefore(j, k);
     switch (entry.kind) {
       case JOIN:
-        return footprint.child !== first.footprint.thread;
+        // A child that is done can have tasks that go on.
+        return footprint.child !== first.footprint.thread || first.entry.doneBefore;
       case WAKE: {
         const { timeoutMs, waker } = entry.detail;
-        return survives(waker) || (timeoutMs !== Infinity && this.#canYield(entry, i, survives));
+        return survives(waker) ||
+          (timeoutMs !== Infinity && this.#canYield(entry, i, survives) && this.#isDue(j, i));
       }
       case RESUME: {
         const waits = entry.detail.outstanding.map((wait) => wait.detail);
         return waits.some(({ sleeper }) => sleeper!.notified && survives(sleeper!.wakerDepth)) ||
           (waits.some(({ timeoutMs }) => timeoutMs !== Infinity) &&
-            this.#canYield(entry, i, survives));
+            this.#canYield(entry, i, survives) && this.#isDue(j, i));
       }
       case PAUSE:
         return this.#canYield(entry, i, survives);
       default:
         return unhandled(entry);
     }
+  }
+
+  /** Whether the timeout of event `i` could expire in the state before event `j`. */
+  #isDue(j: number, i: number): boolean {
+    if (!this.#dependence.ordersTimeouts) return true;
+    const events = this.#events;
+    const { entry, footprint } = events[i]!;
+    const deadline = touchedDeadline(entry);
+    const isBefore = (k: number) => this.#isBefore(j, k);
+    const seen = new Set([footprint.thread]);
+    for (let k = events.length - 1; k >= 0; k--) {
+      const { thread } = events[k]!.footprint;
+      if (seen.has(thread) || !isBefore(k)) continue;
+      seen.add(thread);
+      const { sleepers } = events[k]!.entry;
+      const waiting = sleepers.filter(({ wakerDepth }) => !isBefore(wakerDepth));
+      if (earliestOf(waiting) < deadline) return false;
+    }
+    return true;
   }
 
   /** Whether a yield, event `i`, would be free, or released by one of the surviving events. */
@@ -212,7 +302,7 @@ export class OptimalDpor implements Strategy {
     for (let k = j + 1; k < events.length; k++) {
       if (!precedes(first, events[k]!)) sequence.push(events[k]!);
     }
-    sequence.push(this.#reversed(events[i]!, first, sequence));
+    sequence.push(this.#reversed(j, i, sequence));
     const frame = this.#frames[j]!;
     if (frame.sleep.some((next) => this.#isWeakInitial(next, sequence))) return;
     let { tree } = frame;
@@ -232,18 +322,71 @@ export class OptimalDpor implements Strategy {
   }
 
   /** The second event of a race as it will be if the first does not come before it. */
-  #reversed(event: Event, first: Event, before: readonly Event[]): Event {
-    const { entry, footprint } = event;
-    if (entry.kind === NOTIFY) return { ...event, footprint: { ...footprint, isIdle: false } };
-    if (entry.kind !== COMPARE_EXCHANGE) return event;
+  #reversed(j: number, i: number, before: readonly Event[]): Event {
+    const event = this.#events[i]!;
+    const { entry } = event;
+    switch (entry.kind) {
+      case NOTIFY: {
+        const sleepers = this.#sleepersAt(j, entry).slice(0, entry.detail.count);
+        const woken = sleepers.map((sleeper) => sleeper.thread);
+        return withFootprint(event, { woken, awaited: earliestOf(sleepers) });
+      }
+      case WAKE:
+        if (this.#isBefore(j, entry.detail.waker)) return event;
+        // Without the notify that woke it, its timeout expires.
+        return withFootprint(event, {
+          lists: [accessRange(entry)],
+          expired: touchedDeadline(entry),
+          notifyKey: -1,
+        });
+      case RESUME: {
+        const isNotified = entry.detail.outstanding.some(({ detail: { sleeper } }) =>
+          sleeper!.notified && this.#isBefore(j, sleeper!.wakerDepth)
+        );
+        return withFootprint(event, { expired: isNotified ? 0 : touchedDeadline(entry) });
+      }
+      case COMPARE_EXCHANGE:
+        return withFootprint(event, { wrote: this.#willWrite(j, entry, before) });
+      default:
+        return event;
+    }
+  }
+
+  /** Whether event `k` takes effect even without event `j`. */
+  #isBefore(j: number, k: number): boolean {
+    const events = this.#events;
+    return k >= 0 && k !== j && !(k > j && precedes(events[j]!, events[k]!));
+  }
+
+  /** The waiter list of a notify, after all events but `j` and those that it comes before. */
+  #sleepersAt(j: number, { cell }: Operation): Sleeper[] {
+    const isBefore = (k: number) => this.#isBefore(j, k);
+    const sleepers = new Set<Sleeper>();
+    this.#events.forEach(({ entry }, k) => {
+      if (entry.cell?.list !== cell!.list || !isBefore(k)) return;
+      if (entry.kind === WAIT || entry.kind === WAIT_ASYNC) {
+        const { sleeper } = entry.detail;
+        if (sleeper !== undefined && !isBefore(sleeper.wakerDepth)) sleepers.add(sleeper);
+      } else if (entry.kind === WAKE || entry.kind === RESUME) {
+        sleepers.delete(entry.detail.sleeper!);
+      }
+    });
+    return [...sleepers];
+  }
+
+  /** Whether a compareExchange that comes before event `j` will write. */
+  #willWrite(
+    j: number,
+    entry: EntryOf<typeof COMPARE_EXCHANGE>,
+    before: readonly Event[],
+  ): boolean {
     const same = (other: Event) =>
       other.entry.buffer === entry.buffer && other.entry.start === entry.start &&
       other.entry.size === entry.size && other.footprint.access !== undefined;
     const source = before.findLast((other) => same(other) && other.footprint.wrote);
-    let wrote = true;
-    if (source !== undefined) wrote = source.footprint.value === entry.expected;
-    else if (same(first)) wrote = first.entry.before === entry.expected;
-    return { ...event, footprint: { ...footprint, wrote } };
+    if (source !== undefined) return source.footprint.value === entry.expected;
+    const first = this.#events[j]!;
+    return !same(first) || first.entry.before === entry.expected;
   }
 
   /** Whether `first` can come first in an execution equivalent to one that begins as `sequence`. */
@@ -255,6 +398,12 @@ export class OptimalDpor implements Strategy {
     const event = sequence[at]!;
     for (let k = 0; k < at; k++) {
       if (precedes(sequence[k]!, event)) return false;
+    }
+    // The last event is reversed, so that it may depend on others than it did.
+    if (at === sequence.length - 1) {
+      for (let k = 0; k < at; k++) {
+        if (this.#dependence.dependent(sequence[k]!.footprint, event.footprint)) return false;
+      }
     }
     return true;
   }

@@ -4,8 +4,6 @@
  * @module
  */
 
-import type { Operation } from "../machine/entry.ts";
-import { SPAWN } from "../machine/kinds.ts";
 import type { Thread } from "../machine/thread.ts";
 import { decodeSchedule, letter } from "../report/schedule.ts";
 import type { ExecutionView, Strategy } from "./strategy.ts";
@@ -15,10 +13,8 @@ export class Replay implements Strategy {
   readonly isExhaustive = false;
   readonly isShown = true;
   problem: string | undefined = undefined;
-  /** The letters' places in the alphabet. */
+  /** The slots of its threads. */
   readonly #schedule: readonly number[];
-  /** The numbers of the threads in the order of their letters. */
-  #order: number[] | undefined = undefined;
   #depth = 0;
 
   /** @throws {TypeError} If the text is not a schedule. */
@@ -44,28 +40,25 @@ export class Replay implements Strategy {
   }
 
   choose(enabled: readonly Thread[], { threads, trace }: ExecutionView): Thread | undefined {
-    const index = this.#schedule[this.#depth];
-    if (index === undefined) {
+    const slot = this.#schedule[this.#depth];
+    if (slot === undefined) {
       const last = trace.at(-1)?.thread;
       return enabled.find((thread) => thread.id === last) ?? enabled[0];
     }
-    this.#order ??= [...threads.keys()];
-    const id = this.#order[index];
-    const chosen = enabled.find((thread) => thread.id === id);
+    const chosen = enabled.find((thread) => thread.slot === slot);
     if (chosen === undefined) {
-      const name = id === undefined ? undefined : threads[id]?.name;
+      const name = threads.findLast((thread) => thread?.slot === slot)?.name;
       const what = name === undefined
-        ? `thread ${letter(index)}, which does not exist there`
-        : `thread ${letter(index)} (${name}), which cannot run there`;
+        ? `thread ${letter(slot)}, which does not exist there`
+        : `thread ${letter(slot)} (${name}), which cannot run there`;
       this.problem = `The schedule to replay does not fit this model: as step ${this.#depth + 1} ` +
         `it runs ${what}. Threads that can: ${enabled.map((thread) => thread.name).join(", ")}`;
     }
     return chosen;
   }
 
-  advanced(entry: Operation): void {
+  advanced(): void {
     this.#depth++;
-    if (entry.kind === SPAWN) this.#order?.push(entry.detail.child.id);
   }
 
   backtrack(): number {

@@ -5,31 +5,37 @@
  * @module
  */
 
+import { handOver } from "../interception/hand_over.ts";
+import { giveOwnStates } from "../interception/own_state.ts";
 import { install, uninstall } from "../interception/intercept.ts";
 import { nameState } from "../interception/state_names.ts";
 import { formatViolation, historyOf, type Violation } from "../history.ts";
 import { findViolation, SpecificationError } from "../linearizability.ts";
+import { recheckAll } from "../machine/advance.ts";
 import { isForced } from "../machine/entry.ts";
-import type { Execution } from "../machine/execution.ts";
-import { freeze } from "../machine/freeze.ts";
+import { type Execution, FOUND_TASKS } from "../machine/execution.ts";
+import { Rechecks } from "../machine/recheck.ts";
 import { Machine } from "../machine/machine.ts";
 import { isThenable } from "../machine/thenable.ts";
-import type { Thread } from "../machine/thread.ts";
+import { SUSPENDED, type Thread } from "../machine/thread.ts";
 import type { Body } from "../machine/thread_declaration.ts";
+import { recordSleepers, removeLaterTimeouts } from "../machine/timeouts.ts";
 import { now } from "../native.ts";
-import type { ExploreOptions, Report, Results, Threads } from "../options.ts";
-import { microtasks } from "../platform.ts";
+import type { ExploreOptions, Report, Threads } from "../options.ts";
+import { collectedRejections, collectRejections, microtasks, stopCollecting } from "../platform.ts";
 import {
   type FailedExecution,
   reportExecution,
+  reportSearch,
   showExecution,
   type ShownExecution,
 } from "../report/failed_execution.ts";
-import { threadsByLetter } from "../report/schedule.ts";
-import { endlessFailure, stuckFailure } from "../report/stuck_threads.ts";
+import { endlessFailure, isStuck, stuckFailure } from "../report/stuck_threads.ts";
 import { formatTable } from "../report/table.ts";
-import { messageOf, valueText } from "../values.ts";
+import { Checks } from "./checks.ts";
 import { Enumeration } from "./enumeration.ts";
+import { Evidence, idleFailure } from "./evidence.ts";
+import type { ReachedLimit } from "./limits.ts";
 import { Progress } from "./progress.ts";
 import type { Strategy } from "./strategy.ts";
 
@@ -38,8 +44,26 @@ export type AnyOptions = ExploreOptions<unknown, Threads<unknown>>;
 
 /** The clock is read once in so many transitions; a power of two, less one. */
 const CLOCK_MASK = 63;
+/** Between executions, progress may be shown once in so many transitions. */
+const PROGRESS_INTERVAL = 1024;
 /** The most rounds of a waiting loop that are looked ahead, by default. */
 const SPIN_LIMIT = 1000;
+
+/** What a search has visited. */
+class Counts {
+  executions = 0;
+  pruned = 0;
+  transitions = 0;
+  longest = 0;
+}
+
+const AsyncFunction = (async () => {}).constructor as FunctionConstructor;
+
+/** In place of a limit: the search must begin once more, with what is known about the threads. */
+const again: unique symbol = Symbol();
+
+/** What stopped a search, if it did not stop by itself. */
+type Stop = ReachedLimit | typeof again | undefined;
 
 /** One search over one model. */
 export class Search {
@@ -51,25 +75,34 @@ export class Search {
   onExecution: ((execution: Execution) => void) | undefined = undefined;
   /** Executions that would become longer than this are abandoned, and count as pruned. */
   maxExecutionSteps = Infinity;
+  /** Whether all its executions together must show what the options ask for. */
+  isWhole = false;
   readonly #progress = new Progress();
   readonly #options: AnyOptions;
   readonly #maxSteps: number;
+  readonly #ordersTimeouts: boolean;
   /** The number of threads of the model, without those that these spawn. */
   readonly #declared: number;
   readonly #machine: Machine;
   readonly #execution: Execution;
+  readonly #evidence: Evidence;
+  readonly #checks: Checks;
   /** The threads that can run in the present state. */
   readonly #enabled: Thread[] = [];
-  #executions = 0;
-  #pruned = 0;
-  #transitions = 0;
-  #longest = 0;
+  /** What the search itself has visited, and what its probes have. */
+  #main = new Counts();
+  #probes = new Counts();
+  /** The one of them to which the present execution belongs. */
+  #counts = this.#main;
+  /** The number of transitions from which progress may be shown again. */
+  #nextProgress = 0;
   /** Whether the time limit must be looked at, as much time may have passed. */
   #isClockDue = false;
 
   constructor(options: AnyOptions) {
     this.#options = options;
     this.#maxSteps = options.maxSteps ?? 10_000;
+    this.#ordersTimeouts = options.timeouts === "ordered";
     this.#declared = Object.keys(options.threads).length;
     this.#machine = new Machine({
       clock: options.clock ?? "refuse",
@@ -80,44 +113,39 @@ export class Search {
       coverage: options.coverage ?? false,
     });
     this.#execution = this.#machine.execution;
+    this.#evidence = new Evidence(options.reaches ?? {}, options.linearizable !== undefined);
+    this.#checks = new Checks(this.#execution, options, this.#evidence, this.#declared);
   }
 
-  /** Searches until the strategy ends, an execution fails, or a limit is reached. */
-  async run(strategy: Strategy): Promise<Report> {
+  /**
+   * Searches until the strategy ends, an execution fails, or a limit is reached.
+   *
+   * @param newStrategy Creates the strategy; called again if the search has to begin once more.
+   */
+  async run(newStrategy: () => Strategy): Promise<Report> {
     // The caller runs on, and may set a timer, say, before the globals are replaced.
     await microtasks();
     const started = now();
     this.#execution.deadline = started + (this.#options.timeLimitMs ?? Infinity);
-    let reason: string | undefined;
-    install(this.#machine);
-    try {
-      const state = this.#options.setup();
-      if (isThenable(state)) throw promisedState(state);
-      this.#execution.state = freeze(state);
-      nameState(state);
-      for (const [name, body] of Object.entries(this.#options.threads)) {
-        this.#machine.declare(name, body as Body);
-      }
-      const start = this.#machine.start();
-      if (start) await start;
-      reason = await this.#search(strategy);
-    } finally {
-      uninstall();
-      this.#progress.end();
-    }
+    const { strategy, limit: reached } = await this.#runUntilKnown(newStrategy);
+    const ended = this.failed === undefined ? strategy.reason : undefined;
+    let limit = reached;
     if (strategy instanceof Enumeration && strategy.isCut) {
-      reason ??= `schedules with more than ${this.#options.preemptions} preemptions were left out`;
+      limit ??= {
+        stoppedBy: "preemptions",
+        reason: `schedules with more than ${this.#options.preemptions} preemptions were left out`,
+      };
     }
-    if (this.failed === undefined) reason ??= strategy.reason;
+    const reason = limit?.reason ?? ended;
     const isStopped = reason !== undefined || this.failed !== undefined;
     const shown = this.#shown;
     const coverage = this.#execution.reached;
+    const { executions, transitions } = this.#probes;
     return {
-      executions: this.#executions,
-      pruned: this.#pruned,
-      transitions: this.#transitions,
-      longest: this.#longest,
+      ...this.#main,
+      ...(transitions === 0 ? {} : { probes: { executions, transitions } }),
       complete: strategy.isExhaustive && !isStopped,
+      ...limit,
       ...(reason === undefined ? {} : { reason }),
       elapsedMs: now() - started,
       ...(coverage === undefined ? {} : { coverage: [...new Set(coverage.values())].sort() }),
@@ -129,52 +157,134 @@ export class Search {
     };
   }
 
+  /** Searches, and begins once more with what is found out about the threads. */
+  async #runUntilKnown(
+    newStrategy: () => Strategy,
+  ): Promise<{ readonly strategy: Strategy; readonly limit: ReachedLimit | undefined }> {
+    const execution = this.#execution;
+    for (let isFirst = true;; isFirst = false) {
+      const strategy = newStrategy();
+      const limit = await this.#runOnce(strategy, isFirst);
+      if (limit !== again) return { strategy, limit };
+      this.#machine.reset();
+      execution.hasTasks = true;
+      execution.foundTasks = false;
+      execution.rechecks = new Rechecks();
+      this.#counts = this.#main = new Counts();
+      this.#probes = new Counts();
+    }
+  }
+
+  /** Searches with the globals replaced, and then looks at what the threads have left behind. */
+  async #runOnce(strategy: Strategy, isFirst: boolean): Promise<Stop> {
+    const execution = this.#execution;
+    let stop: Stop;
+    install(this.#machine);
+    // A suspended asynchronous thread rejects promises that the code under test does not await.
+    collectRejections(SUSPENDED);
+    try {
+      if (isFirst) this.#setUp();
+      const start = this.#machine.start();
+      if (start) await start;
+      stop = await this.#search(strategy);
+    } finally {
+      uninstall();
+      this.#progress.end();
+    }
+    const rejections = await collectedRejections();
+    stopCollecting();
+    if (stop === again || this.failed !== undefined) return stop;
+    if (rejections.length === 0 || execution.catchesRejections) return stop;
+    execution.catchesRejections = true;
+    return again;
+  }
+
+  /** Runs the setup of the test, and declares the threads. */
+  #setUp(): void {
+    const execution = this.#execution;
+    const state = this.#options.setup();
+    if (isThenable(state)) throw promisedState(state);
+    nameState(state);
+    execution.state = state;
+    const { forThread, hasInstances } = handOver(state);
+    execution.stateForThread = forThread;
+    if (hasInstances) giveOwnStates(execution, this.#options.setup);
+    for (const [name, body] of Object.entries(this.#options.threads)) {
+      this.#machine.declare(name, body as Body);
+      if (body instanceof AsyncFunction) execution.hasTasks = true;
+    }
+  }
+
+  /** Whether threads have left tasks behind: they would run now, and are suspended. */
+  async #hasLeftTasks(): Promise<boolean> {
+    const execution = this.#execution;
+    if (execution.hasTasks) return false;
+    execution.isProbing = true;
+    await microtasks();
+    execution.isProbing = false;
+    execution.isUnprobed = false;
+    return execution.foundTasks || execution.failure === FOUND_TASKS;
+  }
+
   /**
    * Runs one execution after the other.
    *
-   * @returns Why the search stopped early, if a limit stopped it.
+   * @returns The limit that stopped the search, if one did.
    */
-  async #search(strategy: Strategy): Promise<string | undefined> {
+  async #search(strategy: Strategy): Promise<Stop> {
     const execution = this.#execution;
-    const { invariant } = this.#options;
     for (;;) {
       for (;;) {
         const thread = this.#choose(strategy);
         if (thread === undefined) break;
-        const reason = this.#reachedLimitWithin();
-        if (reason !== undefined) return reason;
+        const limit = this.#reachedLimitWithin();
+        if (limit !== undefined) return limit;
         const entry = thread.announced!;
         const step = this.#machine.step(thread);
         if (step) {
           await step;
           this.#isClockDue = true;
         }
-        this.#transitions++;
+        this.#counts.transitions++;
+        if (this.#ordersTimeouts) recordSleepers(thread, entry);
         strategy.advanced(entry, thread.log);
-        if (invariant !== undefined && execution.failure === undefined) {
-          this.#checkInvariant(invariant);
-        }
+        if (execution.failure === undefined) this.#checks.invariant();
       }
       if (execution.isOutOfTime) return this.#reachedLimitWithin();
+      if (execution.isUnprobed && await this.#hasLeftTasks()) return again;
       if (execution.failure === undefined) {
         const ended = this.#endExecution();
         if (ended) await ended;
+        if (execution.isOutOfTime) return this.#reachedLimitWithin();
       }
       if (execution.failure === undefined && strategy.isShown) {
         this.#shown = await showExecution(execution);
       }
       if (execution.failure !== undefined) {
+        if (await this.#hasLeftTasks()) return again;
         this.failed = await reportExecution(execution);
         return undefined;
       }
       const keep = strategy.backtrack();
-      if (keep < 0) return undefined;
+      if (keep < 0) {
+        this.#judgeWhole();
+        return undefined;
+      }
       while (execution.trace.length > keep) this.#machine.undo();
-      const reason = this.#reachedLimit();
-      if (reason !== undefined) return reason;
-      if (((this.#executions + this.#pruned) & CLOCK_MASK) !== 0) continue;
+      this.#counts = strategy.isProbe ? this.#probes : this.#main;
+      const limit = this.#reachedLimit();
+      if (limit !== undefined) return limit;
+      if (this.#transitions < this.#nextProgress) continue;
+      this.#nextProgress = this.#transitions + PROGRESS_INTERVAL;
       this.#progress.show(this.#executions, keep, strategy.fraction);
     }
+  }
+
+  /** Fails if all executions together lack something that was asked for. */
+  #judgeWhole(): void {
+    if (!this.isWhole) return;
+    const failure = this.#evidence.failure(this.#executions);
+    if (failure !== undefined) this.failed = reportSearch(this.#execution, failure);
   }
 
   /** The thread that makes the next transition; undefined if the execution is over. */
@@ -214,27 +324,44 @@ export class Search {
       const thread = threads[i];
       if (machine.isEnabled(thread)) enabled.push(thread);
     }
+    if (this.#ordersTimeouts) removeLaterTimeouts(enabled);
   }
 
-  /** Checks an execution in which no thread was chosen, and counts it. */
+  /** Looks at an execution in which no thread was chosen. */
   #endExecution(): void | Promise<void> {
     if (this.#enabled.length > 0) {
-      this.#pruned++;
+      this.#counts.pruned++;
       return;
     }
     const { threads, trace } = this.#execution;
-    if (threads.some((thread) => thread !== undefined && !thread.done)) return this.#failStuck();
-    if (trace.length > this.#longest) this.#longest = trace.length;
-    const checked = this.#check();
+    if (threads.some((thread) => thread !== undefined && isStuck(thread))) return this.#failStuck();
+    if (trace.length > this.#counts.longest) this.#counts.longest = trace.length;
+    if (this.#execution.rechecks.nextExecution()) {
+      const rechecked = recheckAll(this.#execution);
+      if (rechecked) return rechecked.then(() => this.#finish());
+    }
+    return this.#finish();
+  }
+
+  /** Checks an execution in which every thread has ended, and counts it. */
+  #finish(): void | Promise<void> {
+    if (this.#execution.failure !== undefined) return;
+    // What a thread does before its first operation is the same in every execution.
+    if (this.#executions === 0) {
+      const idle = idleFailure(this.#execution.threads, this.#declared);
+      if (idle !== undefined) return this.#execution.fail(idle);
+    }
+    const checked = this.#checks.end();
     return checked ? checked.then(() => this.#endChecked()) : this.#endChecked();
   }
 
   #endChecked(): void {
     const execution = this.#execution;
     if (execution.failure !== undefined) return;
+    this.#evidence.look(execution);
     this.#checkLinearizable();
     if (execution.failure !== undefined) return;
-    this.#executions++;
+    this.#counts.executions++;
     this.onExecution?.(execution);
   }
 
@@ -246,69 +373,6 @@ export class Search {
     const first = execution.trace.findIndex(isForced);
     if (first >= 0) { while (execution.trace.length > first) this.#machine.undo(); }
     execution.fail(failure);
-  }
-
-  /** Runs the check of the test. */
-  #check(): void | Promise<void> {
-    const { check } = this.#options;
-    if (check === undefined) return;
-    const execution = this.#execution;
-    const results = this.#results();
-    try {
-      const checked = execution.runUntracked(() =>
-        check(execution.state, results as Results<Threads<unknown>>)
-      );
-      if (isThenable(checked)) {
-        return Promise.resolve(checked).then(
-          (value) => this.#judge("Check", value),
-          (error) => this.#failAssertion(error),
-        );
-      }
-      this.#judge("Check", checked);
-    } catch (error) {
-      this.#failAssertion(error);
-    }
-  }
-
-  /** The results of the threads, in the order of their letters in the schedule. */
-  #results(): Record<string, unknown> {
-    const { threads, trace } = this.#execution;
-    if (threads.length > this.#declared) {
-      const order = threadsByLetter(threads, trace);
-      return Object.fromEntries(order.map((id) => [threads[id]!.name, threads[id]!.result]));
-    }
-    const results: Record<string, unknown> = {};
-    for (const thread of threads) results[thread!.name] = thread!.result;
-    return results;
-  }
-
-  #checkInvariant(invariant: (state: unknown) => unknown): void {
-    const execution = this.#execution;
-    try {
-      this.#judge("The invariant", execution.runUntracked(() => invariant(execution.state)));
-    } catch (error) {
-      this.#failAssertion(error);
-    }
-  }
-
-  /** Fails unless a check or an invariant returned that all is right. */
-  #judge(name: string, value: unknown): void {
-    if (value === undefined || value === true) return;
-    if (value === false) {
-      return this.#execution.fail({ kind: "assertion", message: `${name} returned false` });
-    }
-    const text = isThenable(value) ? "a promise" : valueText(value);
-    this.#execution.fail({
-      kind: "misuse",
-      message:
-        `${name} returned ${text}: expected nothing or true if all is right, false if not. ` +
-        "If the value means nothing, write void before the expression",
-    });
-  }
-
-  #failAssertion(error: unknown): void {
-    const message = this.#execution.runUntracked(() => messageOf(error));
-    this.#execution.fail({ kind: "assertion", message, cause: error });
   }
 
   /** Fails if the specification allows no order of the recorded calls. */
@@ -333,24 +397,39 @@ export class Search {
     });
   }
 
-  /** Why the search must stop between two executions, if a limit is reached. */
-  #reachedLimit(): string | undefined {
+  get #executions(): number {
+    return this.#main.executions + this.#probes.executions;
+  }
+
+  get #transitions(): number {
+    return this.#main.transitions + this.#probes.transitions;
+  }
+
+  /** The limit that stops the search between two executions, if one is reached. */
+  #reachedLimit(): ReachedLimit | undefined {
     const { maxExecutions = 1_000_000 } = this.#options;
-    if (this.#executions >= maxExecutions) return `stopped after ${maxExecutions} executions`;
+    if (this.#executions >= maxExecutions) {
+      return { stoppedBy: "maxExecutions", reason: `stopped after ${maxExecutions} executions` };
+    }
     return this.#reachedLimitWithin();
   }
 
-  /** Why the search must stop at once, if a limit is reached. */
-  #reachedLimitWithin(): string | undefined {
+  /** The limit that stops the search at once, if one is reached. */
+  #reachedLimitWithin(): ReachedLimit | undefined {
     const { maxTransitions = Infinity, timeLimitMs } = this.#options;
-    if (this.#transitions >= maxTransitions) return `stopped after ${maxTransitions} transitions`;
+    const transitions = this.#transitions;
+    if (transitions >= maxTransitions) {
+      return { stoppedBy: "maxTransitions", reason: `stopped after ${maxTransitions} transitions` };
+    }
     const execution = this.#execution;
     if (execution.deadline === Infinity) return undefined;
-    if ((this.#transitions & CLOCK_MASK) !== 0 && !this.#isClockDue && !execution.isOutOfTime) {
+    if ((transitions & CLOCK_MASK) !== 0 && !this.#isClockDue && !execution.isOutOfTime) {
       return undefined;
     }
     this.#isClockDue = false;
-    return now() >= execution.deadline ? `stopped after ${timeLimitMs} ms` : undefined;
+    if (now() < execution.deadline && !this.#checks.isLate) return undefined;
+    const where = this.#checks.isLate ? ", in a check whose promise was not settled" : "";
+    return { stoppedBy: "timeLimitMs", reason: `stopped after ${timeLimitMs} ms${where}` };
   }
 }
 

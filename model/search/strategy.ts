@@ -21,6 +21,8 @@ export interface Strategy {
   readonly isExhaustive: boolean;
   /** How much of the search is done, from 0 to 1, where that can be estimated. */
   readonly fraction?: number;
+  /** Whether the present execution is of a short run beside the search, and is counted apart. */
+  readonly isProbe?: boolean;
   /** Whether an execution that does not fail is shown, too. */
   readonly isShown?: boolean;
   /** Why the search was not exhaustive, once it is over. */

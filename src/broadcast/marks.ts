@@ -158,7 +158,7 @@ function findLatest(ring: Ring): Mark {
     // The writer has gone on meanwhile, unless one writer after the other died as it took over.
     if (ring.published.load() === position) {
       throw new Error(
-        "Cannot begin to read as one writer after the other died during a takeover",
+        "Cannot begin to read as no frame ends at the published position: one writer after the other died during a takeover, or something was written outside of a claim",
       );
     }
   }

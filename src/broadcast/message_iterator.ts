@@ -2,7 +2,7 @@
  * Iteration over messages as they come.
  *
  * Not a generator: its `return()` would wait behind a `next()` that waits for a message, perhaps
- * for ever; and with two calls of `next()` pending it would take the second message before the
+ * forever; and with two calls of `next()` pending it would take the second message before the
  * consumer has looked at the first.
  *
  *     next()            joins the calls that wait for an answer; each gets a message, in order

@@ -27,7 +27,7 @@
  *   to sleep.
  * - *Death.* A thread that dies after its compareExchange and before its notify leaves readers
  *   asleep, with the bit cleared. The next writer notifies them when it takes over or first
- *   publishes, whatever the bit says. Nobody who was late can clear the bit after that, as the
+ *   publishes, whatever the bit says. No late thread can clear the bit after that, as the
  *   position has changed. A reader that dies asleep, or gives up, leaves at most one needless
  *   notification.
  *

@@ -395,7 +395,7 @@ export class BroadcastReader implements AsyncIterable<Uint8Array<ArrayBuffer>> {
         bytes = frameByteLength(header & LENGTH_MASK);
         messages = header >>> FINAL_SHIFT;
         if ((header & PADDING) !== 0) {
-          window.advance(bytes, messages);
+          window.skipFrame(bytes, messages);
           continue;
         }
         if (bytes > target.length) throw bulkSizeError(target, bytes);
@@ -466,7 +466,7 @@ export class BroadcastReader implements AsyncIterable<Uint8Array<ArrayBuffer>> {
     const size = frameByteLength(header & LENGTH_MASK);
     this.#batch.begin(0);
     if ((header & PADDING) !== 0) {
-      this.#window.advance(size, header >>> FINAL_SHIFT);
+      this.#window.skipFrame(size, header >>> FINAL_SHIFT);
     } else {
       if (size > this.#batch.bytes.length) this.#grow(size);
       if (this.#window.takeFrame(size, this.#out)) this.#batch.begin(size);

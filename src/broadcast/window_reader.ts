@@ -99,12 +99,25 @@ export class WindowReader {
    * @throws {RangeError} If there is none of that size.
    */
   takeFrame(size: number, out: CopyOut): boolean {
-    if (size > this.#published.load() - this.position) {
-      throw new RangeError(
-        `Cannot read at position ${this.position} as no frame begins there: found one of ${size} bytes`,
-      );
-    }
+    this.#checkFrame(size);
     return this.#takeWindow(size, true, out) === size;
+  }
+
+  /**
+   * Goes past the next frame, of `size` bytes.
+   *
+   * @throws {RangeError} If there is none of that size.
+   */
+  skipFrame(size: number, messages: number): void {
+    this.#checkFrame(size);
+    this.advance(size, messages);
+  }
+
+  #checkFrame(size: number): void {
+    if (size <= this.#published.load() - this.position) return;
+    throw new RangeError(
+      `Cannot read at position ${this.position} as no frame begins there: found one of ${size} bytes, perhaps written outside of a claim`,
+    );
   }
 
   /**

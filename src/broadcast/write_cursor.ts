@@ -149,7 +149,7 @@ export class WriteCursor {
     this.#published.publish(this.#low, after);
     this.#low = after;
     this.#highEnd = unitEnd(position);
-    // Whoever cleared the mark of sleeping readers before may have died before it woke them.
+    // The thread that cleared the mark of sleeping readers may have died before it woke them.
     this.#published.notify();
   }
 

@@ -35,7 +35,7 @@ export interface WriterOptions {
    * left empty. A message in several frames that was under way has a hole then: a
    * {@link Reassembler} leaves it out, and counts it, should the new writer continue it.
    *
-   * If the old writer still writes, as a worker that was terminated may, it harms nobody until the
+   * If the old writer still writes, as a worker that was terminated may, it does no harm until the
    * new writer has gone through half the ring, and throws a {@link ReplacedError} as soon as it
    * publishes or comes to the next segment. So no writer should hold a claim across an `await`.
    */

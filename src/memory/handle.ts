@@ -10,7 +10,7 @@
 import { describe } from "./check.ts";
 
 /** The version of all layouts in memory. It goes up whenever any of them changes. */
-export const LAYOUT_VERSION = 4;
+export const LAYOUT_VERSION = 5;
 
 /** What every handle has. */
 export interface Handle {

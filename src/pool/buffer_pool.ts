@@ -10,7 +10,7 @@
  * are its *holders*, or *tickets* on their way to a thread. The taken bit decides: the hold of a
  * free buffer means nothing.
  *
- *     word     its value, and who changes it
+ *     word     its value, and which thread changes it
  *     batch    which of its buffers are taken, and the *taker*, the one thread that may take some
  *              now; by read-modify-write only
  *     hold     stored by the taker while the buffer is free; afterwards changed by its holders, and

@@ -9,7 +9,7 @@
  * order, as far as they are marked. The words are drawn in `layout.ts`; these threads change them:
  *
  *     word          its value, and the threads that change it
- *     use           who has the writer, and how often it was closed: taken by compareExchange;
+ *     use           its holder, and how often it was closed: taken by compareExchange;
  *                   released by its holder or, once it was reclaimed, by the flusher
  *     reserved[s]   messages and bytes reserved in segment s, and CLOSED. Stored by the thread that
  *                   opens the segment; increased by compareExchange by threads that claim; closed
@@ -69,7 +69,9 @@
  *
  * **Consuming.** When all messages of a closed segment are received, the flusher adopts the buffer
  * by its ticket, stores `consumed`, and releases the buffer. Until then the pool has the buffer in
- * flight, so reclaiming the thread of a dead writer or flusher does not free it.
+ * flight, so reclaiming the thread of a dead writer or flusher does not free it. Having consumed a
+ * segment, it goes to the next of the writers that it took, and returns to this one in the next
+ * round, together with those that have published meanwhile.
  *
  * **Closing.** A writer publishes everything, *then* raises its count of closings, in the same
  * store that frees its place, and then sets its bit in `flushed` and wakes the flusher. A flusher
@@ -404,7 +406,7 @@ export class FlushQueue {
     this.#queue.announceAndWake(1 << handle.index | ABANDONING);
   }
 
-  /** Changes who has a shared writer. */
+  /** Changes how many threads hold a shared writer. */
   #changeShared(action: string, handle: WriterHandle, change: (use: number) => number): void {
     checkHandle(handle, WRITER_KIND);
     const { index } = handle;

@@ -153,7 +153,7 @@ export class FlusherSeat {
     return this.#isAllTaken();
   }
 
-  /** Who has a writer, and how often it was closed. */
+  /** The holder of a writer, and how often it was closed. */
   #useOf(writer: number): number {
     return Atomics.load(this.#words, this.#layout.writer(writer) + USE);
   }

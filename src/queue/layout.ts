@@ -71,7 +71,7 @@ export const ABANDONING: number = 1 << 30;
 export const SLEEPING: number = 1 << 31;
 
 /**
- * Who has the writer, and how often it was closed:
+ * The holder of the writer, and how often it was closed:
  *
  *      bit 31                      8 7                                                          0
  *     | closings                    | FREE, 1 + thread, SHARED + attached threads, or ABANDONED |
@@ -95,7 +95,7 @@ export const RECEIVED = 33;
 /** The words of a writer before its segments. */
 export const SEGMENTS = 48;
 
-/** The bits of {@link USE} that say who has the writer. */
+/** The bits of {@link USE} that name the holder of the writer. */
 export const HOLDER_MASK = 0xff;
 /** {@link USE}: one closing. */
 export const CLOSING = 0x100;

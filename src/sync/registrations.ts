@@ -13,7 +13,8 @@
  *     threads  written once, before the queue is handed to another thread
  *     tickets  increased by each thread that registers
  *     marks    a bit for each slot that may be waiting: set and cleared by its owner
- *     owner    0 free, 1 taken: compareExchange by a thread that claims the slot, stored by it
+ *     owner    0 free, or the identity of the thread that has the slot: compareExchange by a thread
+ *              that claims it, stored by it
  *     mail     IDLE               the owner does not wait: compareExchange by the owner
  *              WAITING | ticket   it waits: stored by the owner
  *              0 or more          a value that it received: compareExchange by the offering thread
@@ -33,18 +34,19 @@
 
 import { alignUp, CACHE_LINE_WORDS } from "../memory/layout.ts";
 import type { Memory } from "../memory/memory.ts";
+import { isObserved } from "../memory/observer.ts";
+import { randomIdentity } from "../memory/platform.ts";
 import { FIRST_WORD, type Label, type Layout, type RegionKind } from "../memory/region.ts";
 
 const THREADS = FIRST_WORD;
 const TICKETS = FIRST_WORD + 1;
 const MARKS: number = CACHE_LINE_WORDS;
-/** In a slot: whether it is taken. */
+/** In a slot: the thread that has it. */
 const OWNER = 0;
 /** In a slot: whether its owner waits, or the value that it received. */
 const MAIL = 1;
 
 const UNOWNED = 0;
-const TAKEN = 1;
 
 /** The mail of an owner that does not wait. */
 const IDLE: number = 1 << 31;
@@ -126,6 +128,8 @@ export class Registrations {
   readonly #threads: number;
   /** Where slot 0 begins. */
   readonly #slots: number;
+  /** Tells this thread from one that has a slot before or after it. Never 0. */
+  readonly #identity: number;
   /** The mail that {@link Registrations.#findFirst} found. */
   #first = 0;
   /** What was in it. */
@@ -137,6 +141,8 @@ export class Registrations {
     this.#words = words;
     this.#threads = layout.threads;
     this.#slots = layout.slot(0);
+    // Under a checker nothing may depend on chance.
+    this.#identity = isObserved() ? 1 : randomIdentity() | 1;
   }
 
   /** Whether a thread waited just now. */
@@ -177,7 +183,8 @@ export class Registrations {
   claimSlot(first: number = 0, last: number = this.#threads - 1): number {
     for (let slot = first; slot <= last; slot++) {
       // Pairs with the store that released it: its mail is idle.
-      const owner = Atomics.compareExchange(this.#words, this.#ownerOf(slot), UNOWNED, TAKEN);
+      const index = this.#ownerOf(slot);
+      const owner = Atomics.compareExchange(this.#words, index, UNOWNED, this.#identity);
       if (owner === UNOWNED) return slot;
     }
     return -1;
@@ -185,7 +192,12 @@ export class Registrations {
 
   /** Whether a thread has the slot. */
   isClaimed(slot: number): boolean {
-    return Atomics.load(this.#words, this.#ownerOf(slot)) === TAKEN;
+    return Atomics.load(this.#words, this.#ownerOf(slot)) !== UNOWNED;
+  }
+
+  /** Whether this thread still has the slot that it has claimed. */
+  isOurs(slot: number): boolean {
+    return Atomics.load(this.#words, this.#ownerOf(slot)) === this.#identity;
   }
 
   /** Releases a slot that is neither registered nor marked. */

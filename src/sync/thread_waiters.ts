@@ -233,11 +233,14 @@ export class ThreadWaiters implements Disposable {
   /**
    * Leaves the queue. Tasks that still wait here get a {@link ClosedError}; a value that has
    * arrived goes to the next thread. Closing again does nothing.
+   *
+   * @throws {ReclaimedError} If another thread has reclaimed this one, which is alive.
    */
   close(): void {
     if (this.#isClosed) return;
     this.#isClosed = true;
     this.#failAll(closedError("take a value"));
+    if (!this.#registrations.isOurs(this.slot)) throw reclaimedError(this.slot);
     this.#serve();
     this.#registrations.releaseSlot(this.slot);
   }
@@ -359,9 +362,7 @@ export class ThreadWaiters implements Disposable {
     if (value !== RECLAIMED) return value;
     this.#isClosed = true;
     this.#isMarked = false;
-    throw new ReclaimedError(
-      `Cannot take a value as slot ${this.slot} of this thread in the waiter queue was reclaimed`,
-    );
+    throw reclaimedError(this.slot);
   }
 
   #register(): void {
@@ -398,4 +399,10 @@ export class ThreadWaiters implements Disposable {
 
 function closedError(action: string): ClosedError {
   return new ClosedError(`Cannot ${action} as the thread has left the waiter queue`);
+}
+
+function reclaimedError(slot: number): ReclaimedError {
+  return new ReclaimedError(
+    `Cannot use slot ${slot} of this thread in the waiter queue as it was reclaimed`,
+  );
 }

@@ -27,7 +27,7 @@ Deno.test("an attached ring has the layout of the one created", () => {
   }
 });
 
-Deno.test("several rings share a memory and leave each other alone", () => {
+Deno.test("several rings in one memory do not touch each other", () => {
   const size = { capacityBytes: 256, segments: 4 };
   const memory = Memory.create({ byteLength: 3 * Broadcast.byteLength(size) });
   const rings = [0, 1, 2].map(() => Broadcast.create({ ...size, memory }));
@@ -71,7 +71,7 @@ Deno.test("options of a ring that are out of range are named", () => {
   assertThrows(() => Broadcast.byteLength({ capacityBytes: 65 }), RangeError, "received 65");
 });
 
-Deno.test("a ring attaches to nothing but a handle of a ring of this version", () => {
+Deno.test("a ring attaches only to a handle of a ring of this version", () => {
   const { handle } = Broadcast.create({ capacityBytes: 1024 });
   const fails = (received: unknown, message: string) =>
     assertThrows(() => Broadcast.attach(received as BroadcastHandle), TypeError, message);
@@ -84,7 +84,7 @@ Deno.test("a ring attaches to nothing but a handle of a ring of this version", (
   );
   fails(
     { ...handle, version: 7 },
-    "version 4 of 'busbar.broadcast' was expected: received version 7",
+    "version 5 of 'busbar.broadcast' was expected: received version 7",
   );
   fails({ ...handle, memory: handle }, "a handle of kind 'busbar.memory' was expected");
   for (const byteOffset of [-64, 8, 2 ** 20, NaN]) {
@@ -92,7 +92,7 @@ Deno.test("a ring attaches to nothing but a handle of a ring of this version", (
   }
 });
 
-Deno.test("a ring attaches to no memory but that of a ring", () => {
+Deno.test("a ring attaches only to the memory of a ring", () => {
   const { handle } = Broadcast.create({ capacityBytes: 1024 });
   const words = new Int32Array(handle.memory.buffer);
   /** Overwrites one word, and expects that attaching fails. */
@@ -103,7 +103,7 @@ Deno.test("a ring attaches to no memory but that of a ring", () => {
     words[word] = kept;
   };
   fails(0, 0, "with magic 0x62637374 was expected: found 0x0");
-  fails(1, 9, "with layout version 0x4 was expected: found 0x9");
+  fails(1, 9, "with layout version 0x5 was expected: found 0x9");
   fails(2, 1000, "no ring has 1000 bytes in 8 segments from 0, and 0 bytes of metadata");
   fails(2, 2048, "'busbar.broadcast' of 2752 bytes does not fit: found 1728 bytes");
   fails(3, 1024, "no ring has 1024 bytes in 1024 segments");

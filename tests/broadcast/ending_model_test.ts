@@ -269,7 +269,7 @@ Deno.test("broken twin: a writer that wakes the readers before it gives the ring
   });
 });
 
-Deno.test("broken twin: a reader that looks for the end before it sets its mark sleeps for ever", async () => {
+Deno.test("broken twin: a reader that looks for the end before it sets its mark sleeps forever", async () => {
   await fails("deadlock", {
     setup: ring(),
     threads: {
@@ -289,7 +289,7 @@ Deno.test("broken twin: a reader that looks for the end before it sets its mark 
   });
 });
 
-Deno.test("broken twin: a reader that finds the end and leaves its mark lets another sleep for ever", async () => {
+Deno.test("broken twin: a reader that finds the end and leaves its mark set makes another sleep forever", async () => {
   const careless = leavingMark(readToEnd);
   await fails("deadlock", {
     setup: ring(),

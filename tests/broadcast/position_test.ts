@@ -48,7 +48,7 @@ for (const [name, startPosition] of Object.entries(starts)) {
     assertEquals(early.overruns + lagging.overruns, 0);
   });
 
-  Deno.test(`a reader is told of its loss where a ring wraps ${name}`, () => {
+  Deno.test(`a reader learns of its loss where a ring wraps ${name}`, () => {
     const broadcast = Broadcast.create({ capacityBytes: 256, startPosition });
     const reader = broadcast.reader();
     using writer = broadcast.writer();
@@ -79,7 +79,7 @@ Deno.test("the position is whole while the writer is between its two words", () 
   };
   const unit = 2 ** 31;
   assertEquals(look(0, 8), 8);
-  assertEquals(look(0, 8 | 1), 8); // Somebody sleeps.
+  assertEquals(look(0, 8 | 1), 8); // A reader sleeps.
   assertEquals(look(1, unit - 8), unit - 8);
   assertEquals(look(1, unit), unit);
   assertEquals(look(2, 2 * unit - 8), 2 * unit - 8);

@@ -296,7 +296,7 @@ Deno.test("a filter chooses messages by their user value", () => {
   }
 });
 
-Deno.test("a filter is asked neither of heartbeats nor of padding", () => {
+Deno.test("a filter is called neither for heartbeats nor for padding", () => {
   const { writer, reader } = ring(256, { heartbeats: true, filter: () => false });
   for (let i = 0; i < 40; i++) {
     writer.append(numbered(i, 40), { heartbeat: i % 4 === 0 });
@@ -548,6 +548,29 @@ Deno.test("a batch that was transferred before its first message is taken again"
   assertEquals(reader.next(), false);
   assertEquals(bytes(reader), [0, 1, 2]);
 });
+
+for (const damage of [-1, 2 ** 20]) { // padding, and a payload
+  Deno.test(`a reader reports a frame that was overwritten by ${damage}, and can go on elsewhere`, () => {
+    for (const onOverrun of ["throw", "continue"] as const) {
+      const { writer, reader } = ring(1024, { onOverrun });
+      const message = "as no frame begins there: found one of";
+      writer.append(new Uint8Array(8));
+      const outside = writer.claim(8) + 8;
+      writer.commit();
+      writer.append(new Uint8Array(8));
+      new DataView(writer.bytes.buffer, writer.bytes.byteOffset).setInt32(outside, damage, true);
+      writer.publish();
+      assert(reader.poll() && reader.next() && reader.next());
+      for (let i = 0; i < 2; i++) assertThrows(() => reader.poll(), RangeError, message);
+      assertThrows(() => reader.readBulk(new Uint8Array(1024)), Error);
+      assertThrows(() => reader.reset(), Error, "something was written outside of a claim");
+      while (writer.position < 256) writer.send(new Uint8Array(8)); // to the next segment
+      reader.reset();
+      writer.send(Uint8Array.of(7));
+      assertEquals(bytes(reader), [7]);
+    }
+  });
+}
 
 Deno.test("invalid arguments of a reader are named", () => {
   const { broadcast, writer, reader } = ring(256);

@@ -123,7 +123,7 @@ Deno.test("broadcast: a new writer continues where the old one was closed", asyn
   });
 });
 
-Deno.test("broadcast: a new writer takes over from one that goes on, and readers lose nothing", async () => {
+Deno.test("broadcast: a new writer takes over from one that still writes, and readers lose nothing", async () => {
   const outcomes = new Set<string>();
   await passes({
     setup: ring(),
@@ -260,7 +260,7 @@ for (const published of [0, 1]) {
       },
       threads: { first: tryToTakeOver, second: tryToTakeOver },
       check(state, { first, second }) {
-        assert(first || second, "nobody stayed");
+        assert(first || second, "neither writer stayed");
         takeOver(1)(state);
         checkBoth(readBoth(2)(state), published);
       },

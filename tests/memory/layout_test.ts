@@ -5,7 +5,7 @@ import { checkInteger, checkPowerOfTwo, describe } from "../../src/memory/check.
 import { alignUp, isPowerOfTwo } from "../../src/memory/layout.ts";
 import { Memory } from "../../src/memory/memory.ts";
 
-Deno.test("alignUp finds the least multiple that is not below", () => {
+Deno.test("alignUp finds the smallest multiple that is not less", () => {
   fc.assert(fc.property(fc.nat(), fc.nat(20), (value, power) => {
     const alignment = 2 ** power;
     const aligned = alignUp(value, alignment);
@@ -13,7 +13,7 @@ Deno.test("alignUp finds the least multiple that is not below", () => {
   }));
 });
 
-Deno.test("isPowerOfTwo knows all of them in 32 bits, and nothing else", () => {
+Deno.test("isPowerOfTwo accepts all of them in 32 bits, and nothing else", () => {
   for (let power = 0; power < 32; power++) assertEquals(isPowerOfTwo(2 ** power), true);
   for (const value of [0, 3, -1, -8, 0.5, 1.5, NaN, Infinity, 2 ** 32, 2 ** 32 + 1]) {
     assertEquals(isPowerOfTwo(value), false, String(value));

@@ -22,7 +22,7 @@ Deno.test("memory refuses more than is free, and stays usable", () => {
   assertThrows(() => memory.allocate(1), RangeError, "0 of 128 are free");
 });
 
-Deno.test("memory refuses sizes and alignments that are none", () => {
+Deno.test("memory refuses invalid sizes and alignments", () => {
   for (const byteLength of [0, -1, 1.5, NaN, Infinity]) {
     assertThrows(
       () => Memory.create({ byteLength }),
@@ -61,7 +61,7 @@ Deno.test("attached memory has the same bytes, and is not laid out again", () =>
   );
 });
 
-Deno.test("memory attaches to nothing but a handle of memory", () => {
+Deno.test("memory attaches only to a handle of memory", () => {
   const { handle } = Memory.create({ byteLength: 64 });
   const refused = (received: unknown, message: string) =>
     assertThrows(() => Memory.attach(received as MemoryHandle), TypeError, message);
@@ -71,7 +71,7 @@ Deno.test("memory attaches to nothing but a handle of memory", () => {
   refused({ ...handle, kind: "busbar.broadcast" }, `received kind "busbar.broadcast"`);
   refused(
     { ...handle, version: 2 },
-    "version 4 of 'busbar.memory' was expected: received version 2",
+    "version 5 of 'busbar.memory' was expected: received version 2",
   );
   refused(
     { ...handle, buffer: new ArrayBuffer(64) },

@@ -43,7 +43,7 @@ Deno.test("an observer hears that a batch was copied, and whether it was kept", 
   writer.send(new Uint8Array(8));
   assertEquals(observed(() => reader.poll()), ["begin", "end true"]);
 
-  // The reader's place is within what is retained, but its segment was entered anew.
+  // The reader's place is within what is retained, but its segment was entered again.
   while (reader.next());
   for (let i = 0; i < 7; i++) writer.send(new Uint8Array(8));
   writer.claim(8);

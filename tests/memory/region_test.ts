@@ -51,7 +51,7 @@ Deno.test("a region is opened by its handle, which survives structured clone", (
   assertEquals([attached.layout.byteLength, attached.words.length], [168, 42]);
 });
 
-Deno.test("a region attaches to nothing but a handle of one of its kind", () => {
+Deno.test("a region attaches only to a handle of its kind", () => {
   const memory = Memory.create({ byteLength: 256 });
   memory.allocate(64);
   const { handle } = Region.create(THING, layout(64), memory);
@@ -82,7 +82,7 @@ Deno.test("a region attaches to nothing but a handle of one of its kind", () => 
   refused(handle, "does not fit");
 });
 
-Deno.test("an object in place of its handle is told apart", () => {
+Deno.test("an object in place of its handle is recognised", () => {
   const region = Region.create(THING, layout(64), undefined);
   assertThrows(
     () => Region.attach(THING, region as unknown as Thing),

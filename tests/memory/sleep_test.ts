@@ -55,7 +55,7 @@ Deno.test("sleeping ends when its time is over, after a last attempt", async () 
   assertEquals(looks.count >= 6, true);
 });
 
-Deno.test("sleeping refuses a time that is none", async () => {
+Deno.test("sleeping refuses an invalid time", async () => {
   const { word, attempt } = setup();
   for (const timeoutMs of [-1, NaN]) {
     const message =
@@ -106,7 +106,7 @@ Deno.test("an aborted sleep rejects with the reason, and leaves nothing behind",
   assertEquals(word.notify(), 0);
 });
 
-Deno.test("whoever blocks wakes its own asynchronous sleepers first, which look again", async () => {
+Deno.test("a thread that blocks first wakes its own asynchronous sleepers, which look again", async () => {
   const { words, word, attempt } = setup();
   const sleep = word.sleepUntilAsync(attempt, {});
   assertEquals(word.sleepUntil(attempt, { timeoutMs: 1 }), false);
@@ -115,7 +115,7 @@ Deno.test("whoever blocks wakes its own asynchronous sleepers first, which look 
   assertEquals(await sleep, true);
 });
 
-Deno.test("the process is kept alive as long as somebody awaits", async () => {
+Deno.test("the process is kept alive as long as a task awaits", async () => {
   await timersWithin(async (timers) => {
     const { words, word, attempt } = setup();
     const sleeps = [word.sleepUntilAsync(attempt, {}), word.sleepUntilAsync(attempt, {})];

@@ -15,10 +15,13 @@ const MAX_EXECUTIONS = 20_000;
 const RUNS = Number(Deno.args[0] ?? 200);
 
 /** Searches both ways, unless every schedule would be too many. */
-async function both(program: Program): Promise<{ all: Outcome; dpor: Outcome } | undefined> {
-  const all = await outcomeOf(program, "none", MAX_EXECUTIONS);
+async function both(
+  program: Program,
+  timeouts?: "any" | "ordered",
+): Promise<{ all: Outcome; dpor: Outcome } | undefined> {
+  const all = await outcomeOf(program, "none", MAX_EXECUTIONS, timeouts);
   if (all.failure === undefined && !all.isComplete) return undefined;
-  return { all, dpor: await outcomeOf(program, "dpor", MAX_EXECUTIONS) };
+  return { all, dpor: await outcomeOf(program, "dpor", MAX_EXECUTIONS, timeouts) };
 }
 
 const sorted = (set: ReadonlySet<string>) => [...set].sort();
@@ -50,11 +53,12 @@ async function compare(
   calls: number,
   runs: number,
   comparesTraces = true,
+  timeouts?: "any" | "ordered",
 ): Promise<void> {
   let passed = 0;
   let failed = 0;
   const property = fc.asyncProperty(programs(kinds, 3, calls), async (program) => {
-    const found = await both(program);
+    const found = await both(program, timeouts);
     if (found === undefined) return;
     const { all, dpor } = found;
     const fails = (outcome: Outcome) => outcome.failure !== undefined;
@@ -65,11 +69,12 @@ async function compare(
     }
     passed++;
     assertEquals(sorted(dpor.finals), sorted(all.finals));
+    if (!comparesTraces) return;
     assertEquals(dpor.executions <= all.executions, true);
-    if (comparesTraces) assertEquals(dpor.traces.size, all.traces.size);
+    assertEquals(dpor.traces.size, all.traces.size);
   });
   await fc.assert(property, { numRuns: runs });
-  const enough = passed > runs / 10 && failed > runs / 10;
+  const enough = passed > runs / 20 && failed > runs / 20;
   assertEquals(enough, true, `${passed} passed, ${failed} failed`);
 }
 
@@ -82,5 +87,40 @@ Deno.test("with loops that wait, DPOR finds the same final states and the same d
 });
 
 Deno.test("with asynchronous threads, DPOR finds the same final states", async () => {
-  await compare([...ASYNCHRONOUS, "store", "notify", "notify", "add"], 2, RUNS / 2);
+  await compare([...ASYNCHRONOUS, "task", "await", "store", "notify", "add"], 2, RUNS / 2);
+});
+
+const TIMED = ["wait with timeout", "wait with timeout", "store", "notify", "add", "clock"];
+const ASYNCHRONOUSLY_TIMED = [...ASYNCHRONOUS, "task with timeout", "task", "task", "await"];
+
+for (const timeouts of ["any", "ordered"] as const) {
+  Deno.test(`with ${timeouts} timeouts, DPOR finds the same final states and times`, async () => {
+    await compare([...TIMED, "wait"], 3, RUNS, true, timeouts);
+  });
+
+  Deno.test(`with ${timeouts} timeouts and asynchronous threads, too`, async () => {
+    await compare([...TIMED, ...ASYNCHRONOUSLY_TIMED], 2, RUNS / 2, true, timeouts);
+  });
+}
+
+Deno.test("timeouts reversed before their notify, and notifies of one thread, lose no trace", async () => {
+  const timed = (word: number, ms: number) => ["wait with timeout", word, 0, ms - 1] as const;
+  const task = (word: number) => ["task with timeout", word, 0, 0] as const;
+  const notify = (word: number) => ["notify", word, 1, 0] as const;
+  const cases: [Program, "any" | "ordered"][] = [
+    [[[timed(0, 1), notify(0), timed(1, 1)], [notify(0)], [timed(0, 1)]], "any"],
+    [[[notify(1), timed(0, 1)], [notify(0)], [task(0), task(1)]], "any"],
+    [[[timed(0, 1)], [["add", 0, 1, 0]], [timed(1, 2)]], "ordered"],
+    [[[timed(0, 2)], [timed(0, 1), timed(0, 1)], [timed(1, 2)]], "ordered"],
+    [[[timed(0, 1)], [timed(1, 1)], [notify(0), timed(0, 1), timed(1, 1)]], "ordered"],
+    [[[notify(0), timed(0, 1)], [timed(0, 2), ["store", 0, 0, 0]], [
+      ["store", 0, 0, 0],
+      timed(1, 1),
+    ]], "ordered"],
+  ];
+  for (const [program, timeouts] of cases) {
+    const { all, dpor } = (await both(program, timeouts))!;
+    assertEquals(sorted(dpor.finals), sorted(all.finals));
+    assertEquals(sorted(dpor.traces), sorted(all.traces));
+  }
 });

@@ -684,13 +684,6 @@ Deno.test("each kind of difference in a replay is named", async () => {
   }
 });
 
-Deno.test("a body cannot change the result of setup", async () => {
-  await fails("exception", {
-    setup: () => ({ seen: [] as number[] }),
-    threads: { a: ({ seen }) => seen.push(1) },
-  });
-});
-
 Deno.test("shared memory from outside the model fails", async () => {
   const outside = new Int32Array(new SharedArrayBuffer(4));
   const atomics = await fails("misuse", {

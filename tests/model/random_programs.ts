@@ -31,7 +31,7 @@ export const LOOPS = [
 ] as const;
 
 /** Calls of asynchronous threads. */
-export const ASYNCHRONOUS = ["task", "task with timeout", "await"] as const;
+export const ASYNCHRONOUS = ["task", "task with timeout", "await", "leave"] as const;
 
 /** Programs of up to `threads` threads with up to `calls` calls each. */
 export function programs(
@@ -65,7 +65,9 @@ function perform(words: Int32Array, [kind, word, a, b]: Call): unknown {
     case "wait":
       return Atomics.wait(words, word, a);
     case "wait with timeout":
-      return Atomics.wait(words, word, a, 5);
+      return Atomics.wait(words, word, a, 1 + b);
+    case "clock":
+      return Date.now();
     case "spin":
       while (Atomics.load(words, word) === 0) Atomics.pause();
       return "spun";
@@ -95,17 +97,23 @@ function perform(words: Int32Array, [kind, word, a, b]: Call): unknown {
   }
 }
 
-/** A thread whose tasks wait asynchronously, and then count; `await` awaits the last of them. */
+/**
+ * A thread whose tasks wait asynchronously, and then count; `await` awaits the last of them, and
+ * `leave` leaves those before it behind.
+ */
 async function performAsync(words: Int32Array, calls: readonly Call[]): Promise<unknown[]> {
   const tasks: Promise<unknown>[] = [];
   const results: unknown[] = [];
   for (const call of calls) {
-    const [kind, word, a] = call;
-    if (kind === "await") {
-      results.push(await tasks.at(-1));
+    const [kind, word, a, b] = call;
+    if (kind === "leave") {
+      tasks.length = 0;
+    } else if (kind === "await") {
+      // A thread without any access would be refused.
+      results.push(tasks.length === 0 ? Atomics.load(words, word) : await tasks.at(-1));
     } else if (kind.startsWith("task")) {
       tasks.push((async () => {
-        const { value } = Atomics.waitAsync(words, word, a, kind === "task" ? Infinity : 5);
+        const { value } = Atomics.waitAsync(words, word, a, kind === "task" ? Infinity : 1 + b);
         const result = await value;
         return [result, Atomics.add(words, 2, 1 + word)];
       })());
@@ -135,6 +143,7 @@ export async function outcomeOf(
   program: Program,
   reduction: "none" | "dpor",
   maxExecutions: number,
+  timeouts: "any" | "ordered" = "any",
 ): Promise<Outcome> {
   const finals = new Set<string>();
   const traces = new Set<string>();
@@ -150,15 +159,17 @@ export async function outcomeOf(
     },
     maxExecutions,
     spinLimit: 20,
+    clock: "virtual",
+    timeouts,
   });
-  const plain = new Dependence(false);
+  const plain = new Dependence(false, timeouts === "ordered");
   search.onExecution = ({ trace, threads }) => {
     const events: Event[] = [];
     for (const entry of trace) appendEvent(events, entry, threads[entry.thread]!.log, plain);
     traces.add(traceKey(events));
   };
   const report = await search.run(
-    reduction === "none" ? new Enumeration() : new OptimalDpor(plain),
+    () => reduction === "none" ? new Enumeration() : new OptimalDpor(plain),
   );
   return {
     failure: search.failed?.failure.kind,

@@ -42,8 +42,8 @@ Deno.test("no result overwrites another one", async () => {
         spawn(() => "default").join();
         return Atomics.load(w, 0);
       },
-      b: () => "declared",
-      "a.1": () => "also declared",
+      b: (w) => (Atomics.load(w, 1), "declared"),
+      "a.1": (w) => (Atomics.load(w, 1), "also declared"),
     },
     check: (_, results) =>
       assertEquals({ ...results } as unknown, {
@@ -61,7 +61,7 @@ Deno.test("a name that looks like a second one is not given twice", async () => 
   await explore({
     setup: words,
     threads: {
-      "worker#2": () => 0,
+      "worker#2": (w) => Atomics.load(w, 0),
       main() {
         spawn(() => 1, "worker").join();
         spawn(() => 2, "worker").join();

@@ -41,7 +41,7 @@ const HOLD = new BufferPoolLayout({
   identity: 0,
 }).holdWords;
 
-Deno.test("pool: three threads that want the same buffer never have it at once", async () => {
+Deno.test("pool: three threads that want the same buffer never have it at the same time", async () => {
   await passes({
     setup: poolOf(),
     threads: {
@@ -501,7 +501,7 @@ Deno.test("broken twin: giving back by load and store loses a buffer that anothe
   });
 });
 
-Deno.test("broken twin: a waiter that is not woken sleeps on", async () => {
+Deno.test("broken twin: a waiter that is not woken sleeps forever", async () => {
   const error = await fails("deadlock", {
     setup: poolOf(),
     threads: {

@@ -32,7 +32,7 @@ function upTo(count: number): number[] {
   return Array.from({ length: count }, (_, i) => i);
 }
 
-Deno.test("buffer pool gives every buffer once", () => {
+Deno.test("buffer pool hands out every buffer once", () => {
   for (const [batchCount, buffersPerBatch] of [[1, 1], [3, 5], [2, 24], [7, 2]] as const) {
     using pool = poolOf(batchCount, buffersPerBatch);
     const total = batchCount * buffersPerBatch;
@@ -254,7 +254,7 @@ Deno.test("a thread that leaves makes room for another, and its buffers return",
   });
 });
 
-Deno.test("a thread keeps up to two batches, and gives the others back", () => {
+Deno.test("a thread keeps up to two batches, and returns the others", () => {
   using pool = poolOf(8, 4);
   const buffers = acquireAll(pool);
   for (const [i, buffer] of buffers.entries()) {
@@ -472,7 +472,7 @@ Deno.test("a thread that leaves at any moment of its waits loses no buffer", asy
   }
 });
 
-Deno.test("a wait of a thread that left does not clear the sign of the next thread of that number", async () => {
+Deno.test("a wait of a thread that left does not clear the mark of the next thread of that number", async () => {
   using pool = poolOf(1, 1);
   const buffer = pool.acquire();
   const former = BufferPool.attach(pool.handle, { thread: 3 });

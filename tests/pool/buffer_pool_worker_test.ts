@@ -24,19 +24,22 @@ for (
   const [batchCount, buffersPerBatch, count] of [[1, 2, 3_000], [2, 2, 10_000], [3, 4, 10_000]]
 ) {
   const what = `${batchCount! * buffersPerBatch!} buffers in ${batchCount} batches`;
-  workerTest(`three workers that contend for ${what} never have the same one at once`, async () => {
-    using pool = BufferPool.create({
-      bufferBytes: 64,
-      batchCount: batchCount!,
-      buffersPerBatch: buffersPerBatch!,
-    });
-    await Promise.all(
-      [1, 2, 3].map((thread) =>
-        runOnWorker(bodies, "contend", { pool: pool.handle, thread, count })
-      ),
-    );
-    assertAllFree(pool);
-  });
+  workerTest(
+    `three workers that contend for ${what} never have the same one at the same time`,
+    async () => {
+      using pool = BufferPool.create({
+        bufferBytes: 64,
+        batchCount: batchCount!,
+        buffersPerBatch: buffersPerBatch!,
+      });
+      await Promise.all(
+        [1, 2, 3].map((thread) =>
+          runOnWorker(bodies, "contend", { pool: pool.handle, thread, count })
+        ),
+      );
+      assertAllFree(pool);
+    },
+  );
 }
 
 workerTest("three workers that wait for one buffer get it in turn", async () => {

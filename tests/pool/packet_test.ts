@@ -82,7 +82,7 @@ Deno.test("a buffer is free once all its packets are released", () => {
   assertEquals(pool.tryAcquire(), buffer);
 });
 
-Deno.test("a clone begins as its original is, and changes apart from it", () => {
+Deno.test("a clone begins like its original, and changes independently of it", () => {
   const { packet } = packetOf16();
   packet.advance(10);
   using clone = packet.clone();

@@ -41,7 +41,7 @@ function wordsOf({ queue }: State): Int32Array {
   return new Int32Array(queue.memory.buffer, queue.byteOffset);
 }
 
-/** The word that says who has a writer. */
+/** The word that names the holder of a writer. */
 function useOf(writer: number): number {
   return LAYOUT.writer(writer) + USE;
 }

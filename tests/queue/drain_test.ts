@@ -47,7 +47,7 @@ Deno.test("messages of several buffers become one write", async () => {
   assertEquals(await flusher.drainTo(sink), 0);
 });
 
-Deno.test("more than fits one write becomes few, and no run is split", async () => {
+Deno.test("more bytes than fit one write become few writes, and no run is split", async () => {
   const { writer, flusher } = make(30_000);
   const words = [..."abcde"].map((letter) => letter.repeat(20_000));
   for (const word of words) writer.append(encode(word));
@@ -68,7 +68,7 @@ Deno.test("no buffer is kept while the sink takes its time", async () => {
   let writes = 0;
   await flusher.drainTo({
     async write(bytes) {
-      // Who writes elsewhere is not kept waiting for a buffer.
+      // A writer elsewhere does not have to wait for a buffer.
       if (writes++ === 0) other.release(await other.acquireAsync());
       return bytes.length;
     },
@@ -95,7 +95,7 @@ Deno.test("a sink that takes a few bytes at a time gets all of them in order", a
   assertEquals(sink.writes.join(""), [..."0123456789"].map((digit) => digit.repeat(20)).join(""));
 });
 
-Deno.test("what a failing sink has not taken comes first in the next drain", async () => {
+Deno.test("bytes that a failing sink did not take come first in the next drain", async () => {
   const { writer, flusher } = make();
   for (let i = 0; i < 10; i++) writer.append(encode(String(i).repeat(20)));
   writer.publish();
@@ -133,7 +133,7 @@ Deno.test("a run that waits for the next write is not lost when this one fails",
   assertEquals(sink.writes.join(""), "a".repeat(40_000));
 });
 
-Deno.test("a sink that says nonsense is refused", async () => {
+Deno.test("a sink that returns a wrong count is refused", async () => {
   const { writer, flusher } = make();
   writer.append(encode("abc"));
   writer.publish();
@@ -168,7 +168,7 @@ Deno.test("a stream of Node is refused before anything is written to it", async 
   assertEquals(written, ["abc"]);
 });
 
-Deno.test("what is no sink, or a locked one, is refused, and another is drained to", async () => {
+Deno.test("a wrong or locked sink is refused, and another can be drained to", async () => {
   const { writer, flusher } = make();
   writer.append(encode("abc"));
   writer.publish();
@@ -186,7 +186,7 @@ Deno.test("what is no sink, or a locked one, is refused, and another is drained 
   assertEquals(await flusher.drainTo(sink), 3);
 });
 
-Deno.test("a stream is waited for before each write, and let go of afterwards", async () => {
+Deno.test("a stream is awaited after each write, and its lock released at the end", async () => {
   const { writer, flusher } = make(40_000);
   const events: string[] = [];
   let ready = Promise.withResolvers<void>();
@@ -232,7 +232,7 @@ function makeTwelve() {
 
 const ALL = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11];
 
-Deno.test("the run that a failed drain has come to is the next one, however it is asked for", async () => {
+Deno.test("the run that a failed drain had reached is the next one, by every way to ask for it", async () => {
   const ways: Record<string, (flusher: WriteFlusher, seen: number[]) => unknown> = {
     "next, after poll": (flusher, seen) => {
       while (flusher.poll()) while (flusher.next()) seen.push(...numbers(flusher.view()));
@@ -257,7 +257,7 @@ Deno.test("the run that a failed drain has come to is the next one, however it i
   }
 });
 
-Deno.test("the run whose visit failed is the next one, however it is asked for", async () => {
+Deno.test("a run whose visit failed is the next one, by every way to ask for it", async () => {
   const fail = () => {
     throw new Error("not now");
   };
@@ -325,7 +325,7 @@ Deno.test("while a drain or a visit is under way nothing else takes runs", async
   visited[Symbol.dispose]();
 });
 
-Deno.test("a flush refuses what is no function, before it waits", async () => {
+Deno.test("a drain refuses a visit that is no function, before it waits", async () => {
   const { flusher } = makeTwelve();
   const nothing = undefined as unknown as () => void;
   assertThrows(
@@ -391,7 +391,7 @@ Deno.test("a drain goes to a stream that has no queue of its own", async () => {
   }
 });
 
-Deno.test("a drain whose flusher is disposed of says how much it wrote", async () => {
+Deno.test("a drain whose flusher is closed says how much it wrote", async () => {
   const { queue, flusher } = makeTwelve();
   const seen: number[] = [];
   const error = await assertRejects(

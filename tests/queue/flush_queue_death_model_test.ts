@@ -71,7 +71,7 @@ async function survives(
 for (const isShared of [false, true]) {
   const kind = isShared ? "shared" : "local";
 
-  Deno.test(`a ${kind} writer that dies anywhere loses nothing that it flushed, and its place is free`, async () => {
+  Deno.test(`a ${kind} writer that dies anywhere loses nothing that it published, and its place is free`, async () => {
     const parent = (life: number) => (state: State) => {
       const victim: Task<Life> = spawn(() =>
         mortal(life, write(isShared, [1, 2, 3], VICTIM))(state)
@@ -97,7 +97,7 @@ for (const isShared of [false, true]) {
   });
 }
 
-Deno.test("a writer that dies anywhere keeps neither the flusher nor another writer", async () => {
+Deno.test("a writer that dies anywhere blocks neither the flusher nor another writer", async () => {
   const parent = (life: number) => (state: State) => {
     const victim = spawn(() => mortal(life, write(false, [1], VICTIM))(state));
     const { hasDied } = victim.join();
@@ -162,7 +162,7 @@ Deno.test("a flusher that dies anywhere is followed by one that misses nothing",
   );
 });
 
-Deno.test("a flusher that dies while messages come is followed by one that misses nothing", async () => {
+Deno.test("a flusher that dies while messages arrive is followed by one that misses nothing", async () => {
   await survives(
     (life) => ({ parent: takeOver(life, 2), writer: write(false, [1, 2], OTHER) }),
     ({ parent }) => checkTakeOver(parent, [1, 2]),
@@ -208,8 +208,8 @@ Deno.test("broken twin: a flusher that does not know that it follows a dead one 
   }));
 });
 
-Deno.test("broken twin: a flush in two steps is lost with the thread that dies between them", async () => {
-  // Says that the writer is flushed, as whoever comes later believes, and tells the flusher
+Deno.test("broken twin: a publication in two steps is lost with the thread that dies between them", async () => {
+  // Says that the writer has published, as later threads believe, and tells the flusher
   // afterwards.
   const words = () => new Int32Array(new SharedArrayBuffer(8));
   const flush = (words: Int32Array) => {

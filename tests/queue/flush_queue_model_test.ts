@@ -112,7 +112,7 @@ Deno.test("shared writer: two threads that fill buffers switch, each message who
   });
 });
 
-Deno.test("shared writer: three threads find a buffer full at once, one switches, all get room", async () => {
+Deno.test("shared writer: of three threads that find a buffer full, one switches and all get room", async () => {
   await passes({
     setup: () => {
       const state = queue()();
@@ -148,7 +148,7 @@ function closing(long: (state: State) => void) {
   };
 }
 
-Deno.test("shared writer: one reserves what is left of a buffer while another, for whom it is too little, closes it", async () => {
+Deno.test("shared writer: a thread claims the rest of a buffer while another, which needs more, closes it", async () => {
   await passes(closing(share([2], 8)));
 });
 
@@ -164,7 +164,7 @@ Deno.test("broken twin: a segment that is closed by a load and a store loses a r
   await fails("assertion", closing(long));
 });
 
-Deno.test("shared writer: a thread that waits for a buffer gets the one the flusher gives back", async () => {
+Deno.test("shared writer: a thread that waits for a buffer gets the one that the flusher releases", async () => {
   await passes({
     setup: queue(1),
     threads: { writer: share([1, 2, 3], 8), flusher: receive(24, 8) },
@@ -286,7 +286,7 @@ Deno.test("broken twin: a thread that may not wait and keeps the switch blocks t
   });
 });
 
-Deno.test("shared writer: what is flushed before its segment is announced arrives", async () => {
+Deno.test("shared writer: a message published before its segment is announced arrives", async () => {
   const seen = new Set<string>();
   await passes({
     setup: gated,
@@ -296,7 +296,7 @@ Deno.test("shared writer: what is flushed before its segment is announced arrive
   assert(seen.has("1,1,1,3,3,3,2"));
 });
 
-Deno.test("broken twin: a segment that is announced only is not looked at again", async () => {
+Deno.test("broken twin: an announced segment whose messages were published before is missed", async () => {
   await fails("deadlock", {
     setup: gated,
     threads: {
@@ -323,7 +323,7 @@ function outOfOrder(end: "commit" | "abort") {
   };
 }
 
-Deno.test("shared writer: a flushed message arrives once the one before it is committed", async () => {
+Deno.test("shared writer: a published message arrives once the one before it is committed", async () => {
   await passes({
     setup: queue(),
     threads: { writer: outOfOrder("commit"), flusher: receive(8) },
@@ -331,7 +331,7 @@ Deno.test("shared writer: a flushed message arrives once the one before it is co
   });
 });
 
-Deno.test("shared writer: a flushed message arrives once the one before it is aborted", async () => {
+Deno.test("shared writer: a published message arrives once the one before it is aborted", async () => {
   await passes({
     setup: queue(),
     threads: { writer: outOfOrder("abort"), flusher: receive(4) },
@@ -347,7 +347,7 @@ Deno.test("shared writer: two threads end their messages in any order, and one g
   });
 });
 
-Deno.test("shared writer: a message behind one in a buffer before waits for it", async () => {
+Deno.test("shared writer: a message waits for an open one in the buffer before", async () => {
   await passes({
     setup: queue(),
     threads: {
@@ -388,7 +388,7 @@ Deno.test("shared writer: all buffers return when the last thread has left", asy
   });
 });
 
-Deno.test("local writers: two that flush each message wake a sleeping flusher each time", async () => {
+Deno.test("local writers: two that publish each message wake a sleeping flusher each time", async () => {
   await passes({
     setup: queue(2, 3),
     threads: { first: alone([1]), second: alone([2]), flusher: receive(8) },
@@ -396,7 +396,7 @@ Deno.test("local writers: two that flush each message wake a sleeping flusher ea
   });
 });
 
-Deno.test("local writer: a flusher takes messages as they are flushed, buffer by buffer", async () => {
+Deno.test("local writer: a flusher takes messages as they are published, buffer by buffer", async () => {
   await passes({
     setup: queue(2),
     threads: { writer: alone([1, 2, 3], 8), flusher: receive(24, 8) },
@@ -404,7 +404,7 @@ Deno.test("local writer: a flusher takes messages as they are flushed, buffer by
   });
 });
 
-Deno.test("local writer: a flushed message arrives once the one before it has ended", async () => {
+Deno.test("local writer: a published message arrives once the one before it has ended", async () => {
   for (const end of ["commit", "abort"] as const) {
     await passes({
       setup: queue(),
@@ -424,7 +424,7 @@ Deno.test("local writer: a flushed message arrives once the one before it has en
   }
 });
 
-Deno.test("local writer: one that leaves is followed by another in its place", async () => {
+Deno.test("local writer: another takes the place of one that closes", async () => {
   const visit = (value: number) => (state: State) => {
     try {
       using writer = open(state).queue.writer({ id: value });
@@ -448,7 +448,7 @@ Deno.test("local writer: one that leaves is followed by another in its place", a
   });
 });
 
-Deno.test("flusher: one that takes over goes on where the one before left off", async () => {
+Deno.test("flusher: one that follows another continues where that one stopped", async () => {
   await passes({
     setup: queue(2),
     threads: {
@@ -507,7 +507,7 @@ Deno.test("broken twin: a mark that is stored plainly is a race", async () => {
   });
 });
 
-Deno.test("broken twin: room that is reserved by load and store is reserved twice", async () => {
+Deno.test("broken twin: room that is claimed by load and store is claimed twice", async () => {
   const wrong = (values: readonly number[]) =>
     tampered(share(values), (proper) => ({
       compareExchange(view: View, index: number, expected: number, value: number) {
@@ -542,7 +542,7 @@ Deno.test("broken twin: two threads that switch at once lose a buffer's messages
   });
 });
 
-Deno.test("broken twin: a switch that wakes nobody leaves a thread asleep", async () => {
+Deno.test("broken twin: a switch that wakes no thread leaves one asleep", async () => {
   const wrong = (values: readonly number[]) =>
     tampered(share(values, 12), (proper) => ({
       notify: (view: View, index: number, count: number) =>
@@ -554,7 +554,7 @@ Deno.test("broken twin: a switch that wakes nobody leaves a thread asleep", asyn
   });
 });
 
-Deno.test("broken twin: a flush that wakes nobody leaves the flusher asleep", async () => {
+Deno.test("broken twin: a publication without a wake-up leaves the flusher asleep", async () => {
   await fails("deadlock", {
     setup: queue(),
     threads: {
@@ -564,7 +564,7 @@ Deno.test("broken twin: a flush that wakes nobody leaves the flusher asleep", as
   });
 });
 
-Deno.test("broken twin: a flusher that takes what was flushed by load and store loses writers", async () => {
+Deno.test("broken twin: a flusher that takes the published writers by load and store loses some", async () => {
   await fails("deadlock", {
     setup: queue(2, 3),
     threads: {
@@ -582,7 +582,7 @@ Deno.test("broken twin: a flusher that takes what was flushed by load and store 
   });
 });
 
-Deno.test("broken twin: a flush that is set by load and store loses another's", async () => {
+Deno.test("broken twin: a publication by load and store loses that of another thread", async () => {
   const wrong = (values: readonly number[]) =>
     tampered(alone(values), (proper) => ({
       or(view: View, index: number, value: number) {
@@ -598,7 +598,7 @@ Deno.test("broken twin: a flush that is set by load and store loses another's", 
   });
 });
 
-Deno.test("broken twin: a flusher that clears what was flushed after it has looked misses a message", async () => {
+Deno.test("broken twin: a flusher that clears the published writers after its look misses a message", async () => {
   const tables = layoutOf().table(0);
   await fails("deadlock", {
     setup: queue(),
@@ -625,7 +625,7 @@ Deno.test("broken twin: a flusher that clears what was flushed after it has look
   });
 });
 
-Deno.test("broken twin: a flusher that does not say that others wait leaves them waiting", async () => {
+Deno.test("broken twin: a flusher that does not mark a stalled message leaves those behind it waiting", async () => {
   await fails("deadlock", {
     setup: queue(),
     threads: {
@@ -666,14 +666,14 @@ function inTurn(order: readonly number[]) {
   };
 }
 
-Deno.test("broken twin: commits that wait for their turn hang a thread that ends them in reverse", async () => {
+Deno.test("broken twin: commits that wait for their turn block a thread that makes them in reverse", async () => {
   await fails(["livelock", "deadlock", "spin without pause"], {
     setup: () => new Int32Array(new SharedArrayBuffer(8)),
     threads: { writer: inTurn([1, 0]), other: inTurn([2]) },
   });
 });
 
-Deno.test("a thread that ends its messages in reverse hangs neither itself nor another", async () => {
+Deno.test("a thread that ends its messages in reverse blocks neither itself nor another", async () => {
   await passes({
     setup: queue(),
     threads: {

@@ -124,7 +124,7 @@ function sharing(attachKeeper: (handle: BufferPoolHandle) => BufferPool) {
   } as const;
 }
 
-Deno.test("over a pool: who waits for another to switch gives it what it keeps, in up to two preemptions", async () => {
+Deno.test("over a pool: a thread that waits for another to switch returns its cached buffers, in up to two preemptions", async () => {
   await passes(sharing((handle) => BufferPool.attach(handle, { thread: 0 })));
 });
 
@@ -168,7 +168,7 @@ function withoutReturns(pool: BufferPool): BufferPool {
   return Object.defineProperty(pool, "returnCached", { value: () => {} });
 }
 
-Deno.test("broken twin: a flusher that sleeps on buffers which it keeps leaves the writer asleep", async () => {
+Deno.test("broken twin: a flusher that sleeps while it keeps buffers cached leaves the writer asleep", async () => {
   await fails("deadlock", {
     setup: make(1),
     threads: {
@@ -180,7 +180,7 @@ Deno.test("broken twin: a flusher that sleeps on buffers which it keeps leaves t
   });
 });
 
-Deno.test("broken twin: who waits for another to switch, and keeps what that needs, waits for ever", async () => {
+Deno.test("broken twin: a thread that waits for another to switch, and keeps the buffer that it needs, waits forever", async () => {
   await fails(
     "deadlock",
     sharing((handle) => withoutReturns(BufferPool.attach(handle, { thread: 0 }))),

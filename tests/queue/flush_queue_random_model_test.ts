@@ -112,7 +112,7 @@ const program = fc.record({
   steps: fc.array(step, { minLength: 1, maxLength: 5 }),
 });
 
-Deno.test("random programs of writers under random schedules lose, tear and reorder nothing", async () => {
+Deno.test("random programs of writers under random schedules lose, tear or reorder no message", async () => {
   const programs = fc.array(program, { minLength: 2, maxLength: 3 });
   const sizes = fc.record({
     spare: fc.integer({ min: 1, max: 2 }),

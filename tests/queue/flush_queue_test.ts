@@ -43,7 +43,7 @@ function freeCount(pool: BufferPool): number {
 for (const isShared of [false, true]) {
   const kind = isShared ? "a shared writer" : "a local writer";
 
-  Deno.test(`${kind} is heard by the flusher when it flushes, not before`, () => {
+  Deno.test(`${kind} is received once it publishes, not before`, () => {
     const { queue } = make();
     using writer = queue.writer({ shared: isShared });
     using flusher = queue.flusher();
@@ -59,7 +59,7 @@ for (const isShared of [false, true]) {
     assertEquals(drain(flusher), ["!"]);
   });
 
-  Deno.test(`${kind} ends reservations in any order, and is received in theirs`, () => {
+  Deno.test(`${kind} ends reservations in any order, and its messages arrive in the order of the claims`, () => {
     const { queue } = make();
     using writer = queue.writer({ shared: isShared });
     using flusher = queue.flusher();
@@ -111,7 +111,7 @@ for (const isShared of [false, true]) {
     assertEquals(freeCount(pool), 8);
   });
 
-  Deno.test(`${kind} goes on to another buffer when bytes or messages are used up`, () => {
+  Deno.test(`${kind} continues in another buffer when bytes or slots are used up`, () => {
     const { pool, queue } = make({ messagesPerBuffer: 3, buffers: 12 });
     const writer = queue.writer({ shared: isShared });
     using flusher = queue.flusher();
@@ -130,7 +130,7 @@ for (const isShared of [false, true]) {
     assertEquals(freeCount(pool), 12);
   });
 
-  Deno.test(`${kind} without a buffer flushes, says so, and goes on with the next`, async () => {
+  Deno.test(`${kind} without a buffer publishes, returns -1, and continues with the next buffer`, async () => {
     const { queue } = make({ buffers: 1 });
     using writer = queue.writer({ shared: isShared });
     using flusher = queue.flusher();
@@ -147,12 +147,12 @@ for (const isShared of [false, true]) {
       "timeout",
     );
     const waiting = writer.claimAsync(32);
-    // Not flushed by us, but by who waits.
+    // Not published by us, but by the call that waits.
     assertEquals(drain(flusher), ["A".repeat(64)]);
     writer.commit(await waiting);
   });
 
-  Deno.test(`${kind} lets several tasks of a thread wait for buffers at once`, async () => {
+  Deno.test(`${kind} has several tasks of a thread wait for buffers at once`, async () => {
     const { queue } = make({ buffers: 1 });
     using writer = queue.writer({ shared: isShared });
     using flusher = queue.flusher();
@@ -171,7 +171,7 @@ for (const isShared of [false, true]) {
     assertEquals([...new Set(seen)].toSorted().join(""), "ABCDE");
   });
 
-  Deno.test(`${kind} hands messages back as packets, too`, () => {
+  Deno.test(`${kind} returns messages as packets, too`, () => {
     const { pool, queue } = make();
     using writer = queue.writer({ shared: isShared });
     using flusher = queue.flusher();
@@ -212,7 +212,7 @@ for (const isShared of [false, true]) {
     assertEquals(freeCount(pool), 8);
   });
 
-  Deno.test(`${kind} that is disposed of lets go of those that wait for room in it`, async () => {
+  Deno.test(`${kind} that is closed ends the waits for room in it`, async () => {
     const { queue } = make({ buffers: 2 });
     const writer = queue.writer({ shared: isShared });
     while (writer.tryClaim(64) >= 0);
@@ -224,7 +224,7 @@ for (const isShared of [false, true]) {
     await Promise.all(waiting);
   });
 
-  Deno.test(`${kind} refuses what it must`, () => {
+  Deno.test(`${kind} refuses wrong lengths, offsets and calls`, () => {
     const { queue } = make();
     const writer = queue.writer({ shared: isShared });
     for (const length of [0, -1, 1.5, 65, NaN]) {
@@ -308,7 +308,7 @@ for (const isShared of [false, true]) {
     assertEquals(drain(flusher).join(""), "BCE");
   });
 
-  Deno.test(`${kind} goes on where the numbers of segments wrap`, () => {
+  Deno.test(`${kind} continues where the numbers of segments wrap`, () => {
     const { pool, queue } = make({ buffers: 2, writers: 1 });
     const shape = new FlushQueueLayout(64, 2, 1, 16);
     const { memory, byteOffset } = queue.handle;
@@ -329,7 +329,7 @@ for (const isShared of [false, true]) {
     assertEquals(freeCount(pool), 1);
   });
 
-  Deno.test(`${kind} and a flusher do as a plain list does`, () => {
+  Deno.test(`${kind} and a flusher behave as a plain list`, () => {
     const command = fc.oneof(
       fc.record({ do: fc.constant("reserve" as const), length: fc.integer({ min: 1, max: 64 }) }),
       fc.record({ do: fc.constant("commit" as const), which: fc.nat(), short: fc.boolean() }),
@@ -395,7 +395,7 @@ for (const isShared of [false, true]) {
   });
 }
 
-Deno.test("a shared writer that is disposed of waits no longer for another to switch", async () => {
+Deno.test("a shared writer that is closed stops waiting for another thread to switch", async () => {
   const { queue } = make({ buffers: 1 });
   const first = queue.writer({ shared: true });
   const second = queue.attachWriter(first.handle);
@@ -412,7 +412,7 @@ Deno.test("a shared writer that is disposed of waits no longer for another to sw
   assertEquals(drain(flusher).length, 1);
 });
 
-Deno.test("one flush serves all writers of a thread, and the flusher tells them apart", () => {
+Deno.test("one publication serves all writers of a thread, and the flusher tells them apart", () => {
   const { queue } = make();
   using first = queue.writer({ id: 70 });
   using second = queue.writer({ shared: true, id: 80 });
@@ -446,7 +446,7 @@ Deno.test("a flusher whose visit throws visits the run again", () => {
   assertEquals(flusher.drain(() => {}, { timeoutMs: 1 }), 0);
 });
 
-Deno.test("a flusher that takes over finds what the one before has left", () => {
+Deno.test("a flusher that follows another finds what that one left", () => {
   const { pool, queue } = make();
   const writers: Writer[] = [queue.writer(), queue.writer({ shared: true })];
   for (const writer of writers) {
@@ -471,7 +471,7 @@ Deno.test("a flusher that takes over finds what the one before has left", () => 
   assertEquals(freeCount(pool), 8);
 });
 
-Deno.test("a run that a visit has not done with goes to the next flusher", () => {
+Deno.test("a run whose visit failed goes to the next flusher", () => {
   for (const length of [1, 50]) { // one in the buffer of its segment, one in a buffer for its own
     const { pool, queue } = make();
     const writer = queue.writer();
@@ -534,7 +534,7 @@ Deno.test("a writer without a queue has more reservations open than a buffer has
   assertEquals(freeCount(pool), 2);
 });
 
-Deno.test("who is aborted just as the writer is disposed of gets its own reason", async () => {
+Deno.test("a wait that is aborted just as the writer is closed gets its own reason", async () => {
   const { pool } = make({ buffers: 1 });
   const taken = pool.acquire();
   const writer = PacketWriter.create(pool);
@@ -546,7 +546,7 @@ Deno.test("who is aborted just as the writer is disposed of gets its own reason"
   pool.release(taken);
 });
 
-Deno.test("a flusher that was disposed of takes nothing any more", async () => {
+Deno.test("a closed flusher takes nothing", async () => {
   const { queue } = make();
   using writer = queue.writer();
   writer.append(new Uint8Array(3));
@@ -567,7 +567,7 @@ Deno.test("a flusher that was disposed of takes nothing any more", async () => {
   assertEquals(flusher.next(), false);
 });
 
-Deno.test("a queue refuses to reclaim what has not died, and what it does not have", () => {
+Deno.test("a queue refuses to reclaim its own thread, and writers that it does not have", () => {
   const { pool, queue } = make();
   assertThrows(
     () => queue.reclaim(pool.thread),
@@ -670,6 +670,26 @@ Deno.test("writers have turns of a buffer each, whatever one of them has", () =>
   assertEquals(ids, [1, 2, 1, 1, 2]);
 });
 
+Deno.test("a flusher that closes between the turns of a writer leaves the rest to the next", () => {
+  const { queue } = make({ buffers: 12 });
+  using busy = queue.writer({ id: 1 });
+  using other = queue.writer({ id: 2 });
+  const first = queue.flusher();
+  for (let i = 0; i < 6; i++) busy.append(new Uint8Array(32));
+  busy.publish();
+  other.send(new Uint8Array(1));
+  const ids: number[] = [];
+  for (let i = 0; i < 2; i++) {
+    assert(first.poll() && first.next());
+    ids.push(first.writerId);
+  }
+  assertEquals([first.closings, first.isEnded], [0, false]);
+  first.close();
+  using second = queue.flusher();
+  second.tryDrain((run) => void ids.push(run.writerId));
+  assertEquals(ids, [1, 2, 1, 1]);
+});
+
 Deno.test("a drain returns, and lets other tasks run, although writers never pause", async () => {
   const { pool, queue } = make();
   using writer = queue.writer();
@@ -702,7 +722,7 @@ Deno.test("a drain returns, and lets other tasks run, although writers never pau
   assertEquals(received, sent);
 });
 
-Deno.test("a flusher waits no longer than it is told to", async () => {
+Deno.test("a flusher waits until its time is over", async () => {
   const { queue } = make();
   using flusher = queue.flusher();
   assertEquals(flusher.wait({ timeoutMs: 1 }), false);
@@ -736,7 +756,7 @@ Deno.test("a writer without a queue makes packets that share buffers", () => {
   assertThrows(() => writer.claim(1), Error, "is closed");
 });
 
-Deno.test("a queue refuses options and handles that are not right", () => {
+Deno.test("a queue refuses wrong options and handles", () => {
   const { pool, queue } = make({ writers: 1 });
   const refuse = (options: object, message: string) =>
     assertThrows(() => FlushQueue.create({ pool, ...options }), RangeError, message);
@@ -788,7 +808,7 @@ Deno.test("a queue refuses options and handles that are not right", () => {
   );
 });
 
-Deno.test("a place is taken by the next when its writer is disposed of", () => {
+Deno.test("the place of a closed writer is free for the next", () => {
   const { pool, queue } = make({ writers: 1 });
   using flusher = queue.flusher();
   for (let i = 0; i < 8; i++) {
@@ -833,7 +853,7 @@ Deno.test("a queue is opened with its own pool only, and a writer in its own que
   FlushQueue.attach(queue.handle, pool).attachWriter(writer.handle)[Symbol.dispose]();
 });
 
-Deno.test("a thread that has left the pool makes nothing of its queue any more", () => {
+Deno.test("a thread that has left the pool can make no writer and no flusher", () => {
   const { pool, queue } = make();
   using writer = queue.writer({ shared: true });
   const there = BufferPool.attach(pool.handle);

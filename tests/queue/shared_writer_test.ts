@@ -18,7 +18,7 @@ function takeAll(flusher: WriteFlusher): number[] {
 
 const tick = (ms = 2) => new Promise<void>((resolve) => setTimeout(resolve, ms));
 
-Deno.test("a flusher that takes over goes on in the segment that the one before has come to", () => {
+Deno.test("a flusher that follows another continues in the segment that that one had reached", () => {
   const { queue } = make({ messagesPerBuffer: 2 });
   using writer = queue.writer({ shared: true });
   for (let i = 0; i < 5; i++) writer.append(new Uint8Array([i]));
@@ -33,7 +33,7 @@ Deno.test("a flusher that takes over goes on in the segment that the one before 
   assertEquals(takeAll(second), [5]);
 });
 
-Deno.test("a flushed message of the next segment arrives once all before it have ended", () => {
+Deno.test("a published message of the next segment arrives once all before it have ended", () => {
   const { queue } = make({ messagesPerBuffer: 2 });
   using flusher = queue.flusher();
   using writer = queue.writer({ shared: true });
@@ -48,7 +48,7 @@ Deno.test("a flushed message of the next segment arrives once all before it have
   assertEquals(takeAll(flusher), [1, 2, 3]);
 });
 
-Deno.test("a flushed message 17 places behind an open one arrives once that has ended", () => {
+Deno.test("a published message 17 slots behind an open one arrives once that has ended", () => {
   const { queue } = make({ bufferBytes: 64, messagesPerBuffer: 40 });
   using flusher = queue.flusher();
   using writer = queue.writer({ shared: true });
@@ -91,7 +91,7 @@ Deno.test("the buffer returns when the last thread leaves whose messages were re
 });
 
 for (const how of ["is aborted", "times out", "is disposed of", "blocks until its time is over"]) {
-  Deno.test(`one that ${how} while it switches lets others switch`, async () => {
+  Deno.test(`a thread that ${how} while it switches leaves the switch to others`, async () => {
     const { pool, queue } = make({ buffers: 1 });
     const first = queue.writer({ shared: true });
     using second = queue.attachWriter(first.handle);
@@ -117,7 +117,7 @@ for (const how of ["is aborted", "times out", "is disposed of", "blocks until it
 
 for (const isShared of [false, true]) {
   const kind = isShared ? "shared" : "local";
-  Deno.test(`two tasks that await room in a ${kind} writer share the buffer that comes free`, async () => {
+  Deno.test(`two tasks that await room in a ${kind} writer share the buffer that becomes free`, async () => {
     const { pool, queue } = make({ buffers: 1 });
     using writer = queue.writer({ shared: isShared });
     const only = pool.acquire();
@@ -142,7 +142,7 @@ function whileForbidden(body: () => unknown): void {
   }
 }
 
-Deno.test("a blocking reserve that may not wait leaves the writer to the others, and to itself", async () => {
+Deno.test("a claim on a thread that may not block leaves the writer usable, for others and for itself", async () => {
   for (const length of [8, 12]) {
     const { pool, queue } = make({ buffers: 1 });
     const writer = queue.writer({ shared: true });
@@ -199,7 +199,7 @@ Deno.test("a thread that has left the pool is refused, and the others write on",
   }
 });
 
-Deno.test("what a thread has open when it leaves the pool is aborted with its writer", () => {
+Deno.test("the open reservations of a thread that leaves the pool are aborted with its writer", () => {
   for (const isShared of [true, false]) {
     const { pool, queue } = make();
     const there = BufferPool.attach(pool.handle);

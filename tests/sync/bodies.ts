@@ -26,7 +26,7 @@ export interface Rounds {
   words: Int32Array;
 }
 
-/** Increments words one after the other, which would show whoever else does so meanwhile. */
+/** Increments words one after the other, which would show another thread that does so meanwhile. */
 function change(words: Int32Array): void {
   const before = words[0]!;
   for (let i = 0; i < words.length; i++) {
@@ -171,9 +171,9 @@ export function countInTurn(
 /** The values of a waiter queue, and what belongs to each. */
 export interface Pool {
   queue: WaiterQueueHandle;
-  /** The values that nobody has, a bit for each. */
+  /** The values that no thread has, a bit for each. */
   free: Int32Array;
-  /** For each value who has it, or 0: changed plainly. */
+  /** For each value its owner, or 0: changed plainly. */
   owners: Int32Array;
 }
 
@@ -265,7 +265,7 @@ export function workWhenWoken({ mutex, semaphore, lock, words }: Job): void {
   Atomics.store(words, 1, 1);
 }
 
-/** What {@link sleepForEver} sleeps on. */
+/** What {@link sleepForever} sleeps on. */
 export interface Bed {
   mutex: MutexHandle;
   semaphore: SemaphoreHandle;
@@ -280,7 +280,7 @@ export interface Bed {
  * Sleeps until it is ended from outside. It awaits: a worker that blocks or computes is not ended
  * before it is done.
  */
-export async function sleepForEver(bed: Bed): Promise<void> {
+export async function sleepForever(bed: Bed): Promise<void> {
   const { mutex, semaphore, lock, queue, taken, on } = bed;
   if (on === "mutex") await Mutex.attach(mutex).lockAsync();
   if (on === "semaphore") await Semaphore.attach(semaphore).acquireAsync();

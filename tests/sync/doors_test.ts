@@ -116,7 +116,7 @@ for (const { kind, create, attach, bytes, words } of classes) {
     assertEquals(attach(clone as never).handle, clone);
   });
 
-  Deno.test(`${kind} is opened by no other handle, and nowhere else`, () => {
+  Deno.test(`${kind} is opened by no other handle, and at no other place`, () => {
     const { handle } = create({ memory: Memory.create({ byteLength: 64 + bytes }) });
     const refused = (received: unknown, message: string) =>
       assertThrows(() => attach(received as never), TypeError, message);

@@ -173,7 +173,7 @@ for (
   });
 }
 
-Deno.test("event count: a notifier only looks while nobody waits, and once for all that do", () => {
+Deno.test("event count: notify is one load while no thread waits, and one wake-up for all that do", () => {
   const calls: string[] = [];
   const watched = tampered(
     (notifications: number) => {

@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { EventCount } from "../../mod.ts";
 
-Deno.test("an event count that was notified since lets a wait go on at once", async () => {
+Deno.test("a wait with an earlier key ends at once after a notification", async () => {
   const count = EventCount.create();
   const other = EventCount.attach(count.handle);
   const [first, second] = [count.prepare(), other.prepare()];
@@ -12,7 +12,7 @@ Deno.test("an event count that was notified since lets a wait go on at once", as
   assertEquals(count.wait(count.prepare(), { timeoutMs: 1 }), false);
 });
 
-Deno.test("a notification before it was prepared is not one for a wait", async () => {
+Deno.test("a notification before prepare does not end a wait", async () => {
   const count = EventCount.create();
   count.notify();
   const key = count.prepare();
@@ -26,7 +26,7 @@ Deno.test("a notification before it was prepared is not one for a wait", async (
   await assertRejects(() => count.waitAsync(key, { timeoutMs: -1 }), RangeError);
 });
 
-Deno.test("an event count goes on across the sign and the wrap of its word", () => {
+Deno.test("an event count works across the sign and the wrap of its word", () => {
   const count = EventCount.create();
   const words = new Int32Array(count.handle.memory.buffer);
   for (const start of [2 ** 31 - 2, 2 ** 31 - 1, 2 ** 32 - 2, 2 ** 32 - 1]) {

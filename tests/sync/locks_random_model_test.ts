@@ -1,6 +1,6 @@
 /**
  * Random programs of locks and semaphores under random schedules: threads enter by each way in
- * turn, some of them while they wait in another. Nobody is forgotten, and whoever writes is alone.
+ * turn, some of them while they wait in another. No thread is forgotten, and a writer is alone.
  *
  * More of them: `deno test tests/sync/locks_random_model_test.ts -- 5000`.
  *
@@ -84,7 +84,7 @@ const DOUBLE: Way[] = [
 /** What a thread does: by which door it enters, and in which way. */
 type Step = { door: number; way: Way };
 
-/** Fails if some program has a schedule in which somebody is forgotten, or two race. */
+/** Fails if some program has a schedule in which a thread is forgotten, or two race. */
 async function holds<Handle>(
   ways: Way[],
   doors: number,
@@ -121,7 +121,7 @@ const write = (data: Int32Array) => void data[0]!++;
 const read = (data: Int32Array) => void data[0];
 const touchNothing = () => {};
 
-Deno.test("mutex: random programs under random schedules forget nobody, and never race", async () => {
+Deno.test("mutex: random programs under random schedules forget no thread, and never race", async () => {
   await holds([...SINGLE, ...DOUBLE], 1, () => Mutex.create().handle, (handle) => {
     const mutex = Mutex.attach(handle);
     const doors: Doors = {
@@ -133,7 +133,7 @@ Deno.test("mutex: random programs under random schedules forget nobody, and neve
   });
 });
 
-Deno.test("rw lock: random programs under random schedules forget nobody, and never race", async () => {
+Deno.test("rw lock: random programs under random schedules forget no thread, and never race", async () => {
   await holds([...SINGLE, ...DOUBLE], 2, () => RwLock.create().handle, (handle) => {
     const lock = RwLock.attach(handle);
     const reading: Doors = {
@@ -150,8 +150,8 @@ Deno.test("rw lock: random programs under random schedules forget nobody, and ne
   });
 });
 
-Deno.test("semaphore: random programs under random schedules forget nobody", async () => {
-  // Who holds some permits while it waits for more may wait for another that does the same.
+Deno.test("semaphore: random programs under random schedules forget no thread", async () => {
+  // Two threads that hold permits while they wait for more may wait for each other.
   await holds(SINGLE, 3, () => Semaphore.create({ permits: 3 }).handle, (handle) => {
     const semaphore = Semaphore.attach(handle);
     return [1, 2, 3].map((count) => {

@@ -28,7 +28,7 @@ export async function withMemory(
   }
 }
 
-/** Whether a promise is settled already, but for what its own continuations take. */
+/** Whether a promise has settled, apart from the microtasks of its own continuations. */
 export async function isSettled(promise: Promise<unknown>): Promise<boolean> {
   let settled = false;
   const settle = () => void (settled = true);

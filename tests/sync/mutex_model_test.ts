@@ -116,7 +116,7 @@ for (
     },
   })
 ) {
-  Deno.test(`mutex: lets one in at a time, and forgets nobody: ${what}`, async () => {
+  Deno.test(`mutex: one thread is inside at a time, and none is forgotten: ${what}`, async () => {
     await passes(model(threads));
   });
 }
@@ -128,7 +128,7 @@ for (
     "an asynchronous lock that is aborted": { quitter: abort, b: lock(1), c: lock(1) },
   })
 ) {
-  Deno.test(`mutex: ${what} has it or not, and takes no wake-up with it`, async () => {
+  Deno.test(`mutex: ${what} has the lock or not, and takes no wake-up with it`, async () => {
     const outcomes = new Set<unknown>();
     const { check, ...rest } = model(threads);
     await passes({
@@ -142,17 +142,17 @@ for (
   });
 }
 
-Deno.test("mutex: a thread that awaits it can block for it, and gets it first", async () => {
+Deno.test("mutex: a thread that awaits it can block for it, and that wait ends first", async () => {
   await passes(model({ both, b: lock(1) }));
 });
 
-Deno.test("mutex: nobody is notified while nobody contends", () => {
-  const notifiesNobody = tampered(lock(2), () => ({
+Deno.test("mutex: an unlock notifies only if another thread contends", () => {
+  const uncontended = tampered(lock(2), () => ({
     notify() {
       throw new Error("a needless wake-up");
     },
   }));
-  assertEquals(notifiesNobody({ handle: Mutex.create().handle, counter: sharedWords(1) }), 2);
+  assertEquals(uncontended({ handle: Mutex.create().handle, counter: sharedWords(1) }), 2);
 });
 
 // --- broken twins ---------------------------------------------------------------------------
@@ -187,7 +187,7 @@ Deno.test("broken twin: a mutex that is unlocked by a plain store is a race", as
   await fails("data race", model({ a: body, b: body }));
 });
 
-Deno.test("broken twin: a mutex that is locked by a load and a store lets two in", async () => {
+Deno.test("broken twin: a mutex that is locked by a load and a store has two holders", async () => {
   const body = tampered(lock(1), (proper) => ({
     compareExchange(view: Int32Array, index: number, expected: number, value: number) {
       const before = proper.load(view, index);
@@ -198,7 +198,7 @@ Deno.test("broken twin: a mutex that is locked by a load and a store lets two in
   await fails("data race", model({ a: body, b: body }));
 });
 
-Deno.test("broken twin: a mutex that a sleeper takes as if nobody else slept forgets a third", async () => {
+Deno.test("broken twin: a sleeper that locks without marking other sleepers forgets a third thread", async () => {
   const body = tampered(lock(1), (proper) => ({
     exchange(view: Int32Array, index: number, value: number) {
       if (value !== CONTENDED) return proper.exchange(view, index, value);
@@ -210,10 +210,10 @@ Deno.test("broken twin: a mutex that a sleeper takes as if nobody else slept for
   await fails("deadlock", model({ a: body, b: body, c: body }));
 });
 
-Deno.test("broken twin: an aborted lock that passes its wake-up to nobody strands a sleeper", async () => {
+Deno.test("broken twin: an aborted lock that does not pass on its wake-up strands a sleeper", async () => {
   await withMemory(
     ({ notify }) => ({
-      // All are woken only by who gives up.
+      // Only a thread that gives up wakes all.
       notify(view, index, count) {
         return count === undefined || count === Infinity ? 0 : notify(view, index, count);
       },

@@ -36,7 +36,7 @@ Deno.test("a guard releases once, and only for its own acquisition", () => {
   assertEquals(mutex.isLocked, true);
 });
 
-Deno.test("a thread that would wait for itself is told so", async () => {
+Deno.test("a thread that would wait for itself gets an error", async () => {
   const mutex = Mutex.create();
   const message = "Cannot lock the mutex as this thread holds it: it would wait for itself";
   {

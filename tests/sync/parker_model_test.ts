@@ -66,7 +66,7 @@ for (
     "that was aborted, and parks again": abortAndPark,
   })
 ) {
-  Deno.test(`parker: a thread ${what} goes on, before or after it was unparked`, async () => {
+  Deno.test(`parker: a thread ${what} continues, whether it was unparked before or after`, async () => {
     await passes({
       setup,
       threads: { parks, unpark },
@@ -81,7 +81,7 @@ for (
     "that awaits": parkBrieflyAsync,
   })
 ) {
-  Deno.test(`parker: a thread ${what} for a time goes on by then, unparked or not`, async () => {
+  Deno.test(`parker: a thread ${what} for a time continues by then, unparked or not`, async () => {
     const outcomes = new Set<unknown>();
     await passes({
       setup,
@@ -96,7 +96,7 @@ for (
   });
 }
 
-Deno.test("parker: what came before the first of two unparks is seen, whichever permit it was", async () => {
+Deno.test("parker: writes before the first of two unparks are seen, whichever of them ended the park", async () => {
   await passes({
     setup,
     threads: {
@@ -144,11 +144,11 @@ const giveTwo = ({ handle, payload }: State) => {
   parker.unpark();
 };
 
-Deno.test("parker: two threads that park at one go on one by one", async () => {
+Deno.test("parker: two threads that park at one parker continue one by one", async () => {
   await passes({ setup, threads: { a: takeOne, b: takeOne, giveTwo } });
 });
 
-Deno.test("parker: a thread that awaits can block as well, and goes on first", async () => {
+Deno.test("parker: a thread that awaits can block as well, and that wait ends first", async () => {
   await passes({
     setup,
     threads: {

@@ -26,7 +26,7 @@ Deno.test("a park with a timeout gives up after it, and takes a later permit no 
   await assertRejects(() => parker.parkAsync({ timeoutMs: -1 }), RangeError);
 });
 
-Deno.test("a parker wakes who awaits", async () => {
+Deno.test("a parker wakes a task that awaits", async () => {
   const parker = Parker.create();
   const other = Parker.attach(parker.handle);
   for (let round = 0; round < 3; round++) {

@@ -1,7 +1,7 @@
 /**
  * The reader-writer lock as shipped, under every schedule that matters, and broken twins of it.
  *
- * Writers change two plain words alike, readers read both: whoever is inside with a writer races.
+ * Writers change two plain words alike, readers read both: a thread inside with a writer races.
  *
  * @module
  */
@@ -169,7 +169,7 @@ for (
     },
   })
 ) {
-  Deno.test(`rw lock: keeps writers alone, and forgets nobody: ${what}`, async () => {
+  Deno.test(`rw lock: writers are alone, and no thread is forgotten: ${what}`, async () => {
     await passes(model(threads));
   });
 }
@@ -183,7 +183,7 @@ for (
     "a reader that awaits, beside a writer": { quitter: readBrieflyAsync, write },
   })
 ) {
-  Deno.test(`rw lock: one that gives up takes nothing with it: ${what}`, async () => {
+  Deno.test(`rw lock: a wait that gives up takes no wake-up with it: ${what}`, async () => {
     await passes(model(threads));
   });
 }
@@ -195,7 +195,7 @@ for (
     "a reader, beside 2 writers": { quitter: abort("readAsync"), write, other: write },
   })
 ) {
-  Deno.test(`rw lock: one that is aborted takes nothing with it: ${what}`, async () => {
+  Deno.test(`rw lock: a wait that is aborted takes no wake-up with it: ${what}`, async () => {
     await passes(model(threads));
   });
 }
@@ -237,7 +237,7 @@ for (
     "awaits and gives up": writeBrieflyAsync,
   })
 ) {
-  Deno.test(`rw lock: a writer that ${what} lets readers in that waited behind it`, async () => {
+  Deno.test(`rw lock: a writer that ${what} admits the readers that waited behind it`, async () => {
     await passes(model({ readUntilJoined, quitter, join }));
   });
 }
@@ -254,7 +254,7 @@ Deno.test("rw lock: a reader that reads already enters past a writer that waits 
   }));
 });
 
-Deno.test("rw lock: a reader that comes while a writer waits does not enter before it", async () => {
+Deno.test("rw lock: a reader that arrives while a writer waits does not enter before it", async () => {
   await passes(model({
     reader({ handle }) {
       const lock = RwLock.attach(handle);
@@ -321,7 +321,7 @@ const forbidden = (body: (state: State) => number) =>
     },
   }));
 
-/** Writes once somebody reads. */
+/** Writes once another thread reads. */
 const writeAfterReader: Body = (state) => {
   while (RwLock.attach(state.handle).readers === 0) Atomics.pause();
   return write(state);
@@ -339,7 +339,7 @@ const oneOfTwoQuits = model({
   quitter: quitWriting,
 });
 
-Deno.test("rw lock: a writer that gives up gives readers no way past another, in up to two preemptions", async () => {
+Deno.test("rw lock: a writer that gives up does not admit readers past another writer, in up to two preemptions", async () => {
   await passes({ ...oneOfTwoQuits, preemptions: 2 });
 });
 
@@ -351,7 +351,7 @@ for (
     "a reader, beside 2 writers": { quitter: forbidden(read), write, other: write },
   })
 ) {
-  Deno.test(`rw lock: a thread that may not wait takes nothing with it: ${what}`, async () => {
+  Deno.test(`rw lock: a thread that may not wait takes no wake-up with it: ${what}`, async () => {
     await passes(model(threads));
   });
 }
@@ -391,7 +391,7 @@ Deno.test("rw lock: a writer sleeps while a reader is inside, and never spins", 
   assertLess(calls.most, 16);
 });
 
-Deno.test("rw lock: nobody is notified while nobody waits", () => {
+Deno.test("rw lock: leaving notifies only if a thread waits", () => {
   const body = tampered((state: State) => {
     read(state);
     return write(state);
@@ -403,7 +403,7 @@ Deno.test("rw lock: nobody is notified while nobody waits", () => {
   assertEquals(body(setup()), 1);
 });
 
-/** Leaves with a mark behind which nobody waits any more. */
+/** Leaves while a mark is set for which no thread waits any more. */
 const leaveMark: Body = async ({ handle, data }) => {
   const lock = RwLock.attach(handle);
   const first = lock.write();
@@ -419,11 +419,11 @@ const RARE = { strategy: "all", preemptions: 3, allowIncomplete: true } as const
 
 const markedByTwo = model({ leaveMark, read, other: leaveMark });
 
-Deno.test("rw lock: a mark is not taken away from a writer that has come meanwhile, in up to three preemptions", async () => {
+Deno.test("rw lock: the mark of a writer that arrived meanwhile stays, in up to three preemptions", async () => {
   await explore({ clock: "virtual", ...markedByTwo, ...RARE, maxExecutions: 300_000 });
 });
 
-Deno.test("rw lock: a reader that falls asleep after the turn was given is counted on, in up to three preemptions", async () => {
+Deno.test("rw lock: a reader that falls asleep after the turn was given still gets it, in up to three preemptions", async () => {
   await explore({
     clock: "virtual",
     ...model({ read, write, readBriefly, late: read }),
@@ -499,7 +499,7 @@ Deno.test("broken twin: a wake-up for a writer that goes to readers is lost", as
   await fails("deadlock", model({ reader, write, other: reader }));
 });
 
-Deno.test("broken twin: a writer that does not fall asleep at what it saw spins", async () => {
+Deno.test("broken twin: a writer that sleeps at another value than it saw spins", async () => {
   const writer = tampered(write, (proper) => ({
     wait: (view: Int32Array, index: number, value: number, timeoutMs: number) =>
       proper.wait(view, index, value - 1, timeoutMs),
@@ -519,12 +519,12 @@ Deno.test("broken twin: a writer that leaves without a notify leaves a reader as
   assert(error.message.includes("rw_lock.readersTurn"), error.message);
 });
 
-Deno.test("broken twin: a turn that is not counted is missed by who falls asleep", async () => {
+Deno.test("broken twin: a turn that is not counted is missed by a thread that is about to sleep", async () => {
   const writer = tampered(write, () => ({ add: () => 0 }));
   await fails("deadlock", model({ writer, read }));
 });
 
-Deno.test("broken twin: a mark that is left although nobody waits keeps readers out", async () => {
+Deno.test("broken twin: a mark that remains after its waiter has gone keeps readers out", async () => {
   const writer = tampered(write, (proper) => ({
     notify: (view: Int32Array, index: number, count: number) =>
       proper.notify(view, index, count) || 1,
@@ -536,7 +536,7 @@ Deno.test("broken twin: a mark that is left although nobody waits keeps readers 
   await fails("deadlock", model({ writer, reader, other: reader }));
 });
 
-Deno.test("broken twin: a writer that takes the mark of another away forgets it", async () => {
+Deno.test("broken twin: a writer that removes the mark of another forgets it", async () => {
   const writer = tampered(write, (proper) => ({
     compareExchange: (view: Int32Array, index: number, expected: number, value: number) =>
       proper.compareExchange(
@@ -600,7 +600,7 @@ Deno.test("broken twin: a writer that may not wait and leaves its mark keeps rea
   await fails("deadlock", model({ readUntilJoined, quitter, join }));
 });
 
-Deno.test("broken twin: a reader that takes any second look for its turn passes a writer", async () => {
+Deno.test("broken twin: a reader that takes any second look for its turn enters past a writer", async () => {
   const hasty = tampered(impatient as (state: State) => number, (proper) => {
     let looks = 0;
     return {
@@ -614,7 +614,7 @@ Deno.test("broken twin: a reader that takes any second look for its turn passes 
   );
 });
 
-Deno.test("broken twin: a writer that gives up and takes the mark of another lets readers pass", async () => {
+Deno.test("broken twin: a writer that gives up and removes the mark of another admits readers past it", async () => {
   const quitter = tampered(quitWriting as (state: State) => number, (proper) => ({
     sub(view: Int32Array, index: number, value: number) {
       const before = proper.sub(view, index, value);
@@ -625,7 +625,7 @@ Deno.test("broken twin: a writer that gives up and takes the mark of another let
   await fails("exception", model(threads));
 });
 
-Deno.test("broken twin: a reader that was woken and does not hand on strands a writer", async () => {
+Deno.test("broken twin: a reader that was woken and does not pass its wake-up on strands a writer", async () => {
   const late = tampered(read, (proper) => ({
     notify: (view: Int32Array, index: number, count: number) =>
       index === STATE ? 0 : proper.notify(view, index, count),
@@ -637,10 +637,10 @@ Deno.test("broken twin: a reader that was woken and does not hand on strands a w
   await fails("deadlock", { ...model({ read, write, readBriefly, late }), ...RARE });
 });
 
-Deno.test("broken twin: an aborted writer that passes its wake-up to nobody strands another", async () => {
+Deno.test("broken twin: an aborted writer that does not pass on its wake-up strands another", async () => {
   await withMemory(
     ({ notify }) => ({
-      // All writers are woken only by who gives up.
+      // Only a thread that gives up wakes all writers.
       notify(view, index, count) {
         const isForAll = count === undefined || count === Infinity;
         return isForAll && index === STATE ? 0 : notify(view, index, count);
@@ -650,10 +650,10 @@ Deno.test("broken twin: an aborted writer that passes its wake-up to nobody stra
   );
 });
 
-Deno.test("broken twin: a mark that is taken away from a writer that has come meanwhile", async () => {
+Deno.test("broken twin: a mark that is removed although a writer arrived meanwhile strands it", async () => {
   await withMemory(
     ({ notify }) => ({
-      // Nobody gives up here, so this is who takes the mark away.
+      // No thread gives up here, so this one removes the mark.
       notify: (view, index, count) =>
         index === STATE && count !== 1 ? 0 : notify(view, index, count),
     }),

@@ -8,7 +8,7 @@ function triple(): [RwLock, RwLock, RwLock] {
   return [lock, RwLock.attach(lock.handle), RwLock.attach(lock.handle)];
 }
 
-/** Lets everybody run who can. */
+/** Lets all tasks run that can. */
 const settle = () => new Promise((resolve) => setTimeout(resolve));
 
 Deno.test("many readers or one writer are inside a lock", () => {
@@ -31,7 +31,7 @@ Deno.test("many readers or one writer are inside a lock", () => {
   assertEquals([lock.readers, lock.isWriting], [0, false]);
 });
 
-Deno.test("a thread that would wait for itself is told so", () => {
+Deno.test("a thread that would wait for itself gets an error", () => {
   const lock = RwLock.create();
   {
     using _guard = lock.write();
@@ -55,7 +55,7 @@ Deno.test("a thread that would wait for itself is told so", () => {
   lock.read().release();
 });
 
-Deno.test("a lock with a timeout gives up after it, and keeps nobody out", async () => {
+Deno.test("a wait whose time is over gives up, and keeps no other thread out", async () => {
   const [lock, other, third] = triple();
   const start = performance.now();
   {
@@ -80,7 +80,7 @@ Deno.test("a lock with a timeout gives up after it, and keeps nobody out", async
   third.tryRead()!.release();
 });
 
-Deno.test("a newcomer that would read waits behind a writer that waits", async () => {
+Deno.test("a new reader waits behind a writer that waits", async () => {
   const [lock, other, third] = triple();
   const order: string[] = [];
   const reader = lock.read();
@@ -129,7 +129,7 @@ Deno.test("the readers that waited for a writer enter before the next writer", a
   ]);
 });
 
-Deno.test("one that is aborted rejects with the reason, and others enter", async () => {
+Deno.test("a wait that is aborted rejects with the reason, and others enter", async () => {
   const [lock, other, third] = triple();
   const signal = AbortSignal.abort(new Error("before"));
   await assertRejects(() => lock.readAsync({ signal }), Error, "before");
@@ -151,7 +151,7 @@ Deno.test("one that is aborted rejects with the reason, and others enter", async
   }
 });
 
-Deno.test("a writer that is aborted lets readers in that waited behind it", async () => {
+Deno.test("a writer that is aborted admits the readers that waited behind it", async () => {
   const [lock, other, third] = triple();
   using _reader = lock.read();
   const controller = new AbortController();
@@ -164,7 +164,7 @@ Deno.test("a writer that is aborted lets readers in that waited behind it", asyn
   third.tryRead()!.release();
 });
 
-Deno.test("a lock lets in whom it should, whatever is tried and left", () => {
+Deno.test("a lock admits the threads that it should, whatever is tried and left", () => {
   const action = fc.record({
     what: fc.constantFrom("read", "write", "leave"),
     which: fc.nat(9),
@@ -202,7 +202,7 @@ Deno.test("a reader whose time is over does not pass a writer that waits", async
   other.read({ timeoutMs: 2 })!.release();
 });
 
-Deno.test("a wait that is given up gives readers no way past the writers that remain", async () => {
+Deno.test("a writer that gives up does not admit readers past the writers that remain", async () => {
   for (const quit of ["writer", "reader"] as const) {
     const [lock, other, third] = triple();
     const inside = lock.read();
@@ -249,7 +249,7 @@ Deno.test("overlapping reads of one thread do not keep a writer out", async () =
   assert(reads < 100, `${reads} reads came before the writer`);
 });
 
-Deno.test("a task that reads waits with its next read behind a writer; a call that blocks does not", async () => {
+Deno.test("a task that reads awaits its next read behind a writer; a call that blocks does not", async () => {
   const [lock, other] = triple();
   const first = await lock.readAsync();
   const writing = other.writeAsync();

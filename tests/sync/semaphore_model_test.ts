@@ -34,7 +34,7 @@ const setup = (permits: number) => (): State => ({
   inside: sharedWords(1),
 });
 
-/** All permits are there in the end, nobody is counted, and each entry was. */
+/** In the end all permits are there, no waiter is counted, and each entry was. */
 function excluding(threads: Record<string, Body>): ExploreOptions<State, Threads<State>> {
   return {
     setup: setup(1),
@@ -119,12 +119,12 @@ for (
     "a thread that is aborted, and another": { a: abort, b: enter },
   })
 ) {
-  Deno.test(`semaphore: 1 permit lets one in at a time: ${what}`, async () => {
+  Deno.test(`semaphore: of 1 permit there is one holder at a time: ${what}`, async () => {
     await passes(excluding(threads));
   });
 }
 
-Deno.test("semaphore: 2 permits let two in at a time, 3 threads", async () => {
+Deno.test("semaphore: of 2 permits there are two holders at a time, 3 threads", async () => {
   let most = 0;
   const body = ({ handle, inside }: State) => {
     using _permit = Semaphore.attach(handle).acquire();
@@ -176,7 +176,7 @@ for (
     "2 waits for what 1 gives": { large: take(2), takesAndGives, giver: give(1) },
   })
 ) {
-  Deno.test(`semaphore: nobody is forgotten: ${what}`, async () => {
+  Deno.test(`semaphore: no waiter is forgotten: ${what}`, async () => {
     await passes({
       setup: setup(0),
       threads,
@@ -220,11 +220,11 @@ for (
     assertEquals(outcomes.size, 2);
   });
 
-  Deno.test(`semaphore: one that ${what} strands nobody`, async () => {
+  Deno.test(`semaphore: a thread that ${what} strands no other`, async () => {
     await passes({
       setup: setup(0),
       threads: {
-        // Who has taken what the other waits for gives it back.
+        // A thread that has taken what the other waits for releases it.
         async quitter(state) {
           const taken = await quitter(state);
           if (taken > 0) Semaphore.attach(state.handle).release(taken);
@@ -257,7 +257,7 @@ Deno.test("semaphore: of releases that are too many together, one is refused", a
   });
 });
 
-Deno.test("semaphore: nobody is notified while nobody waits", () => {
+Deno.test("semaphore: a release notifies only if a thread waits", () => {
   const body = tampered(enter, () => ({
     notify() {
       throw new Error("a needless wake-up");
@@ -351,10 +351,10 @@ Deno.test("broken twin: a permit that is given back plainly is a race", async ()
   await fails("data race", { setup: setup(0), threads: { a: take(1), giver } });
 });
 
-Deno.test("broken twin: an aborted wait that passes its wake-up to nobody strands a waiter", async () => {
+Deno.test("broken twin: an aborted wait that does not pass on its wake-up strands a waiter", async () => {
   await withMemory(
     ({ notify }) => ({
-      // All are woken only by who gives up.
+      // Only a thread that gives up wakes all.
       notify(view, index, count) {
         return count === undefined || count === Infinity ? 0 : notify(view, index, count);
       },

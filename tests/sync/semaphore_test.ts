@@ -8,7 +8,7 @@ function pair(permits: number): [Semaphore, Semaphore] {
   return [semaphore, Semaphore.attach(semaphore.handle)];
 }
 
-Deno.test("a semaphore's permits are taken, and given back by their guard", () => {
+Deno.test("a semaphore's permits are acquired, and released by their guard", () => {
   const [semaphore, other] = pair(3);
   {
     using two = semaphore.acquire(2);
@@ -23,7 +23,7 @@ Deno.test("a semaphore's permits are taken, and given back by their guard", () =
   assertEquals(semaphore.permits, 3);
 });
 
-Deno.test("a semaphore's permits can be handed out without having been taken", () => {
+Deno.test("a semaphore's permits can be released without having been acquired", () => {
   const [semaphore, other] = pair(0);
   semaphore.release(2);
   other.acquire();
@@ -31,7 +31,7 @@ Deno.test("a semaphore's permits can be handed out without having been taken", (
   assertEquals(semaphore.tryAcquire(), undefined);
 });
 
-Deno.test("a semaphore refuses counts that are none", async () => {
+Deno.test("a semaphore refuses invalid counts", async () => {
   for (const permits of [-1, 1.5, 2 ** 30 + 1]) {
     assertThrows(
       () => Semaphore.create({ permits }),
@@ -73,7 +73,7 @@ Deno.test("an acquire with a timeout gives up after it", async () => {
   assertEquals(semaphore.waiters, 0);
 });
 
-Deno.test("who waits for permits is counted, and woken in order", async () => {
+Deno.test("waiters are counted, and woken in order", async () => {
   const [semaphore, other] = pair(0);
   const order: number[] = [];
   const waits = [0, 1, 2].map(async (task) => {
@@ -87,7 +87,7 @@ Deno.test("who waits for permits is counted, and woken in order", async () => {
   assertEquals([order, other.waiters, other.permits], [[0, 1, 2], 0, 0]);
 });
 
-Deno.test("one that wants many permits keeps none from one that wants few", async () => {
+Deno.test("a waiter for many permits takes none from a waiter for few", async () => {
   const [semaphore, other] = pair(0);
   const large = semaphore.acquireAsync(3);
   const small = other.acquireAsync(1);
@@ -116,7 +116,7 @@ Deno.test("an acquire that is aborted rejects with the reason, and leaves its pe
   assertEquals([semaphore.permits, semaphore.waiters], [0, 0]);
 });
 
-Deno.test("a semaphore is as good as a number, whatever is tried and released", () => {
+Deno.test("a semaphore behaves as a plain number does, whatever is acquired and released", () => {
   const action = fc.oneof(
     fc.record({ acquire: fc.integer({ min: 1, max: 5 }) }),
     fc.record({ release: fc.nat(9) }),

@@ -47,7 +47,7 @@ workerTest("tasks, of which some give up, and a worker share a mutex", async () 
   assertEquals(Mutex.attach(handle).isLocked, false);
 });
 
-workerTest("a writer gets in beside readers that wait for a short time only", async () => {
+workerTest("a writer enters beside readers that wait only for a short time", async () => {
   const { handle } = RwLock.create();
   const job = { handle, rounds: 1_000, words: sharedWords(2) };
   const readers = [1, 2, 3, 4].map(() => runOnWorker<number>(bodies, "readImpatiently", job));
@@ -56,7 +56,7 @@ workerTest("a writer gets in beside readers that wait for a short time only", as
   assert(reads.every((count) => count < job.rounds), `the writer came after ${reads} reads`);
 });
 
-workerTest("a writer and three readers that come and go see whole changes only", async () => {
+workerTest("a writer and three readers that enter and leave see only whole changes", async () => {
   const { handle } = RwLock.create();
   const job = { handle, rounds: 5_000, words: sharedWords(8) };
   await Promise.all([
@@ -69,7 +69,7 @@ workerTest("a writer and three readers that come and go see whole changes only",
   assertEquals([job.words[0], lock.readers, lock.isWriting], [5_000, 0, false]);
 });
 
-workerTest("two writers and a reader starve nobody", async () => {
+workerTest("two writers and a reader do not starve one another", async () => {
   const { handle } = RwLock.create();
   const job = { handle, rounds: 5_000, words: sharedWords(8) };
   await Promise.all([run("write", job), run("write", job), run("read", job)]);
@@ -88,7 +88,7 @@ workerTest("two semaphores carry values through a ring, each once and in order",
   assertEquals(Semaphore.attach(job.used).permits, 0);
 });
 
-workerTest("four workers pass a turn round by parkers", async () => {
+workerTest("four workers take turns by parkers", async () => {
   const memory = Memory.create({ byteLength: 4 * 64 });
   const parkers = [0, 1, 2, 3].map(() => Parker.create({ memory }));
   const words = sharedWords(8);
@@ -124,26 +124,29 @@ workerTest("this thread awaits a worker's progress by an event count", async () 
 });
 
 for (const values of [1, 2]) {
-  workerTest(`workers and tasks borrow ${values} values, each had by one at a time`, async () => {
-    const queue = WaiterQueue.create({ threads: 4 });
-    const free = sharedWords(1);
-    const pool = { queue: queue.handle, free, owners: sharedWords(values) };
-    const store = storeIn(free);
-    for (let value = 0; value < values; value++) store.put(value);
-    await Promise.all([
-      run("borrow", { ...pool, rounds: 5_000, owner: 1 }),
-      run("borrow", { ...pool, rounds: 5_000, owner: 2 }),
-      run("borrow", { ...pool, rounds: 500, owner: 3 }),
-      run("borrowAsync", { ...pool, rounds: 200, owner: 4, tasks: 3 }),
-    ]);
-    assertEquals(free[0], 2 ** values - 1);
-    assertEquals(queue.isAnyWaiting, false);
-  });
+  workerTest(
+    `workers and tasks borrow ${values} values, each with one owner at a time`,
+    async () => {
+      const queue = WaiterQueue.create({ threads: 4 });
+      const free = sharedWords(1);
+      const pool = { queue: queue.handle, free, owners: sharedWords(values) };
+      const store = storeIn(free);
+      for (let value = 0; value < values; value++) store.put(value);
+      await Promise.all([
+        run("borrow", { ...pool, rounds: 5_000, owner: 1 }),
+        run("borrow", { ...pool, rounds: 5_000, owner: 2 }),
+        run("borrow", { ...pool, rounds: 500, owner: 3 }),
+        run("borrowAsync", { ...pool, rounds: 200, owner: 4, tasks: 3 }),
+      ]);
+      assertEquals(free[0], 2 ** values - 1);
+      assertEquals(queue.isAnyWaiting, false);
+    },
+  );
 }
 
 /** Ends a worker that sleeps on this. */
 async function endAsleep(bed: Bed, isAsleep: () => boolean): Promise<void> {
-  const worker = startWorker(bodies, "sleepForEver", bed);
+  const worker = startWorker(bodies, "sleepForever", bed);
   while (!isAsleep()) await new Promise((resolve) => setTimeout(resolve));
   worker.terminate();
   // Nothing tells when it has ended.

@@ -120,7 +120,7 @@ for (
     ["3 share 1 value", [32], [32], { a: borrow(1), b: borrow(1), c: borrow(1) }],
   ] as [string, number[], number[], Record<string, Body>][]
 ) {
-  Deno.test(`value set: each value has one owner, who sees its payload: ${what}`, async () => {
+  Deno.test(`value set: each value has one owner, which sees its payload: ${what}`, async () => {
     await passes(conserving(values, initial, threads));
   });
 }

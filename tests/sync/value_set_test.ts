@@ -17,7 +17,7 @@ function drain(set: ValueSet): number[] {
 
 const upTo = (capacity: number) => Array.from({ length: capacity }, (_, value) => value);
 
-Deno.test("what is put into a value set is taken out of it, once", () => {
+Deno.test("a value that is put into a value set is taken once", () => {
   const [set, other] = pair(100);
   assertEquals([set.take(), set.size, set.capacity], [undefined, 0, 100]);
   for (const value of [7, 99, 0, 31, 32]) set.put(value);
@@ -26,7 +26,7 @@ Deno.test("what is put into a value set is taken out of it, once", () => {
   assertEquals([set.take(), set.size], [undefined, 0]);
 });
 
-Deno.test("a value set can be full at first, up to its capacity and no further", () => {
+Deno.test("a value set can begin full, with as many values as its capacity", () => {
   for (const capacity of [1, 31, 32, 33, 64, 1000, 65_536]) {
     const [set, other] = pair(capacity, true);
     assertEquals(set.size, capacity);
@@ -52,7 +52,7 @@ Deno.test("a value set refuses a value that it has, and keeps it", () => {
   assertEquals(other.take(), 3);
 });
 
-Deno.test("a value set refuses what is no value of it, and changes nothing", () => {
+Deno.test("a value set refuses a value out of range, and stays as it is", () => {
   const [set] = pair(33);
   const words = new Int32Array(set.handle.memory.buffer);
   const before = [...words];
@@ -91,7 +91,7 @@ Deno.test("a value set has from 1 to 65,536 values, and room for them", () => {
   }
 });
 
-Deno.test("a value set holds what a set would, whatever is put and taken", () => {
+Deno.test("a value set holds what a Set would, whatever is put and taken", () => {
   const action = fc.oneof(
     fc.record({ put: fc.nat(69) }),
     fc.constant("take" as const),

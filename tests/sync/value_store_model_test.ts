@@ -74,7 +74,7 @@ const takeTwice =
     return values;
   };
 
-/** Each value is taken once, and nobody waits any more. */
+/** Each value is taken once, and no thread still waits. */
 function serving<Shared>(
   { values }: StoreKind<Shared>,
   model: Pick<ExploreOptions<State<Shared>, Threads<State<Shared>>>, "setup" | "threads">,
@@ -121,7 +121,7 @@ const valueSet = (first: number, second: number): StoreKind<ValueSetHandle> => (
 const inOneWord = valueSet(0, 1);
 const inTwoWords = valueSet(0, 32);
 
-Deno.test("value set as the store: nobody sleeps beside a value", async () => {
+Deno.test("value set as the store: no thread sleeps beside a value", async () => {
   await passes(inOneThread(inTwoWords));
 });
 
@@ -132,7 +132,7 @@ for (
     "lie in the last word": valueSet(32, 33),
   })
 ) {
-  Deno.test(`value set as the store: nobody of 2 threads sleeps beside values that ${what}`, async () => {
+  Deno.test(`value set as the store: neither of 2 threads sleeps beside values that ${what}`, async () => {
     await passes({ ...inTwoThreads(store), preemptions: 2 });
   });
 }
@@ -196,12 +196,12 @@ const ring: StoreKind<Int32Array> = {
 };
 
 Deno.test("a textbook ring as the store leaves a waiter asleep beside a value", async () => {
-  // Release a claims slot 0, and is delayed. Release b writes slot 1, finds nobody waiting, and is
+  // Release a claims slot 0, and is delayed. Release b writes slot 1, finds no waiter, and is
   // done. Two waiters register, look at slot 0, take the ring for empty, and sleep. Release a goes
   // on: it writes slot 0, takes the value out again, gives it to the first waiter, and is done.
   const { message, report } = await fails("deadlock", inOneThread(ring));
   assertStringIncludes(message, "waiters sleeps on waiter_queue.mail[1]");
-  // A value was put into slot 1, and nobody took it.
+  // A value was put into slot 1, and no thread took it.
   assertStringIncludes(message, "store ring.sequence[1] ← 2");
   assert(!message.includes("compareExchange ring.head 1 ⇒ 2"), message);
   assertLess(report.executions, 1_000); // 234, as this is written
@@ -246,11 +246,11 @@ const bitmap = (orderOf: (thread: Thread) => readonly number[]): StoreKind<Int32
   values: [0, 32],
 });
 
-Deno.test("a bitmap that all threads scan in one order is a store, whichever it is", async () => {
+Deno.test("a bitmap that all threads scan in the same order is a store, in any order", async () => {
   await passes(inOneThread(bitmap(() => [1, 0])));
 });
 
-Deno.test("a bitmap that each thread scans in an order of its own leaves a waiter asleep", async () => {
+Deno.test("a bitmap that each thread scans in a different order leaves a waiter asleep", async () => {
   // Both waiters sleep when release a puts 0, finds them, and looks at word 1, which is empty.
   // Release b puts 32, finds them, too, takes 0 out of word 0, gives it to the first, and is done.
   // Release a looks at word 0, which is empty by now, and is done: 32 stays. So it is not enough

@@ -2,7 +2,7 @@
  * The waiter queue as shipped, under every schedule that matters, and broken twins of it.
  *
  * The store is one word, a bit for each value. What belongs to a value is written plainly before it
- * is released, and changed plainly by who has it: two that have the same value race.
+ * is released, and changed plainly by its owner: two owners of the same value race.
  *
  * @module
  */
@@ -21,7 +21,7 @@ import { isSettled, sharedWords } from "./models.ts";
 
 interface State {
   readonly handle: WaiterQueueHandle;
-  /** The values that nobody has, a bit for each. */
+  /** The values that no thread has, a bit for each. */
   readonly free: Int32Array;
   /** What belongs to each value. */
   readonly payload: Int32Array;
@@ -62,7 +62,7 @@ function join({ handle, free }: State): ThreadWaiters {
   return WaiterQueue.attach(handle).join(storeOf(free));
 }
 
-/** Whoever has a value is alone with what belongs to it. */
+/** The owner of a value is alone with what belongs to it. */
 function have({ payload }: State, value: number | undefined): number[] {
   if (value === undefined) return [];
   payload[value]! += 1;
@@ -124,7 +124,7 @@ const release = (...values: number[]) => (state: State): number[] => {
   return [];
 };
 
-/** What was released is had by one thread or lies in the store, and nobody waits. */
+/** Each released value has one owner or lies in the store, and no thread waits. */
 function conserving(
   released: number[],
   threads: Record<string, Body>,
@@ -165,7 +165,7 @@ for (
     ["2 tasks of a thread, 2 values", [0, 1], { takeTwice, release: release(0, 1) }],
   ] as [string, number[], Record<string, Body>][]
 ) {
-  Deno.test(`waiter queue: each value goes to one, and nobody is forgotten: ${what}`, async () => {
+  Deno.test(`waiter queue: each value goes to one thread, and no thread is forgotten: ${what}`, async () => {
     await passes(conserving(released, threads));
   });
 }
@@ -174,7 +174,7 @@ Deno.test("waiter queue: a thread that awaits can block as well, and is served f
   await passes(conserving([0], { both, release: release(0) }));
 });
 
-Deno.test("waiter queue: two threads that join at once get slots of their own", async () => {
+Deno.test("waiter queue: two threads that join at once get different slots", async () => {
   const body = (state: State) => join(state).slot;
   await passes({
     setup: setup(),
@@ -218,12 +218,12 @@ for (
     "is aborted": inPassing(at(0, abort)),
   })
 ) {
-  Deno.test(`waiter queue: a value for a waiter that ${what} goes to the next`, async () => {
+  Deno.test(`waiter queue: a value for a waiter that ${what} goes to the next one`, async () => {
     await passes(conserving([0], { quitter, take: at(1, take), release: release(0) }));
   });
 }
 
-Deno.test("waiter queue: disposing fails who awaits, and passes on what has come", async () => {
+Deno.test("waiter queue: closing fails tasks that await, and passes on a value that has arrived", async () => {
   const outcomes = new Set<unknown>();
   const { check, ...rest } = conserving([0], {
     async disposer(state) {
@@ -259,7 +259,7 @@ const reap = (die: (state: State) => Dead | Promise<Dead>) => (state: State): nu
   return taken;
 };
 
-/** Who has died, and what it had. */
+/** Which thread has died, and what it had. */
 interface Dead {
   readonly slot: number;
   readonly taken: number[];
@@ -267,7 +267,14 @@ interface Dead {
 
 const dieAsleep = async (state: State): Promise<Dead> => {
   const waiters = join(state);
+  const { waitAsync } = Atomics;
+  // It is never told that it was woken.
+  Atomics.waitAsync = ((...args: [Int32Array, number, number, number?]) => {
+    const wait = waitAsync(...args);
+    return wait.async ? { async: true, value: new Promise(() => {}) } : wait;
+  }) as typeof waitAsync;
   const later = waiters.takeAsync();
+  Atomics.waitAsync = waitAsync;
   // What it had at once, from the store, it has died with.
   return { slot: waiters.slot, taken: await isSettled(later) ? have(state, await later) : [] };
 };
@@ -346,7 +353,7 @@ Deno.test("broken twin: an offer by a load and a store gives two values, and one
   );
 });
 
-Deno.test("broken twin: a waiter that cancels by a store loses the value that has come", async () => {
+Deno.test("broken twin: a waiter that cancels by a store loses the value that has arrived", async () => {
   const quitter = tampered(takeBriefly, (proper) => ({
     compareExchange(view: Int32Array, index: number, expected: number, value: number) {
       if (value >= 0) return proper.compareExchange(view, index, expected, value);
@@ -368,7 +375,7 @@ Deno.test("broken twin: a value that is offered plainly is a race", async () => 
   await fails("data race", conserving([0], { take, release }));
 });
 
-Deno.test("broken twin: a mail that is collected by a load alone is had twice", async () => {
+Deno.test("broken twin: a value that is collected by a load alone is taken twice", async () => {
   const die = tampered(dieServed, (proper) => ({
     compareExchange: (view: Int32Array, index: number, expected: number, value: number) =>
       value === IDLE && expected >= 0

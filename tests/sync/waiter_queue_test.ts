@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import fc from "fast-check";
-import { Memory, type ValueStore, WaiterQueue } from "../../mod.ts";
+import { Memory, ReclaimedError, type ValueStore, WaiterQueue } from "../../mod.ts";
 
 /** A store of one thread. */
 function storeOf(values: number[]): ValueStore {
@@ -18,10 +18,10 @@ function setup(members: number, values: number[] = []) {
   return { queue, store, threads, values };
 }
 
-/** Lets everybody run who can. */
+/** Lets all tasks run that can. */
 const settle = () => new Promise((resolve) => setTimeout(resolve));
 
-Deno.test("a value that nobody waits for lies in the store", async () => {
+Deno.test("a value that no thread waits for lies in the store", async () => {
   const { queue, store, threads: [thread], values } = setup(1);
   assertEquals(queue.offer(7), false);
   thread!.release(1);
@@ -139,7 +139,7 @@ Deno.test("a thread that awaits can block as well, and is served first", async (
   assertEquals(await later, 2);
 });
 
-Deno.test("a store that fails fails who waits, and nobody is registered any more", async () => {
+Deno.test("an error of the store fails all waits, and leaves no thread registered", async () => {
   const queue = WaiterQueue.create();
   let isBroken = false;
   const thread = queue.join({
@@ -162,6 +162,23 @@ Deno.test("a store that fails fails who waits, and nobody is registered any more
   assertEquals(await failing[0], 2);
   await assertRejects(() => failing[1]!, TypeError, "the store is broken");
   assertEquals(queue.isAnyWaiting, false);
+});
+
+Deno.test("a thread that was reclaimed alive leaves its slot to the next one", async () => {
+  const { queue, store, threads: [late] } = setup(1);
+  late!.tryTake();
+  queue.reclaim(0);
+  using next = queue.join(store);
+  const taking = next.takeAsync();
+  assertThrows(
+    () => late!.close(),
+    ReclaimedError,
+    "Cannot use slot 0 of this thread in the waiter queue as it was reclaimed",
+  );
+  late!.close();
+  assertEquals([queue.isJoined(0), queue.waiting], [true, 1]);
+  next.release(7);
+  assertEquals(await taking, 7);
 });
 
 Deno.test("a take rejects if its store aborts the signal, whenever it is asked", async () => {
@@ -206,7 +223,7 @@ Deno.test("as many threads can join as there are slots, until they leave", async
   assertEquals(again.slot, 0);
 });
 
-Deno.test("who leaves passes on what has come", async () => {
+Deno.test("a thread that leaves passes on a value that has arrived", async () => {
   const { queue, threads: [a, b] } = setup(2);
   const lost = a!.takeAsync().catch((error: Error) => error.message);
   const next = b!.takeAsync();
@@ -231,11 +248,11 @@ Deno.test("the slot of a thread that has died is given back, with what it had no
   await assertRejects(
     () => taken,
     Error,
-    "Cannot take a value as slot 0 of this thread in the waiter queue was reclaimed",
+    "Cannot use slot 0 of this thread in the waiter queue as it was reclaimed",
   );
   assertThrows(() => thread!.take(), Error, "has left the waiter queue");
 
-  using again = queue.join(store);
+  const again = queue.join(store); // dies, too
   assertEquals(queue.reclaim(again.slot), undefined);
   using _last = queue.join(store);
   assertThrows(
@@ -288,7 +305,7 @@ Deno.test("a queue serves as it should, whatever is taken, released and aborted"
   await fc.assert(
     fc.asyncProperty(fc.array(action, { maxLength: 30 }), async (actions) => {
       const { queue, threads, values } = setup(3);
-      /** Who waits, as it should be: threads in order, and the waiters of each in order. */
+      /** The expected waiters: threads in order, and the waiters of each in order. */
       const waiting: { thread: number; waiters: number[] }[] = [];
       const controllers: AbortController[] = [];
       const taken = new Map<number, number>();
