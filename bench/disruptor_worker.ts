@@ -145,7 +145,7 @@ export function post({ events, batch, ports }: PortEnd): Round {
   };
 }
 
-/** Receives, passes on to the ports after the first, and answers the first at the end of a round. */
+/** Receives, passes on to the ports after the first, and answers that at the end of a round. */
 export function onPorts({ events, results, line, ports: [from, ...next] }: PortEnd): Round {
   let sum = 0;
   let left = events;

@@ -10,7 +10,7 @@ const BELOW = new Map([
   ["src/framing", ["src/memory", "src/pool"]],
   ["src/queue", ["src/memory", "src/pool"]],
   ["src/broadcast", ["src/memory"]],
-  ["src/disruptor", ["src/memory"]],
+  ["src/disruptor", ["src/memory", "src/record"]],
   ["src/cli", ["src/broadcast"]],
   ["model", []],
 ]);

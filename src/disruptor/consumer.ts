@@ -143,6 +143,11 @@ export class Consumer<Events = unknown, Value = unknown> {
     return this.#claims?.place ?? -1;
   }
 
+  /** Where a slot lies in `events`, in bytes: for slots of records or bytes. */
+  offset(slot: number): number {
+    return slot * this.#ring.region.layout.size.slotBytes;
+  }
+
   /** How many events the batch has. */
   get count(): number {
     return this.end - this.begin;

@@ -19,9 +19,16 @@ import {
   Deadline,
   type WaitOptions,
 } from "../memory/wait_options.ts";
+import type { RecordHandle } from "../record/mod.ts";
 import { checkStrategy, type WaitStrategy } from "./barrier.ts";
 import { Consumer } from "./consumer.ts";
-import { type ElementArrays, type ElementOf, type ElementType, slotFormat } from "./elements.ts";
+import {
+  type Elements,
+  type SlotArrays,
+  slotFormat,
+  type SlotType,
+  type SlotValue,
+} from "./elements.ts";
 import { checkGraph, type Graph, type GraphOptions, nodeNumber } from "./graph.ts";
 import { inspect, type Inspection } from "./inspection.ts";
 import {
@@ -43,15 +50,12 @@ import { Room } from "./seat.ts";
 import { reclaimProducer, SharedSeat } from "./shared_seat.ts";
 import { SingleSeat } from "./single_seat.ts";
 
-/** What the slots hold: numbers of a type, or some bytes each. */
-export type Elements = ElementType | { readonly bytes: number };
-
 /** The slots of a disruptor, as an array. */
-export type EventsOf<E extends Elements> = E extends ElementType ? ElementArrays[E]
+export type EventsOf<E extends Elements> = E extends SlotType ? SlotArrays[E]
   : Uint8Array<SharedArrayBuffer>;
 
 /** What can be sent to a disruptor. */
-export type ValueOf<E extends Elements> = E extends ElementType ? ElementOf<E> : never;
+export type ValueOf<E extends Elements> = E extends SlotType ? SlotValue<E> : never;
 
 /** Opens a {@link Disruptor} in another thread. */
 export interface DisruptorHandle<E extends Elements = Elements, Name extends string = string>
@@ -81,6 +85,12 @@ export interface DisruptorOptions<E extends Elements, Name extends string> {
   readonly start?: number;
   /** The memory to lay it out in; one of its own by default. */
   readonly memory?: Memory | undefined;
+}
+
+/** Options of {@link Disruptor.attach}. */
+export interface DisruptorAttachOptions {
+  /** The record that the slots must hold, as `defineRecord` returns it. */
+  readonly record?: { assertSame(handle: RecordHandle): void };
 }
 
 /** Options of {@link Disruptor.producer}. */
@@ -181,10 +191,13 @@ export class Disruptor<E extends Elements = Elements, Name extends string = stri
   /**
    * Opens a disruptor that another thread created.
    *
-   * @throws {TypeError} If it is not a handle of a disruptor of this version.
+   * @param options For slots of records: the `record` of this thread.
+   * @throws {TypeError} If it is not a handle of a disruptor of this version, or its slots hold
+   * other records.
    */
   static attach<E extends Elements, Name extends string>(
     handle: DisruptorHandle<E, Name>,
+    options: DisruptorAttachOptions = {},
   ): Disruptor<E, Name> {
     const region = Region.attach(KIND, handle);
     const { graph, elements } = handle;
@@ -194,6 +207,13 @@ export class Disruptor<E extends Elements = Elements, Name extends string = stri
       throw new TypeError(
         `Cannot attach as a graph of ${size.nodes} nodes was expected: received ${graph.nodes.length}`,
       );
+    }
+    const { record } = options;
+    if (record !== undefined) {
+      if (typeof elements !== "object" || !("record" in elements)) {
+        throw new TypeError("Cannot attach as slots of records were expected: received others");
+      }
+      record.assertSame(elements.record);
     }
     return new Disruptor(new Ring(region, graph), elements);
   }

@@ -5,9 +5,11 @@
  */
 
 import { checkInteger, describe } from "../memory/check.ts";
+import { checkHandle } from "../memory/handle.ts";
+import type { RecordHandle } from "../record/mod.ts";
 
 /** The arrays whose elements events can be, by the name of their type. */
-export interface ElementArrays {
+export interface SlotArrays {
   /** Whole numbers of 8 bits. */
   i8: Int8Array<SharedArrayBuffer>;
   /** Whole numbers of 8 bits, not below 0. */
@@ -31,10 +33,10 @@ export interface ElementArrays {
 }
 
 /** The name of a type of numbers. */
-export type ElementType = keyof ElementArrays;
+export type SlotType = keyof SlotArrays;
 
 /** A number of one of the types. */
-export type ElementOf<Type extends ElementType> = ElementArrays[Type][number];
+export type SlotValue<Type extends SlotType> = SlotArrays[Type][number];
 
 /** What is used of the class of an array. */
 interface ArrayClass {
@@ -43,7 +45,7 @@ interface ArrayClass {
 }
 
 /** Looked up as it is called, since a checker replaces the classes. */
-function arrayClass(type: ElementType): ArrayClass {
+function arrayClass(type: SlotType): ArrayClass {
   switch (type) {
     case "i8":
       return Int8Array;
@@ -69,7 +71,7 @@ function arrayClass(type: ElementType): ArrayClass {
 }
 
 /** The types in the order of their numbers in memory, which begin at 1; 0 stands for bytes. */
-const TYPES: readonly ElementType[] = [
+const TYPES: readonly SlotType[] = [
   "i8",
   "u8",
   "i16",
@@ -81,6 +83,9 @@ const TYPES: readonly ElementType[] = [
   "i64",
   "u64",
 ];
+
+/** What a slot holds: a number of a type, some bytes, or a record. */
+export type Elements = SlotType | { readonly bytes: number } | { readonly record: RecordHandle };
 
 /** The largest slot. */
 const MAX_SLOT_BYTES = 2 ** 20;
@@ -94,21 +99,23 @@ export interface SlotFormat {
 }
 
 /**
- * The format of slots of this type, or of so many bytes.
+ * The format of such slots.
  *
- * @throws {TypeError} If there is no such type.
+ * @throws {TypeError} If there is no such type, or it is not the handle of a record.
  */
-export function slotFormat(elements: ElementType | { readonly bytes: number }): SlotFormat {
+export function slotFormat(elements: Elements): SlotFormat {
   if (typeof elements === "object" && elements !== null) {
-    checkInteger("create disruptor", "elements.bytes", elements.bytes, 1, MAX_SLOT_BYTES);
-    return { elements: 0, slotBytes: elements.bytes };
+    if ("record" in elements) checkHandle(elements.record, "busbar.record");
+    const slotBytes = "record" in elements ? elements.record.byteLength : elements.bytes;
+    checkInteger("create disruptor", "elements.bytes", slotBytes, 1, MAX_SLOT_BYTES);
+    return { elements: 0, slotBytes };
   }
   const index = TYPES.indexOf(elements);
   if (index === -1) {
     throw new TypeError(
       `Cannot create disruptor as 'elements' must be one of ${
         TYPES.join(", ")
-      }, or { bytes }: received ${describe(elements)}`,
+      }, { bytes } or { record }: received ${describe(elements)}`,
     );
   }
   return { elements: index + 1, slotBytes: arrayClass(elements).BYTES_PER_ELEMENT };

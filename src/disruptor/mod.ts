@@ -16,15 +16,15 @@ export { Consumer, type Target } from "./consumer.ts";
 export {
   type ConsumerOptions,
   Disruptor,
+  type DisruptorAttachOptions,
   type DisruptorHandle,
   type DisruptorOptions,
-  type Elements,
   type EventsOf,
   type NodeReclaimOptions,
   type ProducerOptions,
   type ValueOf,
 } from "./disruptor.ts";
-export type { ElementArrays, ElementOf, ElementType } from "./elements.ts";
+export type { Elements, SlotArrays, SlotType, SlotValue } from "./elements.ts";
 export { DrainedError, HaltedError } from "./errors.ts";
 export type { Graph, GraphOptions, Node, NodeOptions } from "./graph.ts";
 export type { ClaimInspection, Inspection, NodeInspection } from "./inspection.ts";

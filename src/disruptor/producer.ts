@@ -69,6 +69,7 @@ export class Producer<Events = unknown, Value = unknown> {
   readonly #room: Room;
   readonly #slots: Slots<Value>;
   readonly #mask: number;
+  readonly #slotBytes: number;
   #isClosed = false;
 
   /** @ignore */
@@ -79,6 +80,7 @@ export class Producer<Events = unknown, Value = unknown> {
     this.events = ring.events as Events;
     this.#slots = ring.events as Slots<Value>;
     this.#mask = ring.capacity - 1;
+    this.#slotBytes = ring.region.layout.size.slotBytes;
   }
 
   /** The place among several producers, for a thread that reclaims it; -1 for a single one. */
@@ -94,6 +96,11 @@ export class Producer<Events = unknown, Value = unknown> {
   /** The slot of the event with this number. */
   slot(sequence: number): number {
     return sequence & this.#mask;
+  }
+
+  /** Where the event with this number lies in `events`, in bytes: for slots of records or bytes. */
+  offset(sequence: number): number {
+    return (sequence & this.#mask) * this.#slotBytes;
   }
 
   /** How many slots the ring has. */

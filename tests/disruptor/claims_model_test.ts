@@ -120,8 +120,8 @@ Deno.test("disruptor: a claim that is aborted is skipped by all", async () => {
 });
 
 /**
- * Visits every schedule, within a bound if one is given; returns how many there are, which is one if
- * a thread dies early.
+ * Visits every schedule, within a bound if one is given; returns how many there are, which is one
+ * if a thread dies early.
  */
 async function count<T extends Threads<State>>(model: ExploreOptions<State, T>): Promise<number> {
   const isBounded = model.preemptions !== undefined;

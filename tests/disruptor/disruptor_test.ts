@@ -8,6 +8,7 @@ import {
   HaltedError,
   RewindError,
 } from "@busbar/busbar/disruptor";
+import { defineRecord } from "@busbar/busbar/record";
 
 function create(consumers: GraphOptions = { a: {} }, capacity = 4, producers = 0) {
   return Disruptor.create({
@@ -242,6 +243,32 @@ Deno.test("disruptor: handles are checked, and open the same ring", () => {
   Disruptor.attach(structuredClone(handle)).producer().send(7);
   const consumer = disruptor.consumer("a");
   assertEquals([consumer.poll(), consumer.events[consumer.begin]], [1, 7]);
+});
+
+Deno.test("disruptor: slots of records are filled and read in place, by views", () => {
+  const Trade = defineRecord({ id: "u32", price: "f64" });
+  const disruptor = Disruptor.create({
+    capacity: 4,
+    elements: { record: Trade.handle },
+    consumers: { a: {} },
+  });
+  const { handle } = disruptor;
+  const producer = Disruptor.attach(structuredClone(handle), { record: Trade }).producer();
+  const consumer = disruptor.consumer("a");
+  const trade = Trade.view(producer.events);
+  const seen = Trade.view(consumer.events);
+  for (let id = 1; id <= 6; id++) {
+    trade.moveTo(producer.offset(producer.claim())).id = id;
+    trade.price = id / 2;
+    producer.publish();
+    assertEquals(consumer.poll(), 1);
+    seen.moveTo(consumer.offset(consumer.begin));
+    assertEquals([seen.id, seen.price], [id, id / 2]);
+  }
+  const Other = defineRecord({ id: "u32", price: "f32" });
+  assertThrows(() => Disruptor.attach(handle, { record: Other }), TypeError, "field 'price'");
+  const numbers = create().handle;
+  assertThrows(() => Disruptor.attach(numbers, { record: Trade }), TypeError, "slots of records");
 });
 
 Deno.test("disruptor: slots of bytes are filled and read in place", () => {
