@@ -6,6 +6,7 @@
 
 import { checkInteger } from "../memory/check.ts";
 import { ClosedError } from "../memory/errors.ts";
+import { TimeSlice } from "../memory/time_slice.ts";
 import {
   type AsyncWaitOptions,
   checkAsyncWaitOptions,
@@ -365,8 +366,13 @@ export class Consumer<Events = unknown, Value = unknown> {
   async *batches(
     { maxBatch, ...options }: AsyncWaitOptions & { maxBatch?: number } = {},
   ): AsyncGenerator<this> {
+    const slice = new TimeSlice();
     while (await this.waitAsync(options)) {
-      while (this.poll(maxBatch) > 0) yield this;
+      while (this.poll(maxBatch) > 0) {
+        yield this;
+        // Events that are always there must not keep the event loop from other tasks.
+        if (slice.isOver) await slice.yield();
+      }
     }
   }
 
@@ -404,8 +410,12 @@ export class Consumer<Events = unknown, Value = unknown> {
     options?: RunOptions & AsyncWaitOptions,
   ): Promise<void> {
     const batches = new BatchRun(this.#ring, this.#node, options);
+    const slice = new TimeSlice();
     while (await this.waitAsync(options?.signal && { signal: options.signal })) {
-      while (this.poll(batches.maxBatch) > 0) await batches.handleAsync(this, handler);
+      while (this.poll(batches.maxBatch) > 0) {
+        await batches.handleAsync(this, handler);
+        if (slice.isOver) await slice.yield();
+      }
     }
   }
 

@@ -6,6 +6,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { Disruptor, DrainedError, HaltedError } from "@busbar/busbar/disruptor";
 import { CLOSED, CURSOR, NO_ROOM } from "../../src/disruptor/layout.ts";
+import { diesAfter } from "../dying.ts";
 import { tampered } from "../tamper.ts";
 import { fails, passes, passesAtRandom } from "../verdicts.ts";
 import { BLOCKING, consumeAll, produce, ring, type State } from "./models.ts";
@@ -97,6 +98,61 @@ Deno.test("disruptor: a halt ends every wait", async () => {
     check: (_, { a }) => a.forEach((number, i) => assertEquals(number, 10 + i)),
     preemptions: 1,
   });
+});
+
+Deno.test("disruptor: a halt ends the waits of several producers and of competing workers", async () => {
+  await passes({
+    setup: filled(1, {}, 1, 2),
+    threads: { halt, producer: sendOn },
+    check: (_, { producer }) => assert(producer !== "none"),
+  });
+  await passes({
+    setup: ring({ a: { workers: 2 } }),
+    threads: { halt, first: consumeAll("a"), second: consumeAll("a") },
+    check: (_, { first, second }) => assertEquals([first, second], [[], []]),
+    preemptions: 1,
+  });
+});
+
+Deno.test("disruptor: a drain ends the wait of one of several producers for room", async () => {
+  await passes({
+    setup: filled(1, {}, 1, 2),
+    threads: {
+      drain: ({ handle }: State) => Disruptor.attach(handle).drain({ timeoutMs: 0 }),
+      producer: sendOn,
+    },
+    check: (_, { producer }) => assert(producer !== "none"),
+  });
+});
+
+Deno.test("disruptor: two halts and a consumer that attaches between them", async () => {
+  await passes({
+    setup: filled(1),
+    threads: { first: halt, second: halt, a: consumeAll("a") },
+    check: ({ handle }) => assert(Disruptor.attach(handle).isHalted),
+    preemptions: 1,
+  });
+});
+
+Deno.test("disruptor: whenever a thread that halts dies, another one can halt", async () => {
+  for (let life = 1, hasDied = true; hasDied; life++) {
+    hasDied = false;
+    await passes({
+      setup: ring({ a: {} }),
+      threads: {
+        dying(state: State): boolean {
+          return diesAfter(life, () => halt(state));
+        },
+        second: halt,
+        a: consumeAll("a"),
+      },
+      check: (_, { dying, a }) => {
+        hasDied ||= dying;
+        assertEquals(a, []);
+      },
+      preemptions: 1,
+    });
+  }
 });
 
 Deno.test("disruptor: a halt ends the wait of a stage, and a drain", async () => {
