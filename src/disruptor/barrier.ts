@@ -2,7 +2,9 @@
  * A barrier: the levels that a thread must not pass. For a consumer, the cursor or the gates of the
  * nodes before; for a producer, the gates of the last nodes, a ring's length ahead.
  *
- * A node that was removed counts no more: its levels are replaced by those that it waited for.
+ * A node that was removed counts no more: its levels are replaced by those that it waited for. It
+ * may be added again, so each look ends with a look at the nodes that do not count: what was found
+ * before is then from before the node was added.
  *
  * @module
  */
@@ -51,8 +53,11 @@ export class Barrier {
   readonly #memory: Memory;
   readonly #words: Int32Array;
   readonly #strategy: WaitStrategy;
-  #guards: readonly Guard[];
-  #levels: readonly Level[];
+  readonly #guards: readonly Guard[];
+  /** The levels that count. */
+  #levels: readonly Level[] = [];
+  /** The levels that do not, as their nodes are removed. */
+  #removed: readonly Level[] = [];
   /** The flags of the lowest level, or levels, at the last look. */
   flags = 0;
 
@@ -67,7 +72,7 @@ export class Barrier {
     this.#words = words;
     this.#strategy = strategy;
     this.#guards = guards;
-    this.#levels = guards.map(({ level }) => level);
+    this.#findLevels();
   }
 
   /** How far the lowest level is past `position`; negative if it is behind. */
@@ -89,20 +94,33 @@ export class Barrier {
         }
       }
       this.flags = flags;
-      if ((all & IS_REMOVED) === 0) return least;
-      this.#replaceRemoved();
+      if ((all & IS_REMOVED) === 0 && (this.#removed.length === 0 || !this.#hasAdded())) {
+        return least;
+      }
+      this.#findLevels();
     }
   }
 
+  /** Whether a node was added that was removed before. */
+  #hasAdded(): boolean {
+    return this.#removed.some((level) => (level.load() & REMOVED) === 0);
+  }
+
   /** Replaces the levels of removed nodes by those that these waited for. */
-  #replaceRemoved(): void {
-    const guards = new Map<Level, Guard>();
-    for (const guard of this.#guards) {
-      const isRemoved = (guard.level.load() & REMOVED) !== 0;
-      for (const other of isRemoved ? guard.sources() : [guard]) guards.set(other.level, other);
-    }
-    this.#guards = [...guards.values()];
-    this.#levels = this.#guards.map(({ level }) => level);
+  #findLevels(): void {
+    const levels = new Set<Level>();
+    const removed = new Set<Level>();
+    const visit = ({ level, sources }: Guard): void => {
+      if ((level.load() & REMOVED) === 0) {
+        levels.add(level);
+      } else {
+        removed.add(level);
+        sources().forEach(visit);
+      }
+    };
+    this.#guards.forEach(visit);
+    this.#levels = [...levels];
+    this.#removed = [...removed];
   }
 
   /** A level that is below `target`, without any of the flags; undefined if there is none. */

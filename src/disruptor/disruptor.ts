@@ -263,7 +263,7 @@ export class Disruptor<E extends Elements = Elements, Name extends string = stri
 
   /**
    * Becomes the consumer of a node, or one of its workers. It begins where the last one released,
-   * or at the first event.
+   * or at the first event; or at the next one, if the node was removed, which it is no more then.
    *
    * @throws {TypeError} If there is no such node.
    * @throws {Error} If the node has a consumer, or as many workers as it may have.
@@ -282,6 +282,7 @@ export class Disruptor<E extends Elements = Elements, Name extends string = stri
           `Cannot consume as node "${name}" has a consumer: close it, or reclaim it if its thread has died`,
         );
       }
+      if (ring.isRemoved(node)) ring.addNode(node);
       ring.tellJoined(node);
       return new Consumer(ring, node, strategy, undefined);
     }
@@ -324,7 +325,9 @@ export class Disruptor<E extends Elements = Elements, Name extends string = stri
 
   #missing(): string[] {
     const { graph } = this.#ring;
-    return graph.nodes.filter((_, i) => !this.#ring.isJoined(i)).map(({ name }) => `"${name}"`);
+    return graph.nodes
+      .filter((_, i) => !this.#ring.isJoined(i) && !this.#ring.isRemoved(i))
+      .map(({ name }) => `"${name}"`);
   }
 
   #checkStarted(): void {
@@ -390,6 +393,27 @@ export class Disruptor<E extends Elements = Elements, Name extends string = stri
   /** Stops everything now: every wait ends, and nothing more is published or consumed. */
   halt(): void {
     this.#ring.halt(0);
+  }
+
+  /**
+   * Removes a node, whose consumer has been closed: nothing waits for it any more. A consumer that
+   * attaches to it later adds it again.
+   *
+   * @throws {TypeError} If there is no such node, or workers compete for its events.
+   */
+  remove(name: Name): void {
+    const ring = this.#ring;
+    const node = nodeNumber(ring.graph, name, "remove");
+    if (ring.graph.nodes[node]!.workers > 0) {
+      throw new TypeError(`Cannot remove node "${name}" as workers compete for its events`);
+    }
+    if (!ring.takeNode(node)) {
+      throw new Error(
+        `Cannot remove node "${name}" as it has a consumer: close it, or reclaim it if its thread has died`,
+      );
+    }
+    ring.gates[node]!.set(REMOVED);
+    ring.leaveNode(node);
   }
 
   /**

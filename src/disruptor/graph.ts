@@ -24,6 +24,8 @@ export interface NodeOptions {
    * node has one consumer, which gets every event.
    */
   readonly workers?: number;
+  /** Whether it is removed until a consumer attaches to it, so that nothing waits for it before. */
+  readonly absent?: boolean;
 }
 
 /** The nodes of a graph, by name. */
@@ -37,6 +39,8 @@ export interface Node {
   readonly after: readonly number[];
   /** How many workers can compete; 0 if it has one consumer. */
   readonly workers: number;
+  /** Whether it is removed until a consumer attaches to it. */
+  readonly absent: boolean;
 }
 
 /** A graph, checked. It survives structured clone. */
@@ -84,9 +88,12 @@ function checkNode(name: string, options: NodeOptions, names: readonly string[])
       }`,
     );
   }
-  const { after = [], workers } = options;
+  const { after = [], workers, absent = false } = options;
   if (workers !== undefined) {
     checkInteger(ACTION, `workers' of node '${name}`, workers, 1, MAX_WORKERS);
+  }
+  if (absent && workers !== undefined) {
+    throw new TypeError(`${cannot()} node "${name}" cannot be 'absent' and have 'workers'`);
   }
   const before = typeof after === "string" ? [after] : after;
   if (!Array.isArray(before)) {
@@ -110,7 +117,7 @@ function checkNode(name: string, options: NodeOptions, names: readonly string[])
     }
     return number;
   });
-  return { name, after: numbers, workers: workers ?? 0 };
+  return { name, after: numbers, workers: workers ?? 0, absent };
 }
 
 /** Throws if a node comes after itself, naming the whole cycle. */

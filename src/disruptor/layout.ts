@@ -240,8 +240,9 @@ export class DisruptorLayout implements Layout {
     words[CURSOR] = position;
     words[CLAIMS] = position;
     this.nodeLinesOf(graph).forEach((line, node) => {
-      words[line + GATE] = position;
-      if (graph.nodes[node]!.workers > 0) words[line + NODE_CLAIMS] = position;
+      const { workers, absent } = graph.nodes[node]!;
+      words[line + GATE] = position | (absent ? REMOVED : 0);
+      if (workers > 0) words[line + NODE_CLAIMS] = position;
     });
   }
 

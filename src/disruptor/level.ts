@@ -116,6 +116,15 @@ export class Level {
     this.#sleepers.notify();
   }
 
+  /** Begins to count again, at `position`, after it had the flag. */
+  clear(flag: number, position: number): void {
+    for (;;) {
+      const found = Atomics.load(this.#words, this.#index);
+      const after = position | (found & KEPT_FLAGS & ~flag);
+      if (Atomics.compareExchange(this.#words, this.#index, found, after) === found) return;
+    }
+  }
+
   /** Wakes all that sleep, for a thread that may have died before it did. */
   notify(): void {
     this.#sleepers.notify();

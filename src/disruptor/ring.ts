@@ -34,6 +34,7 @@ import {
   NODE_TAKEN,
   PRODUCER_LINES,
   REASON,
+  REMOVED,
   RUNNING,
   STATE,
   WORKER_LINES,
@@ -148,6 +149,20 @@ export class Ring {
   takeNode(node: number): boolean {
     // Pairs with the store of leaveNode.
     return Atomics.compareExchange(this.words, this.nodeLines[node]! + NODE_TAKEN, 0, 1) === 0;
+  }
+
+  /** Whether a node is removed. */
+  isRemoved(node: number): boolean {
+    return (this.gates[node]!.load() & REMOVED) !== 0;
+  }
+
+  /** Adds a node that was removed; it begins at the next event. */
+  addNode(node: number): void {
+    const gate = this.gates[node]!;
+    // From here on nobody passes this gate. A thread that looked before may use what it found.
+    gate.clear(REMOVED, this.cursor.load() & ~FLAGS);
+    // That was published before this: so it does not pass the node's first event.
+    gate.raiseTo(this.cursor.load() & ~FLAGS);
   }
 
   /** Is the only consumer of a node no more. */
