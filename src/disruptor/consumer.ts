@@ -305,14 +305,19 @@ export class Consumer<Events = unknown, Value = unknown> {
    * @throws {ClosedError} If this consumer is closed.
    */
   wait(options?: WaitOptions): boolean {
-    checkWaitOptions(options);
+    if (options !== undefined) checkWaitOptions(options);
+    const target = this.#waitTarget();
+    return target === undefined ? !this.#hasEnded : this.#waitFor(target, options);
+  }
+
+  #waitFor(first: number, options: WaitOptions | undefined): boolean {
     const deadline = new Deadline(options);
-    for (;;) {
-      const target = this.#waitTarget();
-      if (target === undefined) return !this.#hasEnded;
+    for (let target: number | undefined = first; target !== undefined;) {
       const left = { timeoutMs: deadline.remainingMs };
       if (!this.#barrier.wait(target, CLOSED, left)) return false;
+      target = this.#waitTarget();
     }
+    return !this.#hasEnded;
   }
 
   /** As {@link Consumer.wait}, without blocking. */
