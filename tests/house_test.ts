@@ -11,6 +11,7 @@ const BELOW = new Map([
   ["src/queue", ["src/memory", "src/pool"]],
   ["src/broadcast", ["src/memory"]],
   ["src/slice", ["src/memory", "src/framing"]],
+  ["src/disruptor", ["src/memory", "src/record"]],
   ["src/cli", ["src/broadcast"]],
   ["model", []],
 ]);

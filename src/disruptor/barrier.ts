@@ -1,0 +1,188 @@
+/**
+ * A barrier: the levels that a thread must not pass. For a consumer, the cursor or the gates of the
+ * nodes before; for a producer, the gates of the last nodes, a ring's length ahead.
+ *
+ * A node that was removed counts no more: its levels are replaced by those that it waited for. It
+ * may be added again, so each look ends with a look at the nodes that do not count: what was found
+ * before is then from before the node was added.
+ *
+ * @module
+ */
+
+import { describe } from "../memory/check.ts";
+import type { Memory } from "../memory/memory.ts";
+import { type AsyncWaitOptions, Deadline, type WaitOptions } from "../memory/wait_options.ts";
+import { FLAGS, REMOVED } from "./layout.ts";
+import { isBelow, type Level } from "./level.ts";
+
+// Local copies for the hot path.
+const POSITION_MASK = ~FLAGS;
+const IS_REMOVED = REMOVED;
+
+/** How a thread waits before, or instead of, sleeping. */
+export type WaitStrategy = "blocking" | "phased" | "yielding" | "spinning";
+
+const STRATEGIES: readonly WaitStrategy[] = ["blocking", "phased", "yielding", "spinning"];
+/** How often a thread looks before it sleeps. */
+const SPINS = 2000;
+/** After how many looks a thread that only spins looks at the clock. */
+const CLOCK_SPINS = 256;
+/** How long a thread that yields sleeps between two looks, in milliseconds. */
+const NAP_MS = 0.05;
+
+/** Throws unless it is a wait strategy. */
+export function checkStrategy(action: string, strategy: WaitStrategy): void {
+  if (STRATEGIES.includes(strategy)) return;
+  throw new TypeError(
+    `Cannot ${action} as 'strategy' must be one of ${STRATEGIES.join(", ")}: received ${
+      describe(strategy)
+    }`,
+  );
+}
+
+/** A level, and what to wait for instead once its node is removed. */
+export interface Guard {
+  /** The level. */
+  readonly level: Level;
+  /** The guards of the node that it belongs to; none for the cursor. */
+  readonly sources: () => readonly Guard[];
+}
+
+/** The levels that a thread must not pass. */
+export class Barrier {
+  readonly #memory: Memory;
+  readonly #words: Int32Array;
+  readonly #strategy: WaitStrategy;
+  readonly #guards: readonly Guard[];
+  /** The levels that count. */
+  #levels: readonly Level[] = [];
+  /** The levels that do not, as their nodes are removed. */
+  #removed: readonly Level[] = [];
+  /** The flags of the lowest level, or levels, at the last look. */
+  flags = 0;
+
+  /** The barrier of one thread. */
+  constructor(
+    memory: Memory,
+    words: Int32Array,
+    guards: readonly Guard[],
+    strategy: WaitStrategy,
+  ) {
+    this.#memory = memory;
+    this.#words = words;
+    this.#strategy = strategy;
+    this.#guards = guards;
+    this.#findLevels();
+  }
+
+  /** How far the lowest level is past `position`; negative if it is behind. */
+  look(position: number): number {
+    for (;;) {
+      const levels = this.#levels;
+      let least = 0x7fffffff;
+      let flags = 0;
+      let all = 0;
+      for (let i = 0; i < levels.length; i++) {
+        const word = levels[i]!.load();
+        const ahead = (word & POSITION_MASK) - position | 0;
+        all |= word;
+        if (ahead < least) {
+          least = ahead;
+          flags = word;
+        } else if (ahead === least) {
+          flags |= word;
+        }
+      }
+      this.flags = flags;
+      if ((all & IS_REMOVED) === 0 && (this.#removed.length === 0 || !this.#hasAdded())) {
+        return least;
+      }
+      this.#findLevels();
+    }
+  }
+
+  /** Whether a node was added that was removed before. */
+  #hasAdded(): boolean {
+    return this.#removed.some((level) => (level.load() & REMOVED) === 0);
+  }
+
+  /** Replaces the levels of removed nodes by those that these waited for. */
+  #findLevels(): void {
+    const levels = new Set<Level>();
+    const removed = new Set<Level>();
+    const visit = ({ level, sources }: Guard): void => {
+      if ((level.load() & REMOVED) === 0) {
+        levels.add(level);
+      } else {
+        removed.add(level);
+        sources().forEach(visit);
+      }
+    };
+    this.#guards.forEach(visit);
+    this.#levels = [...levels];
+    this.#removed = [...removed];
+  }
+
+  /** A level that is below `target`, without any of the flags; undefined if there is none. */
+  #blocking(target: number, flags: number): Level | undefined {
+    for (const level of this.#levels) {
+      const word = level.load();
+      if (!isBelow(word, target)) continue;
+      return (word & flags) === 0 ? level : undefined;
+    }
+    return undefined;
+  }
+
+  /**
+   * Blocks until no level is below `target`, one that is has one of the flags, or the time is over;
+   * returns whether it was not the time.
+   */
+  wait(target: number, flags: number, options: WaitOptions | undefined): boolean {
+    const breaking = flags | REMOVED;
+    const deadline = new Deadline(options);
+    for (;;) {
+      let level = this.#blocking(target, breaking);
+      if (level === undefined) return true;
+      if (deadline.remainingMs === 0) return false;
+      if (this.#strategy !== "blocking") {
+        this.#spin(level);
+        level = this.#blocking(target, breaking);
+        if (level === undefined) return true;
+      }
+      if (this.#strategy === "yielding") {
+        // On a word that never changes: the thread that raises the level need not notify.
+        this.#memory.wait(this.#words, 0, this.#words[0]!, Math.min(NAP_MS, deadline.remainingMs));
+      } else if (this.#strategy !== "spinning") {
+        const timeoutMs = deadline.remainingMs;
+        if (!level.sleep(target, breaking, { ...options, timeoutMs })) return false;
+      }
+    }
+  }
+
+  /** Looks for a while whether a level changes. */
+  #spin(level: Level): void {
+    const word = level.glance();
+    const spins = this.#strategy === "spinning" ? CLOCK_SPINS : SPINS;
+    for (let i = 0; i < spins; i++) {
+      Atomics.pause?.();
+      if (level.glance() !== word) return;
+    }
+  }
+
+  /** As {@link Barrier.wait}, without blocking. */
+  async waitAsync(
+    target: number,
+    flags: number,
+    options: AsyncWaitOptions | undefined,
+  ): Promise<boolean> {
+    const breaking = flags | REMOVED;
+    const deadline = new Deadline(options);
+    for (;;) {
+      options?.signal?.throwIfAborted();
+      const level = this.#blocking(target, breaking);
+      if (level === undefined) return true;
+      const timeoutMs = deadline.remainingMs;
+      if (!(await level.sleepAsync(target, breaking, { ...options, timeoutMs }))) return false;
+    }
+  }
+}

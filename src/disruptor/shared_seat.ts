@@ -1,0 +1,143 @@
+/**
+ * One of several producers. See `claims.ts` for how they share the ring.
+ *
+ * @module
+ */
+
+import type { Claims } from "./claims.ts";
+import { CLAIMS_CLOSED, FLAGS, SKIPS, UNIT_SHIFT } from "./layout.ts";
+import type { Ring } from "./ring.ts";
+import type { Room, Seat } from "./seat.ts";
+
+const POSITION_MASK = ~FLAGS;
+const IS_CLOSED = CLAIMS_CLOSED;
+
+/** The seat of one of several producers. */
+export class SharedSeat implements Seat {
+  readonly #ring: Ring;
+  readonly #room: Room;
+  readonly #claims: Claims;
+  readonly #words: Int32Array;
+  readonly #skipped: number;
+  /** The claims as they were after the last claim of this producer. */
+  #last = 0;
+  #hasLimit = false;
+
+  private constructor(ring: Ring, room: Room, claims: Claims) {
+    this.#ring = ring;
+    this.#room = room;
+    this.#claims = claims;
+    this.#words = ring.words;
+    this.#skipped = ring.region.layout.skipped;
+  }
+
+  /**
+   * Becomes a producer.
+   *
+   * @param place Its place among the producers; any that is free if undefined.
+   * @throws {Error} If that place is taken, or all are.
+   */
+  static join(ring: Ring, room: Room, place: number | undefined): SharedSeat {
+    const found = ring.producerClaims(-1).join(place);
+    if (found !== -1) return new SharedSeat(ring, room, ring.producerClaims(found));
+    const { producers } = ring.region.layout.size;
+    throw new Error(
+      place === undefined
+        ? `Cannot produce as all ${producers} places of producers are taken: close one, or reclaim it if its thread has died`
+        : `Cannot produce as place ${place} is taken: close that producer, or reclaim it if its thread has died`,
+    );
+  }
+
+  get place(): number {
+    return this.#claims.place;
+  }
+
+  take(length: number): boolean {
+    const claims = this.#claims;
+    if (claims.isOpen) {
+      throw new Error("Cannot claim as slots are claimed: publish or abort them first");
+    }
+    for (let hasFailed = false;; hasFailed = true) {
+      const seen = claims.load();
+      const end = (seen & POSITION_MASK) + length | 0;
+      // If others have claimed since, the limit may be out of date by any number of laps.
+      const isKnown = this.#hasLimit && seen === this.#last && (this.#room.limit - end | 0) >= 0;
+      if (!isKnown && !this.#findRoom(seen, end, hasFailed)) return false;
+      if (!claims.tryClaim(seen, length)) continue;
+      this.#last = end | claims.place;
+      // Others may have found the intent that failed, and left events behind it unpublished.
+      if (hasFailed) claims.advance();
+      return true;
+    }
+  }
+
+  #findRoom(seen: number, end: number, hasFailed: boolean): boolean {
+    try {
+      if ((seen & IS_CLOSED) !== 0) throw this.#ring.endError("claim");
+      this.#hasLimit = this.#room.find(end);
+      if (this.#hasLimit) return true;
+    } catch (error) {
+      if (hasFailed) this.#claims.withdraw();
+      throw error;
+    }
+    if (hasFailed) this.#claims.withdraw();
+    return false;
+  }
+
+  get taken(): number {
+    return this.#claims.start;
+  }
+
+  get claimed(): number {
+    return this.#claims.load() & POSITION_MASK;
+  }
+
+  get isOpen(): boolean {
+    return this.#claims.isOpen;
+  }
+
+  publish(): void {
+    const claims = this.#claims;
+    if (!claims.isOpen) return;
+    const mask = this.#ring.capacity - 1;
+    const words = this.#words;
+    const end = claims.end;
+    for (let at = claims.start; at !== end; at = at + (1 << UNIT_SHIFT) | 0) {
+      words[this.#skipped + ((at >>> UNIT_SHIFT) & mask)] = 0;
+    }
+    if (!claims.finish()) throw this.#ring.endError("publish");
+  }
+
+  abort(): void {
+    const claims = this.#claims;
+    if (!claims.isOpen) return;
+    markSkipped(this.#ring, claims.start, claims.end - claims.start | 0);
+    claims.finish();
+  }
+
+  leave(): void {
+    this.#claims.leave(this.#claims.place);
+  }
+}
+
+/** Marks claimed slots that nobody fills. */
+function markSkipped(ring: Ring, start: number, length: number): void {
+  const { words, region, capacity } = ring;
+  for (let i = 0; i < length >>> UNIT_SHIFT; i++) {
+    words[region.layout.skipped + ((start >>> UNIT_SHIFT) + i & capacity - 1)] = 1;
+  }
+  // Before the cursor passes them: a consumer that finds the cursor looks at this word afterwards.
+  Atomics.store(words, SKIPS, 1);
+}
+
+/** Gives up what a producer that has died had claimed, and frees its place. */
+export function reclaimProducer(ring: Ring, place: number): void {
+  const claims = ring.producerClaims(-1);
+  if (!claims.isPresent(place)) {
+    throw new Error(`Cannot reclaim producer ${place} as it is not attached`);
+  }
+  const left = claims.leftClaim(place);
+  if (left !== undefined) markSkipped(ring, left.position, left.length);
+  claims.endClaim(place);
+  claims.leave(place);
+}

@@ -1,0 +1,291 @@
+/** The disruptor on one thread: graphs, batches, failures, ends, and errors. */
+
+import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
+import {
+  Disruptor,
+  DrainedError,
+  type GraphOptions,
+  HaltedError,
+  RewindError,
+} from "@busbar/busbar/disruptor";
+import { defineRecord } from "@busbar/busbar/record";
+
+function create(consumers: GraphOptions = { a: {} }, capacity = 4, producers = 0) {
+  return Disruptor.create({
+    capacity,
+    elements: "i32",
+    consumers,
+    producers: producers === 0 ? "single" : producers,
+  });
+}
+
+Deno.test("disruptor: a graph with a mistake is refused, and the node named", () => {
+  const refused = (consumers: GraphOptions, message: string) =>
+    assertThrows(() => create(consumers), TypeError, message);
+  refused({}, "from 1 to 1000 nodes");
+  refused({ a: { after: "b" } }, 'node "a" comes after "b", which is not a node: the nodes are a');
+  refused({ a: {}, b: { after: ["a", "a"] } }, 'node "b" comes after "a" twice');
+  refused({ a: { after: "a" } }, '"a" after "a"');
+  refused({ a: { after: "c" }, b: { after: "a" }, c: { after: "b" } }, '"a" after "c" after "b"');
+  assertThrows(() => create({ a: { workers: 9 } }), RangeError, "'workers' of node 'a'");
+});
+
+Deno.test("disruptor: unknown nodes and second consumers are refused", () => {
+  const disruptor = create({ a: {}, b: { after: "a", workers: 1 } });
+  assertThrows(() => disruptor.consumer("c" as "a"), TypeError, "the nodes are a, b");
+  disruptor.consumer("a");
+  assertThrows(() => disruptor.consumer("a"), Error, 'node "a" has a consumer');
+  disruptor.consumer("b");
+  assertThrows(() => disruptor.consumer("b"), Error, "all 1 workers");
+  disruptor.producer();
+  assertThrows(() => disruptor.producer(), Error, "a single producer");
+});
+
+Deno.test("disruptor: start names the nodes without a consumer", async () => {
+  const disruptor = create({ a: {}, b: {} });
+  disruptor.consumer("a");
+  assertThrows(() => disruptor.start({ timeoutMs: 0 }), Error, 'attached to "b"');
+  await assertRejects(() => disruptor.startAsync({ timeoutMs: 1 }), Error, 'attached to "b"');
+  disruptor.consumer("b");
+  disruptor.start();
+});
+
+Deno.test("disruptor: a claim of more than the ring, or of nothing, is refused", () => {
+  for (const producers of [0, 2]) {
+    const producer = create({ a: {} }, 4, producers).producer();
+    for (const count of [0, -1, 5, 1.5]) {
+      assertThrows(() => producer.claim(count), RangeError, "'count'");
+      assertThrows(() => producer.tryClaim(count), RangeError, "'count'");
+    }
+    assertEquals(producer.tryClaim(4), 0);
+  }
+});
+
+Deno.test("disruptor: a full ring refuses, or waits for its time", async () => {
+  const disruptor = create();
+  const producer = disruptor.producer();
+  const consumer = disruptor.consumer("a");
+  assertEquals(producer.trySendAll([1, 2, 3, 4, 5]), 4);
+  assertEquals(producer.remainingCapacity, 0);
+  assertEquals(producer.claim(1, { timeoutMs: 0 }), -1);
+  assertEquals(await producer.claimAsync(1, { timeoutMs: 1 }), -1);
+  assertEquals(producer.trySend(5), false);
+  assertEquals(producer.sendAll([5], { timeoutMs: 0 }), 0);
+  await assertRejects(() => producer.sendAsync(5, { signal: AbortSignal.timeout(1) }));
+  assertEquals(consumer.poll(), 4);
+  assertEquals(producer.trySend(5), false);
+  consumer.release(2);
+  assertEquals(producer.remainingCapacity, 2);
+  assertEquals(producer.claim(2), 4);
+});
+
+Deno.test("disruptor: a poll takes at most maxBatch, and what lies in one piece", () => {
+  const disruptor = create();
+  const producer = disruptor.producer();
+  const consumer = disruptor.consumer("a");
+  producer.sendAll([1, 2, 3]);
+  assertEquals([consumer.poll(2), consumer.poll(2), consumer.poll(2)], [2, 1, 0]);
+  producer.sendAll([4, 5]);
+  assertEquals([consumer.poll(), consumer.sequence, consumer.begin, consumer.end], [1, 3, 3, 4]);
+  assertEquals([consumer.poll(), consumer.sequence, consumer.begin, consumer.end], [1, 4, 0, 1]);
+  assertThrows(() => consumer.poll(0), RangeError, "'maxBatch'");
+});
+
+Deno.test("disruptor: values are copied in and out across the end of the ring", () => {
+  const disruptor = create({ a: {} }, 256);
+  const producer = disruptor.producer();
+  const consumer = disruptor.consumer("a");
+  const values = Int32Array.from({ length: 100 }, (_, i) => i);
+  const target = new Int32Array(100);
+  for (let round = 0; round < 10; round++) {
+    assertEquals(producer.sendAll(values), 100);
+    let sum = 0;
+    for (let count; (count = consumer.read(target)) > 0;) {
+      for (let i = 0; i < count; i++) sum += target[i]!;
+    }
+    assertEquals(sum, 4950);
+  }
+});
+
+Deno.test("disruptor: a claim that is aborted leaves nothing", () => {
+  for (const producers of [0, 2]) {
+    const disruptor = create({ a: {} }, 4, producers);
+    const producer = disruptor.producer();
+    const consumer = disruptor.consumer("a");
+    producer.claim(2);
+    assert(producer.isOpen);
+    assertThrows(() => producer.send(1), Error, "publish or abort");
+    producer.abort();
+    for (let number = 1; number <= 6; number++) {
+      producer.send(number);
+      assertEquals(consumer.poll(), 1);
+      assertEquals(consumer.events[consumer.begin], number);
+    }
+  }
+});
+
+Deno.test("disruptor: after a drain nothing is taken, and everything was consumed", async () => {
+  const disruptor = create({ a: {}, b: { after: "a" } });
+  const producer = disruptor.producer();
+  producer.sendAll([1, 2]);
+  assertEquals(disruptor.drain({ timeoutMs: 0 }), false);
+  assertThrows(() => producer.send(3), DrainedError, "Cannot publish as the disruptor was drained");
+  const drained = disruptor.drainAsync();
+  const seen: number[] = [];
+  await Promise.all(["a", "b"].map(async (name) => {
+    for await (const batch of disruptor.consumer(name).batches()) seen.push(batch.count);
+  }));
+  assertEquals(await drained, true);
+  assertEquals(seen, [2, 2]);
+});
+
+Deno.test("disruptor: after a halt everything fails at once, and says why", () => {
+  const disruptor = create();
+  const producer = disruptor.producer();
+  const consumer = disruptor.consumer("a");
+  producer.send(1);
+  disruptor.halt();
+  assertThrows(() => producer.send(2), HaltedError, "halted: create another one");
+  assertEquals([consumer.wait(), consumer.poll(), consumer.isEnded], [false, 0, true]);
+  assert(consumer.isHalted && disruptor.isHalted && disruptor.isClosed);
+  assertEquals(disruptor.drain(), false);
+});
+
+Deno.test("disruptor: a handler that fails halts all, and the others are told which", () => {
+  const disruptor = create();
+  const producer = disruptor.producer();
+  producer.send(1);
+  const attempts: number[] = [];
+  const failing = (_: unknown, attempt: number) => {
+    attempts.push(attempt);
+    throw new Error("broken");
+  };
+  const run = () => disruptor.consumer("a").run(failing, { attempts: 3 });
+  assertThrows(run, Error, "broken");
+  assertEquals(attempts, [1, 2, 3]);
+  const error = assertThrows(() => producer.send(2), HaltedError, 'failure of node "a"');
+  assertEquals(error.node, "a");
+});
+
+Deno.test("disruptor: a handler that fails may be skipped, and is reported", () => {
+  const disruptor = create();
+  disruptor.producer().sendAll([1, 2, 3]);
+  disruptor.drain({ timeoutMs: 0 });
+  const seen: number[] = [];
+  const reports: unknown[] = [];
+  const ends: boolean[] = [];
+  const consumer = disruptor.consumer("a");
+  consumer.runEach((slot, endOfBatch, attempt) => {
+    if (attempt === 1) ends.push(endOfBatch);
+    if (consumer.events[slot] === 2) return "again";
+    seen.push(consumer.events[slot]!);
+  }, { onFailure: "skip", attempts: 2, report: (error) => reports.push(error) });
+  assertEquals([seen, ends], [[1, 3], [false, false, true]]);
+  assert(reports.length === 2 && reports.every((report) => report instanceof RewindError));
+});
+
+Deno.test("disruptor: a batch that is partly released cannot come again", () => {
+  const disruptor = create();
+  disruptor.producer().sendAll([1, 2]);
+  const again = () =>
+    disruptor.consumer("a").run((batch) => {
+      batch.release(1);
+      return "again";
+    }, { attempts: 9 });
+  assertThrows(again, RewindError, "some of it is released");
+  assert(disruptor.isHalted);
+});
+
+Deno.test("disruptor: a handler cannot wait for room that only it can make", () => {
+  const disruptor = create({ a: {} }, 2);
+  const producer = disruptor.producer();
+  producer.sendAll([1, 2]);
+  const run = () =>
+    disruptor.consumer("a").run(() => {
+      assertEquals(producer.trySend(3), false);
+      producer.send(3);
+    });
+  assertThrows(run, Error, 'node "a", whose handler asks for it, would wait for itself');
+});
+
+Deno.test("disruptor: the inspection says who holds up whom", () => {
+  const disruptor = create({ parse: {}, audit: { after: "parse" } }, 4);
+  const producer = disruptor.producer();
+  producer.sendAll([1, 2, 3, 4]);
+  const parse = disruptor.consumer("parse");
+  const inspection = disruptor.inspect();
+  assertEquals([inspection.remainingCapacity, inspection.slowest], [0, "audit"]);
+  assertEquals(inspection.nodes.map(({ waitsFor }) => waitsFor), [undefined, "parse"]);
+  assert(`${inspection}`.includes('producers wait for "audit"'), `${inspection}`);
+  parse.poll();
+  parse.release();
+  assertEquals(disruptor.inspect().nodes[1]!.waitsFor, undefined);
+  assertEquals(parse.lag, 0);
+});
+
+Deno.test("disruptor: a consumer in the place of a dead one begins where that released", () => {
+  const disruptor = create();
+  disruptor.producer().sendAll([1, 2, 3]);
+  const dead = disruptor.consumer("a");
+  dead.poll();
+  dead.release(1);
+  disruptor.reclaim("a");
+  const next = disruptor.consumer("a");
+  assertEquals([next.poll(), next.events[next.begin]], [2, 2]);
+});
+
+Deno.test("disruptor: handles are checked, and open the same ring", () => {
+  const disruptor = create();
+  const { handle } = disruptor;
+  assertThrows(() => Disruptor.attach({ ...handle, kind: "busbar.x" as "busbar.disruptor" }));
+  const graph = create({ a: {}, b: {} }).handle.graph;
+  assertThrows(() => Disruptor.attach({ ...handle, graph }), TypeError, "a graph of 1 nodes");
+  Disruptor.attach(structuredClone(handle)).producer().send(7);
+  const consumer = disruptor.consumer("a");
+  assertEquals([consumer.poll(), consumer.events[consumer.begin]], [1, 7]);
+});
+
+Deno.test("disruptor: slots of records are filled and read in place, by views", () => {
+  const Trade = defineRecord({ id: "u32", price: "f64" });
+  const disruptor = Disruptor.create({
+    capacity: 4,
+    elements: { record: Trade.handle },
+    consumers: { a: {} },
+  });
+  const { handle } = disruptor;
+  const producer = Disruptor.attach(structuredClone(handle), { record: Trade }).producer();
+  const consumer = disruptor.consumer("a");
+  const trade = Trade.view(producer.events);
+  const seen = Trade.view(consumer.events);
+  for (let id = 1; id <= 6; id++) {
+    trade.moveTo(producer.offset(producer.claim())).id = id;
+    trade.price = id / 2;
+    producer.publish();
+    assertEquals(consumer.poll(), 1);
+    seen.moveTo(consumer.offset(consumer.begin));
+    assertEquals([seen.id, seen.price], [id, id / 2]);
+  }
+  const Other = defineRecord({ id: "u32", price: "f32" });
+  assertThrows(() => Disruptor.attach(handle, { record: Other }), TypeError, "field 'price'");
+  const numbers = create().handle;
+  assertThrows(() => Disruptor.attach(numbers, { record: Trade }), TypeError, "slots of records");
+});
+
+Deno.test("disruptor: slots of bytes are filled and read in place", () => {
+  const disruptor = Disruptor.create({
+    capacity: 4,
+    elements: { bytes: 16 },
+    consumers: { a: {} },
+  });
+  const producer = disruptor.producer();
+  const consumer = disruptor.consumer("a");
+  const at = producer.slot(producer.claim()) * 16;
+  producer.events.set([1, 2, 3], at);
+  producer.publish();
+  assertEquals(consumer.poll(), 1);
+  assertEquals([...consumer.events.subarray(consumer.begin * 16, consumer.begin * 16 + 3)], [
+    1,
+    2,
+    3,
+  ]);
+});

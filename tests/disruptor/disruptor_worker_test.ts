@@ -1,0 +1,61 @@
+/** The disruptor on real workers: checksums and backpressure, in rings that are often full. */
+
+import { assertEquals } from "@std/assert";
+import { Disruptor, type GraphOptions } from "@busbar/busbar/disruptor";
+import { workerTest } from "../permission.ts";
+import { runOnWorker } from "../workers.ts";
+import { type Job, RANGE, type Seen } from "./bodies.ts";
+
+const BODIES = import.meta.resolve("./bodies.ts");
+const EVENTS = 20_000;
+
+/** Runs producers and the consumers of all nodes; returns what each of these has seen. */
+async function run(consumers: GraphOptions, producers: number, start = 0): Promise<Seen[]> {
+  const disruptor = Disruptor.create({
+    capacity: 64,
+    elements: "i32",
+    producers: producers === 1 ? "single" : producers,
+    consumers,
+    start,
+  });
+  const job: Job = { handle: disruptor.handle, name: "", first: 0, events: EVENTS, batch: 50 };
+  const names = Object.entries(consumers)
+    .flatMap(([name, { workers = 1 }]) => new Array<string>(workers).fill(name));
+  const seen = Promise.all(
+    names.map((name) => runOnWorker<Seen>(BODIES, "consume", { ...job, name })),
+  );
+  await Promise.all(
+    Array.from(
+      { length: producers },
+      (_, i) => runOnWorker<void>(BODIES, "produce", { ...job, first: i * RANGE }),
+    ),
+  );
+  assertEquals(await disruptor.drainAsync(), true);
+  return await seen;
+}
+
+/** The sum of everything that is sent. */
+function expectedSum(producers: number): number {
+  const each = EVENTS * (EVENTS - 1) / 2;
+  return producers * each + producers * (producers - 1) / 2 * RANGE * EVENTS;
+}
+
+workerTest("disruptor: every node of a graph sees every event in order", async () => {
+  const graph = { a: {}, b: { after: "a" }, c: { after: "a" }, d: { after: ["b", "c"] } };
+  for (const seen of await run(graph, 1, 2 ** 28 - 1000)) {
+    assertEquals(seen, { count: EVENTS, sum: expectedSum(1), gaps: 0 });
+  }
+});
+
+workerTest("disruptor: three producers lose nothing", async () => {
+  const [seen] = await run({ a: {} }, 3, 2 ** 28 - 1000);
+  assertEquals(seen, { count: 3 * EVENTS, sum: expectedSum(3), gaps: 0 });
+});
+
+workerTest("disruptor: competing workers share events, and the next node sees all", async () => {
+  const seen = await run({ a: { workers: 3 }, b: { after: "a" } }, 2);
+  const last = seen.pop();
+  assertEquals(last, { count: 2 * EVENTS, sum: expectedSum(2), gaps: 0 });
+  assertEquals(seen.reduce((sum, { count }) => sum + count, 0), 2 * EVENTS);
+  assertEquals(seen.reduce((total, { sum }) => total + sum, 0), expectedSum(2));
+});
