@@ -49,7 +49,7 @@ import {
   type Footprint,
   precedes,
 } from "./dependence.ts";
-import type { Strategy } from "./strategy.ts";
+import type { ExecutionView, Strategy } from "./strategy.ts";
 
 /** A node of a wakeup tree: run this thread next. */
 interface Node {
@@ -117,7 +117,7 @@ export class OptimalDpor implements Strategy {
     this.#events.length = 0;
   }
 
-  choose(enabled: readonly Thread[]): Thread | undefined {
+  choose(enabled: readonly Thread[], { threads }: ExecutionView): Thread | undefined {
     if (this.#isRepeating) {
       const thread = this.#repeated[this.#events.length];
       return enabled.find((t) => t.id === thread) ?? impossible("a repeated thread cannot run");
@@ -127,7 +127,12 @@ export class OptimalDpor implements Strategy {
       frame.isStarted = true;
       const { thread } = node.footprint;
       const chosen = enabled.find((t) => t.id === thread);
-      if (chosen === undefined) continue;
+      if (chosen === undefined) {
+        // A yield that was free where the race was found is held here: the rest goes on without it.
+        const entry = threads[thread]?.announced;
+        if (entry !== undefined && isYield(entry)) frame.tree.unshift(...node.children);
+        continue;
+      }
       this.#subtree = node.children;
       return chosen;
     }

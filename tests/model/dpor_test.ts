@@ -86,6 +86,16 @@ Deno.test("with loops that wait, DPOR finds the same final states and the same d
   await compare([...LOOPS, "store", "add", "load", "wait"], 2, RUNS / 2, false);
 });
 
+Deno.test("a yield that is held after a race is reversed, and was free before, loses no outcome", async () => {
+  const found = await both([
+    [["store", 0, 1, 0]],
+    [["poll briefly", 0, 0, 0]],
+    [["spin briefly", 1, 0, 0], ["spin", 0, 0, 0]],
+  ]);
+  assertEquals(sorted(found!.dpor.finals), sorted(found!.all.finals));
+  assertEquals(found!.all.finals.size, 2);
+});
+
 Deno.test("with asynchronous threads, DPOR finds the same final states", async () => {
   await compare([...ASYNCHRONOUS, "task", "await", "store", "notify", "add"], 2, RUNS / 2);
 });
