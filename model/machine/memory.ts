@@ -209,9 +209,11 @@ export class ModelBuffer {
    * The bytes of a range in words: as an element if an array names it, else as a number or bytes.
    */
   valueText(start: number, bytes: Uint8Array): string {
-    const size = bytes.length;
+    // Code under test may have replaced the getters of native arrays.
+    const own = new Bytes(bytes);
+    const size = own.length;
     const named = this.#arrayOf(start, size);
-    const copy = new Bytes(bytes).buffer;
+    const copy = own.buffer;
     if (named?.array.BYTES_PER_ELEMENT === size) {
       return String(new (named.array.constructor as TypedArrayConstructor)(copy)[0]);
     }
