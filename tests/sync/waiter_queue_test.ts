@@ -88,7 +88,7 @@ Deno.test("a take with a timeout gives up after it, and leaves nothing behind", 
 
   // Each of a thread's waiters gives up in its own time.
   const patient = b!.takeAsync();
-  const waits = [20, 5, 10].map((timeoutMs) => b!.takeAsync({ timeoutMs }));
+  const waits = [400, 5, 200].map((timeoutMs) => b!.takeAsync({ timeoutMs }));
   assertEquals(await waits[1], undefined);
   assertEquals(b!.waiting, 3);
   assertEquals(await Promise.all(waits), [undefined, undefined, undefined]);
