@@ -39,6 +39,8 @@ import type { Body } from "./thread_declaration.ts";
 const MAX_FREE_ROUNDS = 4;
 /** So many accesses at most in a round, on average, are looked at. */
 const ACCESSES_PER_ROUND = 20;
+/** Once so many are known of a body, loops with the same calls and reads count as the same. */
+const MAX_KNOWN_PLACES = 200;
 /** The most outlooks that are kept for one moment of a thread. */
 const MAX_OUTLOOKS = 16;
 /** Before a yield is forced, so many accesses are looked at. */
@@ -233,26 +235,45 @@ function lookAhead(
 ): Outlook | Promise<Outlook> {
   const { announced } = thread;
   let key: string | undefined;
+  let place: string | undefined;
   const polls = announced?.kind === PAUSE && announced.detail.isImplied;
   const look = new LookAhead(execution, thread, bounds, polls, (round, reads) => {
     const calls = round.map(({ kind, start }) => `${kind}:${start}`);
     key = `${calls.join()} ${reads.map((r) => `${r.buffer.id}:${r.start}=${r.bytes}`).join()}`;
-    return known.has(key);
+    // The same loop may be left after some rounds elsewhere: so where the thread is counts, too.
+    place = `${key} ${historyOf(thread)}`;
+    return known.has(place) || (known.size >= MAX_KNOWN_PLACES && known.has(key));
   });
   thread.ahead = look;
   const finish = () => {
     thread.ahead = undefined;
     const outlook = look.finish();
-    if (key !== undefined && !outlook.leaves) known.add(key);
+    if (key !== undefined && !outlook.leaves) known.add(key).add(place!);
     return outlook;
   };
   const run = replay(execution, thread);
   return run ? run.then(finish) : finish();
 }
 
+/** A hash of what a thread has called and seen so far. */
+function historyOf({ log }: Thread): number {
+  let hash = log.length;
+  for (const { kind, start, result } of log) {
+    // Objects may be of code under test, and are not looked at.
+    const seen = typeof result === "number"
+      ? result
+      : typeof result === "string"
+      ? result.length
+      : 0;
+    hash = Math.imul(hash ^ (kind + start * 32 + seen * 7919), 0x9e3779b1) ^ (hash >>> 15);
+  }
+  return hash;
+}
+
 /**
- * Of each body, loops that go on without end if nothing changes: their calls, and what they read.
- * A body that has many explorations need not be looked at so far in each of them.
+ * Of each body, loops that go on without end if nothing changes: their calls, and what they read,
+ * with and without the history that led there. A body that has many explorations need not be looked
+ * at so far in each of them.
  */
 const endlessLoops = new WeakMap<Body, Set<string>>();
 

@@ -570,3 +570,21 @@ Deno.test("loops that pause a few times have the outcomes of the same loops with
   });
   await fc.assert(property, { numRuns: Number(Deno.args[0] ?? 60) });
 });
+
+Deno.test("a loop that gives up is told from one that waits on and reads the same", async () => {
+  const seen = await outcomes({
+    a(w) {
+      const isPatient = Atomics.load(w, 1) === 0;
+      for (let i = 0; isPatient || i < 50; i++) {
+        if (Atomics.load(w, 0) === 1) return "seen";
+        Atomics.pause();
+      }
+      return "given up";
+    },
+    b(w) {
+      Atomics.store(w, 1, 1);
+      Atomics.store(w, 0, 1);
+    },
+  });
+  assertEquals(seen, ['["given up",null]', '["seen",null]']);
+});
