@@ -41,9 +41,20 @@ export function replace(
     key,
     native,
     model: descriptor,
-    // A global that is assigned in a context of `node:vm` becomes enumerable.
-    isValue: native?.writable === true && target !== globalThis,
+    isValue: native?.writable === true && keepsDescriptor(target, key, native),
   });
+}
+
+/**
+ * Whether an assignment leaves a property as it is, but for its value: in a context of `node:vm`,
+ * a global that is assigned becomes enumerable.
+ */
+function keepsDescriptor(target: object, key: PropertyKey, native: PropertyDescriptor): boolean {
+  if (target !== globalThis || native.enumerable === true) return true;
+  Reflect.set(target, key, native.value);
+  if (Reflect.getOwnPropertyDescriptor(target, key)?.enumerable === false) return true;
+  Reflect.defineProperty(target, key, native);
+  return false;
 }
 
 /**
