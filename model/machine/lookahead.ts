@@ -30,11 +30,11 @@ import {
   WRITE,
 } from "./kinds.ts";
 import type { Cell, ModelBuffer } from "./memory.ts";
-import type { Outlook, ReadRange } from "./outlook.ts";
+import type { ByteRange, Outlook, ReadRange } from "./outlook.ts";
 import { type Ahead, SUSPENDED, type Thread } from "./thread.ts";
 
-/** After so many rounds it is asked whether this loop is known to go on without end. */
-const ROUNDS_BEFORE_MEMO = 8;
+/** After so many rounds it is asked whether a loop that looks the same goes on without end. */
+const ROUNDS_OF_LIKENESS = 8;
 /** Ranges of more than so many bytes are not compared, so that what follows is not remembered. */
 const MAX_COMPARED_BYTES = 64;
 
@@ -49,13 +49,18 @@ export interface LookBounds {
   readonly accesses: number;
 }
 
-/**
- * Whether a loop is known to go on without end.
- *
- * @param round The calls of its first round.
- * @param reads What it reads, except what it writes itself.
- */
-export type IsEndless = (round: readonly Entry[], reads: readonly ReadRange[]) => boolean;
+/** What is known of loops of a body from looks before. */
+export interface KnownLoops {
+  /**
+   * Asked after the first round: all that the loop reads, if it is known to go on without end.
+   *
+   * @param round The calls of its first round.
+   * @param reads What it has read, except what it writes itself.
+   */
+  readsOf(round: readonly Entry[], reads: readonly ReadRange[]): readonly ByteRange[] | undefined;
+  /** Asked some rounds later: whether a loop that looks the same does. */
+  isLikeOne(round: readonly Entry[], reads: readonly ReadRange[]): boolean;
+}
 
 /** A promise of waitAsync that was created during a look. */
 interface PendingPromise {
@@ -71,7 +76,7 @@ export class LookAhead implements Ahead {
   readonly #execution: Execution;
   readonly #thread: Thread;
   readonly #bounds: LookBounds;
-  readonly #isEndless: IsEndless;
+  readonly #loops: KnownLoops;
   readonly #reads = new Map<ModelBuffer, Map<number, ReadRange>>();
   readonly #emptyLists = new Set<Cell>();
   readonly #pending: PendingPromise[] = [];
@@ -90,27 +95,27 @@ export class LookAhead implements Ahead {
   /** Whether memory was changed in more than one round. */
   #changesAgain = false;
   #leaves = true;
+  #isEndless = false;
   #isRepeatable = true;
   /** Whether the loop does not pause: then its first access begins each round. */
   #polls: boolean;
 
   /**
    * @param polls Whether the thread is in a loop that does not pause.
-   * @param isEndless Whether a loop that reads this is known to go on without end.
    */
   constructor(
     execution: Execution,
     thread: Thread,
     bounds: LookBounds,
     polls: boolean,
-    isEndless: IsEndless,
+    loops: KnownLoops,
   ) {
     this.#execution = execution;
     this.#thread = thread;
     this.#bounds = bounds;
     this.#polls = polls;
     this.#rounds = polls ? 0 : -1;
-    this.#isEndless = isEndless;
+    this.#loops = loops;
   }
 
   /** An operation of the thread; returns what its call returns. */
@@ -248,7 +253,8 @@ export class LookAhead implements Ahead {
     const first = this.#firstChange;
     const rounds = Math.max(0, this.#rounds);
     // A loop that changes memory in each round is left by no change of its own.
-    const isLeft = this.#leaves || first > 0 || (first === 0 && !this.#changesAgain);
+    const isLeft = !this.#isEndless &&
+      (this.#leaves || first > 0 || (first === 0 && !this.#changesAgain));
     return {
       leaves: isLeft,
       rounds: first >= 0 && first < rounds ? first : rounds,
@@ -281,9 +287,14 @@ export class LookAhead implements Ahead {
   #beginRound(): void {
     const rounds = ++this.#rounds;
     if (rounds >= this.#bounds.rounds) this.#end(false);
-    if (rounds !== ROUNDS_BEFORE_MEMO) return;
+    if (rounds !== 1 && rounds !== ROUNDS_OF_LIKENESS) return;
     const reads = this.#allReads.filter((range) => !this.#isWritten(range));
-    if (this.#isEndless(this.#round, reads)) this.#end(false);
+    if (rounds !== 1) return void (this.#loops.isLikeOne(this.#round, reads) && this.#end(false));
+    const known = this.#loops.readsOf(this.#round, reads);
+    if (known === undefined) return;
+    for (const range of known) this.#noteRead(range);
+    this.#isEndless = true;
+    this.#end(false);
   }
 
   /** Counts an access; in a loop that does not pause, its first one begins a round. */
@@ -299,7 +310,7 @@ export class LookAhead implements Ahead {
     if (this.#rounds <= 0 && entry.kind !== PAUSE) this.#round.push(entry);
   }
 
-  #noteRead({ buffer, start, size }: Entry): void {
+  #noteRead({ buffer, start, size }: ByteRange | Entry): void {
     let ranges = this.#reads.get(buffer!);
     if (ranges === undefined) this.#reads.set(buffer!, ranges = new Map());
     const key = start * 2 ** 26 + size;

@@ -7,6 +7,9 @@
 import type { Entry, Watch } from "./entry.ts";
 import type { Cell } from "./memory.ts";
 
+/** A range of the bytes of a buffer. */
+export type ByteRange = Pick<Watch, "buffer" | "start" | "size">;
+
 /** A range that was read during a look, with the bytes that it had. */
 export interface ReadRange extends Watch {
   readonly bytes: Uint8Array;

@@ -29,8 +29,14 @@ import {
 } from "./entry.ts";
 import type { Execution } from "./execution.ts";
 import { PAUSE, READ, RESUME, WAKE } from "./kinds.ts";
-import { isSameCall, isSamePlace, LookAhead, type LookBounds } from "./lookahead.ts";
-import type { Outlook } from "./outlook.ts";
+import {
+  isSameCall,
+  isSamePlace,
+  type KnownLoops,
+  LookAhead,
+  type LookBounds,
+} from "./lookahead.ts";
+import type { ByteRange, Outlook, ReadRange } from "./outlook.ts";
 import { replay } from "./runner.ts";
 import type { Thread } from "./thread.ts";
 import type { Body } from "./thread_declaration.ts";
@@ -90,7 +96,7 @@ export function prepareYield(execution: Execution, thread: Thread): void | Promi
   if (known !== undefined) return applyOutlook(execution, thread, entry, known);
   const { spinLimit } = execution.options;
   const bounds = { rounds: spinLimit, accesses: spinLimit * ACCESSES_PER_ROUND };
-  const looked = lookAhead(execution, thread, bounds, knownLoops(thread));
+  const looked = lookAhead(execution, thread, bounds, loopsOf(thread));
   const take = (outlook: Outlook) => {
     const outlooks = thread.moment?.outlooks;
     if (outlook.isRepeatable && outlooks !== undefined && outlooks.length < MAX_OUTLOOKS) {
@@ -117,7 +123,7 @@ export function lookFarther(execution: Execution, thread: Thread): boolean {
   const isPlain = thread.log.at(-1)?.kind === READ;
   const rounds = isPlain ? FAR_ACCESSES : execution.options.maxSteps;
   const bounds = { rounds, accesses: FAR_ACCESSES };
-  const looked = lookAhead(execution, thread, bounds, new Set());
+  const looked = lookAhead(execution, thread, bounds, new LoopsOfBody());
   if (looked instanceof Promise || !looked.leaves) return false;
   applyOutlook(execution, thread, entry, looked);
   return true;
@@ -231,28 +237,98 @@ function lookAhead(
   execution: Execution,
   thread: Thread,
   bounds: LookBounds,
-  known: Set<string>,
+  loops: LoopsOfBody,
 ): Outlook | Promise<Outlook> {
-  const { announced } = thread;
-  let key: string | undefined;
-  let place: string | undefined;
-  const polls = announced?.kind === PAUSE && announced.detail.isImplied;
-  const look = new LookAhead(execution, thread, bounds, polls, (round, reads) => {
-    const calls = round.map(({ kind, start }) => `${kind}:${start}`);
-    key = `${calls.join()} ${reads.map((r) => `${r.buffer.id}:${r.start}=${r.bytes}`).join()}`;
-    // The same loop may be left after some rounds elsewhere: so where the thread is counts, too.
-    place = `${key} ${historyOf(thread)}`;
-    return known.has(place) || (known.size >= MAX_KNOWN_PLACES && known.has(key));
-  });
+  const look = new LookAhead(execution, thread, bounds, isPolling(thread), loops);
+  loops.begin(execution, thread);
   thread.ahead = look;
   const finish = () => {
     thread.ahead = undefined;
     const outlook = look.finish();
-    if (key !== undefined && !outlook.leaves) known.add(key).add(place!);
+    if (!outlook.leaves) loops.add(outlook);
     return outlook;
   };
   const run = replay(execution, thread);
   return run ? run.then(finish) : finish();
+}
+
+/** Whether a thread is in a loop that does not pause by itself. */
+function isPolling({ announced }: Thread): boolean {
+  return announced?.kind === PAUSE && announced.detail.isImplied;
+}
+
+/** A range that a loop has read, of a buffer of any search, and its bytes then. */
+interface KnownRead {
+  readonly buffer: string;
+  readonly start: number;
+  readonly size: number;
+  readonly bytes: Uint8Array;
+}
+
+/**
+ * The loops of a body that go on without end if nothing changes. A body that has many explorations
+ * need not be looked at so far in each of them.
+ */
+class LoopsOfBody implements KnownLoops {
+  /** By their first round, and all that came before: what they read. */
+  readonly #reads = new Map<string, readonly KnownRead[]>();
+  /** Their first rounds, with and without what came before. */
+  readonly #rounds = new Set<string>();
+  #execution: Execution | undefined;
+  #history = 0;
+  /** The keys of the present loop, in both. */
+  #exact: string | undefined;
+  #place: string | undefined;
+  #likeness = "";
+
+  /** A thread is about to be looked ahead. */
+  begin(execution: Execution, thread: Thread): void {
+    this.#execution = execution;
+    this.#history = historyOf(thread);
+    this.#exact = this.#place = undefined;
+  }
+
+  readsOf(round: readonly Entry[], reads: readonly ReadRange[]): readonly ByteRange[] | undefined {
+    this.#exact = `${likenessOf(round, reads)} ${this.#history}`;
+    const known = this.#reads.get(this.#exact);
+    if (known === undefined) return undefined;
+    const ranges: ByteRange[] = [];
+    for (const { buffer: id, start, size, bytes } of known) {
+      const buffer = this.#execution!.buffers.find((buffer) => buffer.id === id);
+      if (buffer === undefined || bytes.some((b, i) => buffer.bytes[start + i] !== b)) return;
+      ranges.push({ buffer, start, size });
+    }
+    return ranges;
+  }
+
+  isLikeOne(round: readonly Entry[], reads: readonly ReadRange[]): boolean {
+    this.#likeness = likenessOf(round, reads);
+    // The same loop may be left after some rounds elsewhere: so where the thread is counts, too.
+    this.#place = `${this.#likeness} ${this.#history}`;
+    return this.#rounds.has(this.#place) ||
+      (this.#rounds.size >= MAX_KNOWN_PLACES && this.#rounds.has(this.#likeness));
+  }
+
+  /** Adds the present loop. */
+  add({ isQuiet, isRepeatable, emptyLists, reads }: Outlook): void {
+    this.#execution = undefined;
+    if (this.#place !== undefined) this.#rounds.add(this.#likeness).add(this.#place);
+    if (this.#exact === undefined || this.#reads.size >= MAX_KNOWN_PLACES) return;
+    if (!isQuiet || !isRepeatable || emptyLists.length > 0) return;
+    const known = reads.map(({ buffer, start, size, bytes }) => ({
+      buffer: buffer.id,
+      start,
+      size,
+      bytes,
+    }));
+    this.#reads.set(this.#exact, known);
+  }
+}
+
+/** A text that loops share which look the same. */
+function likenessOf(round: readonly Entry[], reads: readonly ReadRange[]): string {
+  const calls = round.map(({ kind, start }) => `${kind}:${start}`);
+  return `${calls.join()} ${reads.map((r) => `${r.buffer.id}:${r.start}=${r.bytes}`).join()}`;
 }
 
 /** A hash of what a thread has called and seen so far. */
@@ -262,6 +338,8 @@ function historyOf({ log }: Thread): number {
     // Objects may be of code under test, and are not looked at.
     const seen = typeof result === "number"
       ? result
+      : typeof result === "bigint"
+      ? Number(BigInt.asIntN(32, result))
       : typeof result === "string"
       ? result.length
       : 0;
@@ -270,15 +348,10 @@ function historyOf({ log }: Thread): number {
   return hash;
 }
 
-/**
- * Of each body, loops that go on without end if nothing changes: their calls, and what they read,
- * with and without the history that led there. A body that has many explorations need not be looked
- * at so far in each of them.
- */
-const endlessLoops = new WeakMap<Body, Set<string>>();
+const loopsOfBodies = new WeakMap<Body, LoopsOfBody>();
 
-function knownLoops({ body }: Thread): Set<string> {
-  let known = endlessLoops.get(body);
-  if (known === undefined) endlessLoops.set(body, known = new Set());
-  return known;
+function loopsOf({ body }: Thread): LoopsOfBody {
+  let loops = loopsOfBodies.get(body);
+  if (loops === undefined) loopsOfBodies.set(body, loops = new LoopsOfBody());
+  return loops;
 }

@@ -350,8 +350,10 @@ export class OptimalDpor implements Strategy {
         );
         return withFootprint(event, { expired: isNotified ? 0 : touchedDeadline(entry) });
       }
-      case COMPARE_EXCHANGE:
-        return withFootprint(event, { wrote: this.#willWrite(j, entry, before) });
+      case COMPARE_EXCHANGE: {
+        const wrote = this.#willWrite(j, entry, before);
+        return wrote === event.footprint.wrote ? event : withFootprint(event, { wrote });
+      }
       default:
         return event;
     }
