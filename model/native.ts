@@ -63,6 +63,8 @@ export const NativeSharedArrayBuffer: SharedArrayBufferConstructor = globalThis.
 export const NativeDataView: DataViewConstructor = DataView;
 /** The real `ArrayBuffer.isView`. */
 export const nativeIsView: (value: unknown) => value is ArrayBufferView = ArrayBuffer.isView;
+/** The real `Reflect.getOwnPropertyDescriptor`. */
+export const { getOwnPropertyDescriptor } = Reflect;
 /** The real `performance.now`, or `Date.now` in a worklet, which has no `performance`. */
 export const now: () => number = globalThis.performance?.now.bind(performance) ?? Date.now;
 

@@ -18,8 +18,9 @@ import type { Body } from "./thread_declaration.ts";
 const FIRST = 8;
 const VERY_FIRST = 4;
 const TIMES = 8;
-/** Then one in so many is, up to a number; powers of two, less one. */
+/** Then one in so many is, up to a number, and fewer of known bodies; powers of two, less one. */
 const EARLY_MASK = 15;
+const KNOWN_MASK = 63;
 const EARLY = 512;
 /** Later, one in so many. */
 const LATE_MASK = 511;
@@ -48,8 +49,10 @@ export class Rechecks {
   next({ body, log }: Thread): number {
     const count = ++this.#advances;
     if (log.length > MAX_ENTRIES) return (count & EARLY_MASK) === 0 ? 1 : 0;
-    if (count <= FIRST && this.isNew(body)) return count <= VERY_FIRST ? TIMES : 1;
-    return (count & (count <= EARLY ? EARLY_MASK : LATE_MASK)) === 0 ? 1 : 0;
+    if (count > EARLY) return (count & LATE_MASK) === 0 ? 1 : 0;
+    if (!this.isNew(body)) return (count & KNOWN_MASK) === 0 ? 1 : 0;
+    if (count <= FIRST) return count <= VERY_FIRST ? TIMES : 1;
+    return (count & EARLY_MASK) === 0 ? 1 : 0;
   }
 
   /** Whether this search is the first one with a body. */
