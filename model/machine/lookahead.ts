@@ -30,11 +30,11 @@ import {
   WRITE,
 } from "./kinds.ts";
 import type { Cell, ModelBuffer } from "./memory.ts";
-import type { ByteRange, Outlook, ReadRange } from "./outlook.ts";
+import type { Outlook, ReadRange } from "./outlook.ts";
 import { type Ahead, SUSPENDED, type Thread } from "./thread.ts";
 
-/** After so many rounds it is asked whether a loop that looks the same goes on without end. */
-const ROUNDS_OF_LIKENESS = 8;
+/** After so many rounds it is asked whether this loop is known to go on without end. */
+const ROUNDS_BEFORE_MEMO = 8;
 /** Ranges of more than so many bytes are not compared, so that what follows is not remembered. */
 const MAX_COMPARED_BYTES = 64;
 
@@ -49,18 +49,13 @@ export interface LookBounds {
   readonly accesses: number;
 }
 
-/** What is known of loops of a body from looks before. */
-export interface KnownLoops {
-  /**
-   * Asked after the first round: all that the loop reads, if it is known to go on without end.
-   *
-   * @param round The calls of its first round.
-   * @param reads What it has read, except what it writes itself.
-   */
-  readsOf(round: readonly Entry[], reads: readonly ReadRange[]): readonly ByteRange[] | undefined;
-  /** Asked some rounds later: whether a loop that looks the same does. */
-  isLikeOne(round: readonly Entry[], reads: readonly ReadRange[]): boolean;
-}
+/**
+ * Whether a loop is known to go on without end.
+ *
+ * @param round The calls of its first round.
+ * @param reads What it reads, except what it writes itself.
+ */
+export type IsEndless = (round: readonly Entry[], reads: readonly ReadRange[]) => boolean;
 
 /** A promise of waitAsync that was created during a look. */
 interface PendingPromise {
@@ -76,7 +71,7 @@ export class LookAhead implements Ahead {
   readonly #execution: Execution;
   readonly #thread: Thread;
   readonly #bounds: LookBounds;
-  readonly #loops: KnownLoops;
+  readonly #isEndless: IsEndless;
   readonly #reads = new Map<ModelBuffer, Map<number, ReadRange>>();
   readonly #emptyLists = new Set<Cell>();
   readonly #pending: PendingPromise[] = [];
@@ -95,7 +90,6 @@ export class LookAhead implements Ahead {
   /** Whether memory was changed in more than one round. */
   #changesAgain = false;
   #leaves = true;
-  #isEndless = false;
   #isRepeatable = true;
   /** Whether the loop does not pause: then its first access begins each round. */
   #polls: boolean;
@@ -108,14 +102,14 @@ export class LookAhead implements Ahead {
     thread: Thread,
     bounds: LookBounds,
     polls: boolean,
-    loops: KnownLoops,
+    isEndless: IsEndless,
   ) {
     this.#execution = execution;
     this.#thread = thread;
     this.#bounds = bounds;
     this.#polls = polls;
     this.#rounds = polls ? 0 : -1;
-    this.#loops = loops;
+    this.#isEndless = isEndless;
   }
 
   /** An operation of the thread; returns what its call returns. */
@@ -253,13 +247,12 @@ export class LookAhead implements Ahead {
     const first = this.#firstChange;
     const rounds = Math.max(0, this.#rounds);
     // A loop that changes memory in each round is left by no change of its own.
-    const isLeft = !this.#isEndless &&
-      (this.#leaves || first > 0 || (first === 0 && !this.#changesAgain));
+    const isLeft = this.#leaves || first > 0 || (first === 0 && !this.#changesAgain);
     return {
       leaves: isLeft,
       rounds: first >= 0 && first < rounds ? first : rounds,
       isQuiet: first < 0,
-      round: this.#round,
+      repeats: repeats(this.#thread.log, this.#round),
       reads,
       emptyLists: [...this.#emptyLists],
       isRepeatable: this.#isRepeatable && reads.every(({ bytes, size }) => bytes.length === size),
@@ -287,14 +280,9 @@ export class LookAhead implements Ahead {
   #beginRound(): void {
     const rounds = ++this.#rounds;
     if (rounds >= this.#bounds.rounds) this.#end(false);
-    if (rounds !== 1 && rounds !== ROUNDS_OF_LIKENESS) return;
+    if (rounds !== ROUNDS_BEFORE_MEMO) return;
     const reads = this.#allReads.filter((range) => !this.#isWritten(range));
-    if (rounds !== 1) return void (this.#loops.isLikeOne(this.#round, reads) && this.#end(false));
-    const known = this.#loops.readsOf(this.#round, reads);
-    if (known === undefined) return;
-    for (const range of known) this.#noteRead(range);
-    this.#isEndless = true;
-    this.#end(false);
+    if (this.#isEndless(this.#round, reads)) this.#end(false);
   }
 
   /** Counts an access; in a loop that does not pause, its first one begins a round. */
@@ -310,7 +298,7 @@ export class LookAhead implements Ahead {
     if (this.#rounds <= 0 && entry.kind !== PAUSE) this.#round.push(entry);
   }
 
-  #noteRead({ buffer, start, size }: ByteRange | Entry): void {
+  #noteRead({ buffer, start, size }: Entry): void {
     let ranges = this.#reads.get(buffer!);
     if (ranges === undefined) this.#reads.set(buffer!, ranges = new Map());
     const key = start * 2 ** 26 + size;
@@ -342,6 +330,16 @@ export class LookAhead implements Ahead {
     if (this.#firstChange < 0) this.#firstChange = round;
     else this.#changesAgain = true;
   }
+}
+
+/** Whether the last calls of a log are those of a round, with the same results. */
+function repeats(log: readonly Entry[], round: readonly Entry[]): boolean {
+  const begin = log.length - round.length;
+  return begin >= 0 && round.every((entry, i) => {
+    const before = log[begin + i]!;
+    return isSameCall(before, entry) &&
+      (!entry.traits.isAccess || Object.is(before.result, entry.result));
+  });
 }
 
 /** Whether two entries are of the same call with the same arguments. */

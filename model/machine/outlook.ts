@@ -4,11 +4,8 @@
  * @module
  */
 
-import type { Entry, Watch } from "./entry.ts";
+import type { Watch } from "./entry.ts";
 import type { Cell } from "./memory.ts";
-
-/** A range of the bytes of a buffer. */
-export type ByteRange = Pick<Watch, "buffer" | "start" | "size">;
 
 /** A range that was read during a look, with the bytes that it had. */
 export interface ReadRange extends Watch {
@@ -26,8 +23,8 @@ export interface Outlook {
   readonly rounds: number;
   /** Whether it changes no memory. */
   readonly isQuiet: boolean;
-  /** What it calls until its next yield. */
-  readonly round: readonly Entry[];
+  /** Whether it does the same until its next yield as it did since the last one. */
+  readonly repeats: boolean;
   /** What it has read. */
   readonly reads: readonly ReadRange[];
   /** The waiter lists in which it found no sleeper to wake. */
