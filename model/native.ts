@@ -54,6 +54,14 @@ export const typedArrayPrototype: Record<PropertyKey, unknown> = Object.getProto
   Int8Array.prototype,
 );
 
+const tagOf = Object.getOwnPropertyDescriptor(typedArrayPrototype, Symbol.toStringTag)!.get!;
+
+/** The constructor of the type of an array, whatever its property `constructor` is. */
+export function constructorOf(array: AnyTypedArray): TypedArrayConstructor {
+  const name: unknown = tagOf.call(array);
+  return typedArrays.find((constructor) => constructor.name === name)!;
+}
+
 /** The real `Atomics`. */
 export const nativeAtomics: typeof Atomics = Atomics;
 /** The real `SharedArrayBuffer`; without one, nothing can be explored. */
