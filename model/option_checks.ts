@@ -61,14 +61,14 @@ const checks: { readonly [K in keyof Required<ExploreOptions<unknown, Threads<un
       "a synchronous function (what it needs can be awaited before explore)",
     ),
     threads: unless(
-      (value) => typeof value === "object" && value !== null,
+      (value) => typeof value === "object" && value !== null && !Array.isArray(value),
       "an object of functions by the names of threads",
     ),
     check: anyFunction,
     invariant: synchronous,
     reaches: unless(
       (value) =>
-        typeof value === "object" && value !== null &&
+        typeof value === "object" && value !== null && !Array.isArray(value) &&
         Object.values(value).every((each) => functionKind(each) === "plain"),
       "an object of synchronous functions by the names of conditions",
     ),
