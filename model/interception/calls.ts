@@ -569,7 +569,7 @@ export class Calls {
       this.#execution;
     const entry = pauseBefore(thread, operation, threads) ?? operation;
     if (!isRechecking) {
-      if (firstStacks.size < FIRST_STACKS && rechecks.isNew(thread.body)) {
+      if (firstStacks.size < FIRST_STACKS && rechecks.isNew) {
         firstStacks.set(entry, captureStack(FIRST_FRAMES));
       }
     } else if (

@@ -110,7 +110,7 @@ export class Execution {
   /** The buffers that are compared with what they should be; undefined if there are none. */
   unseenWrites: UnseenWrites | undefined = undefined;
   /** Which advances of threads are checked. */
-  rechecks: Rechecks = new Rechecks();
+  rechecks: Rechecks = new Rechecks([]);
   /** The source line of each operation that was reached, by a key of it; only if asked for. */
   readonly reached: Map<number, string> | undefined;
 
