@@ -1,54 +1,56 @@
 /**
- * The cells of a channel, and how senders and receivers take them in turn.
+ * The cells of a channel, and how senders and receivers have them in turn.
  *
- *                claim             publish             take               free
- *     FREE, lap n ---> WRITING, s ------> FULL, lap n ----> READING, r ----> FREE, lap n + 1
- *         |                |                                   |  ^             ^
- *         | seal           | abort, or s died         r died   |  | take        |
- *         v                v                                   v  |             |
- *        END            SKIPPED ---------- pass ------------> ORPHAN            |
- *                          +----------------------------------------------------+
+ *               claim             publish            take               free
+ *     FREE, lap n ---> WRITING, s -----> FULL, lap n ---> READING, r ---> FREE, lap n + 1
+ *         |                |                              |        ^           ^
+ *         | seal           | abort, or s died             | r died | take      |
+ *         v                v                              v        |           |
+ *        END            SKIPPED                          ORPHAN, lap n         |
+ *                          +------------------ pass ---------------------------+
  *
- * **Each step is one compareExchange of the cell's word**, which then names the new owner: so there
+ * **Each step is one compareExchange of the cell's word**, which then names the new owner. So there
  * is no instruction at which a thread can die and it cannot be told which cells it had.
  *
- * **In order.** A sender claims the cell at the tail, and the tail moves on afterwards. If a thread
- * finds the cell at the tail claimed, it moves the tail on itself: the one that claimed it may be
- * slow, or dead. So cells are claimed in the order of their positions, each before the next.
- * Likewise receivers take messages at the head, in order.
+ * **In order.** A sender claims the cell after all that are claimed. It begins to look where it, or
+ * any other, has found that all before were claimed, and passes those that were claimed since. If
+ * it finds one free for the position that it looks at, then no later cell is claimed. So cells are
+ * claimed in the order of their positions, and receivers likewise take messages in order.
  *
- * **Full** is a channel whose cell at the tail is still of the lap before. **Empty** is one whose
- * cell at the head is not full: free, or being written.
+ * **Full** is a channel whose next cell is still of the lap before. **Empty** is one whose next
+ * message is not there: its cell is free, or being written.
  *
- * **The end.** After the channel was closed, a receiver that finds the cell at the head free *seals*
- * it: END, which no sender can claim. If a sender was quicker, which had looked before the channel
- * was closed, there is one more message to wait for.
+ * **The end.** After the channel was closed, a receiver that finds its next cell free seals it:
+ * END, which no sender can claim. If a sender was quicker, which had looked before the channel was
+ * closed, there is one more message to wait for.
  *
  * Proven by: tests/channel/passing_model_test.ts, ending_model_test.ts, death_model_test.ts.
- * Source: the idea of a turn for each cell is that of D. Vyukov's bounded queue; cells that name
- * their owner are ours.
+ * Source: a turn for each cell is an idea of D. Vyukov's bounded queue of many producers and
+ * consumers (1024cores.net); cells that name their owner are not.
  *
  * @module
  */
 
 import { ReclaimedError } from "../memory/errors.ts";
+import { racyLoad } from "../memory/memory.ts";
 import {
   type ChannelLayout,
-  CLOSED,
   END,
   FREE,
   FULL,
   HEAD,
+  isClosedGate,
   lapShiftOf,
-  MESSAGE,
+  MAX_MEMBERS,
   ORPHAN,
   ORPHANS,
   READING,
+  SENDER_LINE,
   SKIPPED,
-  STATE,
   STATE_BITS,
   STATE_MASK,
   TAIL,
+  WAITING,
   WRITING,
 } from "./layout.ts";
 
@@ -56,26 +58,35 @@ import {
 const IS_WRITING = WRITING;
 const IS_FULL = FULL;
 const IS_READING = READING;
-const TAIL_WORD = TAIL;
-const HEAD_WORD = HEAD;
 const ORPHANS_WORD = ORPHANS;
-/** From here on the word of a cell is of a later lap. */
-const NEXT_LAP = 1 << STATE_BITS;
 
-/** Returned by {@link Cells.claim} and {@link Cells.take} if there will never be a cell. */
+/** Returned by {@link Cells.take} if there will never be a message. */
 export const ENDED = -1;
+
+/** Every so many positions a shared cursor is moved on. */
+const SPAN = 16;
 
 /** The cells of a channel, as one thread sees them. */
 export class Cells {
-  readonly words: Int32Array;
   /** The number of cells. */
   readonly capacity: number;
+  readonly #words: Int32Array;
   readonly #mask: number;
   /** By how much a position is shifted to get the number of its lap, and that to get its word. */
   readonly #down: number;
   readonly #up: number;
   readonly #first: number;
+  readonly #lengths: number;
+  readonly #messages: number;
   readonly #stride: number;
+  /** By how much the shared cursors may be behind. */
+  readonly #maxLag: number;
+  /** Where this thread begins to look for a cell to claim: all before were claimed. */
+  #tail: number;
+  /** Where this thread begins to look for a message: all before were taken. */
+  #head: number;
+  /** The count of orphans at which this thread has found that there is none left. */
+  #orphans = 0;
   /** The position of the first of the cells that were claimed, or taken, last. */
   position = 0;
   /** Set once a cell was passed that has no message: senders may have room. */
@@ -83,23 +94,33 @@ export class Cells {
 
   /** The cells in these words. */
   constructor(words: Int32Array, layout: ChannelLayout) {
-    this.words = words;
+    this.#words = words;
     this.capacity = layout.size.capacity;
     this.#mask = this.capacity - 1;
     this.#down = 31 - Math.clz32(this.capacity);
     this.#up = lapShiftOf(this.capacity);
     this.#first = layout.cells;
+    this.#lengths = layout.lengths;
+    this.#messages = layout.messages;
     this.#stride = layout.stride;
+    this.#maxLag = SPAN + MAX_MEMBERS * this.capacity;
+    this.#tail = Atomics.load(words, TAIL);
+    this.#head = Atomics.load(words, HEAD);
   }
 
-  /** The word of the cell at a position. */
-  indexOf(position: number): number {
-    return this.#first + (position & this.#mask) * this.#stride;
+  /** The word with the length of the message at a position. */
+  lengthOf(position: number): number {
+    return this.#lengths + (position & this.#mask);
   }
 
   /** Where the message at a position begins, in words. */
   messageOf(position: number): number {
-    return this.#first + (position & this.#mask) * this.#stride + MESSAGE;
+    return this.#messages + (position & this.#mask) * this.#stride;
+  }
+
+  /** The word of the cell at a position. */
+  #indexOf(position: number): number {
+    return this.#first + (position & this.#mask);
   }
 
   /** The word of a cell that is free for a position: its lap. */
@@ -109,7 +130,7 @@ export class Cells {
 
   /** Whether it was closed. */
   get isClosed(): boolean {
-    return Atomics.load(this.words, STATE) === CLOSED;
+    return isClosedGate(Atomics.load(this.#words, SENDER_LINE + WAITING));
   }
 
   /**
@@ -117,80 +138,102 @@ export class Cells {
    *
    * @param place The place of the sender.
    * @param max How many at most.
-   * @returns How many; 0 if the channel is full, {@link ENDED} if it was closed.
+   * @returns How many; 0 if the channel is full, {@link ENDED} if its end is there.
    */
   claim(place: number, max: number): number {
-    const words = this.words;
-    for (;;) {
-      const position = Atomics.load(words, TAIL_WORD);
-      const index = this.indexOf(position);
+    const words = this.#words;
+    for (let position = this.#tail;;) {
+      const index = this.#indexOf(position);
       const free = this.#lapOf(position);
-      const word = Atomics.load(words, index);
+      let word = racyLoad(words, index);
+      if (word !== free) word = Atomics.load(words, index);
       if (word === free) {
-        if (Atomics.load(words, STATE) === CLOSED) return ENDED;
         // Pairs with the one that frees the cell: what was read from it happens before.
-        if (Atomics.compareExchange(words, index, free, free | IS_WRITING | place) !== free) {
-          continue;
+        word = Atomics.compareExchange(words, index, free, free | IS_WRITING | place);
+        if (word === free) {
+          const end = position + this.#extend(position, max, FREE, IS_WRITING | place) | 0;
+          this.position = position;
+          this.#tail = end;
+          if (((position ^ end) & -SPAN) !== 0) this.#raise(TAIL, end);
+          return end - position | 0;
         }
-        const count = max === 1 ? 1 : this.#claimMore(position, place, max);
-        this.position = position;
-        this.#moveOn(TAIL_WORD, position, position + count | 0);
-        return count;
       }
-      if ((word - free | 0) < 0) return this.isClosed ? ENDED : 0;
-      if (word === (free | END)) return ENDED;
-      this.#moveOn(TAIL_WORD, position, position + 1 | 0);
+      const isOlder = (word - free | 0) < 0;
+      if (isOlder || word === (free | END)) {
+        this.#tail = this.#settle(TAIL, position);
+        if (this.#tail === position) return isOlder ? 0 : ENDED;
+        position = this.#tail;
+      } else {
+        position = this.#settle(TAIL, position + 1 | 0);
+      }
     }
   }
 
-  /** Claims the cells after the one at `position`; returns how many there are with that. */
-  #claimMore(position: number, place: number, max: number): number {
-    const words = this.words;
+  /** How many cells from `position` on are claimed, or taken; the first one is. */
+  #extend(position: number, max: number, from: number, to: number): number {
+    const words = this.#words;
     let count = 1;
     while (count < max) {
       const next = position + count | 0;
-      const index = this.indexOf(next);
-      const free = this.#lapOf(next);
-      if (Atomics.load(words, index) !== free) break;
-      if (Atomics.compareExchange(words, index, free, free | IS_WRITING | place) !== free) break;
+      const index = this.#indexOf(next);
+      const lap = this.#lapOf(next);
+      if (racyLoad(words, index) !== (lap | from)) break;
+      if (Atomics.compareExchange(words, index, lap | from, lap | to) !== (lap | from)) break;
       count++;
     }
     return count;
   }
 
-  /** Moves a cursor on, unless another thread has. */
-  #moveOn(cursor: number, from: number, to: number): void {
-    const words = this.words;
-    let seen = Atomics.compareExchange(words, cursor, from, to);
-    // Others may have moved it on by a part, as far as they found cells claimed.
-    while (seen !== from && (to - seen | 0) > 0 && (seen - from | 0) > 0) {
-      from = seen;
-      seen = Atomics.compareExchange(words, cursor, from, to);
+  /**
+   * Where to look: at a position that this thread has found, or where the shared cursor is, if that
+   * is further. A position that is too far ahead is one from before positions have wrapped.
+   */
+  #settle(cursor: number, position: number): number {
+    const shared = Atomics.load(this.#words, cursor);
+    const ahead = position - shared | 0;
+    return ahead >= 0 && ahead <= this.#maxLag ? position : shared;
+  }
+
+  /** Moves a shared cursor on to where all before was claimed, or taken. */
+  #raise(cursor: number, to: number): void {
+    const words = this.#words;
+    let seen = Atomics.load(words, cursor);
+    while ((to - seen | 0) > 0) {
+      const found = Atomics.compareExchange(words, cursor, seen, to);
+      if (found === seen) return;
+      seen = found;
     }
   }
 
-  /**
-   * Whether a sender could claim a cell, and leave as many free ones as it says, or the channel is
-   * closed. True also if that cannot be told now.
-   */
+  /** Whether a sender could claim so many cells and one more. True also if that is unknown. */
   hasRoom(spare: number): boolean {
-    const position = Atomics.load(this.words, TAIL_WORD);
-    const last = position + spare | 0;
-    const word = Atomics.load(this.words, this.indexOf(last));
-    return (word - this.#lapOf(last) | 0) >= 0 || this.isClosed;
+    for (;;) {
+      const last = this.#tail + spare | 0;
+      if ((Atomics.load(this.#words, this.#indexOf(last)) - this.#lapOf(last) | 0) >= 0) {
+        return true;
+      }
+      const tail = this.#settle(TAIL, this.#tail);
+      if (tail === this.#tail) return false;
+      this.#tail = tail;
+    }
   }
 
   /** Hands the message in a claimed cell to the receivers. */
   publish(position: number, place: number): void {
-    const free = this.#lapOf(position);
     // Everything that was written to the cell happens before: pairs with take.
-    this.#change(position, free | IS_WRITING | place, free | IS_FULL);
+    this.#change(position, IS_WRITING | place, IS_FULL);
   }
 
   /** Gives up a claimed cell. */
   abort(position: number, place: number): void {
-    const free = this.#lapOf(position);
-    this.#change(position, free | IS_WRITING | place, free | SKIPPED);
+    this.#change(position, IS_WRITING | place, SKIPPED);
+  }
+
+  #change(position: number, from: number, to: number): void {
+    const index = this.#indexOf(position);
+    const lap = this.#lapOf(position);
+    const found = Atomics.compareExchange(this.#words, index, lap | from, lap | to);
+    if (found !== (lap | from)) throw reclaimed();
   }
 
   /**
@@ -201,160 +244,163 @@ export class Cells {
    * @returns How many; 0 if the channel is empty, {@link ENDED} if there will be none.
    */
   take(place: number, max: number): number {
-    const words = this.words;
-    if (Atomics.load(words, ORPHANS_WORD) !== 0 && this.#takeOrphan(place)) return 1;
-    for (;;) {
-      const position = Atomics.load(words, HEAD_WORD);
-      const index = this.indexOf(position);
-      const free = this.#lapOf(position);
-      const word = Atomics.load(words, index);
-      if (word === (free | IS_FULL)) {
+    const words = this.#words;
+    if (racyLoad(words, ORPHANS_WORD) !== this.#orphans && this.#takeOrphan(place)) return 1;
+    for (let position = this.#head;;) {
+      const index = this.#indexOf(position);
+      const lap = this.#lapOf(position);
+      const full = lap | IS_FULL;
+      let word = racyLoad(words, index);
+      if (word !== full) word = Atomics.load(words, index);
+      if (word === full) {
         // Pairs with publish.
-        if (Atomics.compareExchange(words, index, word, free | IS_READING | place) !== word) {
-          continue;
+        word = Atomics.compareExchange(words, index, full, lap | IS_READING | place);
+        if (word === full) {
+          const end = position + this.#extend(position, max, IS_FULL, IS_READING | place) | 0;
+          this.position = position;
+          this.#head = end;
+          if (((position ^ end) & -SPAN) !== 0) this.#raise(HEAD, end);
+          return end - position | 0;
         }
-        const count = max === 1 ? 1 : this.#takeMore(position, place, max);
-        this.position = position;
-        this.#moveOn(HEAD_WORD, position, position + count | 0);
-        return count;
       }
-      if ((word - free | 0) < 0) return 0;
-      const state = word - free | 0;
-      if (state === FREE) {
-        if (!this.isClosed) return 0;
-        // No sender can claim it any more, and none has: nor any cell after it.
-        if (Atomics.compareExchange(words, index, free, free | END) === free) return ENDED;
-        continue;
-      }
-      if (state === END) return ENDED;
-      if (state < NEXT_LAP && (state & STATE_MASK) === IS_WRITING) return 0;
+      const count = this.#takeNone(position, word, place);
+      if (count !== undefined) return count;
+      position = this.#head;
+    }
+  }
+
+  /**
+   * Looks at the cell of the next message, in which there was none.
+   *
+   * @returns What to return; undefined to look again at the head.
+   */
+  #takeNone(position: number, word: number, place: number): number | undefined {
+    const lap = this.#lapOf(position);
+    const state = word - lap | 0;
+    const isEmpty = state === FREE || state < 0 || (state & ~31) === WRITING;
+    if (!isEmpty && state !== END) {
       const isOrphan = state === ORPHAN && this.#takeOrphanAt(position, place);
       if (state === SKIPPED) this.#pass(position);
-      this.#moveOn(HEAD_WORD, position, position + 1 | 0);
-      if (isOrphan) return 1;
+      this.#head = this.#settle(HEAD, position + 1 | 0);
+      return isOrphan ? 1 : undefined;
     }
+    this.#head = this.#settle(HEAD, position);
+    if (this.#head !== position) return undefined;
+    if (this.#takeOrphan(place)) return 1;
+    if (state === END) return ENDED;
+    if (state !== FREE || !this.isClosed) return 0;
+    // No sender can claim it any more, and none has: nor any cell after it.
+    Atomics.compareExchange(this.#words, this.#indexOf(position), lap, lap | END);
+    return undefined;
   }
 
-  /** Takes the messages after the one at `position`; returns how many there are with that. */
-  #takeMore(position: number, place: number, max: number): number {
-    const words = this.words;
-    let count = 1;
-    while (count < max) {
-      const next = position + count | 0;
-      const index = this.indexOf(next);
-      const free = this.#lapOf(next);
-      const full = free | IS_FULL;
-      if (Atomics.load(words, index) !== full) break;
-      if (Atomics.compareExchange(words, index, full, free | IS_READING | place) !== full) break;
-      count++;
-    }
-    return count;
-  }
-
-  /** Takes a message that a dead receiver had. */
+  /** Takes a message that a dead receiver had, the oldest first. */
   #takeOrphan(place: number): boolean {
-    const { words } = this;
-    // The oldest first: all cells that were taken lie in the lap before the head.
-    const head = Atomics.load(words, HEAD_WORD);
+    // Before the look at the cells: pairs with the addition after a cell became an orphan.
+    const orphans = Atomics.load(this.#words, ORPHANS);
+    if (orphans === this.#orphans) return false;
+    // Those further on are found on the way there.
+    this.#head = this.#settle(HEAD, this.#head);
     for (let i = this.capacity; i > 0; i--) {
-      if (this.#takeOrphanAt(head - i | 0, place)) return true;
+      if (this.#takeOrphanAt(this.#head - i | 0, place)) return true;
     }
+    this.#orphans = orphans;
     return false;
   }
 
   #takeOrphanAt(position: number, place: number): boolean {
-    const { words } = this;
-    const index = this.indexOf(position);
-    const free = this.#lapOf(position);
-    const orphan = free | ORPHAN;
-    if (Atomics.load(words, index) !== orphan) return false;
-    if (Atomics.compareExchange(words, index, orphan, free | READING | place) !== orphan) {
+    const index = this.#indexOf(position);
+    const lap = this.#lapOf(position);
+    const orphan = lap | ORPHAN;
+    if (Atomics.load(this.#words, index) !== orphan) return false;
+    if (Atomics.compareExchange(this.#words, index, orphan, lap | READING | place) !== orphan) {
       return false;
     }
-    Atomics.sub(words, ORPHANS_WORD, 1);
     this.position = position;
     return true;
   }
 
   /** Frees a cell that has no message. */
   #pass(position: number): void {
+    const index = this.#indexOf(position);
     const skipped = this.#lapOf(position) | SKIPPED;
-    if (this.#tryChange(position, skipped, this.#freed(position))) this.hasPassed = true;
+    const found = Atomics.compareExchange(this.#words, index, skipped, this.#freed(position));
+    if (found === skipped) this.hasPassed = true;
   }
 
-  /** Whether there may be something for a receiver: a message, or the end. */
+  /** Whether there may be a message, or an orphan. True also if that is unknown. */
   hasMessage(): boolean {
-    const { words } = this;
-    if (Atomics.load(words, ORPHANS_WORD) !== 0) return true;
-    const position = Atomics.load(words, HEAD_WORD);
-    const state = Atomics.load(words, this.indexOf(position)) - this.#lapOf(position) | 0;
-    if (state < 0) return false;
-    if (state === FREE) return this.isClosed;
-    return (state & STATE_MASK) !== IS_WRITING || state >= NEXT_LAP;
+    const words = this.#words;
+    if (Atomics.load(words, ORPHANS) !== this.#orphans) return true;
+    for (;;) {
+      const position = this.#head;
+      const state = Atomics.load(words, this.#indexOf(position)) - this.#lapOf(position) | 0;
+      if (state > FREE && (state & ~31) !== WRITING) return true;
+      this.#head = this.#settle(HEAD, position);
+      if (this.#head === position) return false;
+    }
   }
 
   /** Lets senders have a cell again whose message was taken. */
   free(position: number, place: number): void {
+    const index = this.#indexOf(position);
     const reading = this.#lapOf(position) | IS_READING | place;
     // Everything that was read from the cell happens before: pairs with claim.
-    this.#change(position, reading, this.#freed(position));
+    const found = Atomics.compareExchange(this.#words, index, reading, this.#freed(position));
+    if (found !== reading) throw reclaimed();
   }
 
   #freed(position: number): number {
     return this.#lapOf(position + this.capacity | 0);
   }
 
-  #change(position: number, from: number, to: number): void {
-    const index = this.indexOf(position);
-    if (Atomics.compareExchange(this.words, index, from, to) !== from) throw reclaimed();
+  /** Has a message taken by another receiver. Call {@link Cells.tellOrphans} afterwards. */
+  giveBack(position: number, place: number): void {
+    this.#change(position, IS_READING | place, ORPHAN);
+  }
+
+  /** Tells receivers that there are messages to take again. */
+  tellOrphans(): void {
+    Atomics.add(this.#words, ORPHANS, 1);
   }
 
   /**
-   * What the owner of a place had, which has died; calls `end` for each cell, with its position.
+   * Goes through the cells of an owner that has died.
    *
    * @param state {@link WRITING} for a sender, {@link READING} for a receiver.
+   * @param next Called with a position that stands for the cell; returns what becomes of it:
+   * {@link SKIPPED}, {@link ORPHAN}, or {@link FREE}, for the next lap.
+   * @returns How many there were.
    */
-  ownedBy(state: number, place: number, end: (position: number) => void): void {
-    const cursor = Atomics.load(this.words, state === WRITING ? TAIL_WORD : HEAD_WORD);
-    // The cursor may be behind what a dead thread had claimed, by a lap at most.
-    for (let i = -this.capacity; i < this.capacity; i++) {
-      const position = cursor + i | 0;
-      const word = Atomics.load(this.words, this.indexOf(position));
-      if (word === (this.#lapOf(position) | state | place)) end(position);
+  reclaim(state: number, place: number, next: (position: number) => number): number {
+    const words = this.#words;
+    let count = 0;
+    for (let i = 0; i < this.capacity; i++) {
+      const index = this.#first + i;
+      const word = Atomics.load(words, index);
+      if ((word & ((1 << STATE_BITS) - 1)) !== (state | place)) continue;
+      const to = next(i);
+      const lap = word - (state | place) | 0;
+      Atomics.store(words, index, to === FREE ? lap + (1 << this.#up) | 0 : lap | to);
+      count++;
     }
+    return count;
   }
 
-  /** Has the cell of a dead sender passed by receivers. */
-  skip(position: number, place: number): boolean {
-    const free = this.#lapOf(position);
-    return this.#tryChange(position, free | WRITING | place, free | SKIPPED);
-  }
-
-  /** Has the message of a dead receiver taken by another. */
-  orphan(position: number, place: number): boolean {
-    const free = this.#lapOf(position);
-    Atomics.add(this.words, ORPHANS, 1);
-    if (this.#tryChange(position, free | READING | place, free | ORPHAN)) return true;
-    Atomics.sub(this.words, ORPHANS, 1);
-    return false;
-  }
-
-  /** As {@link Cells.free}, for a dead receiver. */
-  freeFor(position: number, place: number): boolean {
-    return this.#tryChange(
-      position,
-      this.#lapOf(position) | READING | place,
-      this.#freed(position),
-    );
-  }
-
-  #tryChange(position: number, from: number, to: number): boolean {
-    return Atomics.compareExchange(this.words, this.indexOf(position), from, to) === from;
+  /** How many messages there are, those included that are being written or read. */
+  get depth(): number {
+    const words = this.#words;
+    let depth = 0;
+    for (let i = 0; i < this.capacity; i++) {
+      const state = Atomics.load(words, this.#first + i) & STATE_MASK;
+      if (state !== FREE && state !== SKIPPED && state !== END) depth++;
+    }
+    return depth;
   }
 }
 
 function reclaimed(): ReclaimedError {
   return new ReclaimedError(
-    "Cannot use this message of the channel as the part of this thread was reclaimed: it was taken for dead",
+    "Cannot go on with this message of the channel as this part of it was reclaimed: its thread was taken for dead",
   );
 }

@@ -17,15 +17,17 @@ import { type ChannelInspection, inspect } from "./inspection.ts";
 import {
   ChannelLayout,
   CLOSE_WITH_LAST,
+  FREE,
   FULL_MODES,
   IN_POOL,
   KIND,
-  LENGTH,
   LOST,
-  MESSAGE,
   MIN_INLINE_BYTES,
+  ORPHAN,
   READING,
   REDELIVER,
+  REDELIVERED,
+  SKIPPED,
   WRITING,
 } from "./layout.ts";
 import { type Format, maxMessageBytes } from "./message.ts";
@@ -58,9 +60,9 @@ export interface ChannelOptions<Value, Input = Value> {
   readonly inlineBytes?: number;
   /** The pool for longer messages, up to its `bufferBytes`. Without one there can be none. */
   readonly pool?: BufferPool | undefined;
-  /** How many senders there may be at once, up to 32; 8 by default. */
+  /** How many senders there may be at once, up to 31; 8 by default. */
   readonly senders?: number;
-  /** How many receivers there may be at once, up to 32; 8 by default. */
+  /** How many receivers there may be at once, up to 31; 8 by default. */
   readonly receivers?: number;
   /**
    * What `send` does while the channel is full: "wait", the default; "fail" with a
@@ -293,10 +295,7 @@ export class Channel<Value = unknown, Input = Value> {
   reclaimSender(place: number): number {
     this.#checkReclaim("sender", place);
     const state = this.#state;
-    let lost = 0;
-    state.cells.ownedBy(WRITING, place, (position) => {
-      if (state.cells.skip(position, place)) lost++;
-    });
+    const lost = state.cells.reclaim(WRITING, place, () => SKIPPED);
     Atomics.add(state.words, LOST, lost);
     state.senders.leave(place);
     state.leave("sender", place);
@@ -319,16 +318,16 @@ export class Channel<Value = unknown, Input = Value> {
     const state = this.#state;
     const { cells, words } = state;
     const redeliver = state.has(REDELIVER);
-    let count = 0;
-    cells.ownedBy(READING, place, (position) => {
-      const cell = cells.indexOf(position);
-      const isThere = words[cell + LENGTH] !== IN_POOL ||
-        reclaimPooled(this.#format.pool, words, cell + MESSAGE, redeliver);
-      // A message in the pool that is not there any more was done with.
-      if (isThere) count++;
-      if (isThere && redeliver) state.redeliver(position, place);
-      else if (cells.freeFor(position, place) && isThere) Atomics.add(words, LOST, 1);
-    });
+    let done = 0;
+    const count = cells.reclaim(READING, place, (position) => {
+      const isThere = words[cells.lengthOf(position)] !== IN_POOL ||
+        reclaimPooled(this.#format.pool, words, cells.messageOf(position), redeliver);
+      if (!isThere) done++;
+      return isThere && redeliver ? ORPHAN : FREE;
+    }) - done;
+    Atomics.add(words, redeliver ? REDELIVERED : LOST, count);
+    // In any case: a thread that gave messages back, or reclaimed, may have died before it did.
+    cells.tellOrphans();
     state.receivers.leave(place);
     state.leave("receiver", place);
     state.wakeAll();

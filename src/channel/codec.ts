@@ -28,7 +28,7 @@ export interface Codec<Value, Input = Value> {
   encodedLength(value: Input): number;
   /** Writes a value to `target` from the offset `at` on; returns how many bytes it took. */
   encodeInto(value: Input, target: Uint8Array, at: number): number;
-  /** Makes a value of `length` bytes of `source` from the offset `at` on, and keeps none of them. */
+  /** Makes a value of `length` bytes of `source` from the offset `at` on, and keeps no view. */
   decode(source: Uint8Array, at: number, length: number): Value;
   /** What the codec is called: threads whose codecs have different names cannot share a channel. */
   readonly name?: string;

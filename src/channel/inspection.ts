@@ -4,13 +4,13 @@
  * @module
  */
 
-import { DROPPED, HEAD, LOST, REDELIVERED, SENDER_LINE, TAIL } from "./layout.ts";
+import { DROPPED, LOST, REDELIVERED, SENDER_LINE } from "./layout.ts";
 import type { ChannelState } from "./state.ts";
 import { countBits } from "./waiting_line.ts";
 
 /** A channel, as it was at one moment, or nearly. */
 export interface ChannelInspection {
-  /** How many messages are in it, those included that are being sent. */
+  /** How many messages are in it, those that are being sent or received included. */
   readonly depth: number;
   /** How many there may be. */
   readonly capacity: number;
@@ -38,10 +38,8 @@ export interface ChannelInspection {
 export function inspect(state: ChannelState): ChannelInspection {
   const { words, cells } = state;
   const load = (index: number) => Atomics.load(words, index) >>> 0;
-  // The head first: it does not overtake the tail.
-  const head = load(HEAD);
   const inspection = {
-    depth: Math.min(Math.max(load(TAIL) - head | 0, 0), cells.capacity),
+    depth: cells.depth,
     capacity: cells.capacity,
     senders: countBits(state.present("sender")),
     receivers: countBits(state.present("receiver")),

@@ -5,7 +5,7 @@
  *
  *     word  0 | magic | version | capacity | inline bytes | senders | receivers | options | start |
  *             |   written once, before the channel is handed to another thread
- *     word 16 | state | orphans | lost | redelivered |       the life of the whole
+ *     word 16 | orphans | lost | redelivered |               what dead threads left
  *     word 32 | tail |                                       how far cells are claimed
  *     word 48 | head |                                       how far messages are taken
  *     word 64 | waiting | tickets | present | dropped |      of the senders
@@ -14,9 +14,9 @@
  *       ...
  *             | ticket | wake |                              of receiver 0
  *       ...
- *             | cell | length | message ... |                cell 0
- *             | cell | length | message ... |                cell 1
- *       ...
+ *             | cell 0 | cell 1 ...                          the words of the cells
+ *             | length 0 | length 1 ...                      of the message in each cell
+ *             | message 0 | message 1 ...                    the bytes
  *
  * **The word of a cell** names its lap, what state it is in, and which sender or receiver has it:
  *
@@ -48,20 +48,19 @@ export const OPTIONS: number = FIRST_WORD + 4;
 /** The position of the first message. */
 export const START: number = FIRST_WORD + 5;
 
-/** 1 once it was closed. Changed by `or`. */
-export const STATE = 16;
-/** How many cells may be {@link ORPHAN}: increased before one is, decreased after one is taken. */
-export const ORPHANS = 17;
+/** How often cells have become {@link ORPHAN}: increased after that. */
+export const ORPHANS = 16;
 /** How many messages were lost to threads that died. Changed by add. */
-export const LOST = 18;
+export const LOST = 17;
 /** How many messages of threads that died were, or will be, delivered again. Changed by add. */
-export const REDELIVERED = 19;
+export const REDELIVERED = 18;
 /**
- * The position of the next cell to claim, or of one before it: any thread that finds that cell
- * claimed moves it on by compareExchange.
+ * A position before which all cells were claimed, not far behind the next one to claim. A sender
+ * moves it on by compareExchange after it has claimed a cell whose position is next to a multiple
+ * of 16, so not each time.
  */
 export const TAIL = 32;
-/** The position of the next message to take, or of one before it; as {@link TAIL}. */
+/** A position before which all messages were taken; as {@link TAIL}. */
 export const HEAD = 48;
 /** The line of the senders as a whole. */
 export const SENDER_LINE = 64;
@@ -70,7 +69,10 @@ export const RECEIVER_LINE = 80;
 /** The line of sender 0. */
 export const MEMBER_LINES = 96;
 
-/** In the line of one side: a bit for each member that waits, set and cleared by that. */
+/**
+ * In the line of one side: a bit for each member that waits, set and cleared by that; in the line
+ * of the senders, the gate, also {@link CLOSED}.
+ */
 export const WAITING = 0;
 /** In the line of one side: the number of the next wait. Changed by add. */
 export const TICKETS = 1;
@@ -84,8 +86,8 @@ export const TICKET = 0;
 /** In a member's line: 1 once it was told to look again; it stores 0 before it looks. */
 export const WAKE = 1;
 
-/** In the word {@link STATE}. */
-export const CLOSED = 1;
+/** In the gate: the channel was closed. Set by `or`. */
+export const CLOSED: number = 1 << 31;
 
 /** In a cell: nothing is in it, and the sender whose turn it is may claim it. */
 export const FREE = 0;
@@ -106,14 +108,8 @@ export const STATE_MASK: number = 7 << 5;
 /** How many bits state and owner have together. */
 export const STATE_BITS = 8;
 
-/** From the word of a cell to its length, in words. */
-export const LENGTH = 1;
-/** From the word of a cell to its message, in words. */
-export const MESSAGE = 2;
 /** In place of a length: the message lies in the pool, and four words say where. */
 export const IN_POOL = -1;
-/** The bytes of a cell before its message. */
-export const CELL_HEADER_BYTES = 8;
 
 /** The largest channel. */
 export const MAX_CAPACITY: number = 2 ** 22;
@@ -122,7 +118,7 @@ export const MIN_INLINE_BYTES = 16;
 /** The most bytes that a cell has for its message. */
 export const MAX_INLINE_BYTES: number = 2 ** 20;
 /** The most senders, and the most receivers. */
-export const MAX_MEMBERS = 32;
+export const MAX_MEMBERS = 31;
 
 /** What becomes of a message for which there is no room, by its number in {@link OPTIONS}. */
 export const FULL_MODES = ["wait", "fail", "drop"] as const;
@@ -132,6 +128,11 @@ export const FULL_MODE_MASK = 3;
 export const REDELIVER = 4;
 /** In {@link OPTIONS}: it closes when the last sender leaves. */
 export const CLOSE_WITH_LAST = 8;
+
+/** Whether the word of the gate says that the channel was closed. */
+export function isClosedGate(gate: number): boolean {
+  return gate < 0;
+}
 
 /** By how much the number of a lap is shifted in the word of a cell. */
 export function lapShiftOf(capacity: number): number {
@@ -158,9 +159,13 @@ export interface ChannelSize {
 export class ChannelLayout implements Layout {
   /** What it is laid out by. */
   readonly size: ChannelSize;
-  /** The first word of cell 0. */
+  /** The word of cell 0; the others follow. */
   readonly cells: number;
-  /** The words from a cell to the next. */
+  /** The length of the message in cell 0. */
+  readonly lengths: number;
+  /** The first word of the message in cell 0. */
+  readonly messages: number;
+  /** The words from a message to the next. */
   readonly stride: number;
   /** The size of the region. */
   readonly byteLength: number;
@@ -169,9 +174,11 @@ export class ChannelLayout implements Layout {
     this.size = size;
     const members = size.senders + size.receivers;
     this.cells = MEMBER_LINES + members * CACHE_LINE_WORDS;
-    this.stride = alignUp(CELL_HEADER_BYTES + size.inlineBytes, 8) / 4;
+    this.lengths = this.cells + alignUp(size.capacity, CACHE_LINE_WORDS);
+    this.messages = this.lengths + alignUp(size.capacity, CACHE_LINE_WORDS);
+    this.stride = alignUp(size.inlineBytes, 8) / 4;
     this.byteLength = alignUp(
-      (this.cells + size.capacity * this.stride) * 4,
+      (this.messages + size.capacity * this.stride) * 4,
       CACHE_LINE_BYTES,
     );
   }
@@ -237,8 +244,7 @@ export class ChannelLayout implements Layout {
     const up = lapShiftOf(size.capacity);
     for (let i = 0; i < size.capacity; i++) {
       const position = size.start + i | 0;
-      const cell = this.cells + (position & (size.capacity - 1)) * this.stride;
-      words[cell] = (position >>> down) << up;
+      words[this.cells + (position & (size.capacity - 1))] = (position >>> down) << up;
     }
   }
 
@@ -250,7 +256,6 @@ export class ChannelLayout implements Layout {
     yield ["receivers", RECEIVERS];
     yield ["options", OPTIONS];
     yield ["start", START];
-    yield ["state", STATE];
     yield ["orphans", ORPHANS];
     yield ["lost", LOST];
     yield ["redelivered", REDELIVERED];
@@ -271,10 +276,9 @@ export class ChannelLayout implements Layout {
       yield [`receiver[${i}].wake`, this.receiverLine(i) + WAKE];
     }
     for (let i = 0; i < this.size.capacity; i++) {
-      const cell = this.cells + i * this.stride;
-      yield [`cell[${i}]`, cell];
-      yield [`length[${i}]`, cell + LENGTH];
-      yield [`message[${i}]`, cell + MESSAGE, this.stride - MESSAGE];
+      yield [`cell[${i}]`, this.cells + i];
+      yield [`length[${i}]`, this.lengths + i];
+      yield [`message[${i}]`, this.messages + i * this.stride, this.stride];
     }
   }
 }

@@ -10,7 +10,8 @@ import type { Copier } from "../memory/copier.ts";
 import type { Memory } from "../memory/memory.ts";
 import type { BufferPool } from "../pool/mod.ts";
 import type { Codec } from "./codec.ts";
-import { IN_POOL, LENGTH, MESSAGE } from "./layout.ts";
+import type { Cells } from "./cells.ts";
+import { IN_POOL } from "./layout.ts";
 import type { ChannelState } from "./state.ts";
 
 /** Up to how many bytes are copied by a loop over words. */
@@ -98,6 +99,7 @@ export class Encoder<Input> {
   readonly #format: Format<unknown, Input>;
   readonly #scratch: Scratch;
   readonly #words: Int32Array;
+  readonly #cells: Cells;
   readonly #inlineBytes: number;
   readonly #maxBytes: number;
   /** Where the next message begins in the scratch. */
@@ -108,6 +110,7 @@ export class Encoder<Input> {
     const { memory, words, layout } = state.region;
     this.#format = format;
     this.#words = words;
+    this.#cells = state.cells;
     this.#inlineBytes = layout.size.inlineBytes;
     this.#maxBytes = maxMessageBytes(state, format.pool);
     this.#scratch = new Scratch(memory, words, this.#maxBytes);
@@ -163,9 +166,9 @@ export class Encoder<Input> {
   }
 
   /** Copies a message into a cell. */
-  store(cell: number, at: number, length: number): void {
-    this.#words[cell + LENGTH] = length;
-    this.#scratch.copyIn(cell + MESSAGE, at, length);
+  store(position: number, at: number, length: number): void {
+    this.#words[this.#cells.lengthOf(position)] = length;
+    this.#scratch.copyIn(this.#cells.messageOf(position), at, length);
   }
 }
 
@@ -174,35 +177,37 @@ export class Decoder<Value> {
   readonly #format: Format<Value, never>;
   readonly #scratch: Scratch;
   readonly #words: Int32Array;
+  readonly #cells: Cells;
 
   /** Decodes for this channel. */
   constructor(state: ChannelState, format: Format<Value, never>) {
     const { memory, words, layout } = state.region;
     this.#format = format;
     this.#words = words;
+    this.#cells = state.cells;
     this.#scratch = new Scratch(memory, words, layout.size.inlineBytes);
   }
 
-  /** Copies the message of a cell out; returns its length. */
-  load(cell: number): number {
-    const words = this.#words;
-    const length = words[cell + LENGTH]!;
+  /** Copies the message at a position out; returns its length. */
+  load(position: number): number {
+    const length = this.#words[this.#cells.lengthOf(position)]!;
     if (length !== IN_POOL) {
-      this.#scratch.copyOut(cell + MESSAGE, length);
+      this.#scratch.copyOut(this.#cells.messageOf(position), length);
       return length;
     }
-    const bytes = this.pooledBytes(cell);
+    const bytes = this.pooledBytes(position);
     this.#scratch.reserve(bytes.length);
     this.#scratch.bytes.set(bytes);
     return bytes.length;
   }
 
-  /** The message of a cell that lies in the pool. */
-  pooledBytes(cell: number): Uint8Array<SharedArrayBuffer> {
+  /** The message at a position that lies in the pool. */
+  pooledBytes(position: number): Uint8Array<SharedArrayBuffer> {
     const words = this.#words;
     const pool = poolOf(this.#format.pool);
-    const start = pool.offsetOf(words[cell + MESSAGE]!) + words[cell + MESSAGE + 1]!;
-    return pool.bytes.subarray(start, start + words[cell + MESSAGE + 2]!);
+    const message = this.#cells.messageOf(position);
+    const start = pool.offsetOf(words[message]!) + words[message + 1]!;
+    return pool.bytes.subarray(start, start + words[message + 2]!);
   }
 
   /** The value of the message that was loaded last. */

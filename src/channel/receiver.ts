@@ -17,7 +17,7 @@ import {
 import type { BufferPool } from "../pool/mod.ts";
 import { Borrowed } from "./borrowed.ts";
 import { Cells, ENDED } from "./cells.ts";
-import { CELL_HEADER_BYTES, IN_POOL, LENGTH, MAX_CAPACITY, MESSAGE, REDELIVER } from "./layout.ts";
+import { IN_POOL, MAX_CAPACITY, REDELIVER, REDELIVERED } from "./layout.ts";
 import { Decoder, type Format, poolOf } from "./message.ts";
 import type { ChannelState } from "./state.ts";
 import { readableOf } from "./streams.ts";
@@ -74,6 +74,7 @@ export class Receiver<Value = unknown> implements Disposable {
   /** The bytes of all cells. Only those of messages that were taken may be read. */
   readonly bytes: Uint8Array<SharedArrayBuffer>;
   readonly #state: ChannelState;
+  readonly #messages: number;
   readonly #pool: BufferPool | undefined;
   readonly #cells: Cells;
   readonly #senders: WaitingLine;
@@ -89,8 +90,9 @@ export class Receiver<Value = unknown> implements Disposable {
   /** @ignore */
   constructor(state: ChannelState, place: number, format: Format<Value, never>, spins: boolean) {
     const { region, words, senders, receivers } = state;
-    const { cells, byteLength } = region.layout;
+    const { messages, byteLength } = region.layout;
     this.#state = state;
+    this.#messages = messages;
     this.#pool = format.pool;
     this.place = place;
     this.#cells = new Cells(words, region.layout);
@@ -98,7 +100,7 @@ export class Receiver<Value = unknown> implements Disposable {
     this.#decoder = new Decoder(state, format);
     this.#keeps = state.has(REDELIVER);
     this.bytes = new Uint8Array(words.buffer).subarray(
-      words.byteOffset + 4 * cells,
+      words.byteOffset + 4 * messages,
       words.byteOffset + byteLength,
     );
     const hasMessage = () => this.#cells.hasMessage();
@@ -249,7 +251,7 @@ export class Receiver<Value = unknown> implements Disposable {
    * They stay as they are until the next call, or {@link Receiver.release}.
    *
    * @param max How many at most; as many as there are by default.
-   * @returns How many, for {@link Receiver.offset}; 0 if the time is over, or there will be no more.
+   * @returns How many, for {@link Receiver.offset}; 0 if the time is over, or no more will come.
    * @throws As {@link Receiver.receive}.
    */
   take(max: number = MAX_CAPACITY, options?: WaitOptions): number {
@@ -276,13 +278,12 @@ export class Receiver<Value = unknown> implements Disposable {
 
   /** Where a message that was taken begins in `bytes`. */
   offset(index: number): number {
-    const first = this.#state.region.layout.cells;
-    return 4 * (this.#cells.indexOf(this.#position + index | 0) - first) + CELL_HEADER_BYTES;
+    return 4 * (this.#cells.messageOf(this.#position + index | 0) - this.#messages);
   }
 
   /** The bytes of a message that was taken; -1 if it lies in the pool, where `view` finds it. */
   length(index: number): number {
-    return this.#state.words[this.#cells.indexOf(this.#position + index | 0) + LENGTH]!;
+    return this.#state.words[this.#cells.lengthOf(this.#position + index | 0)]!;
   }
 
   /** A view of a message that was taken, wherever it lies; a new one at each call. */
@@ -314,8 +315,11 @@ export class Receiver<Value = unknown> implements Disposable {
     const count = this.#count;
     const position = this.#position;
     this.#count = 0;
-    for (let i = 0; i < count; i++) this.#state.redeliver(position + i | 0, this.place);
-    if (count > 0) this.#state.receivers.wakeFirst();
+    if (count === 0) return;
+    for (let i = 0; i < count; i++) this.#cells.giveBack(position + i | 0, this.place);
+    Atomics.add(this.#state.words, REDELIVERED, count);
+    this.#cells.tellOrphans();
+    this.#state.receivers.wakeFirst();
   }
 
   /**
@@ -361,7 +365,7 @@ export class Receiver<Value = unknown> implements Disposable {
 
   /** The value of the only message that was taken. */
   #value(): Value {
-    const length = this.#decoder.load(this.#cells.indexOf(this.#position));
+    const length = this.#decoder.load(this.#position);
     if (!this.#keeps) this.release();
     return this.#decoder.decode(length);
   }
@@ -371,7 +375,7 @@ export class Receiver<Value = unknown> implements Disposable {
     const values: Value[] = [];
     try {
       for (let i = 0; i < this.#count; i++) {
-        const length = this.#decoder.load(this.#cells.indexOf(this.#position + i | 0));
+        const length = this.#decoder.load(this.#position + i | 0);
         values.push(this.#decoder.decode(length));
       }
     } finally {
@@ -381,10 +385,9 @@ export class Receiver<Value = unknown> implements Disposable {
   }
 
   #viewOf(position: number): Uint8Array<SharedArrayBuffer> {
-    const cell = this.#cells.indexOf(position);
-    const length = this.#state.words[cell + LENGTH]!;
-    if (length === IN_POOL) return this.#decoder.pooledBytes(cell);
-    const start = 4 * (cell - this.#state.region.layout.cells) + CELL_HEADER_BYTES;
+    const length = this.#state.words[this.#cells.lengthOf(position)]!;
+    if (length === IN_POOL) return this.#decoder.pooledBytes(position);
+    const start = 4 * (this.#cells.messageOf(position) - this.#messages);
     return this.bytes.subarray(start, start + length);
   }
 
@@ -401,13 +404,12 @@ export class Receiver<Value = unknown> implements Disposable {
   /** Frees a cell, and the buffer of its message. */
   #finish(position: number): void {
     const { words } = this.#state;
-    const cell = this.#cells.indexOf(position);
-    if (words[cell + LENGTH] !== IN_POOL) {
+    if (words[this.#cells.lengthOf(position)] !== IN_POOL) {
       this.#cells.free(position, this.place);
       return;
     }
     // Before the cell is free: a thread that reclaims this one finds by the ticket how far it got.
-    const packet = poolOf(this.#pool).adoptFrom(words, cell + MESSAGE);
+    const packet = poolOf(this.#pool).adoptFrom(words, this.#cells.messageOf(position));
     try {
       this.#cells.free(position, this.place);
     } finally {

@@ -17,20 +17,22 @@ import type { BufferPool, Packet } from "../pool/mod.ts";
 import { Cells, ENDED } from "./cells.ts";
 import { ChannelClosedError, ChannelFullError } from "./errors.ts";
 import {
-  CELL_HEADER_BYTES,
   DROPPED,
   FULL_MODE_MASK,
   FULL_MODES,
   IN_POOL,
-  LENGTH,
-  MESSAGE,
+  isClosedGate,
   SENDER_LINE,
+  WAITING,
 } from "./layout.ts";
 import { Encoder, type Format } from "./message.ts";
 import type { ChannelState } from "./state.ts";
 import { writableOf } from "./streams.ts";
 import { Succession } from "./succession.ts";
 import { type WaitingLine, WaitingPlace } from "./waiting_line.ts";
+
+// A local copy for the hot path.
+const GATE = SENDER_LINE + WAITING;
 
 /** From one encoded message to the next. */
 function after(at: number, length: number): number {
@@ -78,6 +80,7 @@ export class Sender<Input = unknown> implements Disposable {
   /** The bytes of all cells. Only those of claimed cells may be written. */
   readonly bytes: Uint8Array<SharedArrayBuffer>;
   readonly #state: ChannelState;
+  readonly #messages: number;
   readonly #pool: BufferPool | undefined;
   readonly #cells: Cells;
   readonly #line: WaitingLine;
@@ -99,8 +102,9 @@ export class Sender<Input = unknown> implements Disposable {
     spins: boolean,
   ) {
     const { region, words, senders, receivers } = state;
-    const { size, cells, byteLength } = region.layout;
+    const { size, messages, byteLength } = region.layout;
     this.#state = state;
+    this.#messages = messages;
     this.#pool = format.pool;
     this.place = place;
     this.#cells = new Cells(words, region.layout);
@@ -110,10 +114,10 @@ export class Sender<Input = unknown> implements Disposable {
     this.#inlineBytes = size.inlineBytes;
     this.#mode = FULL_MODES[size.options & FULL_MODE_MASK]!;
     this.bytes = new Uint8Array(words.buffer).subarray(
-      words.byteOffset + 4 * cells,
+      words.byteOffset + 4 * messages,
       words.byteOffset + byteLength,
     );
-    const hasRoom = () => this.#cells.hasRoom(0);
+    const hasRoom = () => this.#cells.hasRoom(0) || this.#cells.isClosed;
     this.#waiting = new WaitingPlace(region, senders, place, hasRoom, spins);
   }
 
@@ -147,7 +151,7 @@ export class Sender<Input = unknown> implements Disposable {
     const length = this.#encode(value);
     if (this.#succession.isBusy) return false;
     this.#checkTurn("send");
-    if (this.#encoder.isInline(length)) return this.#put(this.#line.waiting === 0, 0, length);
+    if (this.#encoder.isInline(length)) return this.#put(0, length);
     return this.#tryPutPooled(0, length);
   }
 
@@ -159,7 +163,7 @@ export class Sender<Input = unknown> implements Disposable {
     const isInline = this.#encoder.isInline(length);
     if (isInline && !this.#succession.isBusy) {
       this.#checkTurn("send");
-      if (this.#put(this.#line.waiting === 0, 0, length)) return true;
+      if (this.#put(0, length)) return true;
       if (this.#isRefused()) return false;
     }
     const bytes = this.#encoder.bytes.slice(0, length);
@@ -190,7 +194,7 @@ export class Sender<Input = unknown> implements Disposable {
         at = after(at, lengths[sent++]!);
         continue;
       }
-      if (!this.#claimNow(count) && (this.#isRefused() || !this.#claimLater(count, left))) {
+      if (!this.#claim(count) && (this.#isRefused() || !this.#claimLater(count, left))) {
         return sent;
       }
       const end = sent + this.#count;
@@ -215,7 +219,7 @@ export class Sender<Input = unknown> implements Disposable {
         at = after(at, lengths[sent++]!);
         continue;
       }
-      if (!this.#claimNow(count)) break;
+      if (!this.#claim(count)) break;
       const end = sent + this.#count;
       at = this.#putAll(lengths, sent, at);
       sent = end;
@@ -268,14 +272,14 @@ export class Sender<Input = unknown> implements Disposable {
   }
 
   #sendInline(at: number, length: number, options: WaitOptions | undefined): boolean {
-    if (this.#put(this.#line.waiting === 0, at, length)) return true;
+    if (this.#put(at, length)) return true;
     if (this.#isRefused()) return false;
-    return this.#waiting.wait(options, (isFirst) => this.#put(isFirst, at, length));
+    return this.#waiting.wait(options, () => this.#put(at, length));
   }
 
   async #sendBytesAsync(bytes: Uint8Array, options: AsyncWaitOptions): Promise<boolean> {
-    const attempt = (isFirst: boolean) => this.#putBytes(isFirst, bytes);
-    if (attempt(this.#line.waiting === 0)) return true;
+    const attempt = () => this.#putBytes(bytes);
+    if (attempt()) return true;
     return !this.#isRefused() && await this.#waiting.waitAsync(options, attempt);
   }
 
@@ -287,37 +291,38 @@ export class Sender<Input = unknown> implements Disposable {
     return true;
   }
 
-  /** Claims some cells, if that takes nothing from others that wait. */
-  #claim(isFirst: boolean, max: number): boolean {
-    this.#checkOpen();
-    if (this.#count > 0) this.#checkTurn("send");
-    if (!isFirst && !this.#cells.hasRoom(this.#line.count)) return false;
+  /** Claims some cells, if that takes nothing from others that have waited longer. */
+  #claim(max: number): boolean {
+    if (this.#isClosed || this.#count > 0) this.#refuse();
+    const gate = Atomics.load(this.#state.words, GATE);
+    if (gate !== 0 && !this.#mayEnter(gate)) return false;
     const count = this.#cells.claim(this.place, max);
     if (count === ENDED) throw new ChannelClosedError();
     this.#count = count;
     return count > 0;
   }
 
-  #claimNow(max: number): boolean {
-    return this.#claim(this.#line.waiting === 0, max);
+  #mayEnter(gate: number): boolean {
+    if (isClosedGate(gate)) throw new ChannelClosedError();
+    return this.#line.isFirst(this.place) || this.#cells.hasRoom(this.#line.count);
   }
 
   #claimLater(max: number, options: WaitOptions | undefined): boolean {
-    return this.#waiting.wait(options, (isFirst) => this.#claim(isFirst, max));
+    return this.#waiting.wait(options, () => this.#claim(max));
   }
 
   /** Puts an encoded message into a cell, if there is one. */
-  #put(isFirst: boolean, at: number, length: number): boolean {
-    if (!this.#claim(isFirst, 1)) return false;
-    this.#encoder.store(this.#cells.indexOf(this.#cells.position), at, length);
+  #put(at: number, length: number): boolean {
+    if (!this.#claim(1)) return false;
+    this.#encoder.store(this.#cells.position, at, length);
     this.#publish();
     return true;
   }
 
-  #putBytes(isFirst: boolean, bytes: Uint8Array): boolean {
-    if (!this.#claim(isFirst, 1)) return false;
+  #putBytes(bytes: Uint8Array): boolean {
+    if (!this.#claim(1)) return false;
     this.#encoder.bytes.set(bytes);
-    this.#encoder.store(this.#cells.indexOf(this.#cells.position), 0, bytes.length);
+    this.#encoder.store(this.#cells.position, 0, bytes.length);
     this.#publish();
     return true;
   }
@@ -327,7 +332,7 @@ export class Sender<Input = unknown> implements Disposable {
     const { position } = this.#cells;
     for (let i = 0; i < this.#count; i++) {
       const length = lengths[first + i]!;
-      this.#encoder.store(this.#cells.indexOf(position + i | 0), at, length);
+      this.#encoder.store(position + i | 0, at, length);
       at = after(at, length);
     }
     this.#publish();
@@ -351,7 +356,7 @@ export class Sender<Input = unknown> implements Disposable {
     const buffer = this.#pool!.tryAcquire();
     if (buffer < 0) return false;
     using packet = this.#pack(buffer, this.#encoder.bytes.subarray(at, at + length));
-    return this.#putPacket(this.#line.waiting === 0, packet);
+    return this.#putPacket(packet);
   }
 
   async #sendPooledAsync(bytes: Uint8Array, options: AsyncWaitOptions): Promise<boolean> {
@@ -364,8 +369,8 @@ export class Sender<Input = unknown> implements Disposable {
     }
     if (buffer < 0) return false;
     using packet = this.#pack(buffer, bytes);
-    const attempt = (isFirst: boolean) => this.#putPacket(isFirst, packet);
-    if (attempt(this.#line.waiting === 0)) return true;
+    const attempt = () => this.#putPacket(packet);
+    if (attempt()) return true;
     const left = { signal: options.signal, timeoutMs: deadline.remainingMs };
     return !this.#isRefused() && await this.#waiting.waitAsync(left, attempt);
   }
@@ -377,22 +382,22 @@ export class Sender<Input = unknown> implements Disposable {
   }
 
   #sendPacket(packet: Packet, options: WaitOptions | undefined): boolean {
-    if (this.#putPacket(this.#line.waiting === 0, packet)) return true;
+    if (this.#putPacket(packet)) return true;
     if (this.#isRefused()) return false;
-    return this.#waiting.wait(options, (isFirst) => this.#putPacket(isFirst, packet));
+    return this.#waiting.wait(options, () => this.#putPacket(packet));
   }
 
-  #putPacket(isFirst: boolean, packet: Packet): boolean {
-    if (!this.#claim(isFirst, 1)) return false;
+  #putPacket(packet: Packet): boolean {
+    if (!this.#claim(1)) return false;
     const { words } = this.#state;
-    const cell = this.#cells.indexOf(this.#cells.position);
+    const { position } = this.#cells;
     try {
-      packet.detachInto(words, cell + MESSAGE);
+      packet.detachInto(words, this.#cells.messageOf(position));
     } catch (error) {
       this.abort();
       throw error;
     }
-    words[cell + LENGTH] = IN_POOL;
+    words[this.#cells.lengthOf(position)] = IN_POOL;
     this.#publish();
     return true;
   }
@@ -412,22 +417,22 @@ export class Sender<Input = unknown> implements Disposable {
   claim(count = 1, options?: WaitOptions): number {
     if (options !== undefined) checkWaitOptions(options);
     this.#checkClaim(count);
-    if (this.#claimNow(count) || this.#claimLater(count, options)) return this.#count;
+    if (this.#claim(count) || this.#claimLater(count, options)) return this.#count;
     return 0;
   }
 
   /** As {@link Sender.claim}, without waiting. */
   tryClaim(count = 1): number {
     this.#checkClaim(count);
-    return this.#claimNow(count) ? this.#count : 0;
+    return this.#claim(count) ? this.#count : 0;
   }
 
   /** As {@link Sender.claim}, without blocking. */
   async claimAsync(count = 1, options?: AsyncWaitOptions): Promise<number> {
     checkAsyncWaitOptions(options);
     this.#checkClaim(count);
-    if (this.#claimNow(count)) return this.#count;
-    const attempt = (isFirst: boolean) => this.#claim(isFirst, count);
+    if (this.#claim(count)) return this.#count;
+    const attempt = () => this.#claim(count);
     const isClaimed = await this.#succession.run(
       options,
       false,
@@ -438,8 +443,7 @@ export class Sender<Input = unknown> implements Disposable {
 
   /** Where the message of a claimed cell begins in `bytes`. */
   offset(index: number): number {
-    const first = this.#state.region.layout.cells;
-    return 4 * (this.#cells.indexOf(this.#cells.position + index | 0) - first) + CELL_HEADER_BYTES;
+    return 4 * (this.#cells.messageOf(this.#cells.position + index | 0) - this.#messages);
   }
 
   /**
@@ -456,7 +460,7 @@ export class Sender<Input = unknown> implements Disposable {
     const { words } = this.#state;
     const { position } = this.#cells;
     for (let i = 0; i < this.#count; i++) {
-      words[this.#cells.indexOf(position + i | 0) + LENGTH] = byteLength;
+      words[this.#cells.lengthOf(position + i | 0)] = byteLength;
     }
     this.#publish();
   }
@@ -496,6 +500,11 @@ export class Sender<Input = unknown> implements Disposable {
   /** As {@link Sender.close}. */
   [Symbol.dispose](): void {
     this.close();
+  }
+
+  #refuse(): never {
+    this.#checkOpen();
+    throw new Error("Cannot send as cells are claimed: publish or abort them first");
   }
 
   #checkClaim(count: number): void {

@@ -13,9 +13,8 @@ import {
   MEMBER_LINES,
   PRESENT,
   RECEIVER_LINE,
-  REDELIVERED,
   SENDER_LINE,
-  STATE,
+  WAITING,
 } from "./layout.ts";
 import { WaitingLine } from "./waiting_line.ts";
 
@@ -52,13 +51,8 @@ export class ChannelState {
 
   /** Closes it: see `cells.ts`. */
   close(): void {
-    Atomics.or(this.words, STATE, CLOSED);
+    Atomics.or(this.words, SENDER_LINE + WAITING, CLOSED);
     this.wakeAll();
-  }
-
-  /** Has a message that a receiver has delivered to another; it is the caller's, or that is dead. */
-  redeliver(position: number, place: number): void {
-    if (this.cells.orphan(position, place)) Atomics.add(this.words, REDELIVERED, 1);
   }
 
   /** Has everyone that waits look again, whatever the wake words say. */

@@ -24,10 +24,12 @@ import type { Memory } from "../memory/memory.ts";
 import { SleepWord } from "../memory/sleep.ts";
 import type { AsyncWaitOptions, WaitOptions } from "../memory/wait_options.ts";
 import { CACHE_LINE_WORDS } from "../memory/layout.ts";
-import { TICKET, TICKETS, WAITING, WAKE } from "./layout.ts";
+import { CLOSED, TICKET, TICKETS, WAITING, WAKE } from "./layout.ts";
 
 /** How often a thread looks before it sleeps. */
 const SPINS = 2000;
+/** The bits of members in the word of a line. */
+const MEMBERS = ~CLOSED;
 
 /** The line of one side, as one thread sees it. */
 export class WaitingLine {
@@ -51,7 +53,7 @@ export class WaitingLine {
 
   /** The members that wait: a bit each. */
   get waiting(): number {
-    return Atomics.load(this.#words, this.#waiting);
+    return Atomics.load(this.#words, this.#waiting) & MEMBERS;
   }
 
   /** How many members wait. */
@@ -62,7 +64,7 @@ export class WaitingLine {
   /** Wakes the member that has waited longest, if any waits. */
   wakeFirst(): void {
     // After a cell was changed: pairs with the waiter's `or`.
-    const waiting = Atomics.load(this.#words, this.#waiting);
+    const waiting = Atomics.load(this.#words, this.#waiting) & MEMBERS;
     if (waiting !== 0) this.#wakeFirstOf(waiting);
   }
 
@@ -134,8 +136,8 @@ export function countBits(word: number): number {
   return count;
 }
 
-/** Tries to get what is waited for; `isFirst` says whether no other member has waited longer. */
-export type Try = (isFirst: boolean) => boolean;
+/** Tries to get what is waited for; returns whether it did. */
+export type Try = () => boolean;
 
 /** The place of one member in its line. */
 export class WaitingPlace {
@@ -193,7 +195,7 @@ export class WaitingPlace {
   /** Looks for a while. */
   #spin(attempt: Try): boolean {
     for (let i = 0; i < this.#spins; i++) {
-      if (this.#isNear() && attempt(this.#line.waiting === 0)) return true;
+      if (this.#isNear() && attempt()) return true;
       Atomics.pause?.();
     }
     return false;
@@ -206,7 +208,7 @@ export class WaitingPlace {
     }
     // Before the look at the cells: a thread that changes one after that stores 1 again.
     Atomics.store(this.#words, this.#wake, 0);
-    if (!attempt(this.#line.isFirst(this.#place))) return 0;
+    if (!attempt()) return 0;
     this.#leave();
     return undefined;
   }
