@@ -14,6 +14,7 @@ export {
 } from "./channel.ts";
 export { bytesCodec, type Codec, jsonCodec, recordCodec, textCodec } from "./codec.ts";
 export { ChannelClosedError, ChannelFullError } from "./errors.ts";
+export { FloatRing, type FloatRingHandle, type FloatRingOptions } from "./float_ring.ts";
 export type { ChannelInspection } from "./inspection.ts";
 export { Receiver } from "./receiver.ts";
 export { Sender } from "./sender.ts";
