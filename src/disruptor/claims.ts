@@ -35,7 +35,6 @@
  * @module
  */
 
-import { CACHE_LINE_WORDS } from "../memory/layout.ts";
 import {
   CLAIMANT_MASK,
   CLAIMS_CLOSED,
@@ -43,6 +42,7 @@ import {
   FLAGS,
   FLOOR,
   FREE,
+  LINE_WORDS,
   MEMBER,
   PRESENT,
 } from "./layout.ts";
@@ -57,7 +57,7 @@ const CLAIMED = 2;
 
 const POSITION_MASK = ~FLAGS;
 const STATE_MASK = FLAGS;
-const LINE = CACHE_LINE_WORDS;
+const LINE = LINE_WORDS;
 const FLOOR_WORD = FLOOR;
 const COUNT_WORD = COUNT;
 const CLAIMANT = CLAIMANT_MASK;

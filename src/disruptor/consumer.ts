@@ -25,6 +25,7 @@ import {
 import type { Claims } from "./claims.ts";
 import { CLOSED, FLAGS, HALTED, REMOVED, SKIPS, SLEEPING, UNIT, UNIT_SHIFT } from "./layout.ts";
 import type { Level } from "./level.ts";
+import { Pace } from "./pace.ts";
 import type { Ring } from "./ring.ts";
 
 // Local copies for the hot path.
@@ -89,6 +90,7 @@ export class Consumer<Events = unknown, Value = unknown> {
   readonly #ring: Ring;
   readonly #node: number;
   readonly #barrier: Barrier;
+  readonly #pace: Pace;
   readonly #gate: Level;
   /** The claims of the workers; undefined if this is the only consumer. */
   readonly #claims: Claims | undefined;
@@ -110,6 +112,7 @@ export class Consumer<Events = unknown, Value = unknown> {
     this.#ring = ring;
     this.#node = node;
     this.#barrier = ring.consumerBarrier(node, strategy);
+    this.#pace = new Pace(ring.capacity);
     this.#gate = ring.gates[node]!;
     this.#claims = claims;
     this.#mask = ring.capacity - 1;
@@ -306,17 +309,26 @@ export class Consumer<Events = unknown, Value = unknown> {
    */
   wait(options?: WaitOptions): boolean {
     if (options !== undefined) checkWaitOptions(options);
+    if (this.#isClosed) this.#refuse(1);
+    this.release();
+    if (this.#available !== this.#position && this.#claims === undefined) return !this.#hasEnded;
+    this.#pace.rest();
     const target = this.#waitTarget();
-    return target === undefined ? !this.#hasEnded : this.#waitFor(target, options);
+    if (target === undefined) {
+      this.#pace.learn(this.#available - this.#position >> SHIFT, 0);
+      return !this.#hasEnded;
+    }
+    return this.#waitFor(target, options);
   }
 
   #waitFor(first: number, options: WaitOptions | undefined): boolean {
-    const deadline = new Deadline(options);
+    const deadline = options === undefined ? undefined : new Deadline(options);
     for (let target: number | undefined = first; target !== undefined;) {
-      const left = { timeoutMs: deadline.remainingMs };
+      const left = deadline && { timeoutMs: deadline.remainingMs };
       if (!this.#barrier.wait(target, CLOSED, left)) return false;
       target = this.#waitTarget();
     }
+    this.#pace.learn(this.#available - this.#position >> SHIFT, this.#barrier.pauses);
     return !this.#hasEnded;
   }
 
@@ -342,7 +354,9 @@ export class Consumer<Events = unknown, Value = unknown> {
     const position = claims === undefined ? this.#position : claims.load() & POSITION_MASK;
     const ahead = this.#barrier.look(position);
     if ((this.#barrier.flags & IS_CLOSED) !== 0 && !this.#goesOn(ahead)) return undefined;
-    return ahead > 0 ? undefined : position + UNIT | 0;
+    if (ahead <= 0) return position + UNIT | 0;
+    if (claims === undefined) this.#available = position + ahead | 0;
+    return undefined;
   }
 
   /**
@@ -392,7 +406,7 @@ export class Consumer<Events = unknown, Value = unknown> {
   run(handler: BatchHandler<this>, options?: RunOptions): void {
     const batches = new BatchRun(this.#ring, this.#node, options);
     while (this.wait()) {
-      while (this.poll(batches.maxBatch) > 0) batches.handle(this, handler);
+      if (this.poll(batches.maxBatch) > 0) batches.handle(this, handler);
     }
   }
 
@@ -405,7 +419,7 @@ export class Consumer<Events = unknown, Value = unknown> {
   runEach(handler: EventHandler, options?: RunOptions): void {
     const events = new BatchRun(this.#ring, this.#node, options);
     while (this.wait()) {
-      while (this.poll(events.maxBatch) > 0) events.handleEach(this, handler);
+      if (this.poll(events.maxBatch) > 0) events.handleEach(this, handler);
     }
   }
 

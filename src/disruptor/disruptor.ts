@@ -352,8 +352,7 @@ export class Disruptor<E extends Elements = Elements, Name extends string = stri
     const deadline = new Deadline(options);
     if (!this.#ring.beginDrain()) return false;
     for (const { level, target } of this.#endings()) {
-      const left = { timeoutMs: deadline.remainingMs };
-      if (!level.sleep(target(), CLOSED | REMOVED, left)) return false;
+      if (!level.sleep(target(), CLOSED | REMOVED, deadline.remainingMs)) return false;
       this.#passEnding(level);
     }
     return !this.isHalted;
