@@ -6,6 +6,7 @@
 
 import { checkInteger } from "../memory/check.ts";
 import { ClosedError } from "../memory/errors.ts";
+import { racyLoad } from "../memory/memory.ts";
 import { TimeSlice } from "../memory/time_slice.ts";
 import {
   type AsyncWaitOptions,
@@ -32,6 +33,7 @@ import type { Ring } from "./ring.ts";
 const POSITION_MASK = ~FLAGS;
 const SHIFT = UNIT_SHIFT;
 const IS_CLOSED = CLOSED;
+const SKIPS_WORD = SKIPS;
 const HAS_ENDED = CLOSED | REMOVED;
 
 /** What is used of the array of slots. */
@@ -103,6 +105,7 @@ export class Consumer<Events = unknown, Value = unknown> {
   #available: number;
   /** The word of the gate, as this consumer left it. */
   #gateWord: number;
+  #skipped = 0;
   #hasEnded = false;
   #isClosed = false;
 
@@ -164,6 +167,11 @@ export class Consumer<Events = unknown, Value = unknown> {
     return this.#position >>> SHIFT;
   }
 
+  /** How many events this consumer has passed over, as their producer aborted them, or died. */
+  get skipped(): number {
+    return this.#skipped;
+  }
+
   /** Whether no more events will come: all were consumed, or everything was halted. */
   get isEnded(): boolean {
     return this.#hasEnded;
@@ -212,7 +220,8 @@ export class Consumer<Events = unknown, Value = unknown> {
     if (count > untilEnd) count = untilEnd;
     this.begin = begin;
     this.end = begin + count;
-    if (this.#maySkip && Atomics.load(this.#ring.words, SKIPS) === 1) {
+    // Not atomic: a thread that skips a slot stores the word before the cursor passes the slot.
+    if (this.#maySkip && racyLoad(this.#ring.words, SKIPS_WORD) === 1) {
       return this.#passSkipped(maxBatch);
     }
     return count;
@@ -224,6 +233,7 @@ export class Consumer<Events = unknown, Value = unknown> {
     const { skipped } = region.layout;
     let { begin } = this;
     while (begin < this.end && words[skipped + begin] === 1) begin++;
+    this.#skipped += begin - this.begin;
     this.release(begin - this.begin);
     if (begin === this.end) return this.poll(maxBatch);
     let end = begin + 1;

@@ -8,7 +8,7 @@
  *             | start |   written once, before the disruptor is handed to another thread
  *     word 16 | state | reason | joins | skips |    the life of the whole
  *     word 32 | cursor |                     how far events are published
- *     word 64 | claims | taken |             how far producers have claimed
+ *     word 64 | claims | taken | filled | halves |  how far producers have claimed
  *     word 96 | member | floor | count |     of producer 0, if there may be several
  *       ...
  *             | gate | joined | taken |      of each node: how far it has released
@@ -69,6 +69,16 @@ export const CURSOR = 32;
 export const CLAIMS = 64;
 /** Whether there is a single producer: 1 or 0. Changed by compareExchange. */
 export const TAKEN = 65;
+/**
+ * If there are observers: the position up to which a single producer may have filled slots. It is
+ * changed by exchange before they are filled, and never goes back.
+ */
+export const FILLED = 66;
+/**
+ * If there are observers: how many times positions have passed half of all numbers. It is raised
+ * before the word of the claims, or {@link FILLED}, passes the half.
+ */
+export const HALVES = 67;
 /** The line of producer 0, of several. */
 export const PRODUCER_LINES = 96;
 
@@ -119,6 +129,9 @@ export const FLAGS = 15;
 export const UNIT = 16;
 /** By how much the number of an event is shifted in a position. */
 export const UNIT_SHIFT = 4;
+
+/** How many numbers of events there are. */
+export const SEQUENCES: number = 2 ** (32 - UNIT_SHIFT);
 
 /** In a word of claims: nothing more may be claimed. */
 export const CLAIMS_CLOSED = 8;
@@ -243,6 +256,8 @@ export class DisruptorLayout implements Layout {
     const position = size.start << UNIT_SHIFT;
     words[CURSOR] = position;
     words[CLAIMS] = position;
+    words[FILLED] = position;
+    words[HALVES] = position >>> 31;
     this.nodeLinesOf(graph).forEach((line, node) => {
       const { workers, absent } = graph.nodes[node]!;
       words[line + GATE] = position | (absent ? REMOVED : 0);
@@ -266,6 +281,8 @@ export class DisruptorLayout implements Layout {
     yield ["cursor", CURSOR];
     yield ["claims", CLAIMS];
     yield ["taken", TAKEN];
+    yield ["filled", FILLED];
+    yield ["halves", HALVES];
     for (let i = 0; i < this.size.producers; i++) {
       const line = this.producerLine(i);
       yield [`producer[${i}].member`, line + MEMBER];
