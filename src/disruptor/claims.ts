@@ -215,6 +215,16 @@ export class Claims {
     Atomics.or(this.#words, this.#claims, CLAIMS_CLOSED);
   }
 
+  /** Closes the claims of members of which none is there. */
+  closeAt(position: number): void {
+    Atomics.store(this.#words, this.#claims, position | CLAIMS_CLOSED);
+  }
+
+  /** Replaces exactly this word of the claims. */
+  exchange(before: number, after: number): void {
+    Atomics.compareExchange(this.#words, this.#claims, before, after);
+  }
+
   /** The first place that is free; -1 if there is none. The thread has it from now on. */
   join(wanted: number | undefined): number {
     const first = wanted ?? 0;

@@ -20,6 +20,7 @@ import {
   type WaitOptions,
 } from "../memory/wait_options.ts";
 import type { RecordHandle } from "../record/mod.ts";
+import { addNode, addWorkers, removeWorkers } from "./adding.ts";
 import { checkStrategy, type WaitStrategy } from "./barrier.ts";
 import { Consumer } from "./consumer.ts";
 import {
@@ -303,7 +304,7 @@ export class Disruptor<E extends Elements = Elements, Name extends string = stri
     if (worker !== undefined) checkInteger("consume", "worker", worker, 0, workers - 1);
     if (workers === 0) {
       this.#take(node, "consume");
-      if (ring.isRemoved(node)) ring.addNode(node);
+      addNode(ring, node);
       ring.tellJoined(node);
       return new Consumer(ring, node, strategy, undefined);
     }
@@ -315,6 +316,7 @@ export class Disruptor<E extends Elements = Elements, Name extends string = stri
           : `Cannot consume as worker ${worker} of node "${name}" is attached: close it, or reclaim it if its thread has died`,
       );
     }
+    addWorkers(ring, node);
     ring.tellJoined(node);
     return new Consumer(ring, node, strategy, ring.workerClaims(node, place));
   }
@@ -449,10 +451,11 @@ export class Disruptor<E extends Elements = Elements, Name extends string = stri
   }
 
   /**
-   * Removes a node, whose consumer has been closed: nothing waits for it any more. A consumer that
-   * attaches to it later adds it again.
+   * Removes a node, whose consumer or workers have been closed: nothing waits for it any more. One
+   * that attaches to it later adds it again.
    *
-   * @throws {TypeError} If there is no such node, or workers compete for its events.
+   * @throws {TypeError} If there is no such node, or it is an observer.
+   * @throws {Error} If the node has a consumer, or workers.
    */
   remove(name: Name): void {
     const ring = this.#ring;
@@ -461,7 +464,11 @@ export class Disruptor<E extends Elements = Elements, Name extends string = stri
       throw new TypeError(`Cannot remove node "${name}" as nothing waits for an observer`);
     }
     if (ring.graph.nodes[node]!.workers > 0) {
-      throw new TypeError(`Cannot remove node "${name}" as workers compete for its events`);
+      if (removeWorkers(ring, node)) return;
+      throw new Error(
+        `Cannot remove node "${name}" as workers are attached: close them, or reclaim them if ` +
+          "their threads have died",
+      );
     }
     this.#take(node, "remove");
     ring.gates[node]!.set(REMOVED);

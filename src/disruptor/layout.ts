@@ -261,7 +261,7 @@ export class DisruptorLayout implements Layout {
     this.nodeLinesOf(graph).forEach((line, node) => {
       const { workers, absent } = graph.nodes[node]!;
       words[line + GATE] = position | (absent ? REMOVED : 0);
-      if (workers > 0) words[line + NODE_CLAIMS] = position;
+      if (workers > 0) words[line + NODE_CLAIMS] = position | (absent ? CLAIMS_CLOSED : 0);
     });
   }
 

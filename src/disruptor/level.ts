@@ -120,10 +120,11 @@ export class Level {
     this.#sleepers.notify();
   }
 
-  /** Begins to count again, at `position`, after it had the flag. */
+  /** Begins to count again, at `position`, if it has the flag. */
   clear(flag: number, position: number): void {
     for (;;) {
       const found = Atomics.load(this.#words, this.#index);
+      if ((found & flag) === 0) return;
       const after = position | (found & KEPT_FLAGS & ~flag);
       if (Atomics.compareExchange(this.#words, this.#index, found, after) === found) return;
     }

@@ -172,15 +172,6 @@ export class Ring {
     return (this.gates[node]!.load() & REMOVED) !== 0;
   }
 
-  /** Adds a node that was removed; it begins at the next event. */
-  addNode(node: number): void {
-    const gate = this.gates[node]!;
-    // From here on nobody passes this gate. A thread that looked before may use what it found.
-    gate.clear(REMOVED, this.cursor.load() & ~FLAGS);
-    // That was published before this: so it does not pass the node's first event.
-    gate.raiseTo(this.cursor.load() & ~FLAGS);
-  }
-
   /** Is the only consumer of a node no more. */
   leaveNode(node: number): void {
     Atomics.store(this.words, this.nodeLines[node]! + NODE_TAKEN, 0);
