@@ -195,7 +195,9 @@ export class Barrier {
       const level = this.#blocking(target, breaking);
       if (level === undefined) return true;
       const timeoutMs = deadline.remainingMs;
-      if (!(await level.sleepAsync(target, breaking, { ...options, timeoutMs }))) return false;
+      if (!(await level.sleepAsync(target, breaking, { signal: options?.signal, timeoutMs }))) {
+        return false;
+      }
     }
   }
 }

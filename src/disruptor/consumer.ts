@@ -349,7 +349,7 @@ export class Consumer<Events = unknown, Value = unknown> {
     for (;;) {
       const target = this.#waitTarget();
       if (target === undefined) return !this.#hasEnded;
-      const left = { ...options, timeoutMs: deadline.remainingMs };
+      const left = { signal: options?.signal, timeoutMs: deadline.remainingMs };
       if (!await this.#barrier.waitAsync(target, CLOSED, left)) return false;
     }
   }

@@ -419,7 +419,7 @@ export class Disruptor<E extends Elements = Elements, Name extends string = stri
     const deadline = new Deadline(options);
     if (!this.#ring.beginDrain()) return false;
     for (const { level, target } of this.#endings()) {
-      const left = { ...options, timeoutMs: deadline.remainingMs };
+      const left = { signal: options?.signal, timeoutMs: deadline.remainingMs };
       if (!await level.sleepAsync(target(), CLOSED | REMOVED, left)) return false;
       this.#passEnding(level);
     }

@@ -244,7 +244,7 @@ export class Producer<Events = unknown, Value = unknown> {
     const deadline = new Deadline(options);
     for (let sent = 0; sent < values.length;) {
       const count = this.#pieceOf(values.length - sent);
-      const left = { ...options, timeoutMs: deadline.remainingMs };
+      const left = { signal: options?.signal, timeoutMs: deadline.remainingMs };
       if (
         !this.#seat.take(count << UNIT_SHIFT) && !await this.#awaitToTake(count << UNIT_SHIFT, left)
       ) {
@@ -327,7 +327,7 @@ export class Producer<Events = unknown, Value = unknown> {
     const deadline = new Deadline(options);
     do {
       const target = this.#seat.claimed + length - this.#room.lap | 0;
-      const left = { ...options, timeoutMs: deadline.remainingMs };
+      const left = { signal: options?.signal, timeoutMs: deadline.remainingMs };
       if (!await this.#room.barrier.waitAsync(target, CLOSED | NO_ROOM, left)) return false;
       this.#checkOpen("claim");
     } while (!this.#seat.take(length));
