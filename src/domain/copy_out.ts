@@ -2,9 +2,10 @@
  * Copies of messages in private memory.
  *
  * A writer may be overwriting the entry meanwhile, so nothing here relies on what is copied, and
- * none of it is used before it is validated: by a read-modify-write of the state of the entry, which
- * a writer changes by one before it writes anything. Either the reader's comes first, and then
- * everything that it has copied was written before; or it finds the claim, and discards the copy.
+ * none of it is used before it is validated: by a read-modify-write of the state of the entry,
+ * which a writer changes by one before it writes anything. Either the reader's comes first, and
+ * then everything that it has copied was written before; or it finds the claim, and discards the
+ * copy.
  *
  * @module
  */

@@ -34,7 +34,9 @@ export interface DomainOptions {
   readonly slots?: number;
   /** The most threads that write, hold, or wait at once; 64 by default. */
   readonly members?: number;
-  /** The most waiters at once; 32 by default. Up to 1024, each further 32 cost publications more. */
+  /**
+   * The most waiters at once; 32 by default. Up to 1024, each further 32 cost publications more.
+   */
   readonly waiters?: number;
   /** The member that this thread is, once it needs to be one; any that is free by default. */
   readonly member?: number | undefined;
@@ -69,8 +71,8 @@ export interface SlotOptions<R extends SlotRecord | undefined = undefined> {
  * A domain: topics for publish and subscribe between threads in shared memory, made on demand by
  * their names, each with the last messages, and waiting on any set of them.
  *
- * - **On demand.** Threads that ask for a slot of one name get the same slot, also if both create it
- *   at once.
+ * - **On demand.** Threads that ask for a slot of one name get the same slot, also if both create
+ *   it at once.
  * - **Nobody waits for another.** Writers wait neither for readers nor for each other.
  * - **Bounded.** All memory is laid out at once. A slot keeps the last messages; readers that are
  *   too slow learn how many they have missed.
@@ -242,8 +244,8 @@ export class Domain implements Disposable {
   }
 
   /**
-   * Gives up what a thread that has died had: its claims, holds and waiters. What it had appended is
-   * published. Never call this for a thread that is alive.
+   * Gives up what a thread that has died had: its claims, holds and waiters. What it had appended
+   * is published. Never call this for a thread that is alive.
    *
    * @param member The member that it was.
    * @throws {Error} If it has not joined, or another member is reclaiming it.

@@ -18,7 +18,9 @@ export class SlotClosedError extends ClosedError {
   }
 }
 
-/** There is no room for what was asked: all slots, members, waiters, writers or bytes are in use. */
+/**
+ * There is no room for what was asked: all slots, members, waiters, writers or bytes are in use.
+ */
 export class DomainFullError extends Error {
   /** The name of this class. */
   override readonly name = "DomainFullError";

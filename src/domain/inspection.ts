@@ -63,8 +63,8 @@ export interface DomainInspection {
   /** All slots, in the order in which they were created. */
   readonly slots: readonly SlotInspection[];
   /**
-   * How many messages a second were published in each slot since an earlier inspection, by the names
-   * of the slots.
+   * How many messages a second were published in each slot since an earlier inspection, by the
+   * names of the slots.
    */
   ratesSince(earlier: DomainInspection): Map<string, number>;
 }

@@ -9,7 +9,7 @@
  *       ...
  *             | owner | signal |               of waiter 0
  *       ...
- *             | card ...                       of table entry 0: what the slot is; constant once listed
+ *             | card ...                       of table entry 0: what the slot is
  *             | name, 64 bytes
  *             | published | high |
  *             | hold bits |

@@ -142,7 +142,8 @@ export class Slot<R extends SlotRecord | undefined = undefined> {
    *
    * @returns The message; nothing if there is no such one, or it is not kept any more.
    * @throws {RangeError} If `back` is not less than the history.
-   * @throws {HoldLimitError} If as many messages of the slot are held as can be, naming the holders.
+   * @throws {HoldLimitError} If as many messages of the slot are held as can be, naming the
+   * holders.
    */
   hold(options: HoldOptions = {}): HeldMessage<R> | undefined {
     checkOptions("hold", options);

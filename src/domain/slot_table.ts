@@ -11,9 +11,9 @@
  *     state -> LISTED
  *
  * Everything is decided by the compareExchange of HEAD. It fails if another slot was listed since
- * the thread looked; then the thread looks again, and perhaps finds its name. It succeeds if no slot
- * of that name was there. The data of a slot begins where that of the one listed before it ends, so
- * the same operation allocates its bytes, and nothing can be lost.
+ * the thread looked; then the thread looks again, and perhaps finds its name. It succeeds if no
+ * slot of that name was there. The data of a slot begins where that of the one listed before it
+ * ends, so the same operation allocates its bytes, and nothing can be lost.
  *
  * A thread that dies before leaves an entry that no other thread sees, and that a reclaim frees;
  * one that dies after has listed the slot. There is one entry more for each member, so one is free.

@@ -1,14 +1,14 @@
 /**
- * One slot as a thread sees it: where its words are, the number of the last message, and which entry
- * has which message.
+ * One slot as a thread sees it: where its words are, the number of the last message, and which
+ * entry has which message.
  *
  * **The number of the last message.** The word {@link PUBLISHED} has its low 28 bits. The high word
  * is raised *before* it. So between two equal looks at the high word, the low one belongs to it or
  * to the unit before; its top bit tells which, as the two words overlap in that bit.
  *
  * **The index** is a ring of words, one for each of the last messages and at least one more. Each
- * names the entry that has the message, beside the lap of the ring, which tells for which message it
- * was written.
+ * names the entry that has the message, beside the lap of the ring, which tells for which message
+ * it was written.
  *
  * @module
  */

@@ -42,8 +42,8 @@ interface Member extends WatchedSubscription {
 /**
  * Waits for changes in any of a set of slots.
  *
- * A waiter belongs to the thread that made it. Any number of its tasks may wait at once; each change
- * is reported to one of them.
+ * A waiter belongs to the thread that made it. Any number of its tasks may wait at once; each
+ * change is reported to one of them.
  *
  * - **No lost wake-up.** Whatever was published, or closed, before a wait or during it, ends it.
  * - **Reported once.** A wait reports a subscription when it has news: what was published since it
@@ -234,7 +234,9 @@ export class Waiter implements Disposable, AsyncIterable<AnySubscription> {
     return this.changes();
   }
 
-  /** Ends all subscriptions, and all waits with a {@link ClosedError}. Closing again does nothing. */
+  /**
+   * Ends all subscriptions, and all waits with a {@link ClosedError}. Closing again does nothing.
+   */
   close(): void {
     if (this.#isClosed) return;
     for (const { subscription } of [...this.#members.values()]) subscription.close();

@@ -26,7 +26,8 @@ const LENGTH_OFFSET = LENGTH;
  * Either send a message, which is copied in; or claim, fill in place, and publish.
  *
  * - **Never blocked.** Neither readers nor other writers hold a writer up, whatever they do.
- * - **One order.** Messages of several writers get numbers in the order in which they are published.
+ * - **One order.** Messages of several writers get numbers in the order in which they are
+ *   published.
  * - **Whole or not at all.** No other thread sees a message before it is published.
  *
  * @example Filling in place

@@ -4,24 +4,25 @@
  * A slot has a *writer seat* for each writer that it can have at once. No writer ever waits for
  * another one:
  *
- * 1. **Claim.** A writer looks for an entry that is free: empty, or with a message that is not among
- *    those that are kept, and not held. It notes the entry in its seat, and then puts its seat into
- *    the state of the entry by compareExchange. There is one entry more than kept messages, holds and
- *    other writers can occupy, so it finds one.
+ * 1. **Claim.** A writer looks for an entry that is free: empty, or with a message that is not
+ *    among those that are kept, and not held. It notes the entry in its seat, and then puts its
+ *    seat into the state of the entry by compareExchange. There is one entry more than kept
+ *    messages, holds and other writers can occupy, so it finds one.
  * 2. **Fill.** Only this writer writes into the entry, plainly.
  * 3. **Append.** It takes the number after the last one, by compareExchange of the place that this
  *    number has in the index: from what is there to the entry.
- * 4. **Finish.** The state of the entry becomes readable, under that number; and then the last number
- *    is raised, by compareExchange of each. Any writer that finds a number appended and not finished
- *    does that, too, before it appends its own. So a writer that dies in between is in nobody's way.
+ * 4. **Finish.** The state of the entry becomes readable, under that number; and then the last
+ *    number is raised, by compareExchange of each. Any writer that finds a number appended and not
+ *    finished does that, too, before it appends its own. So a writer that dies in between is in
+ *    nobody's way.
  *
  * Only the last step makes a message visible. If the slot was closed before, it fails for everyone,
  * and the message was never published.
  *
- * **No step is done twice.** A writer that finishes late has loaded the state of the entry while the
- * message was not published; it was a claim then, with a seat and the number of the message before,
- * and that state does not come again. One that appends late has loaded the place in the index while
- * the number was not taken, and what was there then does not come again.
+ * **No step is done twice.** A writer that finishes late has loaded the state of the entry while
+ * the message was not published; it was a claim then, with a seat and the number of the message
+ * before, and that state does not come again. One that appends late has loaded the place in the
+ * index while the number was not taken, and what was there then does not come again.
  *
  * @module
  */

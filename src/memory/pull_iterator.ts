@@ -100,7 +100,9 @@ export class PullIterator<Value> implements AsyncGenerator<Value, undefined, und
     return asked.promise;
   }
 
-  /** Ends the iteration at once; values that were asked for and have not come stay where they are. */
+  /**
+   * Ends the iteration at once; values that were asked for and have not come stay where they are.
+   */
   async return(
     value?: PromiseLike<undefined> | undefined,
   ): Promise<IteratorResult<Value, undefined>> {
