@@ -12,12 +12,13 @@
  *     arrived  how many have arrived in this round, fewer than there are parties
  *     parties  how many take part
  *
- * Every change is a compareExchange of the whole word, by a thread that arrives, gives up or leaves.
+ * Every change is a compareExchange of the whole word, by a thread that arrives, gives up or
+ * leaves.
  *
- * **A round.** A thread that arrives as the last one begins the next round, with nobody arrived, and
- * notifies all. Each other one counts itself, and sleeps while the word is exactly as it saw it,
- * until the round is another one. The next round cannot end before the thread has arrived in it, so
- * that it never takes a later round for its own.
+ * **A round.** A thread that arrives as the last one begins the next round, in which none has
+ * arrived, and notifies all. Each other one counts itself, and sleeps while the word is exactly as
+ * it saw it, until the round is another one. The next round cannot end before the thread has
+ * arrived in it, so that it never takes a later round for its own.
  *
  * **No lost wake-up.** The last thread changes the word first and notifies afterwards. So either a
  * waiter sees the next round, or it is asleep when the notification comes. Other arrivals wake no
@@ -29,8 +30,8 @@
  * **Happens before.** Every change is a read-modify-write, so what threads did before they arrived
  * happens before what any of them does in the next round.
  *
- * **Limits.** A thread that is ended while it waits has arrived. One that is ended before it arrives
- * holds the others up until its part is given up, by `leave` in its place.
+ * **Limits.** A thread that is ended while it waits has arrived. One that is ended before it
+ * arrives holds the others up until its part is given up, by `leave` in its place.
  *
  * Proven by: tests/sync/barrier_model_test.ts, which says what was explored.
  *

@@ -11,8 +11,8 @@
  *
  * **No lost wake-up.** A waiter sleeps while the count is exactly what it saw, above zero. The
  * thread that brings it to zero changes it first and notifies all afterwards. So either the waiter
- * sees zero, or it is asleep when the notification comes. Other counts wake no sleeper: it sleeps on,
- * at a value that is no longer there, until that notification.
+ * sees zero, or it is asleep when the notification comes. Other counts wake no sleeper: it sleeps
+ * on, at a value that is no longer there, until that notification.
  *
  * **Happens before.** Each count down is a read-modify-write of the count that the one before left.
  * So what any thread did before it counted down happens before what a waiter does afterwards.

@@ -1,8 +1,9 @@
 /**
  * The parts that the models of the domain share: domains, writers and readers.
  *
- * A slot has messages of two words, which both hold the number that was sent, so that a torn message
- * shows. Slots are as small as they can be, so that writers come around within a few messages.
+ * A slot has messages of two words, which both hold the number that was sent, so that a torn
+ * message shows. Slots are as small as they can be, so that writers come around within a few
+ * messages.
  *
  * @module
  */
