@@ -1,21 +1,22 @@
 /**
  * The parts that the models of the domain share: domains, writers and readers.
  *
- * A slot has messages of two words, which both hold the number that was sent, so that a torn message
- * shows. Slots are as small as they can be, so that writers come around within a few messages.
+ * A slot has messages of two words, which both hold the number that was sent, so that a torn
+ * message shows. Slots are as small as they can be, so that writers come around within a few
+ * messages.
  *
  * @module
  */
 
 import { assertEquals } from "@std/assert";
 import {
+  type AnySubscription,
   Domain,
   type DomainHandle,
   type Slot,
   SlotClosedError,
   type SlotOptions,
   type SlotReader,
-  type Subscription,
 } from "@busbar/busbar/domain";
 import {
   DomainLayout,
@@ -93,7 +94,7 @@ export function writeUntilClosed(member: number, count: number, { first = 1 } = 
 export type Seen = readonly [sequence: number, number: number];
 
 /** The message that was read last. */
-export function seenBy(reader: SlotReader | Subscription): Seen {
+export function seenBy(reader: SlotReader | AnySubscription): Seen {
   return [reader.sequence, numberIn(reader.message())];
 }
 
