@@ -133,6 +133,12 @@ export function wordsOf(options: SlotOptions, { slots = 1, waiters = 2 } = {}) {
   };
 }
 
+/** The words of a domain, and what is where in them. */
+export function regionOf({ memory, byteOffset }: DomainHandle) {
+  const words = new Int32Array(memory.buffer, byteOffset);
+  return { words, layout: DomainLayout.read(words) };
+}
+
 type Operands = [view: Int32Array, index: number, ...values: number[]];
 
 /** A body whose operations of one name go wrong, on some words. */
