@@ -43,6 +43,14 @@ Deno.test("domain: a message is not overwritten while it is held", async () => {
   });
 });
 
+Deno.test("domain: a holder finds its message although others come after it, time and again", async () => {
+  await passes({
+    setup: domain({ s: HELD }),
+    threads: { writer: write(0, 6), holder: hold(1) },
+    preemptions: 2,
+  });
+});
+
 Deno.test("domain: a holder that comes again, while the writer comes around", async () => {
   await passes({
     setup: domain({ s: HELD }),
