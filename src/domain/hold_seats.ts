@@ -47,6 +47,8 @@ export class HoldSeats {
   readonly #count: number;
   readonly #bits: number;
   readonly #first: number;
+  /** The entry that was held last. */
+  #entry = NOWHERE;
 
   /** The seats of a slot. */
   constructor(slot: SlotWords) {
@@ -57,8 +59,13 @@ export class HoldSeats {
     this.#first = slot.holdSeats;
   }
 
+  /** The entry that this thread has held last. */
+  get entry(): number {
+    return this.#entry;
+  }
+
   /**
-   * Holds the entry with the message of this word.
+   * Holds the entry with the message of this word, which is then in {@link HoldSeats.entry}.
    *
    * @returns The seat, {@link GONE} or {@link ALL_TAKEN}.
    */
@@ -66,6 +73,7 @@ export class HoldSeats {
     const words = this.#words;
     const entry = this.#slot.find(word);
     if (entry === NOWHERE) return GONE;
+    this.#entry = entry;
     const seat = this.#take(owner);
     if (seat === ALL_TAKEN) return ALL_TAKEN;
     Atomics.store(words, this.#seat(seat) + HELD_ENTRY, entry + 1);

@@ -25,6 +25,6 @@ export { type HoldOptions, Slot, type SlotMessagesOptions } from "./slot.ts";
 export type { MessageOf, SlotRecord, ViewOf } from "./slot_types.ts";
 export type { SlotCard } from "./slot_table.ts";
 export type { SlotSize } from "./layout.ts";
-export { type SubscribeOptions, Subscription } from "./subscription.ts";
+export { type Presence, type SubscribeOptions, Subscription } from "./subscription.ts";
 export { type AnySubscription, Waiter } from "./waiter.ts";
 export { SlotWriter } from "./writer.ts";

@@ -84,7 +84,8 @@ export class Reading<R extends SlotRecord | undefined> {
     const seat = holds.hold(this.#domain.owner, word);
     if (seat === GONE) return undefined;
     if (seat === ALL_TAKEN) throw this.#limitError();
-    const entry = words.find(word);
+    // Not by the index, which may have come around.
+    const { entry } = holds;
     const length = words.words[words.state(entry) + LENGTH]!;
     const bytes = new Uint8Array(words.memory.buffer, words.dataOffset(entry), length);
     return new HeldMessage(

@@ -7,6 +7,7 @@
 import { ClosedError } from "../memory/errors.ts";
 import type { Attachment, SlotParts } from "./attachment.ts";
 import type { HeldMessage } from "./held_message.ts";
+import { DIED, JOINED, LEFT } from "./layout.ts";
 import { NOTHING, Reading } from "./reading.ts";
 import type { SlotRecord, ViewOf } from "./slot_types.ts";
 import { wordOf } from "./slot_words.ts";
@@ -31,6 +32,16 @@ export interface SubscribeOptions {
    * something; never by default.
    */
   readonly deadlineMs?: number;
+}
+
+/** The writers of a slot so far. */
+export interface Presence {
+  /** How many have joined. */
+  readonly joined: number;
+  /** How many have left. */
+  readonly left: number;
+  /** How many have died, and were reclaimed. */
+  readonly died: number;
 }
 
 /** What a waiter does with a subscription of its own. */
@@ -174,6 +185,16 @@ export class Subscription<R extends SlotRecord | undefined = undefined> implemen
     const { words } = this.#slot;
     // In this order: nothing is published after the flag is set.
     return words.isClosed && words.loadSequence() === this.#seen;
+  }
+
+  /** How many writers of the slot have joined, left, and died so far. */
+  get presence(): Presence {
+    const { words, first } = this.#slot.words;
+    return {
+      joined: Atomics.load(words, first + JOINED),
+      left: Atomics.load(words, first + LEFT),
+      died: Atomics.load(words, first + DIED),
+    };
   }
 
   /** Whether this subscription was closed. */

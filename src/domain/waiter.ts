@@ -183,6 +183,7 @@ export class Waiter implements Disposable, AsyncIterable<AnySubscription> {
   /** As {@link Waiter.wait}, without blocking. */
   async waitAsync(options?: AsyncWaitOptions): Promise<readonly AnySubscription[] | undefined> {
     checkAsyncWaitOptions(options);
+    const signal = options?.signal;
     const deadline = new Deadline(options);
     let found: readonly AnySubscription[] = [];
     const attempt = () => {
@@ -194,7 +195,7 @@ export class Waiter implements Disposable, AsyncIterable<AnySubscription> {
     };
     for (;;) {
       const timeoutMs = this.#timeout(deadline);
-      if (await this.#sleepers.sleepUntilAsync(attempt, { ...options, timeoutMs })) {
+      if (await this.#sleepers.sleepUntilAsync(attempt, { signal, timeoutMs })) {
         return some(found);
       }
       if (deadline.remainingMs === 0) return undefined;

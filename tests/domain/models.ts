@@ -10,13 +10,13 @@
 
 import { assertEquals } from "@std/assert";
 import {
+  type AnySubscription,
   Domain,
   type DomainHandle,
   type Slot,
   SlotClosedError,
   type SlotOptions,
   type SlotReader,
-  type Subscription,
 } from "@busbar/busbar/domain";
 import {
   DomainLayout,
@@ -94,7 +94,7 @@ export function writeUntilClosed(member: number, count: number, { first = 1 } = 
 export type Seen = readonly [sequence: number, number: number];
 
 /** The message that was read last. */
-export function seenBy(reader: SlotReader | Subscription): Seen {
+export function seenBy(reader: SlotReader | AnySubscription): Seen {
   return [reader.sequence, numberIn(reader.message())];
 }
 
@@ -131,6 +131,12 @@ export function wordsOf(options: SlotOptions, { slots = 1, waiters = 2 } = {}) {
     states: entries.map((entry) => layout.data + entry),
     signals: Array.from({ length: waiters }, (_, i) => layout.waiter(i) + SIGNAL),
   };
+}
+
+/** The words of a domain, and what is where in them. */
+export function regionOf({ memory, byteOffset }: DomainHandle) {
+  const words = new Int32Array(memory.buffer, byteOffset);
+  return { words, layout: DomainLayout.read(words) };
 }
 
 type Operands = [view: Int32Array, index: number, ...values: number[]];
