@@ -84,12 +84,13 @@ function sumOf(messages: number): number {
   return messages * 255 / 2 | 0;
 }
 
-function channelOf(kind: Kind): ChannelHandle<never> {
+function channelOf(kind: Kind, { senders, receivers }: Shape): ChannelHandle<never> {
+  const options = { capacity: CAPACITY, senders, receivers };
   const channel = kind === "record"
-    ? Channel.create({ capacity: CAPACITY, codec: recordCodec(Quote) })
+    ? Channel.create({ ...options, codec: recordCodec(Quote) })
     : kind === "json"
-    ? Channel.create({ capacity: CAPACITY, codec: jsonCodec<Small>() })
-    : Channel.create({ capacity: CAPACITY, inlineBytes: 1024 });
+    ? Channel.create({ ...options, codec: jsonCodec<Small>() })
+    : Channel.create({ ...options, inlineBytes: 1024 });
   return channel.handle as unknown as ChannelHandle<never>;
 }
 
@@ -98,7 +99,7 @@ function overChannel(kind: Kind, shape: Shape): Burst {
   const { messages, batch, senders, receivers } = shape;
   const name = batch === 1 ? "channel, one by one" : `channel, batches of ${batch}`;
   return burst(name, shape, sumOf(messages), (end) => {
-    const handle = channelOf(kind);
+    const handle = channelOf(kind, shape);
     const duty = (name: string, messages: number): Duty => (
       { name, argument: { ...end, handle, kind, messages } satisfies ChannelEnd }
     );

@@ -17,18 +17,13 @@ import { type ChannelInspection, inspect } from "./inspection.ts";
 import {
   ChannelLayout,
   CLOSE_WITH_LAST,
-  FREE,
   FULL_MODES,
   IN_POOL,
   KIND,
   LOST,
   MIN_INLINE_BYTES,
-  ORPHAN,
-  READING,
   REDELIVER,
   REDELIVERED,
-  SKIPPED,
-  WRITING,
 } from "./layout.ts";
 import { type Format, maxMessageBytes } from "./message.ts";
 import { reclaimPooled } from "./reclaim.ts";
@@ -60,7 +55,10 @@ export interface ChannelOptions<Value, Input = Value> {
   readonly inlineBytes?: number;
   /** The pool for longer messages, up to its `bufferBytes`. Without one there can be none. */
   readonly pool?: BufferPool | undefined;
-  /** How many senders there may be at once, up to 31; 8 by default. */
+  /**
+   * How many senders there may be at once, up to 31; 8 by default. A channel for one sender and one
+   * receiver is faster, several times as fast in batches.
+   */
   readonly senders?: number;
   /** How many receivers there may be at once, up to 31; 8 by default. */
   readonly receivers?: number;
@@ -295,7 +293,7 @@ export class Channel<Value = unknown, Input = Value> {
   reclaimSender(place: number): number {
     this.#checkReclaim("sender", place);
     const state = this.#state;
-    const lost = state.cells.reclaim(WRITING, place, () => SKIPPED);
+    const lost = state.openCells().reclaimSender(place);
     Atomics.add(state.words, LOST, lost);
     state.senders.leave(place);
     state.leave("sender", place);
@@ -316,18 +314,17 @@ export class Channel<Value = unknown, Input = Value> {
   reclaimReceiver(place: number): number {
     this.#checkReclaim("receiver", place);
     const state = this.#state;
-    const { cells, words } = state;
+    const { words } = state;
+    const cells = state.openCells();
     const redeliver = state.has(REDELIVER);
-    let done = 0;
-    const count = cells.reclaim(READING, place, (position) => {
-      const isThere = words[cells.lengthOf(position)] !== IN_POOL ||
-        reclaimPooled(this.#format.pool, words, cells.messageOf(position), redeliver);
-      if (!isThere) done++;
-      return isThere && redeliver ? ORPHAN : FREE;
-    }) - done;
+    const count = cells.reclaimReceiver(
+      place,
+      redeliver,
+      (position) =>
+        words[cells.lengthOf(position)] !== IN_POOL ||
+        reclaimPooled(this.#format.pool, words, cells.messageOf(position), redeliver),
+    );
     Atomics.add(words, redeliver ? REDELIVERED : LOST, count);
-    // In any case: a thread that gave messages back, or reclaimed, may have died before it did.
-    cells.tellOrphans();
     state.receivers.leave(place);
     state.leave("receiver", place);
     state.wakeAll();

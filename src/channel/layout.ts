@@ -89,6 +89,9 @@ export const WAKE = 1;
 /** In the gate: the channel was closed. Set by `or`. */
 export const CLOSED: number = 1 << 31;
 
+/** In the line of the only receiver, beside one sender: how far it has taken messages. */
+export const TAKEN = 2;
+
 /** In a cell: nothing is in it, and the sender whose turn it is may claim it. */
 export const FREE = 0;
 /** In a cell: the sender that is its owner writes the message. */
@@ -174,7 +177,8 @@ export class ChannelLayout implements Layout {
     this.size = size;
     const members = size.senders + size.receivers;
     this.cells = MEMBER_LINES + members * CACHE_LINE_WORDS;
-    this.lengths = this.cells + alignUp(size.capacity, CACHE_LINE_WORDS);
+    const words = this.isSingle ? 0 : size.capacity;
+    this.lengths = this.cells + alignUp(words, CACHE_LINE_WORDS);
     this.messages = this.lengths + alignUp(size.capacity, CACHE_LINE_WORDS);
     this.stride = alignUp(size.inlineBytes, 8) / 4;
     this.byteLength = alignUp(
@@ -219,6 +223,11 @@ export class ChannelLayout implements Layout {
     );
   }
 
+  /** Whether there is one sender and one receiver: cells have no words then, only cursors. */
+  get isSingle(): boolean {
+    return this.size.senders === 1 && this.size.receivers === 1;
+  }
+
   /** The first word of a sender's line. */
   senderLine(place: number): number {
     return MEMBER_LINES + place * CACHE_LINE_WORDS;
@@ -238,8 +247,13 @@ export class ChannelLayout implements Layout {
     words[RECEIVERS] = size.receivers;
     words[OPTIONS] = size.options;
     words[START] = size.start;
-    words[TAIL] = size.start;
-    words[HEAD] = size.start;
+    const cursor = this.isSingle ? size.start << 1 : size.start;
+    words[TAIL] = cursor;
+    words[HEAD] = cursor;
+    if (this.isSingle) {
+      words[this.receiverLine(0) + TAKEN] = cursor;
+      return;
+    }
     const down = 31 - Math.clz32(size.capacity);
     const up = lapShiftOf(size.capacity);
     for (let i = 0; i < size.capacity; i++) {
@@ -274,9 +288,10 @@ export class ChannelLayout implements Layout {
     for (let i = 0; i < this.size.receivers; i++) {
       yield [`receiver[${i}].ticket`, this.receiverLine(i) + TICKET];
       yield [`receiver[${i}].wake`, this.receiverLine(i) + WAKE];
+      if (this.isSingle) yield ["taken", this.receiverLine(i) + TAKEN];
     }
     for (let i = 0; i < this.size.capacity; i++) {
-      yield [`cell[${i}]`, this.cells + i];
+      if (!this.isSingle) yield [`cell[${i}]`, this.cells + i];
       yield [`length[${i}]`, this.lengths + i];
       yield [`message[${i}]`, this.messages + i * this.stride, this.stride];
     }

@@ -14,7 +14,7 @@ import {
   type WaitOptions,
 } from "../memory/wait_options.ts";
 import type { BufferPool, Packet } from "../pool/mod.ts";
-import { Cells, ENDED } from "./cells.ts";
+import { type Cells, ENDED } from "./cells.ts";
 import { ChannelClosedError, ChannelFullError } from "./errors.ts";
 import {
   DROPPED,
@@ -107,7 +107,7 @@ export class Sender<Input = unknown> implements Disposable {
     this.#messages = messages;
     this.#pool = format.pool;
     this.place = place;
-    this.#cells = new Cells(words, region.layout);
+    this.#cells = state.openCells();
     this.#line = senders;
     this.#receivers = receivers;
     this.#encoder = new Encoder(state, format);
@@ -470,7 +470,7 @@ export class Sender<Input = unknown> implements Disposable {
     const { position } = cells;
     const count = this.#count;
     this.#count = 0;
-    for (let i = 0; i < count; i++) cells.publish(position + i | 0, this.place);
+    cells.publish(position, count, this.place);
     this.#receivers.wakeFirst();
   }
 
@@ -480,7 +480,7 @@ export class Sender<Input = unknown> implements Disposable {
     const { position } = this.#cells;
     const count = this.#count;
     this.#count = 0;
-    for (let i = 0; i < count; i++) this.#cells.abort(position + i | 0, this.place);
+    this.#cells.abort(position, count, this.place);
     // They have to be passed, before there is room again or the end is found.
     this.#receivers.wakeFirst();
   }

@@ -5,7 +5,7 @@
  */
 
 import type { Region } from "../memory/region.ts";
-import { Cells } from "./cells.ts";
+import type { Cells } from "./cells.ts";
 import {
   type ChannelLayout,
   CLOSE_WITH_LAST,
@@ -16,6 +16,8 @@ import {
   SENDER_LINE,
   WAITING,
 } from "./layout.ts";
+import { SharedCells } from "./shared_cells.ts";
+import { SingleCells } from "./single_cells.ts";
 import { WaitingLine } from "./waiting_line.ts";
 
 /** Senders, or receivers. */
@@ -27,7 +29,7 @@ export class ChannelState {
   readonly region: Region<"busbar.channel", ChannelLayout>;
   /** Its words. */
   readonly words: Int32Array<SharedArrayBuffer>;
-  /** The cells, as this object last claimed or took some: each end has a state of its own. */
+  /** The cells, as none of the ends sees them. */
   readonly cells: Cells;
   /** Where senders wait for room. */
   readonly senders: WaitingLine;
@@ -39,9 +41,17 @@ export class ChannelState {
     const { memory, words, layout } = region;
     this.region = region;
     this.words = words;
-    this.cells = new Cells(words, layout);
+    this.cells = this.openCells();
     this.senders = new WaitingLine(memory, words, SENDER_LINE, MEMBER_LINES);
     this.receivers = new WaitingLine(memory, words, RECEIVER_LINE, layout.receiverLine(0));
+  }
+
+  /** The cells as one more end sees them. */
+  openCells(): Cells {
+    const { layout } = this.region;
+    return layout.isSingle
+      ? new SingleCells(this.words, layout)
+      : new SharedCells(this.words, layout);
   }
 
   /** Whether this option is set. */

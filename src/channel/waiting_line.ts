@@ -24,7 +24,7 @@ import type { Memory } from "../memory/memory.ts";
 import { SleepWord } from "../memory/sleep.ts";
 import type { AsyncWaitOptions, WaitOptions } from "../memory/wait_options.ts";
 import { CACHE_LINE_WORDS } from "../memory/layout.ts";
-import { CLOSED, TICKET, TICKETS, WAITING, WAKE } from "./layout.ts";
+import { CLOSED, isClosedGate, TICKET, TICKETS, WAITING, WAKE } from "./layout.ts";
 
 /** How often a thread looks before it sleeps. */
 const SPINS = 2000;
@@ -61,11 +61,17 @@ export class WaitingLine {
     return countBits(this.waiting);
   }
 
-  /** Wakes the member that has waited longest, if any waits. */
-  wakeFirst(): void {
-    // After a cell was changed: pairs with the waiter's `or`.
-    const waiting = Atomics.load(this.#words, this.#waiting) & MEMBERS;
-    if (waiting !== 0) this.#wakeFirstOf(waiting);
+  /**
+   * Wakes the member that has waited longest, if any waits.
+   *
+   * @returns Whether this is the line of senders, and the channel was closed.
+   */
+  wakeFirst(): boolean {
+    // After a cell was changed: pairs with the waiter's `or`, and with that of a thread that closes.
+    const word = Atomics.load(this.#words, this.#waiting);
+    if (word === 0) return false;
+    if ((word & MEMBERS) !== 0) this.#wakeFirstOf(word & MEMBERS);
+    return isClosedGate(word);
   }
 
   #wakeFirstOf(waiting: number): void {
