@@ -13,6 +13,7 @@ const BELOW = new Map([
   ["src/slice", ["src/memory", "src/framing"]],
   ["src/disruptor", ["src/memory", "src/record"]],
   ["src/channel", ["src/memory", "src/record", "src/pool"]],
+  ["src/domain", ["src/memory", "src/record"]],
   ["src/cli", ["src/broadcast"]],
   ["model", []],
 ]);

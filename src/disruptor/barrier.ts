@@ -23,10 +23,8 @@ const IS_REMOVED = REMOVED;
 export type WaitStrategy = "blocking" | "phased" | "yielding" | "spinning";
 
 const STRATEGIES: readonly WaitStrategy[] = ["blocking", "phased", "yielding", "spinning"];
-/** How often a thread looks before it sleeps. */
+/** How often a thread looks before it sleeps, or looks at the clock. */
 const SPINS = 2000;
-/** After how many looks a thread that only spins looks at the clock. */
-const CLOCK_SPINS = 256;
 /** How long a thread that yields sleeps between two looks, in milliseconds. */
 const NAP_MS = 0.05;
 
@@ -53,13 +51,19 @@ export class Barrier {
   readonly #memory: Memory;
   readonly #words: Int32Array;
   readonly #strategy: WaitStrategy;
+  /** How often this thread looks before it sleeps. */
+  readonly #spins: number;
   readonly #guards: readonly Guard[];
   /** The levels that count. */
   #levels: readonly Level[] = [];
   /** The levels that do not, as their nodes are removed. */
   #removed: readonly Level[] = [];
+  /** The word of the level that {@link Barrier.#blocking} has found. */
+  #word = 0;
   /** The flags of the lowest level, or levels, at the last look. */
   flags = 0;
+  /** How often the last wait has paused; as often as it could if it slept. */
+  pauses = 0;
 
   /** The barrier of one thread. */
   constructor(
@@ -71,6 +75,7 @@ export class Barrier {
     this.#memory = memory;
     this.#words = words;
     this.#strategy = strategy;
+    this.#spins = strategy === "blocking" ? 0 : SPINS;
     this.#guards = guards;
     this.#findLevels();
   }
@@ -125,10 +130,12 @@ export class Barrier {
 
   /** A level that is below `target`, without any of the flags; undefined if there is none. */
   #blocking(target: number, flags: number): Level | undefined {
-    for (const level of this.#levels) {
-      const word = level.load();
+    const levels = this.#levels;
+    for (let i = 0; i < levels.length; i++) {
+      const word = levels[i]!.load();
       if (!isBelow(word, target)) continue;
-      return (word & flags) === 0 ? level : undefined;
+      this.#word = word;
+      return (word & flags) === 0 ? levels[i] : undefined;
     }
     return undefined;
   }
@@ -139,33 +146,39 @@ export class Barrier {
    */
   wait(target: number, flags: number, options: WaitOptions | undefined): boolean {
     const breaking = flags | REMOVED;
-    const deadline = new Deadline(options);
+    const isTry = options !== undefined && options.timeoutMs === 0;
+    return this.#spin(target, breaking, isTry ? 0 : this.#spins) ||
+      (!isTry && this.#sleep(target, breaking, new Deadline(options)));
+  }
+
+  /** Looks for a while whether nothing is left to wait for; allocates nothing. */
+  #spin(target: number, flags: number, spins: number): boolean {
+    let pauses = 0;
     for (;;) {
-      let level = this.#blocking(target, breaking);
+      const level = this.#blocking(target, flags);
+      this.pauses = pauses;
       if (level === undefined) return true;
-      if (deadline.remainingMs === 0) return false;
-      if (this.#strategy !== "blocking") {
-        this.#spin(level);
-        level = this.#blocking(target, breaking);
-        if (level === undefined) return true;
-      }
-      if (this.#strategy === "yielding") {
-        // On a word that never changes: the thread that raises the level need not notify.
-        this.#memory.wait(this.#words, 0, this.#words[0]!, Math.min(NAP_MS, deadline.remainingMs));
-      } else if (this.#strategy !== "spinning") {
-        const timeoutMs = deadline.remainingMs;
-        if (!level.sleep(target, breaking, { ...options, timeoutMs })) return false;
-      }
+      do {
+        if (pauses >= spins) return false;
+        pauses++;
+        Atomics.pause?.();
+      } while (level.glance() === this.#word);
     }
   }
 
-  /** Looks for a while whether a level changes. */
-  #spin(level: Level): void {
-    const word = level.glance();
-    const spins = this.#strategy === "spinning" ? CLOCK_SPINS : SPINS;
-    for (let i = 0; i < spins; i++) {
-      Atomics.pause?.();
-      if (level.glance() !== word) return;
+  #sleep(target: number, flags: number, deadline: Deadline): boolean {
+    for (;;) {
+      const level = this.#blocking(target, flags);
+      if (level === undefined) return true;
+      const { remainingMs } = deadline;
+      if (remainingMs === 0) return false;
+      if (this.#strategy === "yielding") {
+        // On a word that never changes: the thread that raises the level need not notify.
+        this.#memory.wait(this.#words, 0, this.#words[0]!, Math.min(NAP_MS, remainingMs));
+      } else if (this.#strategy !== "spinning") {
+        if (!level.sleep(target, flags, remainingMs)) return false;
+      }
+      if (this.#spin(target, flags, this.#spins)) return true;
     }
   }
 
@@ -182,7 +195,9 @@ export class Barrier {
       const level = this.#blocking(target, breaking);
       if (level === undefined) return true;
       const timeoutMs = deadline.remainingMs;
-      if (!(await level.sleepAsync(target, breaking, { ...options, timeoutMs }))) return false;
+      if (!(await level.sleepAsync(target, breaking, { signal: options?.signal, timeoutMs }))) {
+        return false;
+      }
     }
   }
 }

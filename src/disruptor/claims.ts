@@ -35,7 +35,6 @@
  * @module
  */
 
-import { CACHE_LINE_WORDS } from "../memory/layout.ts";
 import {
   CLAIMANT_MASK,
   CLAIMS_CLOSED,
@@ -43,6 +42,7 @@ import {
   FLAGS,
   FLOOR,
   FREE,
+  LINE_WORDS,
   MEMBER,
   PRESENT,
 } from "./layout.ts";
@@ -57,7 +57,7 @@ const CLAIMED = 2;
 
 const POSITION_MASK = ~FLAGS;
 const STATE_MASK = FLAGS;
-const LINE = CACHE_LINE_WORDS;
+const LINE = LINE_WORDS;
 const FLOOR_WORD = FLOOR;
 const COUNT_WORD = COUNT;
 const CLAIMANT = CLAIMANT_MASK;
@@ -213,6 +213,16 @@ export class Claims {
   /** Prevents any further claim. */
   close(): void {
     Atomics.or(this.#words, this.#claims, CLAIMS_CLOSED);
+  }
+
+  /** Closes the claims of members of which none is there. */
+  closeAt(position: number): void {
+    Atomics.store(this.#words, this.#claims, position | CLAIMS_CLOSED);
+  }
+
+  /** Replaces exactly this word of the claims. */
+  exchange(before: number, after: number): void {
+    Atomics.compareExchange(this.#words, this.#claims, before, after);
   }
 
   /** The first place that is free; -1 if there is none. The thread has it from now on. */

@@ -6,6 +6,7 @@
 
 import { checkInteger } from "../memory/check.ts";
 import { ClosedError } from "../memory/errors.ts";
+import { racyLoad } from "../memory/memory.ts";
 import { TimeSlice } from "../memory/time_slice.ts";
 import {
   type AsyncWaitOptions,
@@ -25,12 +26,14 @@ import {
 import type { Claims } from "./claims.ts";
 import { CLOSED, FLAGS, HALTED, REMOVED, SKIPS, SLEEPING, UNIT, UNIT_SHIFT } from "./layout.ts";
 import type { Level } from "./level.ts";
+import { Pace } from "./pace.ts";
 import type { Ring } from "./ring.ts";
 
 // Local copies for the hot path.
 const POSITION_MASK = ~FLAGS;
 const SHIFT = UNIT_SHIFT;
 const IS_CLOSED = CLOSED;
+const SKIPS_WORD = SKIPS;
 const HAS_ENDED = CLOSED | REMOVED;
 
 /** What is used of the array of slots. */
@@ -89,6 +92,7 @@ export class Consumer<Events = unknown, Value = unknown> {
   readonly #ring: Ring;
   readonly #node: number;
   readonly #barrier: Barrier;
+  readonly #pace: Pace;
   readonly #gate: Level;
   /** The claims of the workers; undefined if this is the only consumer. */
   readonly #claims: Claims | undefined;
@@ -101,6 +105,7 @@ export class Consumer<Events = unknown, Value = unknown> {
   #available: number;
   /** The word of the gate, as this consumer left it. */
   #gateWord: number;
+  #skipped = 0;
   #hasEnded = false;
   #isClosed = false;
 
@@ -110,6 +115,7 @@ export class Consumer<Events = unknown, Value = unknown> {
     this.#ring = ring;
     this.#node = node;
     this.#barrier = ring.consumerBarrier(node, strategy);
+    this.#pace = new Pace(ring.capacity);
     this.#gate = ring.gates[node]!;
     this.#claims = claims;
     this.#mask = ring.capacity - 1;
@@ -161,6 +167,11 @@ export class Consumer<Events = unknown, Value = unknown> {
     return this.#position >>> SHIFT;
   }
 
+  /** How many events this consumer has passed over, as their producer aborted them, or died. */
+  get skipped(): number {
+    return this.#skipped;
+  }
+
   /** Whether no more events will come: all were consumed, or everything was halted. */
   get isEnded(): boolean {
     return this.#hasEnded;
@@ -209,7 +220,8 @@ export class Consumer<Events = unknown, Value = unknown> {
     if (count > untilEnd) count = untilEnd;
     this.begin = begin;
     this.end = begin + count;
-    if (this.#maySkip && Atomics.load(this.#ring.words, SKIPS) === 1) {
+    // Not atomic: a thread that skips a slot stores the word before the cursor passes the slot.
+    if (this.#maySkip && racyLoad(this.#ring.words, SKIPS_WORD) === 1) {
       return this.#passSkipped(maxBatch);
     }
     return count;
@@ -221,6 +233,7 @@ export class Consumer<Events = unknown, Value = unknown> {
     const { skipped } = region.layout;
     let { begin } = this;
     while (begin < this.end && words[skipped + begin] === 1) begin++;
+    this.#skipped += begin - this.begin;
     this.release(begin - this.begin);
     if (begin === this.end) return this.poll(maxBatch);
     let end = begin + 1;
@@ -306,17 +319,26 @@ export class Consumer<Events = unknown, Value = unknown> {
    */
   wait(options?: WaitOptions): boolean {
     if (options !== undefined) checkWaitOptions(options);
+    if (this.#isClosed) this.#refuse(1);
+    this.release();
+    if (this.#available !== this.#position && this.#claims === undefined) return !this.#hasEnded;
+    this.#pace.rest();
     const target = this.#waitTarget();
-    return target === undefined ? !this.#hasEnded : this.#waitFor(target, options);
+    if (target === undefined) {
+      this.#pace.learn(this.#available - this.#position >> SHIFT, 0);
+      return !this.#hasEnded;
+    }
+    return this.#waitFor(target, options);
   }
 
   #waitFor(first: number, options: WaitOptions | undefined): boolean {
-    const deadline = new Deadline(options);
+    const deadline = options === undefined ? undefined : new Deadline(options);
     for (let target: number | undefined = first; target !== undefined;) {
-      const left = { timeoutMs: deadline.remainingMs };
+      const left = deadline && { timeoutMs: deadline.remainingMs };
       if (!this.#barrier.wait(target, CLOSED, left)) return false;
       target = this.#waitTarget();
     }
+    this.#pace.learn(this.#available - this.#position >> SHIFT, this.#barrier.pauses);
     return !this.#hasEnded;
   }
 
@@ -327,7 +349,7 @@ export class Consumer<Events = unknown, Value = unknown> {
     for (;;) {
       const target = this.#waitTarget();
       if (target === undefined) return !this.#hasEnded;
-      const left = { ...options, timeoutMs: deadline.remainingMs };
+      const left = { signal: options?.signal, timeoutMs: deadline.remainingMs };
       if (!await this.#barrier.waitAsync(target, CLOSED, left)) return false;
     }
   }
@@ -342,7 +364,9 @@ export class Consumer<Events = unknown, Value = unknown> {
     const position = claims === undefined ? this.#position : claims.load() & POSITION_MASK;
     const ahead = this.#barrier.look(position);
     if ((this.#barrier.flags & IS_CLOSED) !== 0 && !this.#goesOn(ahead)) return undefined;
-    return ahead > 0 ? undefined : position + UNIT | 0;
+    if (ahead <= 0) return position + UNIT | 0;
+    if (claims === undefined) this.#available = position + ahead | 0;
+    return undefined;
   }
 
   /**
@@ -392,7 +416,7 @@ export class Consumer<Events = unknown, Value = unknown> {
   run(handler: BatchHandler<this>, options?: RunOptions): void {
     const batches = new BatchRun(this.#ring, this.#node, options);
     while (this.wait()) {
-      while (this.poll(batches.maxBatch) > 0) batches.handle(this, handler);
+      if (this.poll(batches.maxBatch) > 0) batches.handle(this, handler);
     }
   }
 
@@ -405,7 +429,7 @@ export class Consumer<Events = unknown, Value = unknown> {
   runEach(handler: EventHandler, options?: RunOptions): void {
     const events = new BatchRun(this.#ring, this.#node, options);
     while (this.wait()) {
-      while (this.poll(events.maxBatch) > 0) events.handleEach(this, handler);
+      if (this.poll(events.maxBatch) > 0) events.handleEach(this, handler);
     }
   }
 

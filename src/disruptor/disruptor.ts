@@ -20,6 +20,7 @@ import {
   type WaitOptions,
 } from "../memory/wait_options.ts";
 import type { RecordHandle } from "../record/mod.ts";
+import { addNode, addWorkers, removeWorkers } from "./adding.ts";
 import { checkStrategy, type WaitStrategy } from "./barrier.ts";
 import { Consumer } from "./consumer.ts";
 import {
@@ -44,6 +45,7 @@ import {
   TAKEN,
 } from "./layout.ts";
 import type { Level } from "./level.ts";
+import { EventObserver } from "./observer.ts";
 import { Producer } from "./producer.ts";
 import { Ring } from "./ring.ts";
 import { Room } from "./seat.ts";
@@ -56,6 +58,9 @@ export type EventsOf<E extends Elements> = E extends SlotType ? SlotArrays[E]
 
 /** What can be sent to a disruptor. */
 export type ValueOf<E extends Elements> = E extends SlotType ? SlotValue<E> : never;
+
+/** What an observer copies: the numbers of the slots, or their bytes. */
+export type ObservedOf<E extends Elements> = E extends SlotType ? SlotValue<E> : number;
 
 /** Opens a {@link Disruptor} in another thread. */
 export interface DisruptorHandle<E extends Elements = Elements, Name extends string = string>
@@ -97,6 +102,13 @@ export interface DisruptorAttachOptions {
 export interface ProducerOptions {
   /** How to wait for room; "phased" by default. */
   readonly strategy?: WaitStrategy;
+  /**
+   * What becomes of values that there is no room for. "wait", the default: the calls that send or
+   * claim wait for room. "drop": they return as if their time was over, and
+   * {@link Producer.dropped} counts the values. Those whose names begin with "try" neither wait nor
+   * count.
+   */
+  readonly overflow?: "wait" | "drop";
   /** Which of the places of several producers to take; any that is free by default. */
   readonly place?: number;
 }
@@ -107,6 +119,12 @@ export interface ConsumerOptions {
   readonly strategy?: WaitStrategy;
   /** Which of the competing workers to be; any that is free by default. */
   readonly worker?: number;
+}
+
+/** Options of {@link Disruptor.observer}. */
+export interface ObserverOptions {
+  /** How to wait for events; "phased" by default. */
+  readonly strategy?: WaitStrategy;
 }
 
 /** Options of {@link Disruptor.reclaim}. */
@@ -248,8 +266,13 @@ export class Disruptor<E extends Elements = Elements, Name extends string = stri
    */
   producer(options: ProducerOptions = {}): Producer<EventsOf<E>, ValueOf<E>> {
     checkOptions("produce", options);
-    const { strategy = "phased", place } = options;
+    const { strategy = "phased", place, overflow = "wait" } = options;
     checkStrategy("produce", strategy);
+    if (overflow !== "wait" && overflow !== "drop") {
+      throw new TypeError(
+        `Cannot produce as 'overflow' must be "wait" or "drop": received ${describe(overflow)}`,
+      );
+    }
     const { producers } = this.#ring.region.layout.size;
     if (place !== undefined) {
       checkInteger("produce", "place", place, 0, Math.max(0, producers - 1));
@@ -258,7 +281,7 @@ export class Disruptor<E extends Elements = Elements, Name extends string = stri
     const seat = producers === 0
       ? SingleSeat.join(this.#ring, room)
       : SharedSeat.join(this.#ring, room, place);
-    return new Producer(this.#ring, seat, room);
+    return new Producer(this.#ring, seat, room, overflow === "drop");
   }
 
   /**
@@ -274,15 +297,14 @@ export class Disruptor<E extends Elements = Elements, Name extends string = stri
     checkStrategy("consume", strategy);
     const ring = this.#ring;
     const node = nodeNumber(ring.graph, name, "consume");
-    const { workers } = ring.graph.nodes[node]!;
+    const { workers, observer } = ring.graph.nodes[node]!;
+    if (observer) {
+      throw new TypeError(`Cannot consume as node "${name}" is an observer: use observer()`);
+    }
     if (worker !== undefined) checkInteger("consume", "worker", worker, 0, workers - 1);
     if (workers === 0) {
-      if (!ring.takeNode(node)) {
-        throw new Error(
-          `Cannot consume as node "${name}" has a consumer: close it, or reclaim it if its thread has died`,
-        );
-      }
-      if (ring.isRemoved(node)) ring.addNode(node);
+      this.#take(node, "consume");
+      addNode(ring, node);
       ring.tellJoined(node);
       return new Consumer(ring, node, strategy, undefined);
     }
@@ -294,8 +316,41 @@ export class Disruptor<E extends Elements = Elements, Name extends string = stri
           : `Cannot consume as worker ${worker} of node "${name}" is attached: close it, or reclaim it if its thread has died`,
       );
     }
+    addWorkers(ring, node);
     ring.tellJoined(node);
     return new Consumer(ring, node, strategy, ring.workerClaims(node, place));
+  }
+
+  /**
+   * Becomes the observer of a node that is stated as one. It begins where the last one ended, or at
+   * the first event; what is overwritten by then is lost.
+   *
+   * @throws {TypeError} If there is no such node, or it is not an observer.
+   * @throws {Error} If the node has an observer.
+   */
+  observer(name: Name, options: ObserverOptions = {}): EventObserver<ObservedOf<E>> {
+    checkOptions("observe", options);
+    const { strategy = "phased" } = options;
+    checkStrategy("observe", strategy);
+    const ring = this.#ring;
+    const node = nodeNumber(ring.graph, name, "observe");
+    if (!ring.graph.nodes[node]!.observer) {
+      throw new TypeError(
+        `Cannot observe as node "${name}" is a consumer: use consumer(), or state it as 'observer'`,
+      );
+    }
+    this.#take(node, "observe");
+    ring.tellJoined(node);
+    return new EventObserver(ring, node, strategy);
+  }
+
+  #take(node: number, action: string): void {
+    if (this.#ring.takeNode(node)) return;
+    const { name } = this.#ring.graph.nodes[node]!;
+    throw new Error(
+      `Cannot ${action} as node "${name}" is taken: close its consumer, or reclaim it if its ` +
+        "thread has died",
+    );
   }
 
   /**
@@ -326,7 +381,7 @@ export class Disruptor<E extends Elements = Elements, Name extends string = stri
   #missing(): string[] {
     const { graph } = this.#ring;
     return graph.nodes
-      .filter((_, i) => !this.#ring.isJoined(i) && !this.#ring.isRemoved(i))
+      .filter(({ observer }, i) => !observer && !this.#ring.isJoined(i) && !this.#ring.isRemoved(i))
       .map(({ name }) => `"${name}"`);
   }
 
@@ -352,8 +407,7 @@ export class Disruptor<E extends Elements = Elements, Name extends string = stri
     const deadline = new Deadline(options);
     if (!this.#ring.beginDrain()) return false;
     for (const { level, target } of this.#endings()) {
-      const left = { timeoutMs: deadline.remainingMs };
-      if (!level.sleep(target(), CLOSED | REMOVED, left)) return false;
+      if (!level.sleep(target(), CLOSED | REMOVED, deadline.remainingMs)) return false;
       this.#passEnding(level);
     }
     return !this.isHalted;
@@ -365,7 +419,7 @@ export class Disruptor<E extends Elements = Elements, Name extends string = stri
     const deadline = new Deadline(options);
     if (!this.#ring.beginDrain()) return false;
     for (const { level, target } of this.#endings()) {
-      const left = { ...options, timeoutMs: deadline.remainingMs };
+      const left = { signal: options?.signal, timeoutMs: deadline.remainingMs };
       if (!await level.sleepAsync(target(), CLOSED | REMOVED, left)) return false;
       this.#passEnding(level);
     }
@@ -374,13 +428,14 @@ export class Disruptor<E extends Elements = Elements, Name extends string = stri
 
   /** The levels that a drain waits for, one after the other, and up to where. */
   *#endings(): Generator<{ level: Level; target: () => number }> {
-    const { cursor, gates, hasManyProducers } = this.#ring;
+    const { cursor, gates, graph, hasManyProducers } = this.#ring;
     if (hasManyProducers) {
       const claimed = this.#ring.producerClaims(-1).load() & ~FLAGS;
       yield { level: cursor, target: () => claimed };
     }
     // Further than any level gets, so that only its flags count.
-    for (const level of gates) {
+    for (const [i, level] of gates.entries()) {
+      if (graph.nodes[i]!.observer) continue;
       yield { level, target: () => (level.load() & ~FLAGS) + 2 ** 30 | 0 };
     }
   }
@@ -396,22 +451,26 @@ export class Disruptor<E extends Elements = Elements, Name extends string = stri
   }
 
   /**
-   * Removes a node, whose consumer has been closed: nothing waits for it any more. A consumer that
-   * attaches to it later adds it again.
+   * Removes a node, whose consumer or workers have been closed: nothing waits for it any more. One
+   * that attaches to it later adds it again.
    *
-   * @throws {TypeError} If there is no such node, or workers compete for its events.
+   * @throws {TypeError} If there is no such node, or it is an observer.
+   * @throws {Error} If the node has a consumer, or workers.
    */
   remove(name: Name): void {
     const ring = this.#ring;
     const node = nodeNumber(ring.graph, name, "remove");
-    if (ring.graph.nodes[node]!.workers > 0) {
-      throw new TypeError(`Cannot remove node "${name}" as workers compete for its events`);
+    if (ring.graph.nodes[node]!.observer) {
+      throw new TypeError(`Cannot remove node "${name}" as nothing waits for an observer`);
     }
-    if (!ring.takeNode(node)) {
+    if (ring.graph.nodes[node]!.workers > 0) {
+      if (removeWorkers(ring, node)) return;
       throw new Error(
-        `Cannot remove node "${name}" as it has a consumer: close it, or reclaim it if its thread has died`,
+        `Cannot remove node "${name}" as workers are attached: close them, or reclaim them if ` +
+          "their threads have died",
       );
     }
+    this.#take(node, "remove");
     ring.gates[node]!.set(REMOVED);
     ring.leaveNode(node);
   }
@@ -433,10 +492,10 @@ export class Disruptor<E extends Elements = Elements, Name extends string = stri
     }
     const ring = this.#ring;
     const node = nodeNumber(ring.graph, name, "reclaim");
-    const { workers } = ring.graph.nodes[node]!;
+    const { workers, observer } = ring.graph.nodes[node]!;
     const gate = ring.gates[node]!;
     if (workers === 0) {
-      if (then === "remove") gate.set(REMOVED);
+      if (then === "remove" && !observer) gate.set(REMOVED);
       else gate.notify();
       ring.leaveNode(node);
       return;

@@ -26,6 +26,11 @@ export interface NodeOptions {
   readonly workers?: number;
   /** Whether it is removed until a consumer attaches to it, so that nothing waits for it before. */
   readonly absent?: boolean;
+  /**
+   * Whether nothing ever waits for it, neither producers nor a drain: it loses the events that are
+   * overwritten before it reads them, and is told how many. See {@link EventObserver}.
+   */
+  readonly observer?: boolean;
 }
 
 /** The nodes of a graph, by name. */
@@ -41,6 +46,8 @@ export interface Node {
   readonly workers: number;
   /** Whether it is removed until a consumer attaches to it. */
   readonly absent: boolean;
+  /** Whether nothing waits for it. */
+  readonly observer: boolean;
 }
 
 /** A graph, checked. It survives structured clone. */
@@ -77,6 +84,7 @@ export function checkGraph(options: GraphOptions): Graph {
   }
   const nodes = names.map((name) => checkNode(name, options[name]!, names));
   checkAcyclic(nodes);
+  checkObservers(nodes);
   return { nodes };
 }
 
@@ -88,12 +96,14 @@ function checkNode(name: string, options: NodeOptions, names: readonly string[])
       }`,
     );
   }
-  const { after = [], workers, absent = false } = options;
+  const { after = [], workers, absent = false, observer = false } = options;
   if (workers !== undefined) {
     checkInteger(ACTION, `workers' of node '${name}`, workers, 1, MAX_WORKERS);
   }
-  if (absent && workers !== undefined) {
-    throw new TypeError(`${cannot()} node "${name}" cannot be 'absent' and have 'workers'`);
+  if (observer && (absent || workers !== undefined)) {
+    throw new TypeError(
+      `${cannot()} node "${name}" is an 'observer', which can neither be 'absent' nor have 'workers'`,
+    );
   }
   const before = typeof after === "string" ? [after] : after;
   if (!Array.isArray(before)) {
@@ -117,7 +127,25 @@ function checkNode(name: string, options: NodeOptions, names: readonly string[])
     }
     return number;
   });
-  return { name, after: numbers, workers: workers ?? 0, absent };
+  return { name, after: numbers, workers: workers ?? 0, absent, observer };
+}
+
+/** Throws if a node would wait for an observer, or there is nothing else. */
+function checkObservers(nodes: readonly Node[]): void {
+  for (const { name, after } of nodes) {
+    const before = after.find((other) => nodes[other]!.observer);
+    if (before === undefined) continue;
+    throw new TypeError(
+      `${cannot()} node "${name}" comes after "${
+        nodes[before]!.name
+      }", which is an observer: nothing waits for those`,
+    );
+  }
+  if (nodes.every(({ observer }) => observer)) {
+    throw new TypeError(
+      `${cannot()} producers wait for none of the nodes, as all are observers: use a Broadcast`,
+    );
+  }
 }
 
 /** Throws if a node comes after itself, naming the whole cycle. */
@@ -154,10 +182,11 @@ export function nodeNumber(graph: Graph, name: string, action: string): number {
   );
 }
 
-/** The nodes that no other comes after: producers wait for these. */
-export function sinksOf(graph: Graph): number[] {
-  const before = new Set(graph.nodes.flatMap((node) => node.after));
-  return graph.nodes.map((_, number) => number).filter((number) => !before.has(number));
+/** The nodes that no other comes after, but for observers: producers wait for these. */
+export function sinksOf({ nodes }: Graph): number[] {
+  const before = new Set(nodes.flatMap(({ after, observer }) => observer ? [] : after));
+  return nodes.map((_, number) => number)
+    .filter((number) => !before.has(number) && !nodes[number]!.observer);
 }
 
 function cannot(): string {

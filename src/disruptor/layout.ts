@@ -1,14 +1,15 @@
 /**
  * The layout of a disruptor in memory: its words, their bits, and its size.
  *
- * Region (32-bit words; each line of the drawing is one or more cache lines):
+ * Region (32-bit words). Processors fetch cache lines in pairs, so words that different threads
+ * write while events flow are two lines apart; such a pair is called a line here.
  *
  *     word  0 | magic | version | capacity | slot bytes | elements | producers | nodes | lines |
  *             | start |   written once, before the disruptor is handed to another thread
  *     word 16 | state | reason | joins | skips |    the life of the whole
  *     word 32 | cursor |                     how far events are published
- *     word 48 | claims | taken |             how far producers have claimed
- *     word 64 | member | floor | count |     of producer 0, if there may be several
+ *     word 64 | claims | taken | filled | halves |  how far producers have claimed
+ *     word 96 | member | floor | count |     of producer 0, if there may be several
  *       ...
  *             | gate | joined | taken |      of each node: how far it has released
  *             | claims |                     then, if workers compete, how far they have claimed
@@ -65,11 +66,24 @@ export const CURSOR = 32;
  * The position up to which producers have claimed. Several producers: see `claims.ts`. A single
  * producer writes it plainly, as a hint for inspection.
  */
-export const CLAIMS = 48;
+export const CLAIMS = 64;
 /** Whether there is a single producer: 1 or 0. Changed by compareExchange. */
-export const TAKEN = 49;
+export const TAKEN = 65;
+/**
+ * If there are observers: the position up to which a single producer may have filled slots. It is
+ * changed by exchange before they are filled, and never goes back.
+ */
+export const FILLED = 66;
+/**
+ * If there are observers: how many times positions have passed half of all numbers. It is raised
+ * before the word of the claims, or {@link FILLED}, passes the half.
+ */
+export const HALVES = 67;
 /** The line of producer 0, of several. */
-export const PRODUCER_LINES = 64;
+export const PRODUCER_LINES = 96;
+
+/** From one line to the next: two cache lines. */
+export const LINE_WORDS: number = 2 * CACHE_LINE_WORDS;
 
 /** In the word {@link STATE}. */
 export const RUNNING = 0;
@@ -85,9 +99,9 @@ export const NODE_JOINED = 1;
 /** In the line of a node with one consumer: whether that is attached. By compareExchange. */
 export const NODE_TAKEN = 2;
 /** In the line after that, of competing workers: the position up to which they have claimed. */
-export const NODE_CLAIMS: number = CACHE_LINE_WORDS;
+export const NODE_CLAIMS: number = LINE_WORDS;
 /** From a node's line to that of its worker 0. */
-export const WORKER_LINES: number = 2 * CACHE_LINE_WORDS;
+export const WORKER_LINES: number = 2 * LINE_WORDS;
 
 /** In a member's line: {@link FREE}, {@link PRESENT}. */
 export const MEMBER = 0;
@@ -115,6 +129,9 @@ export const FLAGS = 15;
 export const UNIT = 16;
 /** By how much the number of an event is shifted in a position. */
 export const UNIT_SHIFT = 4;
+
+/** How many numbers of events there are. */
+export const SEQUENCES: number = 2 ** (32 - UNIT_SHIFT);
 
 /** In a word of claims: nothing more may be claimed. */
 export const CLAIMS_CLOSED = 8;
@@ -168,9 +185,9 @@ export class DisruptorLayout implements Layout {
   private constructor(size: DisruptorSize, graph?: Graph) {
     this.size = size;
     this.#graph = graph;
-    this.skipped = PRODUCER_LINES + size.lines * CACHE_LINE_WORDS;
+    this.skipped = PRODUCER_LINES + size.lines * LINE_WORDS;
     const flags = size.producers === 0 ? 0 : size.capacity;
-    this.slotsByteOffset = alignUp((this.skipped + flags) * 4, CACHE_LINE_BYTES);
+    this.slotsByteOffset = alignUp((this.skipped + flags) * 4, 2 * CACHE_LINE_BYTES);
     this.byteLength = alignUp(this.slotsByteOffset + size.capacity * size.slotBytes, 4);
   }
 
@@ -213,15 +230,15 @@ export class DisruptorLayout implements Layout {
 
   /** The first word of a producer's line. */
   producerLine(place: number): number {
-    return PRODUCER_LINES + place * CACHE_LINE_WORDS;
+    return PRODUCER_LINES + place * LINE_WORDS;
   }
 
   /** The first word of the lines of each node. */
   nodeLinesOf(graph: Graph): number[] {
-    let line = PRODUCER_LINES + this.size.producers * CACHE_LINE_WORDS;
+    let line = PRODUCER_LINES + this.size.producers * LINE_WORDS;
     return graph.nodes.map(({ workers }) => {
       const first = line;
-      line += nodeLines(workers) * CACHE_LINE_WORDS;
+      line += nodeLines(workers) * LINE_WORDS;
       return first;
     });
   }
@@ -239,10 +256,12 @@ export class DisruptorLayout implements Layout {
     const position = size.start << UNIT_SHIFT;
     words[CURSOR] = position;
     words[CLAIMS] = position;
+    words[FILLED] = position;
+    words[HALVES] = position >>> 31;
     this.nodeLinesOf(graph).forEach((line, node) => {
       const { workers, absent } = graph.nodes[node]!;
       words[line + GATE] = position | (absent ? REMOVED : 0);
-      if (workers > 0) words[line + NODE_CLAIMS] = position;
+      if (workers > 0) words[line + NODE_CLAIMS] = position | (absent ? CLAIMS_CLOSED : 0);
     });
   }
 
@@ -262,6 +281,8 @@ export class DisruptorLayout implements Layout {
     yield ["cursor", CURSOR];
     yield ["claims", CLAIMS];
     yield ["taken", TAKEN];
+    yield ["filled", FILLED];
+    yield ["halves", HALVES];
     for (let i = 0; i < this.size.producers; i++) {
       const line = this.producerLine(i);
       yield [`producer[${i}].member`, line + MEMBER];
@@ -283,7 +304,7 @@ export class DisruptorLayout implements Layout {
       yield [`taken[${name}]`, line + NODE_TAKEN];
       if (workers > 0) yield [`claims[${name}]`, line + NODE_CLAIMS];
       for (let worker = 0; worker < workers; worker++) {
-        const first = line + WORKER_LINES + worker * CACHE_LINE_WORDS;
+        const first = line + WORKER_LINES + worker * LINE_WORDS;
         yield [`worker[${name}][${worker}].member`, first + MEMBER];
         yield [`worker[${name}][${worker}].floor`, first + FLOOR];
         yield [`worker[${name}][${worker}].count`, first + COUNT];

@@ -24,7 +24,7 @@
 
 import { type Memory, racyLoad } from "../memory/memory.ts";
 import { SleepWord } from "../memory/sleep.ts";
-import type { AsyncWaitOptions, WaitOptions } from "../memory/wait_options.ts";
+import type { AsyncWaitOptions } from "../memory/wait_options.ts";
 import { CLOSED, FLAGS, SLEEPING } from "./layout.ts";
 
 // Local copies for the hot path: an imported binding is loaded at each use.
@@ -37,6 +37,10 @@ export class Level {
   readonly #words: Int32Array;
   readonly #index: number;
   readonly #sleepers: SleepWord;
+  /** What the blocking wait of this thread waits for. */
+  #target = 0;
+  #flags = 0;
+  readonly #attemptTarget = () => this.#attempt(this.#target, this.#flags);
 
   /** The level at `words[index]`. */
   constructor(memory: Memory, words: Int32Array, index: number) {
@@ -116,10 +120,11 @@ export class Level {
     this.#sleepers.notify();
   }
 
-  /** Begins to count again, at `position`, after it had the flag. */
+  /** Begins to count again, at `position`, if it has the flag. */
   clear(flag: number, position: number): void {
     for (;;) {
       const found = Atomics.load(this.#words, this.#index);
+      if ((found & flag) === 0) return;
       const after = position | (found & KEPT_FLAGS & ~flag);
       if (Atomics.compareExchange(this.#words, this.#index, found, after) === found) return;
     }
@@ -133,9 +138,14 @@ export class Level {
   /**
    * Blocks until the level is at `target` or beyond, has one of the flags, or the time is over;
    * returns whether it was not the time.
+   *
+   * @param timeoutMs Infinity for never.
    */
-  sleep(target: number, flags: number, options: WaitOptions | undefined): boolean {
-    return this.#sleepers.sleepUntil(() => this.#attempt(target, flags), options);
+  sleep(target: number, flags: number, timeoutMs: number): boolean {
+    this.#target = target;
+    this.#flags = flags;
+    const options = timeoutMs === Infinity ? undefined : { timeoutMs };
+    return this.#sleepers.sleepUntil(this.#attemptTarget, options);
   }
 
   /** As {@link Level.sleep}, without blocking. */

@@ -21,6 +21,8 @@ export {
   type DisruptorOptions,
   type EventsOf,
   type NodeReclaimOptions,
+  type ObservedOf,
+  type ObserverOptions,
   type ProducerOptions,
   type ValueOf,
 } from "./disruptor.ts";
@@ -28,4 +30,5 @@ export type { Elements, SlotArrays, SlotType, SlotValue } from "./elements.ts";
 export { DrainedError, HaltedError } from "./errors.ts";
 export type { Graph, GraphOptions, Node, NodeOptions } from "./graph.ts";
 export type { ClaimInspection, Inspection, NodeInspection } from "./inspection.ts";
+export { EventObserver } from "./observer.ts";
 export { Producer, type Values } from "./producer.ts";

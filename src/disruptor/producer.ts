@@ -70,13 +70,16 @@ export class Producer<Events = unknown, Value = unknown> {
   readonly #slots: Slots<Value>;
   readonly #mask: number;
   readonly #slotBytes: number;
+  readonly #drops: boolean;
+  #dropped = 0;
   #isClosed = false;
 
   /** @ignore */
-  constructor(ring: Ring, seat: Seat, room: Room) {
+  constructor(ring: Ring, seat: Seat, room: Room, drops: boolean) {
     this.#ring = ring;
     this.#seat = seat;
     this.#room = room;
+    this.#drops = drops;
     this.events = ring.events as Events;
     this.#slots = ring.events as Slots<Value>;
     this.#mask = ring.capacity - 1;
@@ -90,7 +93,17 @@ export class Producer<Events = unknown, Value = unknown> {
 
   /** Whether something is claimed and neither published nor aborted. */
   get isOpen(): boolean {
-    return this.#seat.isOpen;
+    return this.#seat.open !== 0;
+  }
+
+  /** How many slots were missing when the last claim, or call that sends, found too little room. */
+  get missing(): number {
+    return this.#room.missing >> UNIT_SHIFT;
+  }
+
+  /** How many values, or slots, were dropped as there was no room: see `overflow`. */
+  get dropped(): number {
+    return this.#dropped;
   }
 
   /** The slot of the event with this number. */
@@ -191,6 +204,7 @@ export class Producer<Events = unknown, Value = unknown> {
    */
   sendAll(values: Values<Value>, options?: WaitOptions): number {
     this.#checkSend();
+    if (this.#drops) return this.#sendSome(values);
     const { length } = values;
     const deadline = options === undefined ? undefined : new Deadline(options);
     for (let sent = 0; sent < length;) {
@@ -212,8 +226,9 @@ export class Producer<Events = unknown, Value = unknown> {
     this.#checkSend();
     let sent = 0;
     while (sent < values.length) {
-      const count = Math.min(this.#pieceOf(values.length - sent), this.remainingCapacity);
-      if (count === 0 || !this.#seat.take(count << UNIT_SHIFT)) break;
+      const room = Math.max(1, this.remainingCapacity);
+      const count = Math.min(this.#pieceOf(values.length - sent), room);
+      if (!this.#seat.take(count << UNIT_SHIFT)) break;
       this.#fill(values, sent, count);
       this.#seat.publish();
       sent += count;
@@ -225,10 +240,11 @@ export class Producer<Events = unknown, Value = unknown> {
   async sendAllAsync(values: Values<Value>, options?: AsyncWaitOptions): Promise<number> {
     this.#checkSend();
     checkAsyncWaitOptions(options);
+    if (this.#drops) return this.#sendSome(values);
     const deadline = new Deadline(options);
     for (let sent = 0; sent < values.length;) {
       const count = this.#pieceOf(values.length - sent);
-      const left = { ...options, timeoutMs: deadline.remainingMs };
+      const left = { signal: options?.signal, timeoutMs: deadline.remainingMs };
       if (
         !this.#seat.take(count << UNIT_SHIFT) && !await this.#awaitToTake(count << UNIT_SHIFT, left)
       ) {
@@ -242,12 +258,18 @@ export class Producer<Events = unknown, Value = unknown> {
   }
 
   /**
-   * Publishes what this producer has claimed: consumers get it.
+   * Publishes what this producer has claimed, or a first part of it: consumers get it.
    *
+   * @param count How many events; all that are claimed by default.
+   * @throws {RangeError} If not as many are claimed.
    * @throws {ClosedError} If the disruptor was drained or halted.
    */
-  publish(): void {
-    this.#seat.publish();
+  publish(count?: number): void {
+    if (count === undefined) return this.#seat.publish();
+    const open = this.#seat.open >> UNIT_SHIFT;
+    checkInteger("publish", "count", count, 0, open);
+    if (count === open) this.#seat.publish();
+    else if (count > 0) this.#seat.publishPart(count << UNIT_SHIFT);
   }
 
   /** Gives up what is claimed and not published, if anything is. */
@@ -289,6 +311,7 @@ export class Producer<Events = unknown, Value = unknown> {
 
   #waitToTake(length: number, options: WaitOptions | undefined): boolean {
     checkWaitOptions(options);
+    if (this.#drop(length)) return false;
     checkMayBlock(this.#ring);
     const deadline = new Deadline(options);
     do {
@@ -300,14 +323,28 @@ export class Producer<Events = unknown, Value = unknown> {
   }
 
   async #awaitToTake(length: number, options: AsyncWaitOptions | undefined): Promise<boolean> {
+    if (this.#drop(length)) return false;
     const deadline = new Deadline(options);
     do {
       const target = this.#seat.claimed + length - this.#room.lap | 0;
-      const left = { ...options, timeoutMs: deadline.remainingMs };
+      const left = { signal: options?.signal, timeoutMs: deadline.remainingMs };
       if (!await this.#room.barrier.waitAsync(target, CLOSED | NO_ROOM, left)) return false;
       this.#checkOpen("claim");
     } while (!this.#seat.take(length));
     return true;
+  }
+
+  /** Drops what there is no room for, if that is what this producer does. */
+  #drop(length: number): boolean {
+    if (this.#drops) this.#dropped += length >> UNIT_SHIFT;
+    return this.#drops;
+  }
+
+  /** Sends what there is room for, and drops the rest. */
+  #sendSome(values: Values<Value>): number {
+    const sent = this.trySendAll(values);
+    this.#dropped += values.length - sent;
+    return sent;
   }
 
   #check(count: number): void {
@@ -317,7 +354,7 @@ export class Producer<Events = unknown, Value = unknown> {
 
   #checkSend(): void {
     this.#checkOpen("send");
-    if (this.#seat.isOpen) {
+    if (this.#seat.open !== 0) {
       throw new Error("Cannot send as slots are claimed: publish or abort them first");
     }
   }

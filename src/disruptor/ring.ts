@@ -27,6 +27,7 @@ import {
   FLAGS,
   GATE,
   HALTED,
+  HALVES,
   JOINS,
   NO_ROOM,
   NODE_CLAIMS,
@@ -75,6 +76,21 @@ export class Ring {
     this.joins = new SleepWord(memory, words, JOINS);
     const offset = byteOffset + layout.slotsByteOffset;
     this.events = slotArray(memory.buffer, offset, this.capacity, layout.size);
+  }
+
+  /** Whether there are nodes that observe. */
+  get hasObservers(): boolean {
+    return this.graph.nodes.some(({ observer }) => observer);
+  }
+
+  /**
+   * Counts the half of all numbers that a claim from `position` on reaches, if it is not counted:
+   * before the claim, so that observers can tell.
+   */
+  countHalf(position: number): void {
+    const halves = Atomics.load(this.words, HALVES);
+    if ((halves & 1) !== position >>> 31) return;
+    Atomics.compareExchange(this.words, HALVES, halves, halves + 1 | 0);
   }
 
   /** Whether there may be several producers. */
@@ -154,15 +170,6 @@ export class Ring {
   /** Whether a node is removed. */
   isRemoved(node: number): boolean {
     return (this.gates[node]!.load() & REMOVED) !== 0;
-  }
-
-  /** Adds a node that was removed; it begins at the next event. */
-  addNode(node: number): void {
-    const gate = this.gates[node]!;
-    // From here on nobody passes this gate. A thread that looked before may use what it found.
-    gate.clear(REMOVED, this.cursor.load() & ~FLAGS);
-    // That was published before this: so it does not pass the node's first event.
-    gate.raiseTo(this.cursor.load() & ~FLAGS);
   }
 
   /** Is the only consumer of a node no more. */

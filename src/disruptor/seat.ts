@@ -18,12 +18,14 @@ export interface Seat {
   readonly taken: number;
   /** The position after everything that is claimed, by any producer. */
   readonly claimed: number;
-  /** Whether something is claimed and neither published nor aborted. */
-  readonly isOpen: boolean;
+  /** How much is claimed and neither published nor aborted. */
+  readonly open: number;
   /** The place among several producers; -1 for a single one. */
   readonly place: number;
   /** Publishes what was claimed. */
   publish(): void;
+  /** Publishes a first part of it. */
+  publishPart(length: number): void;
   /** Gives up what was claimed and not published. */
   abort(): void;
   /** Leaves the disruptor. */
@@ -38,6 +40,8 @@ export class Room {
   readonly lap: number;
   /** The position up to which there is room for sure. */
   limit: number;
+  /** How much was missing when there was not enough room. */
+  missing = 0;
   readonly #ring: Ring;
 
   /** The room of one thread, which knows of none beyond `position`. */
@@ -52,6 +56,7 @@ export class Room {
   find(end: number): boolean {
     const ahead = this.barrier.look(end - this.lap | 0);
     if ((this.barrier.flags & ENDS) !== 0) throw this.#ring.endError("claim");
+    this.missing = ahead < 0 ? -ahead : 0;
     if (ahead < 0) return false;
     this.limit = end + ahead | 0;
     return true;

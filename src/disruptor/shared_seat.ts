@@ -4,13 +4,15 @@
  * @module
  */
 
+import { racyLoad } from "../memory/memory.ts";
 import type { Claims } from "./claims.ts";
-import { CLAIMS_CLOSED, FLAGS, SKIPS, UNIT_SHIFT } from "./layout.ts";
+import { CLAIMS_CLOSED, FLAGS, SKIPS, UNIT, UNIT_SHIFT } from "./layout.ts";
 import type { Ring } from "./ring.ts";
 import type { Room, Seat } from "./seat.ts";
 
 const POSITION_MASK = ~FLAGS;
 const IS_CLOSED = CLAIMS_CLOSED;
+const SKIPS_WORD = SKIPS;
 
 /** The seat of one of several producers. */
 export class SharedSeat implements Seat {
@@ -19,15 +21,19 @@ export class SharedSeat implements Seat {
   readonly #claims: Claims;
   readonly #words: Int32Array;
   readonly #skipped: number;
+  readonly #hasObservers: boolean;
   /** The claims as they were after the last claim of this producer. */
   #last = 0;
   #hasLimit = false;
+  /** Whether slots that there is room in may be marked as skipped. */
+  #maySkip = false;
 
   private constructor(ring: Ring, room: Room, claims: Claims) {
     this.#ring = ring;
     this.#room = room;
     this.#claims = claims;
     this.#words = ring.words;
+    this.#hasObservers = ring.hasObservers;
     this.#skipped = ring.region.layout.skipped;
   }
 
@@ -63,6 +69,7 @@ export class SharedSeat implements Seat {
       // If others have claimed since, the limit may be out of date by any number of laps.
       const isKnown = this.#hasLimit && seen === this.#last && (this.#room.limit - end | 0) >= 0;
       if (!isKnown && !this.#findRoom(seen, end, hasFailed)) return false;
+      if (this.#hasObservers && (seen ^ end) < 0) this.#ring.countHalf(seen);
       if (!claims.tryClaim(seen, length)) continue;
       this.#last = end | claims.place;
       // Others may have found the intent that failed, and left events behind it unpublished.
@@ -75,6 +82,8 @@ export class SharedSeat implements Seat {
     try {
       if ((seen & IS_CLOSED) !== 0) throw this.#ring.endError("claim");
       this.#hasLimit = this.#room.find(end);
+      // Not atomic: a thread that skipped a slot stored the word before the gate passed the slot.
+      this.#maySkip ||= racyLoad(this.#words, SKIPS_WORD) === 1;
       if (this.#hasLimit) return true;
     } catch (error) {
       if (hasFailed) this.#claims.withdraw();
@@ -92,20 +101,32 @@ export class SharedSeat implements Seat {
     return this.#claims.load() & POSITION_MASK;
   }
 
-  get isOpen(): boolean {
-    return this.#claims.isOpen;
+  get open(): number {
+    const claims = this.#claims;
+    return claims.isOpen ? claims.end - claims.start | 0 : 0;
   }
 
   publish(): void {
     const claims = this.#claims;
     if (!claims.isOpen) return;
+    this.#clearSkipped(claims.end);
+    if (!claims.finish()) throw this.#ring.endError("publish");
+  }
+
+  publishPart(length: number): void {
+    const claims = this.#claims;
+    this.#clearSkipped(claims.start + length | 0);
+    if (!claims.finishPart(length)) throw this.#ring.endError("publish");
+  }
+
+  /** Unmarks the slots up to `end`, which may have been skipped a lap ago. */
+  #clearSkipped(end: number): void {
+    if (!this.#maySkip) return;
     const mask = this.#ring.capacity - 1;
     const words = this.#words;
-    const end = claims.end;
-    for (let at = claims.start; at !== end; at = at + (1 << UNIT_SHIFT) | 0) {
+    for (let at = this.#claims.start; at !== end; at = at + UNIT | 0) {
       words[this.#skipped + ((at >>> UNIT_SHIFT) & mask)] = 0;
     }
-    if (!claims.finish()) throw this.#ring.endError("publish");
   }
 
   abort(): void {

@@ -5,13 +5,14 @@
  * @module
  */
 
-import { CLAIMS, CLOSED, FLAGS, TAKEN } from "./layout.ts";
+import { CLAIMS, CLOSED, FILLED, FLAGS, TAKEN } from "./layout.ts";
 import type { Ring } from "./ring.ts";
 import type { Room, Seat } from "./seat.ts";
 
 // Local copies for the hot path.
 const IS_CLOSED = CLOSED;
 const CLAIMS_WORD = CLAIMS;
+const POSITION_MASK = ~FLAGS;
 
 /** The seat of a single producer. */
 export class SingleSeat implements Seat {
@@ -23,11 +24,16 @@ export class SingleSeat implements Seat {
   /** The position of the next slot to claim. */
   #next: number;
   #taken: number;
+  readonly #hasObservers: boolean;
+  /** Up to where slots may have been filled, by this producer or one before it. */
+  #filled: number;
 
   private constructor(ring: Ring, room: Room, position: number) {
     this.#ring = ring;
     this.#room = room;
     this.#words = ring.words;
+    this.#hasObservers = ring.hasObservers;
+    this.#filled = Atomics.load(ring.words, FILLED);
     this.#published = this.#next = this.#taken = position;
   }
 
@@ -62,7 +68,16 @@ export class SingleSeat implements Seat {
     this.#taken = this.#next;
     this.#next = end;
     this.#words[CLAIMS_WORD] = end;
+    if (this.#hasObservers && (end - this.#filled | 0) > 0) this.#announce(end);
     return true;
+  }
+
+  /** Lets observers know what may be filled from now on. */
+  #announce(end: number): void {
+    if ((this.#filled ^ end) < 0) this.#ring.countHalf(this.#filled);
+    this.#filled = end;
+    // Not a store: it must read from the observer's operation that comes before. See observer.ts.
+    Atomics.exchange(this.#words, FILLED, end);
   }
 
   get taken(): number {
@@ -73,21 +88,29 @@ export class SingleSeat implements Seat {
     return this.#next;
   }
 
-  get isOpen(): boolean {
-    return (this.#published & ~FLAGS) !== this.#next;
+  get open(): number {
+    return this.#next - (this.#published & POSITION_MASK) | 0;
   }
 
   publish(): void {
-    const word = this.#ring.cursor.move(this.#published, this.#next);
+    this.#publishTo(this.#next);
+  }
+
+  publishPart(length: number): void {
+    this.#publishTo((this.#published & POSITION_MASK) + length | 0);
+  }
+
+  #publishTo(position: number): void {
+    const word = this.#ring.cursor.move(this.#published, position);
     if ((word & IS_CLOSED) !== 0) {
-      this.#next = this.#published & ~FLAGS;
+      this.#next = this.#published & POSITION_MASK;
       throw this.#ring.endError("publish");
     }
     this.#published = word;
   }
 
   abort(): void {
-    this.#next = this.#published & ~FLAGS;
+    this.#next = this.#published & POSITION_MASK;
     this.#words[CLAIMS_WORD] = this.#next;
   }
 

@@ -3,9 +3,10 @@
  * twins. `models.ts` describes the rings.
  */
 
-import { assertEquals } from "@std/assert";
+import { assert, assertEquals } from "@std/assert";
 import { Disruptor } from "@busbar/busbar/disruptor";
-import { CURSOR, REMOVED } from "../../src/disruptor/layout.ts";
+import { CLAIMS_CLOSED, CURSOR, REMOVED } from "../../src/disruptor/layout.ts";
+import { diesAfter, VISIBLE_OPERATIONS } from "../dying.ts";
 import { tampered } from "../tamper.ts";
 import { fails, passes, passesAtRandom } from "../verdicts.ts";
 import { BLOCKING, consume, produce, ring, type State } from "./models.ts";
@@ -75,6 +76,92 @@ Deno.test("disruptor: a producer that waits for a node goes on when that is remo
   });
 });
 
+/** A worker that takes one event, if there is one, and goes. */
+function work({ handle }: State): number[] {
+  using consumer = Disruptor.attach(handle).consumer("a", BLOCKING);
+  const seen = consumer.poll(1) > 0 ? [consumer.events[consumer.begin]!] : [];
+  consumer.release();
+  return seen;
+}
+
+/**
+ * As {@link work}; the last worker that goes removes the node. While it does, none can attach; and
+ * as long as one is attached, it cannot.
+ */
+function workAndRemove(state: State): number[] {
+  const seen: number[] = [];
+  try {
+    seen.push(...work(state));
+    Disruptor.attach(state.handle).remove("a");
+  } catch (error) {
+    assert(`${error}`.includes("are attached: close"), `${error}`);
+  }
+  return seen;
+}
+
+const ABSENT_WORKERS = { a: { workers: 2, absent: true } };
+
+Deno.test("disruptor: workers come and go beside a producer that waits", async () => {
+  await passes({
+    setup: ring(ABSENT_WORKERS),
+    threads: { producer: produce(2), a: workAndRemove },
+    check: (_, { a }) => assert(a.length <= 1),
+  });
+  await passes({
+    setup: ring(ABSENT_WORKERS, { capacity: 2 }),
+    threads: { first: workAndRemove, second: workAndRemove },
+    preemptions: 2,
+  });
+});
+
+Deno.test("disruptor: workers that attach to a removed node at once agree where it begins", async () => {
+  const model = {
+    setup: ring(ABSENT_WORKERS, { capacity: 2 }),
+    threads: { producer: produce(2), first: work, second: work },
+    check({ handle }: State, { first, second }: { first: number[]; second: number[] }) {
+      const rest = Disruptor.attach(handle).consumer("a");
+      const seen = [...first, ...second];
+      for (let count; (count = rest.poll()) > 0;) {
+        seen.push(...rest.events.subarray(rest.begin, rest.begin + count));
+      }
+      // From where the node begins on, each event once.
+      checkRow(seen.sort());
+      assert(seen.length === 0 || seen.at(-1) === 2, `saw ${seen}`);
+    },
+  };
+  await passesAtRandom(model, 7);
+  await passes({ ...model, preemptions: 1 });
+});
+
+Deno.test("disruptor: whenever a worker dies that adds its node, another one can add it", async () => {
+  for (let life = 1, hasDied = true; hasDied; life++) {
+    hasDied = false;
+    await passes({
+      setup: ring(ABSENT_WORKERS),
+      threads: {
+        dying({ handle }: State): boolean {
+          return diesAfter(life, () => {
+            Disruptor.attach(handle).consumer("a", { worker: 0 });
+          }, VISIBLE_OPERATIONS);
+        },
+        flow({ handle }: State): void {
+          const disruptor = Disruptor.attach(handle);
+          const consumer = disruptor.consumer("a", { ...BLOCKING, worker: 1 });
+          const producer = disruptor.producer(BLOCKING);
+          for (const number of [1, 2]) {
+            producer.send(number);
+            assertEquals(consumer.poll(), 1);
+            consumer.release();
+          }
+        },
+      },
+      check(_, { dying }) {
+        hasDied ||= dying;
+      },
+    });
+  }
+});
+
 // --- broken twins -----------------------------------------------------------------------------
 
 Deno.test("broken twin: a removal that only notifies leaves the producer asleep", async () => {
@@ -89,6 +176,23 @@ Deno.test("broken twin: a removal that only notifies leaves the producer asleep"
             flag === REMOVED ? 0 : or(view, index, flag),
         }),
       ),
+    },
+  });
+});
+
+Deno.test("broken twin: a worker of a node that is removed with its claims open begins too low", async () => {
+  await fails("data race", {
+    setup: ring({ a: { workers: 2 }, b: {} }),
+    threads: {
+      producer: produce(2),
+      worker: tampered((state: State) => {
+        Disruptor.attach(state.handle).remove("a");
+        return work(state);
+      }, ({ store }) => ({
+        store: (view: Int32Array, index: number, value: number) =>
+          (value & CLAIMS_CLOSED) !== 0 ? value : store(view, index, value),
+      })),
+      b: consume("b", 2),
     },
   });
 });
