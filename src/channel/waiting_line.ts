@@ -67,7 +67,7 @@ export class WaitingLine {
    * @returns Whether this is the line of senders, and the channel was closed.
    */
   wakeFirst(): boolean {
-    // After a cell was changed: pairs with the waiter's `or`, and with that of a thread that closes.
+    // After a cell was changed: pairs with the `or` of a waiter, or of a thread that closes.
     const word = Atomics.load(this.#words, this.#waiting);
     if (word === 0) return false;
     if ((word & MEMBERS) !== 0) this.#wakeFirstOf(word & MEMBERS);
