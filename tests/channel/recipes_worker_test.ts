@@ -1,4 +1,4 @@
-/** The recipes of `src/channel/recipes.md`: the page shows the programs as they are, and they run. */
+/** The recipes of `src/channel/recipes.md`: the page shows the programs, and they run. */
 
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { Channel, type FloatRing, type FloatRingHandle } from "@busbar/busbar/channel";
