@@ -348,15 +348,23 @@ export class Sender<Input = unknown> implements Disposable {
       buffer = pool.acquire(options);
     }
     if (buffer < 0) return false;
-    using packet = this.#pack(buffer, this.#encoder.bytes.subarray(at, at + length));
-    return this.#sendPacket(packet, options && { timeoutMs: deadline.remainingMs });
+    const packet = this.#pack(buffer, this.#encoder.bytes.subarray(at, at + length));
+    try {
+      return this.#sendPacket(packet, options && { timeoutMs: deadline.remainingMs });
+    } finally {
+      releaseUnsent(packet);
+    }
   }
 
   #tryPutPooled(at: number, length: number): boolean {
     const buffer = this.#pool!.tryAcquire();
     if (buffer < 0) return false;
-    using packet = this.#pack(buffer, this.#encoder.bytes.subarray(at, at + length));
-    return this.#putPacket(packet);
+    const packet = this.#pack(buffer, this.#encoder.bytes.subarray(at, at + length));
+    try {
+      return this.#putPacket(packet);
+    } finally {
+      releaseUnsent(packet);
+    }
   }
 
   async #sendPooledAsync(bytes: Uint8Array, options: AsyncWaitOptions): Promise<boolean> {
@@ -368,14 +376,18 @@ export class Sender<Input = unknown> implements Disposable {
       buffer = await pool.acquireAsync(options);
     }
     if (buffer < 0) return false;
-    using packet = this.#pack(buffer, bytes);
+    const packet = this.#pack(buffer, bytes);
     const attempt = () => this.#putPacket(packet);
-    if (attempt()) return true;
-    const left = { signal: options.signal, timeoutMs: deadline.remainingMs };
-    return !this.#isRefused() && await this.#waiting.waitAsync(left, attempt);
+    try {
+      if (attempt()) return true;
+      const left = { signal: options.signal, timeoutMs: deadline.remainingMs };
+      return !this.#isRefused() && await this.#waiting.waitAsync(left, attempt);
+    } finally {
+      releaseUnsent(packet);
+    }
   }
 
-  /** Copies a message into a buffer. If the packet is not sent, disposing releases it. */
+  /** Copies a message into a buffer. */
   #pack(buffer: number, bytes: Uint8Array): Packet {
     this.#pool!.bytes.set(bytes, this.#pool!.offsetOf(buffer));
     return this.#pool!.packet(buffer, 0, bytes.length);
@@ -528,4 +540,9 @@ export class Sender<Input = unknown> implements Disposable {
   #checkOpen(): void {
     if (this.#isClosed) throw new ClosedError("Cannot send as the sender is closed");
   }
+}
+
+/** Releases the buffer of a packet that was not sent. */
+function releaseUnsent(packet: Packet): void {
+  if (!packet.isGone) packet.release();
 }
