@@ -54,13 +54,6 @@ export abstract class Cells {
     return isClosedGate(Atomics.load(this.#gate, SENDER_LINE + WAITING));
   }
 
-  /** What a thread gets that finds its cells in other hands. */
-  protected reclaimed(): ReclaimedError {
-    return new ReclaimedError(
-      "Cannot go on with this message of the channel as this part of it was reclaimed: its thread was taken for dead",
-    );
-  }
-
   /**
    * Claims the next free cells, in one piece.
    *
@@ -120,4 +113,11 @@ export abstract class Cells {
 
   /** How many messages there are, those that are being written or read included. */
   abstract get depth(): number;
+}
+
+/** What an end gets that was reclaimed, and goes on all the same. */
+export function reclaimed(): ReclaimedError {
+  return new ReclaimedError(
+    "Cannot use this end of the channel as it was reclaimed: its thread was taken for dead",
+  );
 }

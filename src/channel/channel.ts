@@ -29,7 +29,7 @@ import { type Format, maxMessageBytes } from "./message.ts";
 import { reclaimPooled } from "./reclaim.ts";
 import { Receiver } from "./receiver.ts";
 import { Sender } from "./sender.ts";
-import { ChannelState, type Side } from "./state.ts";
+import { ChannelState, type Membership, type Side } from "./state.ts";
 
 /** Opens a {@link Channel} in another thread. */
 export interface ChannelHandle<Value = unknown, Input = Value>
@@ -237,9 +237,9 @@ export class Channel<Value = unknown, Input = Value> {
    * @throws {Error} If the place is taken, or all are.
    */
   sender(options: ChannelEndOptions = {}): Sender<Input> {
-    const place = this.#join("sender", options);
+    const membership = this.#join("sender", options);
     const format = this.#format as unknown as Format<unknown, Input>;
-    return new Sender(this.#state, place, format, options.strategy !== "blocking");
+    return new Sender(this.#state, membership, format, options.strategy !== "blocking");
   }
 
   /**
@@ -248,12 +248,12 @@ export class Channel<Value = unknown, Input = Value> {
    * @throws As {@link Channel.sender}.
    */
   receiver(options: ChannelEndOptions = {}): Receiver<Value> {
-    const place = this.#join("receiver", options);
+    const membership = this.#join("receiver", options);
     const format = this.#format as unknown as Format<Value, never>;
-    return new Receiver(this.#state, place, format, options.strategy !== "blocking");
+    return new Receiver(this.#state, membership, format, options.strategy !== "blocking");
   }
 
-  #join(side: Side, options: ChannelEndOptions): number {
+  #join(side: Side, options: ChannelEndOptions): Membership {
     const action = side === "sender" ? "send" : "receive";
     checkOptions(action, options);
     const { place, strategy } = options;
@@ -269,8 +269,7 @@ export class Channel<Value = unknown, Input = Value> {
   }
 
   #checkPlace(action: string, side: Side, place: number): void {
-    const { senders, receivers } = this.#state.region.layout.size;
-    checkInteger(action, "place", place, 0, (side === "sender" ? senders : receivers) - 1);
+    checkInteger(action, "place", place, 0, this.#state.places(side) - 1);
   }
 
   /**
@@ -296,7 +295,7 @@ export class Channel<Value = unknown, Input = Value> {
     const lost = state.openCells().reclaimSender(place);
     Atomics.add(state.words, LOST, lost);
     state.senders.leave(place);
-    state.leave("sender", place);
+    state.release("sender", place);
     state.wakeAll();
     return lost;
   }
@@ -326,14 +325,14 @@ export class Channel<Value = unknown, Input = Value> {
     );
     Atomics.add(words, redeliver ? REDELIVERED : LOST, count);
     state.receivers.leave(place);
-    state.leave("receiver", place);
+    state.release("receiver", place);
     state.wakeAll();
     return count;
   }
 
   #checkReclaim(side: Side, place: number): void {
     this.#checkPlace("reclaim", side, place);
-    if ((this.#state.present(side) & 1 << place) !== 0) return;
+    if (this.#state.isPresent(side, place)) return;
     throw new Error(`Cannot reclaim ${side} ${place} as it is not attached`);
   }
 

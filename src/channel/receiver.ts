@@ -19,7 +19,7 @@ import { Borrowed } from "./borrowed.ts";
 import { type Cells, ENDED } from "./cells.ts";
 import { IN_POOL, MAX_CAPACITY, REDELIVER, REDELIVERED } from "./layout.ts";
 import { Decoder, type Format } from "./message.ts";
-import type { ChannelState } from "./state.ts";
+import type { ChannelState, Membership } from "./state.ts";
 import { readableOf } from "./streams.ts";
 import { type WaitingLine, WaitingPlace } from "./waiting_line.ts";
 
@@ -74,6 +74,7 @@ export class Receiver<Value = unknown> implements Disposable {
   /** The bytes of all cells. Only those of messages that were taken may be read. */
   readonly bytes: Uint8Array<SharedArrayBuffer>;
   readonly #state: ChannelState;
+  readonly #membership: Membership;
   readonly #messages: number;
   readonly #pool: BufferPool | undefined;
   readonly #cells: Cells;
@@ -88,13 +89,19 @@ export class Receiver<Value = unknown> implements Disposable {
   #isClosed = false;
 
   /** @ignore */
-  constructor(state: ChannelState, place: number, format: Format<Value, never>, spins: boolean) {
+  constructor(
+    state: ChannelState,
+    membership: Membership,
+    format: Format<Value, never>,
+    spins: boolean,
+  ) {
     const { region, words, senders, receivers } = state;
     const { messages, byteLength } = region.layout;
     this.#state = state;
     this.#messages = messages;
     this.#pool = format.pool;
-    this.place = place;
+    this.#membership = membership;
+    this.place = membership.place;
     this.#cells = state.openCells();
     this.#senders = senders;
     this.#decoder = new Decoder(state, format);
@@ -104,7 +111,7 @@ export class Receiver<Value = unknown> implements Disposable {
       words.byteOffset + byteLength,
     );
     const hasMessage = () => this.#cells.hasMessage();
-    this.#waiting = new WaitingPlace(region, receivers, place, hasMessage, spins);
+    this.#waiting = new WaitingPlace(region, receivers, membership, hasMessage, spins);
   }
 
   /** Whether the channel was closed, and the last call has found that there is no message left. */
@@ -336,8 +343,8 @@ export class Receiver<Value = unknown> implements Disposable {
     if (this.#keeps) this.giveBack();
     else this.release();
     this.#isClosed = true;
-    this.#waiting.wake();
-    this.#state.leave("receiver", this.place);
+    this.#waiting.leave();
+    this.#membership.leave();
   }
 
   /** As {@link Receiver.close}. */

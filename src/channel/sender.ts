@@ -26,7 +26,7 @@ import {
   WAITING,
 } from "./layout.ts";
 import { Encoder, type Format } from "./message.ts";
-import type { ChannelState } from "./state.ts";
+import type { ChannelState, Membership } from "./state.ts";
 import { writableOf } from "./streams.ts";
 import { Succession } from "./succession.ts";
 import { type WaitingLine, WaitingPlace } from "./waiting_line.ts";
@@ -80,6 +80,7 @@ export class Sender<Input = unknown> implements Disposable {
   /** The bytes of all cells. Only those of claimed cells may be written. */
   readonly bytes: Uint8Array<SharedArrayBuffer>;
   readonly #state: ChannelState;
+  readonly #membership: Membership;
   readonly #messages: number;
   readonly #pool: BufferPool | undefined;
   readonly #cells: Cells;
@@ -97,7 +98,7 @@ export class Sender<Input = unknown> implements Disposable {
   /** @ignore */
   constructor(
     state: ChannelState,
-    place: number,
+    membership: Membership,
     format: Format<unknown, Input>,
     spins: boolean,
   ) {
@@ -106,7 +107,8 @@ export class Sender<Input = unknown> implements Disposable {
     this.#state = state;
     this.#messages = messages;
     this.#pool = format.pool;
-    this.place = place;
+    this.#membership = membership;
+    this.place = membership.place;
     this.#cells = state.openCells();
     this.#line = senders;
     this.#receivers = receivers;
@@ -118,7 +120,7 @@ export class Sender<Input = unknown> implements Disposable {
       words.byteOffset + byteLength,
     );
     const hasRoom = () => this.#cells.hasRoom(0) || this.#cells.isClosed;
-    this.#waiting = new WaitingPlace(region, senders, place, hasRoom, spins);
+    this.#waiting = new WaitingPlace(region, senders, membership, hasRoom, spins);
   }
 
   /** How many messages there may be at once. */
@@ -505,8 +507,8 @@ export class Sender<Input = unknown> implements Disposable {
     if (this.#isClosed) return;
     this.abort();
     this.#isClosed = true;
-    this.#waiting.wake();
-    this.#state.leave("sender", this.place);
+    this.#waiting.leave();
+    this.#membership.leave();
   }
 
   /** As {@link Sender.close}. */

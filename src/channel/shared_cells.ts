@@ -32,7 +32,7 @@
  */
 
 import { racyLoad } from "../memory/memory.ts";
-import { Cells, ENDED, type IsThere } from "./cells.ts";
+import { Cells, ENDED, type IsThere, reclaimed } from "./cells.ts";
 import {
   type ChannelLayout,
   END,
@@ -192,7 +192,7 @@ export class SharedCells extends Cells {
     const index = this.#indexOf(position);
     const lap = this.#lapOf(position);
     const found = Atomics.compareExchange(this.#words, index, lap | from, lap | to);
-    if (found !== (lap | from)) throw this.reclaimed();
+    if (found !== (lap | from)) throw reclaimed();
   }
 
   take(place: number, max: number): number {
@@ -305,7 +305,7 @@ export class SharedCells extends Cells {
     const reading = this.#lapOf(position) | IS_READING | place;
     // Everything that was read from the cell happens before: pairs with claim.
     const found = Atomics.compareExchange(this.#words, index, reading, this.#freed(position));
-    if (found !== reading) throw this.reclaimed();
+    if (found !== reading) throw reclaimed();
   }
 
   #freed(position: number): number {

@@ -22,7 +22,7 @@
  * @module
  */
 
-import { Cells, ENDED, type IsThere } from "./cells.ts";
+import { Cells, ENDED, type IsThere, reclaimed } from "./cells.ts";
 import { ChannelClosedError } from "./errors.ts";
 import { type ChannelLayout, HEAD, TAIL, TAKEN } from "./layout.ts";
 
@@ -86,7 +86,7 @@ export class SingleCells extends Cells {
     // Everything that was written to the cells happens before: pairs with take.
     const found = Atomics.compareExchange(this.#words, TAIL_WORD, before, after);
     if (found === before) this.#tail = after;
-    else throw found === (before | SEALED) ? new ChannelClosedError() : this.reclaimed();
+    else throw found === (before | SEALED) ? new ChannelClosedError() : reclaimed();
   }
 
   abort(): void {
@@ -140,7 +140,7 @@ export class SingleCells extends Cells {
     if (this.#early.size > 0) { while (this.#early.delete(after)) after = after + UNIT | 0; }
     // Everything that was read from the cells happens before: pairs with claim.
     if (Atomics.compareExchange(this.#words, HEAD_WORD, before, after) !== before) {
-      throw this.reclaimed();
+      throw reclaimed();
     }
     this.#head = after;
   }

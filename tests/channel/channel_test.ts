@@ -344,7 +344,11 @@ Deno.test("channel: an end that is reclaimed and used all the same is told", () 
   sender.claim();
   assertEquals(channel.reclaimSender(sender.place), 1);
   assertThrows(() => sender.publish(1), ReclaimedError, "its thread was taken for dead");
-  channel.sender().send("a");
+  const next = channel.sender();
+  assertEquals(next.place, sender.place);
+  assertThrows(() => sender.close(), ReclaimedError);
+  assertEquals(channel.inspect().senders, 1, "the place of another was freed");
+  next.send("a");
   const receiver = channel.receiver();
   assertEquals(receiver.take(), 1);
   assertEquals(channel.reclaimReceiver(receiver.place), 1);
