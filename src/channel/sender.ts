@@ -178,7 +178,8 @@ export class Sender<Input = unknown> implements Disposable {
 
   /**
    * Sends values, blocking while the channel is full. As {@link Sender.send}, but all are encoded
-   * before the first is sent, and they go in pieces of as many as there is room for.
+   * before the first is sent, and they go in pieces of as many as there is room for. An error that
+   * comes later says how many were `sent`.
    *
    * @returns How many were sent: fewer than all if the time is over, or some were dropped.
    */
@@ -186,24 +187,11 @@ export class Sender<Input = unknown> implements Disposable {
     if (options !== undefined) checkWaitOptions(options);
     this.#checkTurn("send");
     const deadline = new Deadline(options);
-    const lengths = this.#encodeAll(values);
-    let at = 0;
-    for (let sent = 0; sent < lengths.length;) {
+    return this.#sendEach(this.#encodeAll(values), (at, length, inline) => {
       const left = options && { timeoutMs: deadline.remainingMs };
-      const count = this.#inlineFrom(lengths, sent);
-      if (count === 0) {
-        if (!this.#sendPooled(at, lengths[sent]!, left)) return sent;
-        at = after(at, lengths[sent++]!);
-        continue;
-      }
-      if (!this.#claim(count) && (this.#isRefused() || !this.#claimLater(count, left))) {
-        return sent;
-      }
-      const end = sent + this.#count;
-      at = this.#putAll(lengths, sent, at);
-      sent = end;
-    }
-    return lengths.length;
+      if (inline === 0) return this.#sendPooled(at, length, left);
+      return this.#claim(inline) || (!this.#isRefused() && this.#claimLater(inline, left));
+    });
   }
 
   /** As {@link Sender.sendAll}, without waiting; returns how many were sent. */
@@ -212,19 +200,37 @@ export class Sender<Input = unknown> implements Disposable {
     const lengths = this.#encodeAll(values);
     if (this.#succession.isBusy) return 0;
     this.#checkTurn("send");
-    let at = 0;
+    return this.#sendEach(
+      lengths,
+      (at, length, inline) => inline === 0 ? this.#tryPutPooled(at, length) : this.#claim(inline),
+    );
+  }
+
+  /**
+   * Sends encoded messages, end to end.
+   *
+   * @param next Claims cells for some of the next messages, which go inline; or sends the next one,
+   * if that does not.
+   * @returns How many were sent.
+   */
+  #sendEach(
+    lengths: Int32Array,
+    next: (at: number, length: number, inline: number) => boolean,
+  ): number {
     let sent = 0;
-    while (sent < lengths.length) {
-      const count = this.#inlineFrom(lengths, sent);
-      if (count === 0) {
-        if (!this.#tryPutPooled(at, lengths[sent]!)) break;
-        at = after(at, lengths[sent++]!);
-        continue;
+    try {
+      for (let at = 0; sent < lengths.length;) {
+        const length = lengths[sent]!;
+        const inline = this.#inlineFrom(lengths, sent);
+        if (!next(at, length, inline)) break;
+        const count = inline === 0 ? 1 : this.#count;
+        at = inline === 0 ? after(at, length) : this.#putAll(lengths, sent, at);
+        sent += count;
       }
-      if (!this.#claim(count)) break;
-      const end = sent + this.#count;
-      at = this.#putAll(lengths, sent, at);
-      sent = end;
+    } catch (error) {
+      if (error instanceof ChannelClosedError) throw new ChannelClosedError(sent);
+      if (error instanceof ChannelFullError) throw new ChannelFullError(this.capacity, sent);
+      throw error;
     }
     return sent;
   }
@@ -234,9 +240,15 @@ export class Sender<Input = unknown> implements Disposable {
     checkAsyncWaitOptions(options);
     const deadline = new Deadline(options);
     let sent = this.trySendAll(values);
-    for (; sent < values.length; sent++) {
-      const left = { signal: options?.signal, timeoutMs: deadline.remainingMs };
-      if (!await this.sendAsync(values[sent]!, left)) break;
+    try {
+      for (; sent < values.length; sent++) {
+        const left = { signal: options?.signal, timeoutMs: deadline.remainingMs };
+        if (!await this.sendAsync(values[sent]!, left)) break;
+      }
+    } catch (error) {
+      if (error instanceof ChannelClosedError) throw new ChannelClosedError(sent);
+      if (error instanceof ChannelFullError) throw new ChannelFullError(this.capacity, sent);
+      throw error;
     }
     return sent;
   }
