@@ -27,7 +27,7 @@ import { CACHE_LINE_WORDS } from "../memory/layout.ts";
 import { CLOSED, isClosedGate, TICKET, TICKETS, WAITING, WAKE } from "./layout.ts";
 
 /** How often a thread looks before it sleeps. */
-const SPINS = 2000;
+const SPINS = 500;
 /** The bits of members in the word of a line. */
 const MEMBERS = ~CLOSED;
 
