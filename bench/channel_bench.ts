@@ -58,7 +58,7 @@ const CAPACITY = 1024;
 type Kind = ChannelEnd["kind"];
 
 interface Shape {
-  /** How many messages a round has, a multiple of 1024. */
+  /** How many messages a round has, a multiple of 1024: few, so that some rounds are quiet. */
   readonly messages: number;
   readonly batch: number;
   readonly senders: number;
@@ -147,16 +147,16 @@ function samples(name: string, ring: () => unknown, messages: number): Way {
 
 const SIDES = [[1, 1], [4, 1], [1, 4], [4, 4]] as const;
 const KINDS: readonly (readonly [Kind, string, one: number, many: number])[] = [
-  ["record", "64 B records", 1024 * 512, 1024 * 2048],
-  ["bytes", "1 KiB bytes", 1024 * 128, 1024 * 256],
-  ["json", "small JSON", 1024 * 64, 1024 * 64],
+  ["record", "64 B records", 1024 * 16, 1024 * 128],
+  ["bytes", "1 KiB bytes", 1024 * 8, 1024 * 16],
+  ["json", "small JSON", 1024 * 8, 1024 * 8],
 ];
 
 const groups: Group[] = KINDS.flatMap(([kind, title, one, many]) =>
   SIDES.map(([senders, receivers]): Group => {
     const name = `${title}, ${senders}-${receivers}`;
     const shape = (messages: number, batch: number) => ({ messages, batch, senders, receivers });
-    const posts = overPorts(kind, shape(1024 * 16, 1));
+    const posts = overPorts(kind, shape(1024 * 4, 1));
     const ways = [
       overChannel(kind, shape(one, 1)),
       overChannel(kind, shape(many, 256)),
@@ -165,7 +165,7 @@ const groups: Group[] = KINDS.flatMap(([kind, title, one, many]) =>
   })
 );
 
-const blocks = 1024 * 64;
+const blocks = 1024 * 8;
 groups.push({
   name: `blocks of ${BLOCK} samples, 1-1`,
   ways: [
@@ -179,6 +179,8 @@ groups.push({
 });
 
 const rate: Column = ["M/s", ({ median }) => (1000 / median).toFixed(2)];
+/** What the machine does while no other program runs. */
+const best: Column = ["M/s at best", ({ least }) => (1000 / least).toFixed(2)];
 /** How many times as many messages as the first way. */
 const times: Column = ["times", ({ median }, base) => (base.median / median).toFixed(1)];
 
@@ -308,8 +310,8 @@ printAtEnd(
   () =>
     compare(groups, {
       unit: "nanoseconds a message",
-      rounds: 7,
-      columns: [LEAST, MEDIAN, rate, times],
+      rounds: 41,
+      columns: [LEAST, MEDIAN, best, rate, times],
     }),
   () => compareRoundTrips(trips, 5),
   () => peer,

@@ -30,10 +30,11 @@ export function openLine<Request, Response>(capacity = 64) {
     /** Calls a server; an aborted call, or one of a server that has died, rejects by its signal. */
     async call(content: Request, signal: AbortSignal): Promise<Response> {
       const id = ++last;
+      const { promise, resolve, reject } = Promise.withResolvers<Envelope<Response>>();
+      const abort = () => reject(signal.reason);
+      signal.addEventListener("abort", abort);
+      waiting.set(id, resolve);
       try {
-        const { promise, resolve, reject } = Promise.withResolvers<Envelope<Response>>();
-        signal.addEventListener("abort", () => reject(signal.reason), { once: true });
-        waiting.set(id, resolve);
         const [, reply] = await Promise.all([
           sender.sendAsync({ id, content }, { signal }),
           promise,
@@ -42,6 +43,7 @@ export function openLine<Request, Response>(capacity = 64) {
         return reply.content!;
       } finally {
         waiting.delete(id);
+        signal.removeEventListener("abort", abort);
       }
     },
     close() {
