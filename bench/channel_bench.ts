@@ -6,7 +6,7 @@
  *
  * All receivers sum up the numbers of messages; a wrong sum fails the bench. One iteration is a
  * burst, wake-ups included. Printed are nanoseconds a message and millions of messages a second,
- * then round trips of bytes, calls beside `comlink`, and how many bytes of the heap a message takes.
+ * then round trips, calls beside `comlink`, and how many bytes of the heap a message takes.
  *
  * @module
  */
@@ -104,6 +104,7 @@ function channelOf(kind: Kind, { senders, receivers }: Shape): ChannelHandle<nev
 /** Over a channel. */
 function overChannel(kind: Kind, shape: Shape): Way {
   const { messages, batch, senders, receivers } = shape;
+  const ends = senders === 1 && receivers === 1 ? "Single" : "";
   const name = batch === 1 ? "channel, one by one" : `channel, batches of ${batch}`;
   return burst(name, shape, sumOf(messages), (end) => {
     const handle = channelOf(kind, shape);
@@ -111,8 +112,8 @@ function overChannel(kind: Kind, shape: Shape): Way {
       { name, argument: { ...end, handle, kind, messages } satisfies ChannelEnd }
     );
     return [
-      ...Array.from({ length: receivers }, () => duty("receive", messages)),
-      ...Array.from({ length: senders }, () => duty("send", messages / senders)),
+      ...Array.from({ length: receivers }, () => duty(`receive${ends}`, messages)),
+      ...Array.from({ length: senders }, () => duty(`send${ends}`, messages / senders)),
     ];
   });
 }

@@ -170,6 +170,11 @@ export function receive(end: ChannelEnd): Round {
   };
 }
 
+/** As {@link send}, in a worker of its own, whose code is compiled for single ends. */
+export const sendSingle = send;
+/** As {@link receive}, likewise. */
+export const receiveSingle = receive;
+
 /** Posts to the ports in turn, and waits until each has answered. */
 export function post({ messages, kind, ports }: PortEnd): Round {
   const values = valuesOf(kind);

@@ -26,8 +26,8 @@ import type { AsyncWaitOptions, WaitOptions } from "../memory/wait_options.ts";
 import { CACHE_LINE_WORDS } from "../memory/layout.ts";
 import { CLOSED, isClosedGate, TICKET, TICKETS, WAITING, WAKE } from "./layout.ts";
 
-/** How often a thread looks before it sleeps. */
-const SPINS = 500;
+/** How often a thread looks before it sleeps: for longer than it takes to wake another. */
+const SPINS = 1000;
 /** The bits of members in the word of a line. */
 const MEMBERS = ~CLOSED;
 
