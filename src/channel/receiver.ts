@@ -362,6 +362,11 @@ export class Receiver<Value = unknown> implements Disposable {
   /** Takes messages; returns whether that has an end, with some or with the end of all. */
   #attempt(max: number): boolean {
     this.#checkOpen();
+    if (this.#count > 0) {
+      throw new Error(
+        "Cannot receive as another task of this receiver has messages: use a receiver for each",
+      );
+    }
     const cells = this.#cells;
     const count = cells.take(this.place, max);
     if (cells.hasPassed) {
