@@ -101,8 +101,13 @@ export abstract class Cells {
   /** Has messages taken again, by any receiver: those that were taken last. */
   abstract giveBack(position: number, count: number, place: number): void;
 
-  /** Gives up what a dead sender had claimed; returns how many messages are lost. */
-  abstract reclaimSender(place: number): number;
+  /**
+   * Gives up what a dead sender had claimed.
+   *
+   * @param release Called with the position of each message that it may have written.
+   * @returns How many messages are lost.
+   */
+  abstract reclaimSender(place: number, release: (position: number) => void): number;
 
   /**
    * Has what a dead receiver had delivered again, or frees it.

@@ -26,7 +26,7 @@ import {
   REDELIVERED,
 } from "./layout.ts";
 import { type Format, maxMessageBytes } from "./message.ts";
-import { reclaimPooled } from "./reclaim.ts";
+import { reclaimReceived, releaseUnpublished } from "./reclaim.ts";
 import { Receiver } from "./receiver.ts";
 import { Sender } from "./sender.ts";
 import { ChannelState, type Membership, type Side } from "./state.ts";
@@ -292,8 +292,14 @@ export class Channel<Value = unknown, Input = Value> {
   reclaimSender(place: number): number {
     this.#checkReclaim("sender", place);
     const state = this.#state;
-    const lost = state.openCells().reclaimSender(place);
-    Atomics.add(state.words, LOST, lost);
+    const { words } = state;
+    const { pool } = this.#format;
+    const cells = state.openCells();
+    const lost = cells.reclaimSender(place, (position) => {
+      if (pool === undefined || words[cells.lengthOf(position)] !== IN_POOL) return;
+      releaseUnpublished(pool, words, cells.messageOf(position));
+    });
+    Atomics.add(words, LOST, lost);
     state.senders.leave(place);
     state.release("sender", place);
     state.wakeAll();
@@ -321,7 +327,7 @@ export class Channel<Value = unknown, Input = Value> {
       redeliver,
       (position) =>
         words[cells.lengthOf(position)] !== IN_POOL ||
-        reclaimPooled(this.#format.pool, words, cells.messageOf(position), redeliver),
+        reclaimReceived(this.#format.pool, words, cells.messageOf(position), redeliver),
     );
     Atomics.add(words, redeliver ? REDELIVERED : LOST, count);
     state.receivers.leave(place);

@@ -97,13 +97,14 @@ export class PacketSending {
     if (!outlet.claim(1)) return false;
     const { words, cells } = outlet;
     const message = cells.messageOf(cells.position);
+    // First, so that a thread that reclaims this sender looks for the packet.
+    words[cells.lengthOf(cells.position)] = IN_POOL;
     try {
       packet.detachInto(words, message);
     } catch (error) {
       outlet.abort();
       throw error;
     }
-    words[cells.lengthOf(cells.position)] = IN_POOL;
     try {
       outlet.publish();
     } catch (error) {

@@ -323,8 +323,11 @@ export class SharedCells extends Cells {
     Atomics.add(this.#words, ORPHANS, 1);
   }
 
-  reclaimSender(place: number): number {
-    return this.#reclaim(WRITING | place, () => SKIPPED);
+  reclaimSender(place: number, release: (position: number) => void): number {
+    return this.#reclaim(WRITING | place, (position) => {
+      release(position);
+      return SKIPPED;
+    });
   }
 
   reclaimReceiver(place: number, redeliver: boolean, isThere: IsThere): number {

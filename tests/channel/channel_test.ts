@@ -20,6 +20,7 @@ import {
 } from "@busbar/busbar/channel";
 import { ClosedError, Memory, ReclaimedError } from "@busbar/busbar/memory";
 import { BufferPool, type Packet } from "@busbar/busbar/pool";
+import { diesAfter } from "../dying.ts";
 
 type Options = Partial<ChannelOptions<string>>;
 
@@ -530,6 +531,29 @@ Deno.test("channel: a packet is sent, and borrowed, without a copy", async () =>
     TypeError,
     "the channel has a pool: attach to",
   );
+});
+
+Deno.test("channel: wherever a sender of a long message dies, its buffer is free again", () => {
+  for (const members of [1, 2]) {
+    let deaths = 0;
+    for (let life = 0, hasDied = true; hasDied; life++, deaths++) {
+      const { pool, channel } = pooled({ senders: members, receivers: members });
+      const other = BufferPool.attach(pool.handle);
+      const there = Channel.attach(channel.handle, { pool: other });
+      hasDied = diesAfter(life, () => {
+        there.sender({ place: 0 }).send("x".repeat(1000));
+      });
+      if (channel.inspect().senders > 0) channel.reclaimSender(0);
+      pool.reclaim(other.thread);
+      channel.close();
+      const receiver = channel.receiver();
+      const text = receiver.receive();
+      assert(text === undefined || text.length === 1000);
+      receiver.close();
+      assertEquals(pool.usage().inUse, 0, `after ${life} operations`);
+    }
+    assert(deaths > 5);
+  }
 });
 
 Deno.test("channel: what a dead receiver had in the pool is released, or delivered again", () => {
