@@ -17,9 +17,6 @@
 const MAX_REST = 64;
 /** From how many pauses on a wait was for an event by itself, not for the next of a stream. */
 const LONG_WAIT = 16;
-/** How many events make a look worthwhile. */
-const ENOUGH = 1024;
-
 /** The pace of one thread. */
 export class Pace {
   readonly #enough: number;
@@ -28,7 +25,7 @@ export class Pace {
 
   /** @param most The most that can be found. */
   constructor(most: number) {
-    this.#enough = Math.min(ENOUGH, most >> 2);
+    this.#enough = most >> 2;
   }
 
   /** Rests, before a look. */
