@@ -118,7 +118,7 @@ export class Consumer<Events = unknown, Value = unknown> {
     this.#ring = ring;
     this.#node = node;
     this.#barrier = ring.consumerBarrier(node, strategy);
-    this.#pace = new Pace(ring.capacity);
+    this.#pace = new Pace(ring.capacity, strategy);
     this.#gate = ring.gates[node]!;
     this.#claims = claims;
     this.#mask = ring.capacity - 1;
