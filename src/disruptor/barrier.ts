@@ -151,7 +151,7 @@ export class Barrier {
     const breaking = flags | REMOVED;
     const isTry = options !== undefined && options.timeoutMs === 0;
     return this.#spin(target, breaking, isTry ? 0 : this.#spins) ||
-      (!isTry && this.#sleep(target, breaking, new Deadline(options)));
+      (!isTry && this.#sleep(target, breaking, Deadline.of(options)));
   }
 
   /** Looks for a while whether nothing is left to wait for; allocates nothing. */

@@ -333,10 +333,10 @@ export class Producer<Events = unknown, Value = unknown> {
     checkWaitOptions(options);
     if (this.#drop(length)) return false;
     checkMayBlock(this.#ring);
-    const deadline = new Deadline(options);
+    const deadline = options && new Deadline(options);
     do {
       const target = this.#seat.claimed + length - this.#room.lap | 0;
-      const left = { timeoutMs: deadline.remainingMs };
+      const left = deadline && { timeoutMs: deadline.remainingMs };
       if (!this.#room.barrier.wait(target, CLOSED | NO_ROOM, left)) return false;
     } while (!this.#seat.take(length));
     return true;
