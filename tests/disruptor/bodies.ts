@@ -4,7 +4,8 @@
  * @module
  */
 
-import { Disruptor, type DisruptorHandle } from "@busbar/busbar/disruptor";
+import { Disruptor, type DisruptorHandle, type WaitStrategy } from "@busbar/busbar/disruptor";
+import { runHooked } from "../dying.ts";
 
 /** The task of a body. */
 export interface Job {
@@ -60,4 +61,37 @@ export function consume({ handle, name, batch }: Job): Seen {
     }
   }, { maxBatch: batch });
   return { count, sum, gaps };
+}
+
+/** The task of an end that waits most of the time. */
+export interface WaitingJob extends Job {
+  readonly strategy: WaitStrategy;
+}
+
+const idle = new Int32Array(new SharedArrayBuffer(4));
+
+/** How many operations on shared memory, and pauses, a function performs. */
+function operationsOf(body: () => void): number {
+  let count = 0;
+  runHooked(body, () => void count++);
+  return count;
+}
+
+/** Consumes until the end, and takes a while for each event. */
+export function consumeSlowly({ handle, name, strategy }: WaitingJob): void {
+  Disruptor.attach(handle).consumer(name, { strategy })
+    .runEach(() => void Atomics.wait(idle, 0, 0, 2), { maxBatch: 1 });
+}
+
+/** Consumes until the end; returns how many operations it took. */
+export function countConsumer({ handle, name, strategy }: WaitingJob): number {
+  return operationsOf(() => Disruptor.attach(handle).consumer(name, { strategy }).run(() => {}));
+}
+
+/** Sends one by one; returns how many operations it took. */
+export function countProducer({ handle, events, strategy }: WaitingJob): number {
+  return operationsOf(() => {
+    const producer = Disruptor.attach(handle).producer({ strategy });
+    for (let i = 0; i < events; i++) producer.send(i);
+  });
 }

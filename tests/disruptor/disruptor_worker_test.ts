@@ -1,10 +1,10 @@
 /** The disruptor on real workers: checksums and backpressure, in rings that are often full. */
 
-import { assertEquals } from "@std/assert";
+import { assert, assertEquals } from "@std/assert";
 import { Disruptor, type GraphOptions } from "@busbar/busbar/disruptor";
 import { workerTest } from "../permission.ts";
 import { runOnWorker } from "../workers.ts";
-import { type Job, RANGE, type Seen } from "./bodies.ts";
+import { type Job, RANGE, type Seen, type WaitingJob } from "./bodies.ts";
 
 const BODIES = import.meta.resolve("./bodies.ts");
 const EVENTS = 20_000;
@@ -59,3 +59,65 @@ workerTest("disruptor: competing workers share events, and the next node sees al
   assertEquals(seen.reduce((sum, { count }) => sum + count, 0), 2 * EVENTS);
   assertEquals(seen.reduce((total, { sum }) => total + sum, 0), expectedSum(2));
 });
+
+/**
+ * The most operations of a wait for an event that takes milliseconds: a thread that sleeps needs
+ * some ten, after looking for a while some hundred more. One that only looks performs a hundred
+ * thousand.
+ */
+const MOST_PER_WAIT = 2000;
+
+for (const strategy of ["blocking", "phased"] as const) {
+  workerTest(`disruptor: a stage sleeps while it waits for another one, ${strategy}`, async () => {
+    const events = 20;
+    const disruptor = Disruptor.create({
+      capacity: 64,
+      elements: "i32",
+      consumers: { slow: {}, next: { after: "slow" } },
+    });
+    const job: WaitingJob = {
+      handle: disruptor.handle,
+      name: "slow",
+      first: 0,
+      events,
+      batch: 1,
+      strategy,
+    };
+    const slow = runOnWorker<void>(BODIES, "consumeSlowly", job);
+    const next = runOnWorker<number>(BODIES, "countConsumer", { ...job, name: "next" });
+    const producer = disruptor.producer();
+    for (let i = 0; i < events; i++) producer.send(i);
+    assertEquals(await disruptor.drainAsync(), true);
+    await slow;
+    const operations = await next;
+    assert(operations < events * MOST_PER_WAIT, `${operations} operations`);
+  });
+
+  workerTest(`disruptor: producers sleep while they wait for room, ${strategy}`, async () => {
+    const events = 10;
+    const disruptor = Disruptor.create({
+      capacity: 1,
+      elements: "i32",
+      producers: 3,
+      consumers: { slow: {} },
+    });
+    const job: WaitingJob = {
+      handle: disruptor.handle,
+      name: "slow",
+      first: 0,
+      events,
+      batch: 1,
+      strategy,
+    };
+    const slow = runOnWorker<void>(BODIES, "consumeSlowly", job);
+    const counts = await Promise.all(
+      [1, 2, 3].map(() => runOnWorker<number>(BODIES, "countProducer", job)),
+    );
+    assertEquals(await disruptor.drainAsync(), true);
+    await slow;
+    // Each waits for the events of all three.
+    for (const operations of counts) {
+      assert(operations < 3 * events * MOST_PER_WAIT, `${operations} operations`);
+    }
+  });
+}
