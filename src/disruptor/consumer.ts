@@ -106,6 +106,8 @@ export class Consumer<Events = unknown, Value = unknown> {
   #position: number;
   /** The position up to which events are available for sure. */
   #available: number;
+  /** How many events the last look of a wait has found. */
+  #found = 0;
   /** The word of the gate, as this consumer left it. */
   #gateWord: number;
   #skipped = 0;
@@ -330,7 +332,7 @@ export class Consumer<Events = unknown, Value = unknown> {
     this.#pace.rest();
     const target = this.#waitTarget();
     if (target === undefined) {
-      this.#pace.learn(this.#available - this.#position >> SHIFT, 0);
+      this.#pace.learn(this.#found, 0);
       return !this.#hasEnded;
     }
     return this.#waitFor(target, options);
@@ -343,7 +345,7 @@ export class Consumer<Events = unknown, Value = unknown> {
       if (!this.#barrier.wait(target, CLOSED, left)) return false;
       target = this.#waitTarget();
     }
-    this.#pace.learn(this.#available - this.#position >> SHIFT, this.#barrier.pauses);
+    this.#pace.learn(this.#found, this.#barrier.pauses);
     return !this.#hasEnded;
   }
 
@@ -370,6 +372,7 @@ export class Consumer<Events = unknown, Value = unknown> {
     const ahead = this.#barrier.look(position);
     if ((this.#barrier.flags & IS_CLOSED) !== 0 && !this.#goesOn(ahead)) return undefined;
     if (ahead <= 0) return position + UNIT | 0;
+    this.#found = ahead >> SHIFT;
     if (claims === undefined) this.#available = position + ahead | 0;
     return undefined;
   }
