@@ -10,6 +10,8 @@ export * from "./src/sync/mod.ts";
 export * from "./src/pool/mod.ts";
 export * from "./src/broadcast/mod.ts";
 export * from "./src/disruptor/mod.ts";
+export * from "./src/channel/mod.ts";
+export * from "./src/domain/mod.ts";
 export * from "./src/framing/mod.ts";
 export * from "./src/queue/mod.ts";
 export * from "./src/slice/mod.ts";

@@ -54,6 +54,14 @@ export const typedArrayPrototype: Record<PropertyKey, unknown> = Object.getProto
   Int8Array.prototype,
 );
 
+const tagOf = Object.getOwnPropertyDescriptor(typedArrayPrototype, Symbol.toStringTag)!.get!;
+
+/** The constructor of the type of an array, whatever its property `constructor` is. */
+export function constructorOf(array: AnyTypedArray): TypedArrayConstructor {
+  // Code under test may have changed the constructors, too.
+  return typedArrays[(names as readonly unknown[]).indexOf(tagOf.call(array))]!;
+}
+
 /** The real `Atomics`. */
 export const nativeAtomics: typeof Atomics = Atomics;
 /** The real `SharedArrayBuffer`; without one, nothing can be explored. */
@@ -63,6 +71,8 @@ export const NativeSharedArrayBuffer: SharedArrayBufferConstructor = globalThis.
 export const NativeDataView: DataViewConstructor = DataView;
 /** The real `ArrayBuffer.isView`. */
 export const nativeIsView: (value: unknown) => value is ArrayBufferView = ArrayBuffer.isView;
+/** The real `Reflect.getOwnPropertyDescriptor`. */
+export const { getOwnPropertyDescriptor } = Reflect;
 /** The real `performance.now`, or `Date.now` in a worklet, which has no `performance`. */
 export const now: () => number = globalThis.performance?.now.bind(performance) ?? Date.now;
 

@@ -61,14 +61,14 @@ const checks: { readonly [K in keyof Required<ExploreOptions<unknown, Threads<un
       "a synchronous function (what it needs can be awaited before explore)",
     ),
     threads: unless(
-      (value) => typeof value === "object" && value !== null,
+      (value) => typeof value === "object" && value !== null && !Array.isArray(value),
       "an object of functions by the names of threads",
     ),
     check: anyFunction,
     invariant: synchronous,
     reaches: unless(
       (value) =>
-        typeof value === "object" && value !== null &&
+        typeof value === "object" && value !== null && !Array.isArray(value) &&
         Object.values(value).every((each) => functionKind(each) === "plain"),
       "an object of synchronous functions by the names of conditions",
     ),
@@ -101,6 +101,10 @@ const checks: { readonly [K in keyof Required<ExploreOptions<unknown, Threads<un
     coverage: flag,
   };
 
+const optional = (Object.keys(checks) as (keyof typeof checks)[]).filter((name) =>
+  name !== "setup" && name !== "threads"
+);
+
 /**
  * Checks all options; those that are undefined are not set.
  *
@@ -111,17 +115,17 @@ export function checkOptions(options: unknown): void {
     fail("an object of options", valueText(options));
   }
   const given = options as Readonly<Record<string, unknown>>;
-  const known = Object.keys(checks);
   for (const name of Object.keys(given)) {
-    if (known.includes(name)) continue;
+    if (Object.hasOwn(checks, name)) continue;
+    const known = Object.keys(checks);
     const nearest = nearestName(name, known);
     const hint = nearest ? `did you mean ${nearest}?` : `the options are ${known.join(", ")}`;
     throw new TypeError(`Cannot explore: unknown option ${name}; ${hint}`);
   }
-  for (const [name, check] of Object.entries(checks)) {
+  for (const name of ["setup", "threads"] as const) checkValue(name, given[name], checks[name]);
+  for (const name of optional) {
     const value = given[name];
-    const isRequired = name === "setup" || name === "threads";
-    if (value !== undefined || isRequired) checkValue(name, value, check);
+    if (value !== undefined) checkValue(name, value, checks[name]);
   }
   checkThreads(given.threads as Readonly<Record<string, unknown>>);
 }

@@ -12,6 +12,8 @@ const BELOW = new Map([
   ["src/broadcast", ["src/memory"]],
   ["src/slice", ["src/memory", "src/framing"]],
   ["src/disruptor", ["src/memory", "src/record"]],
+  ["src/channel", ["src/memory", "src/record", "src/pool"]],
+  ["src/domain", ["src/memory", "src/record"]],
   ["src/cli", ["src/broadcast"]],
   ["model", []],
 ]);

@@ -569,15 +569,14 @@ export class Calls {
       this.#execution;
     const entry = pauseBefore(thread, operation, threads) ?? operation;
     if (!isRechecking) {
-      if (firstStacks.size < FIRST_STACKS && rechecks.isNew(thread.body)) {
+      if (firstStacks.size < FIRST_STACKS && rechecks.isNew) {
         firstStacks.set(entry, captureStack(FIRST_FRAMES));
       }
     } else if (
-      entry.buffer === undefined || recheckExpected === undefined ||
-      !isSameAccess(recheckExpected, entry)
+      recheckExpected === undefined || !isSameAccess(recheckExpected, entry) ||
+      (entry.buffer === undefined && entry.kind !== PAUSE)
     ) {
-      const stack = captureStack(FIRST_FRAMES);
-      this.#execution.recheckLines = () => stackLines(stack);
+      this.#execution.recheckStack = captureStack(FIRST_FRAMES);
     }
     if (reached !== undefined) {
       const key = ((thread.log.length * 32 + entry.kind) * 65536 + (entry.start & 65535)) *

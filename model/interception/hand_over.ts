@@ -16,7 +16,7 @@
 
 import { unrunText } from "../machine/unrun.ts";
 import { isThenable } from "../machine/thenable.ts";
-import { NativeDataView, nativeIsView } from "../native.ts";
+import { getOwnPropertyDescriptor, NativeDataView, nativeIsView } from "../native.ts";
 import { elementTypeOf } from "./element_types.ts";
 import { buffers, isObject, views } from "./registry.ts";
 
@@ -70,7 +70,7 @@ class Visitor {
       this.hasInstances = true;
     }
     for (const key of Reflect.ownKeys(value)) {
-      const property = Reflect.getOwnPropertyDescriptor(value, key)!;
+      const property = getOwnPropertyDescriptor(value, key)!;
       // A getter is code of the test, and is not called.
       if ("value" in property) this.visit(property.value, join(path, value, key));
     }
@@ -175,7 +175,7 @@ function copyOf(value: unknown, copies: Map<object, unknown>): unknown {
   if (!isPlain(value)) return value;
   const copy = keep(Array.isArray(value) ? [] : Object.create(Reflect.getPrototypeOf(value)));
   for (const key of Reflect.ownKeys(value)) {
-    const property = Reflect.getOwnPropertyDescriptor(value, key)!;
+    const property = getOwnPropertyDescriptor(value, key)!;
     if ("value" in property) property.value = copyOf(property.value, copies);
     Reflect.defineProperty(copy, key, property);
   }

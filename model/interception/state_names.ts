@@ -4,7 +4,7 @@
  * @module
  */
 
-import { nativeIsView, NativeSharedArrayBuffer } from "../native.ts";
+import { getOwnPropertyDescriptor, nativeIsView, NativeSharedArrayBuffer } from "../native.ts";
 import { buffers, resolve, views } from "./registry.ts";
 
 /** How deep the state is searched for typed arrays. */
@@ -40,7 +40,7 @@ function visit(value: unknown, path: string, depth: number): void {
   const keys = Object.keys(value).slice(0, MAX_PROPERTIES);
   for (const key of keys) {
     // Not a getter, which is code of the test.
-    const property = Object.getOwnPropertyDescriptor(value, key);
+    const property = getOwnPropertyDescriptor(value, key);
     if (property === undefined || !("value" in property)) continue;
     const isIndex = Array.isArray(value);
     const name = isIndex ? `${path || "state"}[${key}]` : path === "" ? key : `${path}.${key}`;

@@ -104,18 +104,18 @@ function recheck(
     const differs = added === undefined
       ? difference(before, now, execution.threads)
       : { first: before.announced ?? "its end", now: accessText(added) };
+    if (differs === undefined || added !== undefined) execution.recheckStack = undefined;
     if (differs === undefined) return recheck(execution, thread, times - 1);
     // What it added does not belong to what it did at first.
     unwindLog(execution, thread, length);
     const hint = ownState === undefined ? "" : OWN;
-    const lines = added === undefined ? execution.recheckLines() : [];
-    failReplay(execution, thread, differs.first, differs.now, lines, hint);
+    failReplay(execution, thread, differs.first, differs.now, [], hint);
   };
   const { state } = ownState ?? { state: execution.stateForThread() };
   execution.isRechecking = true;
   execution.recheckExpected = before.announced;
   execution.recheckOutcome = "";
-  execution.recheckLines = () => [];
+  execution.recheckStack = undefined;
   const run = runBody(execution, thread, state);
   return run ? run.then(compare) : compare();
 }

@@ -235,7 +235,7 @@ export class EntryOf<K extends Kind> {
   /** For undoing: the releases of the overlapping cells. */
   releasesBefore: readonly (Clock | undefined)[] | undefined = undefined;
   /** For undoing: the race detector's times for the bytes. */
-  timesBefore: Int32Array | undefined = undefined;
+  timesBefore: readonly number[] | undefined = undefined;
   /** For undoing: which of the bytes were initialised. */
   initialisedBefore: Uint8Array | undefined = undefined;
 

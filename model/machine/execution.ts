@@ -85,8 +85,8 @@ export class Execution {
   recheckExpected: Operation | undefined = undefined;
   /** What it did then instead of an operation or its end. */
   recheckOutcome = "";
-  /** The source lines that led to its next operation then. */
-  recheckLines: () => readonly string[] = () => [];
+  /** Where it was when it made another operation now. */
+  recheckStack: Error | undefined = undefined;
   /** While setup runs again: the buffers that it created when it ran first, in order. */
   reusedBuffers: Iterator<ModelBuffer> | undefined = undefined;
   /** Whether threads may have tasks: after each run of a body, those that it has begun are run. */
@@ -110,7 +110,7 @@ export class Execution {
   /** The buffers that are compared with what they should be; undefined if there are none. */
   unseenWrites: UnseenWrites | undefined = undefined;
   /** Which advances of threads are checked. */
-  rechecks: Rechecks = new Rechecks();
+  rechecks: Rechecks = new Rechecks([]);
   /** The source line of each operation that was reached, by a key of it; only if asked for. */
   readonly reached: Map<number, string> | undefined;
 

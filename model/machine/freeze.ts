@@ -5,6 +5,8 @@
  * @module
  */
 
+import { getOwnPropertyDescriptor } from "../native.ts";
+
 /** Freezes plain objects and arrays, deeply, so that code that changes them throws at once. */
 export function freeze<T>(value: T): T {
   if (typeof value !== "object" || value === null || Object.isFrozen(value)) return value;
@@ -12,9 +14,9 @@ export function freeze<T>(value: T): T {
   if (prototype !== Object.prototype && prototype !== Array.prototype) return value;
   // Before what is inside, which may lead back here.
   Object.freeze(value);
-  for (const property of Object.values(Object.getOwnPropertyDescriptors(value))) {
+  for (const key of Reflect.ownKeys(value)) {
     // A getter is code of the test, and is not called.
-    if ("value" in property) freeze(property.value);
+    freeze(getOwnPropertyDescriptor(value, key)!.value);
   }
   return value;
 }

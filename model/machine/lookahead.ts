@@ -96,7 +96,6 @@ export class LookAhead implements Ahead {
 
   /**
    * @param polls Whether the thread is in a loop that does not pause.
-   * @param isEndless Whether a loop that reads this is known to go on without end.
    */
   constructor(
     execution: Execution,
@@ -253,7 +252,7 @@ export class LookAhead implements Ahead {
       leaves: isLeft,
       rounds: first >= 0 && first < rounds ? first : rounds,
       isQuiet: first < 0,
-      round: this.#round,
+      repeats: repeats(this.#thread.log, this.#round),
       reads,
       emptyLists: [...this.#emptyLists],
       isRepeatable: this.#isRepeatable && reads.every(({ bytes, size }) => bytes.length === size),
@@ -331,6 +330,16 @@ export class LookAhead implements Ahead {
     if (this.#firstChange < 0) this.#firstChange = round;
     else this.#changesAgain = true;
   }
+}
+
+/** Whether the last calls of a log are those of a round, with the same results. */
+function repeats(log: readonly Entry[], round: readonly Entry[]): boolean {
+  const begin = log.length - round.length;
+  return begin >= 0 && round.every((entry, i) => {
+    const before = log[begin + i]!;
+    return isSameCall(before, entry) &&
+      (!entry.traits.isAccess || Object.is(before.result, entry.result));
+  });
 }
 
 /** Whether two entries are of the same call with the same arguments. */

@@ -10,7 +10,7 @@
 
 import { type Clock, MAX_THREADS } from "./clock.ts";
 import type { Guard } from "./guard.ts";
-import { type AnyTypedArray, Bytes, type TypedArrayConstructor, Words } from "../native.ts";
+import { type AnyTypedArray, Bytes, constructorOf, Words } from "../native.ts";
 
 /** A place on a waiter list: of a thread that sleeps, or was woken and has not run yet. */
 export interface Sleeper {
@@ -215,7 +215,7 @@ export class ModelBuffer {
     const named = this.#arrayOf(start, size);
     const copy = own.buffer;
     if (named?.array.BYTES_PER_ELEMENT === size) {
-      return String(new (named.array.constructor as TypedArrayConstructor)(copy)[0]);
+      return String(new (constructorOf(named.array))(copy)[0]);
     }
     const view = new DataView(copy);
     if (size === 1) return String(view.getUint8(0));

@@ -23,7 +23,7 @@ const MAX_KEY_BYTES = 4096;
 /** The trees of all threads of one machine. */
 export class Moments {
   #left = MAX_MOMENTS;
-  readonly #roots = new WeakMap<ThreadDeclaration, Moment>();
+  readonly #roots = new Map<ThreadDeclaration, Moment>();
 
   /** The moment at which a thread begins. */
   root(declaration: ThreadDeclaration): Moment {

@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { Entry, Watch } from "./entry.ts";
+import type { Watch } from "./entry.ts";
 import type { Cell } from "./memory.ts";
 
 /** A range that was read during a look, with the bytes that it had. */
@@ -23,8 +23,8 @@ export interface Outlook {
   readonly rounds: number;
   /** Whether it changes no memory. */
   readonly isQuiet: boolean;
-  /** What it calls until its next yield. */
-  readonly round: readonly Entry[];
+  /** Whether it does the same until its next yield as it did since the last one. */
+  readonly repeats: boolean;
   /** What it has read. */
   readonly reads: readonly ReadRange[];
   /** The waiter lists in which it found no sleeper to wake. */

@@ -133,7 +133,7 @@ function applyWrite(
   } else {
     buffer.bytes.set(entry.result as Uint8Array, start);
   }
-  entry.changed = (entry.result as Uint8Array).some((byte, i) => byte !== before[i]);
+  entry.changed = differs(before, entry.result as Uint8Array);
   if (entry.changed) {
     buffer.bump(start, size, 1);
     execution.forcedYields = 0;
@@ -141,6 +141,12 @@ function applyWrite(
   entry.version = buffer.version(start, size);
   recordInitialised(entry);
   reportRace(execution, entry, race);
+}
+
+/** Whether two ranges of the same length differ. */
+function differs(before: Uint8Array, after: Uint8Array): boolean {
+  for (let i = 0; i < before.length; i++) if (before[i] !== after[i]) return true;
+  return false;
 }
 
 /** Ends a span; if the thread uses its reads, they count from the time when they were made. */

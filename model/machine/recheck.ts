@@ -18,8 +18,9 @@ import type { Body } from "./thread_declaration.ts";
 const FIRST = 8;
 const VERY_FIRST = 4;
 const TIMES = 8;
-/** Then one in so many is, up to a number; powers of two, less one. */
+/** Then one in so many is, up to a number, and fewer of known models; powers of two, less one. */
 const EARLY_MASK = 15;
+const KNOWN_MASK = 63;
 const EARLY = 512;
 /** Later, one in so many. */
 const LATE_MASK = 511;
@@ -27,45 +28,58 @@ const LATE_MASK = 511;
 const MAX_ENTRIES = 10_000;
 /** Of longer typed arrays in results, only the length is compared. */
 const MAX_BYTES = 1024;
-/** At the end of the first executions, all threads are checked. */
-const FIRST_EXECUTIONS = 1;
-
-/** Bodies of earlier searches: that they do the same again was checked there. */
-const checkedBodies = new WeakSet<Body>();
+/**
+ * The bodies of the models of earlier searches, by the first of each: that they do the same again,
+ * beside the same other threads, was checked there.
+ */
+const checkedModels = new WeakMap<Body, (readonly Body[])[]>();
 
 /** Decides which advances of threads are checked. */
 export class Rechecks {
+  /** Whether no search before was of the same threads, so that there is more to check. */
+  readonly isNew: boolean;
+  readonly #bodies: readonly Body[];
   #advances = 0;
   #executions = 0;
-  /** Whether a body is new, so that there is more to check. */
-  readonly #newBodies = new Map<Body, boolean>();
+
+  /** @param bodies Those of the declared threads. */
+  constructor(bodies: readonly Body[]) {
+    this.#bodies = bodies;
+    const known = bodies.length === 0 ? undefined : checkedModels.get(bodies[0]!);
+    this.isNew = known?.some((model) => isSameModel(model, bodies)) !== true;
+  }
 
   /**
    * How often the thread that has just advanced is to be run once more.
    *
    * @param thread The thread. One with a long log takes long.
    */
-  next({ body, log }: Thread): number {
+  next({ log }: Thread): number {
     const count = ++this.#advances;
     if (log.length > MAX_ENTRIES) return (count & EARLY_MASK) === 0 ? 1 : 0;
-    if (count <= FIRST && this.isNew(body)) return count <= VERY_FIRST ? TIMES : 1;
-    return (count & (count <= EARLY ? EARLY_MASK : LATE_MASK)) === 0 ? 1 : 0;
-  }
-
-  /** Whether this search is the first one with a body. */
-  isNew(body: Body): boolean {
-    let isNew = this.#newBodies.get(body);
-    if (isNew === undefined) {
-      this.#newBodies.set(body, isNew = !checkedBodies.has(body));
-      checkedBodies.add(body);
-    }
-    return isNew;
+    if (count > EARLY) return (count & LATE_MASK) === 0 ? 1 : 0;
+    if (!this.isNew) return (count & KNOWN_MASK) === 0 ? 1 : 0;
+    if (count <= FIRST) return count <= VERY_FIRST ? TIMES : 1;
+    return (count & EARLY_MASK) === 0 ? 1 : 0;
   }
 
   /** Whether all threads of the execution that has just ended are to be run once more. */
   nextExecution(): boolean {
-    return ++this.#executions <= FIRST_EXECUTIONS;
+    return ++this.#executions === 1 && this.isNew;
   }
+
+  /** The search has ended: others of the same threads have less to check. */
+  end(): void {
+    const [first] = this.#bodies;
+    if (!this.isNew || first === undefined) return;
+    const known = checkedModels.get(first);
+    if (known === undefined) checkedModels.set(first, [this.#bodies]);
+    else known.push(this.#bodies);
+  }
+}
+
+function isSameModel(a: readonly Body[], b: readonly Body[]): boolean {
+  return a.length === b.length && a.every((body, i) => body === b[i]);
 }
 
 /** Where a thread has got to. */

@@ -29,18 +29,16 @@ import {
 } from "./entry.ts";
 import type { Execution } from "./execution.ts";
 import { PAUSE, READ, RESUME, WAKE } from "./kinds.ts";
+import { historyOf, KnownLoops, loopsOf } from "./known_loops.ts";
 import { isSameCall, isSamePlace, LookAhead, type LookBounds } from "./lookahead.ts";
 import type { Outlook } from "./outlook.ts";
 import { replay } from "./runner.ts";
 import type { Thread } from "./thread.ts";
-import type { Body } from "./thread_declaration.ts";
 
 /** So many free rounds in a row are interleaved with other threads. */
 const MAX_FREE_ROUNDS = 4;
 /** So many accesses at most in a round, on average, are looked at. */
 const ACCESSES_PER_ROUND = 20;
-/** Once so many are known of a body, loops with the same calls and reads count as the same. */
-const MAX_KNOWN_PLACES = 200;
 /** The most outlooks that are kept for one moment of a thread. */
 const MAX_OUTLOOKS = 16;
 /** Before a yield is forced, so many accesses are looked at. */
@@ -86,11 +84,12 @@ export function prepareYield(execution: Execution, thread: Thread): void | Promi
   const { detail } = entry;
   beginRound(execution, thread, detail);
   if (entry.kind !== PAUSE && detail.similarRounds === 0) return;
-  const known = thread.moment?.outlooks.find(isStillTrue);
+  const loops = loopsOf(thread.body);
+  const known = thread.moment?.outlooks.find(isStillTrue) ?? loops.outlookAt(execution, thread);
   if (known !== undefined) return applyOutlook(execution, thread, entry, known);
   const { spinLimit } = execution.options;
   const bounds = { rounds: spinLimit, accesses: spinLimit * ACCESSES_PER_ROUND };
-  const looked = lookAhead(execution, thread, bounds, knownLoops(thread));
+  const looked = lookAhead(execution, thread, bounds, loops);
   const take = (outlook: Outlook) => {
     const outlooks = thread.moment?.outlooks;
     if (outlook.isRepeatable && outlooks !== undefined && outlooks.length < MAX_OUTLOOKS) {
@@ -117,7 +116,7 @@ export function lookFarther(execution: Execution, thread: Thread): boolean {
   const isPlain = thread.log.at(-1)?.kind === READ;
   const rounds = isPlain ? FAR_ACCESSES : execution.options.maxSteps;
   const bounds = { rounds, accesses: FAR_ACCESSES };
-  const looked = lookAhead(execution, thread, bounds, new Set());
+  const looked = lookAhead(execution, thread, bounds, new KnownLoops());
   if (looked instanceof Promise || !looked.leaves) return false;
   applyOutlook(execution, thread, entry, looked);
   return true;
@@ -182,10 +181,10 @@ function changes(
 /** Holds or frees a yield by what the thread does next. */
 function applyOutlook(execution: Execution, thread: Thread, entry: Yield, outlook: Outlook): void {
   const { detail } = entry;
-  const { leaves, rounds, isQuiet, round, reads, emptyLists } = outlook;
+  const { leaves, rounds, isQuiet, repeats, reads, emptyLists } = outlook;
   const isOver = detail.similarRounds >= MAX_FREE_ROUNDS ||
     (entry.kind === PAUSE && entry.detail.isOfLongLoop);
-  detail.isHeld = !leaves && (isOver || (isQuiet && repeats(thread.log, round)));
+  detail.isHeld = !leaves && (isOver || (isQuiet && repeats));
   detail.isHurried = leaves && rounds > 0 && detail.rounds >= MAX_FREE_ROUNDS;
   detail.watches = reads.map(({ buffer, start, size }) => ({
     buffer,
@@ -195,16 +194,6 @@ function applyOutlook(execution: Execution, thread: Thread, entry: Yield, outloo
   }));
   detail.emptyLists = emptyLists;
   if (detail.isHeld && execution.options.refusesPolling) refusePolling(execution, thread, entry);
-}
-
-/** Whether the last calls of a log are those of a round, with the same results. */
-function repeats(log: readonly Entry[], round: readonly Entry[]): boolean {
-  const begin = log.length - round.length;
-  return begin >= 0 && round.every((entry, i) => {
-    const before = log[begin + i]!;
-    return isSameCall(before, entry) &&
-      (!entry.traits.isAccess || Object.is(before.result, entry.result));
-  });
 }
 
 /** Fails if a thread waits in a loop without a pause. */
@@ -231,54 +220,24 @@ function lookAhead(
   execution: Execution,
   thread: Thread,
   bounds: LookBounds,
-  known: Set<string>,
+  loops: KnownLoops,
 ): Outlook | Promise<Outlook> {
   const { announced } = thread;
-  let key: string | undefined;
-  let place: string | undefined;
   const polls = announced?.kind === PAUSE && announced.detail.isImplied;
+  const history = historyOf(thread);
+  let likeness: string | undefined;
   const look = new LookAhead(execution, thread, bounds, polls, (round, reads) => {
     const calls = round.map(({ kind, start }) => `${kind}:${start}`);
-    key = `${calls.join()} ${reads.map((r) => `${r.buffer.id}:${r.start}=${r.bytes}`).join()}`;
-    // The same loop may be left after some rounds elsewhere: so where the thread is counts, too.
-    place = `${key} ${historyOf(thread)}`;
-    return known.has(place) || (known.size >= MAX_KNOWN_PLACES && known.has(key));
+    likeness = `${calls.join()} ${reads.map((r) => `${r.buffer.id}:${r.start}=${r.bytes}`).join()}`;
+    return loops.isEndless(likeness, history);
   });
   thread.ahead = look;
   const finish = () => {
     thread.ahead = undefined;
     const outlook = look.finish();
-    if (key !== undefined && !outlook.leaves) known.add(key).add(place!);
+    if (likeness !== undefined && !outlook.leaves) loops.add(likeness, history, outlook);
     return outlook;
   };
   const run = replay(execution, thread);
   return run ? run.then(finish) : finish();
-}
-
-/** A hash of what a thread has called and seen so far. */
-function historyOf({ log }: Thread): number {
-  let hash = log.length;
-  for (const { kind, start, result } of log) {
-    // Objects may be of code under test, and are not looked at.
-    const seen = typeof result === "number"
-      ? result
-      : typeof result === "string"
-      ? result.length
-      : 0;
-    hash = Math.imul(hash ^ (kind + start * 32 + seen * 7919), 0x9e3779b1) ^ (hash >>> 15);
-  }
-  return hash;
-}
-
-/**
- * Of each body, loops that go on without end if nothing changes: their calls, and what they read,
- * with and without the history that led there. A body that has many explorations need not be looked
- * at so far in each of them.
- */
-const endlessLoops = new WeakMap<Body, Set<string>>();
-
-function knownLoops({ body }: Thread): Set<string> {
-  let known = endlessLoops.get(body);
-  if (known === undefined) endlessLoops.set(body, known = new Set());
-  return known;
 }

@@ -5,6 +5,7 @@
  */
 
 import type { AccessReport, Failure } from "../failure.ts";
+import { stackLines } from "../interception/stack_lines.ts";
 import { type Entry, isOperation } from "../machine/entry.ts";
 import { accessText } from "../machine/entry_text.ts";
 import type { Execution } from "../machine/execution.ts";
@@ -46,7 +47,7 @@ export async function showExecution(execution: Execution): Promise<ShownExecutio
 
 /** Collects the content of a report about a failed execution. */
 export async function reportExecution(execution: Execution): Promise<FailedExecution> {
-  const { reported } = execution;
+  const { reported, recheckStack } = execution;
   const failure = execution.failure ?? impossible("an execution is reported that did not fail");
   const shown = await showExecution(execution);
   const accesses: AccessReport[] = [];
@@ -56,7 +57,10 @@ export async function reportExecution(execution: Execution): Promise<FailedExecu
   // What a replay did instead is known already.
   const [first, now] = failure.accesses ?? [];
   if (first !== undefined) accesses[0] = { ...first, lines: accesses[0]?.lines ?? [] };
-  if (now !== undefined) accesses.push(now);
+  if (now !== undefined) {
+    const lines = recheckStack === undefined ? now.lines : stackLines(recheckStack);
+    accesses.push({ ...now, lines });
+  }
   return {
     ...shown,
     failure: reported === undefined ? failure : { ...failure, accesses },

@@ -10,6 +10,7 @@
 import { MAX_THREADS } from "../machine/clock.ts";
 import {
   type Entry,
+  isAccess,
   isForced,
   isOperation,
   isYield,
@@ -181,23 +182,45 @@ export function footprintOf(
   key: number,
   wakerKey: number,
 ): Footprint {
-  const { kind, traits: { isAccess } } = entry;
-  const touches = touchesMemory(entry);
+  const { kind } = entry;
   const { guesses, writes } = plainAccessesAfter(entry, log);
+  // Most operations are accesses.
+  if (isAccess(entry)) {
+    return {
+      thread: entry.thread,
+      kind,
+      isAccess: true,
+      access: accessRange(entry),
+      wrote: entry.wrote,
+      value: entry.real![entry.index],
+      guesses,
+      writes,
+      watches: none,
+      lists: none,
+      woken: noThreads,
+      expired: 0,
+      awaited: entry.outstandingMs,
+      child: -1,
+      name: undefined,
+      notifyKey: -1,
+      isBarrier: false,
+    };
+  }
+  const touches = touchesMemory(entry);
   return {
     thread: entry.thread,
     kind,
-    isAccess,
+    isAccess: false,
     access: touches ? accessRange(entry) : undefined,
     wrote: entry.wrote,
     value: touches ? entry.real![entry.index] : undefined,
     guesses,
     writes,
     watches: isYield(entry) && isTied(entry) ? entry.detail.watches.map(rangeOf) : none,
-    lists: isAccess ? none : listsOf(entry),
+    lists: listsOf(entry),
     woken: kind === NOTIFY ? wokenBy(entry).map((sleeper) => sleeper.thread) : noThreads,
-    expired: isAccess ? 0 : expiredDeadline(entry),
-    awaited: isAccess ? entry.outstandingMs : Math.min(entry.outstandingMs, touchedDeadline(entry)),
+    expired: expiredDeadline(entry),
+    awaited: Math.min(entry.outstandingMs, touchedDeadline(entry)),
     child: kind === SPAWN ? entry.detail.child.id : kind === JOIN ? entry.detail.child : -1,
     name: kind === SPAWN ? entry.detail.child.name : undefined,
     notifyKey: kind === NOTIFY ? key : kind === WAKE ? wakerKey : -1,

@@ -67,6 +67,12 @@ interface Frame {
   isStarted: boolean;
 }
 
+/** Whether the next operation of a thread need not be tried. */
+function isAsleep({ sleep }: Frame, thread: number): boolean {
+  for (const next of sleep) if (next.thread === thread) return true;
+  return false;
+}
+
 /** An event with other effects. */
 function withFootprint(event: Event, changes: Partial<Footprint>): Event {
   return { ...event, footprint: { ...event.footprint, ...changes } };
@@ -139,9 +145,14 @@ export class OptimalDpor implements Strategy {
     if (frame.isStarted) return undefined;
     frame.isStarted = true;
     this.#subtree = [];
-    const awake = enabled.filter((t) => !frame.sleep.some((next) => next.thread === t.id));
     const last = this.#events.at(-1)?.footprint.thread;
-    return awake.find((t) => t.id === last) ?? awake[0];
+    let first: Thread | undefined;
+    for (const thread of enabled) {
+      if (isAsleep(frame, thread.id)) continue;
+      if (thread.id === last) return thread;
+      first ??= thread;
+    }
+    return first;
   }
 
   advanced(entry: Operation, log: readonly Entry[]): void {
@@ -151,11 +162,11 @@ export class OptimalDpor implements Strategy {
     }
     const frame = this.#frames[this.#events.length]!;
     const { footprint } = appendEvent(this.#events, entry, log, this.#dependence);
-    this.#frames.push({
-      sleep: frame.sleep.filter((next) => !this.#dependence.dependent(next, footprint)),
-      tree: this.#subtree,
-      isStarted: false,
-    });
+    const sleep: Footprint[] = [];
+    for (const next of frame.sleep) {
+      if (!this.#dependence.dependent(next, footprint)) sleep.push(next);
+    }
+    this.#frames.push({ sleep, tree: this.#subtree, isStarted: false });
   }
 
   backtrack(): number {
@@ -350,8 +361,10 @@ export class OptimalDpor implements Strategy {
         );
         return withFootprint(event, { expired: isNotified ? 0 : touchedDeadline(entry) });
       }
-      case COMPARE_EXCHANGE:
-        return withFootprint(event, { wrote: this.#willWrite(j, entry, before) });
+      case COMPARE_EXCHANGE: {
+        const wrote = this.#willWrite(j, entry, before);
+        return wrote === event.footprint.wrote ? event : withFootprint(event, { wrote });
+      }
       default:
         return event;
     }

@@ -134,6 +134,7 @@ export class Search {
     const started = now();
     this.#execution.deadline = started + (this.#options.timeLimitMs ?? Infinity);
     const { strategy, limit: reached } = await this.#runUntilKnown(newStrategy);
+    this.#execution.rechecks.end();
     const ended = this.failed === undefined ? strategy.reason : undefined;
     let limit = reached;
     if (strategy instanceof Enumeration && strategy.isCut) {
@@ -175,7 +176,6 @@ export class Search {
       this.#machine.reset();
       execution.hasTasks = true;
       execution.foundTasks = false;
-      execution.rechecks = new Rechecks();
       this.#counts = this.#main = new Counts();
       this.#probes = new Counts();
     }
@@ -190,6 +190,7 @@ export class Search {
     collectRejections(SUSPENDED);
     try {
       if (isFirst) this.#setUp();
+      execution.rechecks = new Rechecks(Object.values(this.#options.threads) as Body[]);
       const start = this.#machine.start();
       if (start) await start;
       stop = await this.#search(strategy);

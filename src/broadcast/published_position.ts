@@ -61,6 +61,7 @@ const POSITION_MASK = ~POSITION_BITS;
 const TAG_BITS = POSITION_TAG_MASK;
 const HIGH_INDEX = POSITION_HIGH;
 const HIGH_UNIT = POSITION_HIGH_UNIT;
+const isChecked = isObserved;
 
 /** The low word for a position, of a writer with this tag. */
 export function positionWord(position: number, tag: number): number {
@@ -113,12 +114,13 @@ export class PublishedPosition {
   }
 
   /**
-   * Whether it seems not to be `position`, by a plain load, which may be too early or too late. A
-   * checker gets an atomic one, since a thread may spin on this, and a plain load is no step to it.
+   * Whether its low 32 bits seem not to be `low`, by a plain load, which may be too early or too
+   * late. A checker gets an atomic one, since a thread may spin on this, and a plain load is no
+   * step to it.
    */
-  seemsPast(position: number): boolean {
-    const low = isObserved() ? this.loadLow() : this.#words[POSITION_INDEX]! & POSITION_MASK;
-    return low !== (position | 0);
+  seemsPast(low: number): boolean {
+    const seen = isChecked() ? this.loadLow() : this.#words[POSITION_INDEX]! & POSITION_MASK;
+    return seen !== low;
   }
 
   /** Whether it is a multiple of 2^32 bytes after `position`, whose low 32 bits it has. */

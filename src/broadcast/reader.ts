@@ -262,7 +262,7 @@ export class BroadcastReader implements AsyncIterable<Uint8Array<ArrayBuffer>> {
    * for as long as the thread does nothing else: so poll every now and then all the same.
    */
   get hasMoreHint(): boolean {
-    return this.#ring.published.seemsPast(this.position);
+    return this.#window.seemsPast(this.#batch.passedBytes);
   }
 
   /**

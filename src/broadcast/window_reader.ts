@@ -27,6 +27,8 @@ export class WindowReader {
   readonly #capacityBytes: number;
   /** Position and sequence: in an array, as storing such large numbers in fields allocates. */
   readonly #mark: Float64Array;
+  /** The low 32 bits of the position, which are all that most looks need. */
+  #low: number;
   /** How often frames were left out because a writer was replaced, and its last ones dropped. */
   #gaps = 0;
 
@@ -37,11 +39,17 @@ export class WindowReader {
     this.#published = ring.published;
     this.#capacityBytes = ring.capacityBytes;
     this.#mark = Float64Array.of(position, sequence);
+    this.#low = position | 0;
   }
 
   /** The position of the next frame. */
   get position(): number {
     return this.#mark[0]!;
+  }
+
+  /** Whether more seems to be published than so many bytes after the position. */
+  seemsPast(bytes: number): boolean {
+    return this.#published.seemsPast((this.#low + bytes) | 0);
   }
 
   /** How many messages end before it. */
@@ -57,12 +65,14 @@ export class WindowReader {
   /** Goes past frames. */
   advance(bytes: number, messages: number): void {
     this.#mark[0]! += bytes;
+    this.#low = (this.#low + bytes) | 0;
     this.#mark[1]! += messages;
   }
 
   /** Goes to a mark. */
   goTo({ position, sequence }: Mark): void {
     this.#mark[0] = position;
+    this.#low = position | 0;
     this.#mark[1] = sequence;
   }
 
@@ -75,19 +85,20 @@ export class WindowReader {
    */
   take(size: number, out: CopyOut): number {
     const capacityBytes = this.#capacityBytes;
-    const position = this.#mark[0]!;
-    const available = (this.#published.loadLow() - position) | 0;
-    if (available === 0) return this.#published.isAliasOf(position) ? LAPPED : EMPTY;
+    const low = this.#low;
+    const available = (this.#published.loadLow() - low) | 0;
+    if (available === 0) return this.#published.isAliasOf(this.position) ? LAPPED : EMPTY;
     // Negative is more than 2^31 behind.
     if (available >>> 0 > capacityBytes) return LAPPED;
-    const rest = capacityBytes - (position & (capacityBytes - 1));
+    const rest = capacityBytes - (low & (capacityBytes - 1));
     const taken = this.#takeWindow(Math.min(available, size, rest), false, out);
     return taken === GAP ? this.#takeAfterGap(size, out) : taken;
   }
 
   /** Goes to the next segment, as no frame begins in the rest of the present one. */
   #takeAfterGap(size: number, out: CopyOut): number {
-    this.#mark[0] = this.#ring.segmentStart(this.position) + this.#ring.segmentBytes;
+    const position = this.#ring.segmentStart(this.position) + this.#ring.segmentBytes;
+    this.goTo({ position, sequence: this.sequence });
     this.#gaps++;
     return this.take(size, out);
   }

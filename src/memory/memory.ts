@@ -273,6 +273,9 @@ export class Memory {
   }
 }
 
+// A local copy for the hot path: an imported binding is loaded at each use.
+const isChecked = isObserved;
+
 /**
  * Reads a word plainly, as a hint: the value may be old, and under the memory model it may be a
  * value that the word never had. So nothing may follow from it but whether an atomic look is
@@ -280,7 +283,7 @@ export class Memory {
  */
 export function racyLoad(words: Int32Array, index: number): number {
   // One comparison instead of two, as this is on hot paths.
-  if (!isObserved()) return words[index]!;
+  if (!isChecked()) return words[index]!;
   beginSpeculation();
   const word = words[index]!;
   endSpeculation(false);

@@ -115,6 +115,9 @@ import type {
 } from "./types.ts";
 import { PoolWaiting } from "./waiting.ts";
 
+// A local copy for the hot path: an imported binding is loaded at each use.
+const BY_NUMBER = NUMBER;
+
 /**
  * A buffer pool: reference-counted shared buffers of one size, allocated once and recycled by up to
  * 20 threads.
@@ -390,7 +393,7 @@ export class BufferPool implements BufferSource, Disposable {
    * @throws {Error} If no number of the buffer is in use here.
    */
   release(buffer: number): void {
-    this.#buffers.release(buffer, NUMBER);
+    this.#buffers.release(buffer, BY_NUMBER);
     if (this.#leaks !== undefined) this.#unwatch(buffer);
   }
 

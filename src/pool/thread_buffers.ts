@@ -56,6 +56,7 @@ export class ThreadBuffers {
   /** Free buffers that this thread keeps: a stack. */
   readonly #kept: Int32Array;
   #keptCount = 0;
+  readonly #maxKept: number;
   /** How many buffers to give back at once when too many are kept. */
   readonly #portion: number;
   /** While giving back: the taken bits of the buffers of each batch. */
@@ -75,7 +76,8 @@ export class ThreadBuffers {
     this.#waiting = waiting;
     this.#queue = queue;
     this.#references = new Int32Array(count * size);
-    this.#kept = new Int32Array(MAX_KEPT_BATCHES * size);
+    this.#maxKept = MAX_KEPT_BATCHES * size;
+    this.#kept = new Int32Array(this.#maxKept);
     this.#portion = size;
     this.#givenBits = new Int32Array(count);
     this.#givenBatches = new Int32Array(MAX_KEPT_BATCHES * size);
@@ -115,7 +117,7 @@ export class ThreadBuffers {
   /** Drops a reference. A buffer without references is free. */
   release(buffer: number, kind: Reference): void {
     if (
-      this.#references[buffer] !== kind || this.#keptCount === this.#kept.length ||
+      this.#references[buffer] !== kind || this.#keptCount === this.#maxKept ||
       this.#waiting.hasWaiterHint
     ) return this.#releaseSlowly(buffer, kind);
     this.#references[buffer] = 0;
@@ -282,7 +284,7 @@ export class ThreadBuffers {
 
   /** Keeps a buffer that became free, unless a thread waits for it. */
   #keep(buffer: number): void {
-    const isFull = this.#keptCount === this.#kept.length;
+    const isFull = this.#keptCount === this.#maxKept;
     if (isFull) this.#giveBack(this.#portion);
     this.#kept[this.#keptCount++] = buffer;
     // After giving back: pairs with the waiter's look after it has registered.

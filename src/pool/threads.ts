@@ -30,6 +30,10 @@ import {
   WAITING,
 } from "./layout.ts";
 
+// Local copies for the hot path: an imported binding is loaded at each use.
+const peek = racyLoad;
+const WAITING_INDEX = WAITING;
+
 const RECLAIMER_MASK = (1 << GENERATION_SHIFT - RECLAIMER_SHIFT) - 1;
 /** In place of a reclaimer: it has left, or has died itself. */
 const NO_RECLAIMER = RECLAIMER_MASK;
@@ -176,7 +180,7 @@ export class WaitingThreads {
 
   /** Whether a thread seems to wait; a plain load, which may be too early or too late. */
   get hasWaiterHint(): boolean {
-    return racyLoad(this.#words, WAITING) !== 0;
+    return peek(this.#words, WAITING_INDEX) !== 0;
   }
 
   /** Whether a thread other than this one waits, or is about to. */

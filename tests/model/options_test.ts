@@ -54,6 +54,8 @@ Deno.test("a number that an option cannot be is refused, with what was expected"
 Deno.test("a function that an option cannot be is refused, with what was expected", async () => {
   const wrong: [option: string, value: unknown, expected: string][] = [
     ["setup", undefined, "setup to be a synchronous function"],
+    ["threads", [increment], "threads to be an object of functions by the names"],
+    ["reaches", [], "reaches to be an object of synchronous functions"],
     ["setup", new Int32Array(1), "received Int32Array [0]"],
     // deno-lint-ignore require-await
     ["setup", async () => words(), "can be awaited before explore), received an async function"],

@@ -21,4 +21,19 @@ export const exceptions: readonly Exception[] = [
     mode: "both",
     reason: "growable shared memory is refused by name: growing cannot be undone",
   },
+  {
+    tests:
+      /^Atomics\/(load\/descriptor|prop-desc)|^TypedArrayConstructors\/internals\/Get\/(BigInt\/)?indexed-value-sab/,
+    mode: "both",
+    reason: "they change the platform's own objects for good, so that a thread that is run again " +
+      "does something else, as is said",
+  },
+  {
+    tests:
+      /^TypedArray\/prototype\/.*(get-length-|arraylength-internal|byteoffset-internal)|^TypedArrayConstructors\/internals\/(Get|Set)\/(BigInt\/)?(indexed-value|key-is-)/,
+    mode: "shared",
+    reason:
+      "they give the prototypes of typed arrays properties that stay, which the same thread " +
+      "finds when it is run again",
+  },
 ];

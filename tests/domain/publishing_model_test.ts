@@ -1,0 +1,299 @@
+/**
+ * Publishing and reading by copies under every schedule that matters: no message is torn, none is
+ * lost but as counted, writers wait for nobody; and broken twins. `models.ts` describes the slots.
+ */
+
+import { assert, assertEquals } from "@std/assert";
+import { Domain } from "@busbar/busbar/domain";
+import { EMPTY, FLAGS, READABLE } from "../../src/domain/layout.ts";
+import { fails, passes, passesAtRandom } from "../verdicts.ts";
+import {
+  close,
+  domain,
+  readLatest,
+  type Seen,
+  seenBy,
+  SLOT,
+  type State,
+  withWrong,
+  wordsOf,
+  write,
+  writeUntilClosed,
+} from "./models.ts";
+
+Deno.test("domain: a reader of the last message sees only whole ones, while the writer laps it", async () => {
+  await passes({
+    setup: domain({ s: SLOT }),
+    threads: { writer: write(0, 3), reader: readLatest(1, 1) },
+    check(_, { reader }) {
+      for (const [sequence, number] of reader) assertEquals(sequence, number);
+    },
+    reaches: {
+      "there is no message yet": (_, { reader }) => reader.length === 0,
+      "the last message is read": (_, { reader }) => reader[0]?.[0] === 3,
+    },
+  });
+});
+
+Deno.test("domain: two reads never go back", async () => {
+  await passes({
+    setup: domain({ s: SLOT }),
+    threads: { writer: write(0, 2), reader: readLatest(1, 2) },
+    check: (_, { reader: [first, second] }) =>
+      assert(second === undefined || first![0] <= second[0]),
+  });
+});
+
+Deno.test("domain: a subscriber sees every message in order, or is told how many it missed", async () => {
+  await passes({
+    setup: domain({ s: { ...SLOT, history: 2 } }),
+    threads: {
+      writer: write(0, 3),
+      reader(state: State) {
+        const domain = Domain.attach(state.handle, { member: 1 });
+        const subscription = domain.waiter().subscribe(domain.find("s")!, { history: Infinity });
+        const before = subscription.sequence;
+        const seen: Seen[] = [];
+        for (let i = 0; i < 2; i++) {
+          const expected = subscription.sequence + 1;
+          if (!subscription.next()) continue;
+          assertEquals(subscription.sequence, expected + subscription.missedBefore);
+          seen.push(seenBy(subscription));
+        }
+        const { received, missed, sequence } = subscription;
+        assertEquals(received + missed, sequence - before);
+        assertEquals(received, seen.length);
+        return seen;
+      },
+    },
+    check(_, { reader }) {
+      for (const [sequence, number] of reader) assertEquals(sequence, number);
+    },
+    reaches: {
+      "a message is missed": (_, { reader }) => reader.length === 1 && reader[0]![0] > 1,
+      "two are read": (_, { reader }) => reader.length === 2,
+    },
+    preemptions: 3,
+  });
+});
+
+Deno.test("domain: messages of two writers get different numbers, and the last one is read", async () => {
+  await passes({
+    setup: domain({ s: { ...SLOT, history: 2, writers: 2 } }),
+    threads: { first: write(0, 1, { first: 10 }), second: write(1, 1, { first: 20 }) },
+    check({ handle }, { first: [first], second: [second] }) {
+      assertEquals([first!, second!].sort(), [1, 2]);
+      const reader = Domain.attach(handle).find("s")!.reader();
+      assert(reader.at(first!));
+      assertEquals(seenBy(reader), [first!, 10]);
+      assert(reader.at(second!));
+      assertEquals(seenBy(reader), [second!, 20]);
+    },
+    preemptions: 3,
+  });
+});
+
+Deno.test("domain: two writers that come around, and a reader", async () => {
+  await passesAtRandom({
+    setup: domain({ s: { ...SLOT, writers: 2 } }),
+    threads: {
+      first: write(0, 3, { first: 10 }),
+      second: write(1, 3, { first: 20 }),
+      reader: readLatest(2, 3),
+    },
+    check({ handle }, { first, second, reader }) {
+      assertEquals([...first, ...second].sort(), [1, 2, 3, 4, 5, 6]);
+      const sent = new Map([
+        ...first.map((sequence, i): Seen => [sequence, 10 + i]),
+        ...second.map((sequence, i): Seen => [sequence, 20 + i]),
+      ]);
+      for (const [sequence, number] of reader) assertEquals(sent.get(sequence), number);
+      assertEquals(Domain.attach(handle).find("s")!.sequence, 6);
+    },
+  }, 1);
+});
+
+Deno.test("domain: what is published as a slot is closed is seen, or refused", async () => {
+  await passes({
+    setup: domain({ s: { ...SLOT, history: 2 } }),
+    threads: { writer: writeUntilClosed(0, 2), closer: close(1) },
+    check({ handle }, { writer }) {
+      const slot = Domain.attach(handle).find("s")!;
+      assertEquals(slot.sequence, writer.length);
+      const reader = slot.reader();
+      writer.forEach((sequence) => {
+        assert(reader.at(sequence));
+        assertEquals(seenBy(reader), [sequence, sequence]);
+      });
+    },
+    reaches: {
+      "nothing is published": (_, { writer }) => writer.length === 0,
+      "one is published": (_, { writer }) => writer.length === 1,
+      "all is published": (_, { writer }) => writer.length === 2,
+    },
+  });
+});
+
+Deno.test("domain: the same with two writers, one of which finishes what the other appended", async () => {
+  await passes({
+    setup: domain({ s: { ...SLOT, history: 2, writers: 2 } }),
+    threads: {
+      first: writeUntilClosed(0, 1),
+      second: writeUntilClosed(1, 1, { first: 2 }),
+      closer: close(2),
+    },
+    check({ handle }, { first, second }) {
+      assertEquals(Domain.attach(handle).find("s")!.sequence, first.length + second.length);
+    },
+    preemptions: 2,
+  });
+});
+
+// --- broken twins -----------------------------------------------------------------------------
+
+const WORDS = wordsOf(SLOT);
+const isState = (index: number) => WORDS.states.includes(index);
+const isPublished = (index: number) => index === WORDS.published;
+/** Whether a state of an entry says that it is claimed. */
+const isClaim = (state: number) => (state & FLAGS) !== EMPTY && (state & FLAGS) !== READABLE;
+
+Deno.test("broken twin: validation by a load lets a torn message through", async () => {
+  const error = await fails("data race", {
+    setup: domain({ s: SLOT }),
+    threads: {
+      writer: write(0, 3),
+      reader: withWrong(
+        readLatest(1, 1),
+        "add",
+        isState,
+        (proper, view, index) => proper.load(view, index),
+      ),
+    },
+  });
+  assert(error.message.includes("domain.data"), error.message);
+});
+
+Deno.test("broken twin: a claim without a sign overwrites what a reader copies", async () => {
+  await fails("data race", {
+    setup: domain({ s: SLOT }),
+    threads: {
+      writer: withWrong(
+        write(0, 3),
+        "compareExchange",
+        (index, [, replacement]) => isState(index) && isClaim(replacement!),
+        (_proper, _view, _index, expected) => expected,
+      ),
+      reader: readLatest(1, 1),
+    },
+  });
+});
+
+Deno.test("broken twin: a claim by a store is not seen by a reader that validates", async () => {
+  await fails("data race", {
+    setup: domain({ s: SLOT }),
+    threads: {
+      writer: withWrong(
+        write(0, 3),
+        "compareExchange",
+        (index, [, replacement]) => isState(index) && isClaim(replacement!),
+        (proper, view, index, expected, replacement) => {
+          proper.store(view, index, replacement!);
+          return expected;
+        },
+      ),
+      reader: readLatest(1, 1),
+    },
+  });
+});
+
+Deno.test("broken twin: a number that is raised plainly publishes nothing else", async () => {
+  const error = await fails("data race", {
+    setup: domain({ s: SLOT }),
+    threads: {
+      writer: withWrong(
+        write(0, 1),
+        "compareExchange",
+        isPublished,
+        (_proper, view, index, expected, replacement) => {
+          view[index] = replacement!;
+          return expected;
+        },
+      ),
+      reader: readLatest(1, 1),
+    },
+  });
+  assert(error.message.includes("published"), error.message);
+});
+
+Deno.test("broken twin: a message that is published before it is readable is not found", async () => {
+  await fails("assertion", {
+    setup: domain({ s: SLOT }),
+    threads: {
+      writer: withWrong(
+        write(0, 1),
+        "compareExchange",
+        (index, [, replacement]) => isState(index) && !isClaim(replacement!),
+        (_proper, _view, _index, expected) => expected,
+      ),
+    },
+    check({ handle }) {
+      assert(Domain.attach(handle).find("s")!.reader().latest(), "the message is lost");
+    },
+  });
+});
+
+Deno.test("broken twin: a number that is taken in two steps is given to two messages", async () => {
+  const options = { ...SLOT, history: 2, writers: 2 };
+  const { index: from, states: [to] } = wordsOf(options);
+  const writer = (member: number) =>
+    withWrong(
+      write(member, 1),
+      "compareExchange",
+      (index) => index >= from && index < to!,
+      (proper, view, index, expected, replacement) => {
+        const found = proper.load(view, index);
+        if (found === expected) proper.store(view, index, replacement!);
+        return found;
+      },
+    );
+  await fails("assertion", {
+    setup: domain({ s: options }),
+    threads: { first: writer(0), second: writer(1) },
+    check: (_, { first, second }) => assertEquals([...first, ...second].sort(), [1, 2]),
+  });
+});
+
+Deno.test("broken twin: a writer that does not finish what another appended publishes nothing", async () => {
+  const options = { ...SLOT, history: 2, writers: 2 };
+  const { published } = wordsOf(options);
+  const omitting = (member: number) =>
+    withWrong(
+      write(member, 1),
+      "compareExchange",
+      (index) => index === published,
+      (_proper, _view, _index, expected) => expected,
+    );
+  await fails(["livelock", "assertion", "deadlock", "spin without pause"], {
+    setup: domain({ s: options }),
+    threads: { dying: omitting(0), second: omitting(1) },
+    maxSteps: 500,
+    check: ({ handle }) => assertEquals(Domain.attach(handle).find("s")!.sequence, 2),
+  });
+});
+
+Deno.test("broken twin: a close that looks and then stores takes a message back", async () => {
+  await fails("assertion", {
+    setup: domain({ s: { ...SLOT, history: 2 } }),
+    threads: {
+      writer: writeUntilClosed(0, 1),
+      closer: withWrong(close(1), "or", isPublished, (proper, view, index, value) => {
+        const found = proper.load(view, index);
+        proper.store(view, index, found | value!);
+        return found;
+      }),
+    },
+    check({ handle }, { writer }) {
+      assertEquals(Domain.attach(handle).find("s")!.sequence, writer.length);
+    },
+  });
+});
