@@ -1,4 +1,4 @@
-/** The disruptor on one thread beside a plain queue for each node, whatever the graph and the calls. */
+/** The disruptor on one thread beside a plain queue for each node, for any graph and any calls. */
 
 import { assertEquals } from "@std/assert";
 import fc from "fast-check";
