@@ -24,8 +24,8 @@ export type WaitStrategy = "blocking" | "phased" | "yielding" | "spinning";
 
 const STRATEGIES: readonly WaitStrategy[] = ["blocking", "phased", "yielding", "spinning"];
 /**
- * How often a thread looks before it sleeps, or looks at the clock: for about as long as it takes to
- * wake it. Longer is worse where a thread that it waits for has no core.
+ * How often a thread looks before it sleeps, or looks at the clock: for about as long as it takes
+ * to wake it. Longer is worse where a thread that it waits for has no core.
  */
 const SPINS = 400;
 /** How long a thread that yields sleeps between two looks, in milliseconds. */

@@ -286,6 +286,27 @@ export class Producer<Events = unknown, Value = unknown> {
     else if (count > 0) this.#seat.publishPart(count << SHIFT);
   }
 
+  /**
+   * Claims slots, has a function fill them, and publishes them; gives them up if it throws.
+   *
+   * @param fill Called with the number of the first event, as {@link Producer.claim} returns it.
+   * @returns Whether they were published: false if the time is over.
+   * @throws As {@link Producer.send}, and what `fill` throws.
+   */
+  fill(count: number, fill: (sequence: number) => void, options?: WaitOptions): boolean {
+    this.#checkSend();
+    const sequence = this.claim(count, options);
+    if (sequence === -1) return false;
+    try {
+      fill(sequence);
+    } catch (error) {
+      this.#seat.abort();
+      throw error;
+    }
+    this.#seat.publish();
+    return true;
+  }
+
   /** Gives up what is claimed and not published, if anything is. */
   abort(): void {
     this.#seat.abort();

@@ -20,6 +20,11 @@ export interface Job {
   readonly batch: number;
 }
 
+/** The task of an end of a disruptor of wide slots. */
+export interface WideJob extends Omit<Job, "handle"> {
+  readonly handle: DisruptorHandle<{ bytes: number }>;
+}
+
 /** What a consumer has seen. */
 export interface Seen {
   readonly count: number;
@@ -66,6 +71,55 @@ export function consume({ handle, name, batch }: Job): Seen {
 /** The task of an end that waits most of the time. */
 export interface WaitingJob extends Job {
   readonly strategy: WaitStrategy;
+}
+
+/** The bytes of a slot of the tests of observers. */
+export const SLOT_BYTES = 64;
+
+/** Fills slots with the number of their event, as many words as there are. */
+export function produceWide({ handle, events, batch }: WideJob): void {
+  using producer = Disruptor.attach(handle).producer();
+  const words = wordsOf(producer.events);
+  for (let sent = 0; sent < events; sent += batch) {
+    const first = producer.claim(batch);
+    for (let i = 0; i < batch; i++) {
+      const begin = producer.offset(first + i) / 4;
+      words.fill(sent + i, begin, begin + SLOT_BYTES / 4);
+    }
+    producer.publish();
+  }
+}
+
+/** What an observer has seen. */
+export interface Observed {
+  readonly received: number;
+  readonly lost: number;
+  /** Events whose words differed, or that came out of order. */
+  readonly torn: number;
+}
+
+/** Observes until the end. */
+export function observe({ handle, name, batch }: WideJob): Observed {
+  const observer = Disruptor.attach(handle).observer(name);
+  const bytes = new Uint8Array(SLOT_BYTES * batch);
+  const words = new Int32Array(bytes.buffer);
+  const stride = SLOT_BYTES / 4;
+  let [received, torn, last] = [0, 0, -1];
+  while (!observer.isEnded) {
+    observer.wait();
+    const count = observer.read(bytes);
+    received += count;
+    for (let i = 0; i < count; i++) {
+      const slot = words.subarray(i * stride, (i + 1) * stride);
+      if (slot[0]! <= last || slot.some((word) => word !== slot[0])) torn++;
+      last = slot[0]!;
+    }
+  }
+  return { received, lost: observer.lost, torn };
+}
+
+function wordsOf(events: Uint8Array<SharedArrayBuffer>): Int32Array {
+  return new Int32Array(events.buffer, events.byteOffset, events.length / 4);
 }
 
 const idle = new Int32Array(new SharedArrayBuffer(4));

@@ -313,6 +313,24 @@ Deno.test("disruptor: a claim is published in parts, or aborted from there on", 
   }
 });
 
+Deno.test("disruptor: a claim is given up if filling it throws", () => {
+  for (const producers of [0, 2]) {
+    const disruptor = create({ a: {} }, 4, producers);
+    const producer = disruptor.producer();
+    const consumer = disruptor.consumer("a");
+    const filled = (number: number) =>
+      producer.fill(2, (sequence) => {
+        if (number === 0) throw new Error("nothing to send");
+        for (let i = 0; i < 2; i++) producer.events[producer.slot(sequence + i)] = number + i;
+      }, { timeoutMs: 0 });
+    assertThrows(() => filled(0), Error, "nothing to send");
+    assert(filled(7));
+    assertEquals([consumer.poll(), consumer.events[consumer.begin]], [2, 7]);
+    consumer.release();
+    assertEquals([filled(8), filled(9), filled(10)], [true, true, false]);
+  }
+});
+
 Deno.test("disruptor: a claim that fails says how many slots are missing", () => {
   for (const producers of [0, 2]) {
     const disruptor = create({ a: {} }, 8, producers);
@@ -487,6 +505,7 @@ Deno.test("disruptor: a graph with a mistake about observers is refused", () => 
   assertThrows(() => disruptor.observer("a"), TypeError, "use consumer()");
   assertThrows(() => disruptor.remove("o"), TypeError, "nothing waits for an observer");
   using observer = disruptor.observer("o");
+  assert(`${disruptor.inspect()}`.includes('"o" observes, 0 events to go'));
   assertThrows(() => disruptor.observer("o"), Error, 'node "o" is taken');
   assertEquals(observer.node, "o");
 });

@@ -4,7 +4,14 @@ import { assert, assertEquals } from "@std/assert";
 import { Disruptor, type GraphOptions } from "@busbar/busbar/disruptor";
 import { workerTest } from "../permission.ts";
 import { runOnWorker } from "../workers.ts";
-import { type Job, RANGE, type Seen, type WaitingJob } from "./bodies.ts";
+import {
+  type Job,
+  type Observed,
+  RANGE,
+  type Seen,
+  SLOT_BYTES,
+  type WaitingJob,
+} from "./bodies.ts";
 
 const BODIES = import.meta.resolve("./bodies.ts");
 const EVENTS = 20_000;
@@ -59,6 +66,33 @@ workerTest("disruptor: competing workers share events, and the next node sees al
   assertEquals(seen.reduce((sum, { count }) => sum + count, 0), 2 * EVENTS);
   assertEquals(seen.reduce((total, { sum }) => total + sum, 0), expectedSum(2));
 });
+
+workerTest(
+  "disruptor: observers see whole events in order, and are told what they lose",
+  async () => {
+    const disruptor = Disruptor.create({
+      capacity: 64,
+      elements: { bytes: SLOT_BYTES },
+      consumers: { a: {}, near: { observer: true }, after: { after: "a", observer: true } },
+      start: 2 ** 27 - 1000,
+    });
+    const job = { handle: disruptor.handle, name: "", first: 0, events: EVENTS, batch: 10 };
+    const observers = ["near", "after"]
+      .map((name) => runOnWorker<Observed>(BODIES, "observe", { ...job, name }));
+    const producer = runOnWorker<void>(BODIES, "produceWide", job);
+    const consumer = disruptor.consumer("a");
+    let count = 0;
+    for await (const batch of consumer.batches()) {
+      count += batch.count;
+      if (count === EVENTS) disruptor.drain({ timeoutMs: 0 });
+    }
+    await producer;
+    for (const { received, lost, torn } of await Promise.all(observers)) {
+      assertEquals([received + lost, torn], [EVENTS, 0]);
+      assert(received > 0);
+    }
+  },
+);
 
 /**
  * The most operations of a wait for an event that takes milliseconds: a thread that sleeps needs

@@ -4,7 +4,7 @@
  */
 
 import { assert, assertEquals } from "@std/assert";
-import { Disruptor, DrainedError, HaltedError } from "@busbar/busbar/disruptor";
+import { Disruptor, DrainedError, HaltedError, RewindError } from "@busbar/busbar/disruptor";
 import { CLOSED, CURSOR, NO_ROOM } from "../../src/disruptor/layout.ts";
 import { diesAfter } from "../dying.ts";
 import { tampered } from "../tamper.ts";
@@ -164,6 +164,25 @@ Deno.test("disruptor: a halt ends the wait of a stage, and a drain", async () =>
       assertEquals(b, []);
     },
     preemptions: 2,
+  });
+});
+
+Deno.test("disruptor: a halt ends a handler that always wants the same again", async () => {
+  await passes({
+    setup: filled(1, {}, 1),
+    threads: {
+      halt,
+      a({ handle }: State): boolean {
+        const consumer = Disruptor.attach(handle).consumer("a", BLOCKING);
+        try {
+          consumer.run(() => "again", { attempts: Number.MAX_SAFE_INTEGER });
+          return true;
+        } catch (error) {
+          return error instanceof RewindError;
+        }
+      },
+    },
+    check: (_, { a }) => assert(a),
   });
 });
 
