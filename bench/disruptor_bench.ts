@@ -233,9 +233,9 @@ const burstMs: Column = [
   ({ median, way }) => (median * way.count / 1e6).toFixed(1),
 ];
 
-/** By how much the heaps have grown over the rounds after the second; returns lines to print. */
+/** By how much the heaps have grown over the rounds after the fourth; returns lines to print. */
 function heapGrowths(): string[] {
-  const lines = ["\ngrowth of all heaps after the second round, in bytes"];
+  const lines = ["\ngrowth of all heaps after the fourth round, in bytes"];
   groups.forEach(({ name, ways }) => {
     for (const way of ways) {
       const found = bursts.find((burst) => burst === way);

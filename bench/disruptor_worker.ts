@@ -68,7 +68,7 @@ export const Quote = defineRecord({
 export const LINE = 16;
 /** In a line: the sum. */
 export const SUM = 0;
-/** In a line: by how many bytes the heap has grown since the second round. */
+/** In a line: by how many bytes the heap has grown since the fourth round. */
 export const GROWTH = 1;
 
 /** Numbers from 0 on. */
@@ -76,14 +76,14 @@ function numbers(batch: number): Int32Array {
   return Int32Array.from({ length: batch }, (_, i) => i);
 }
 
-/** Calls a function each round, and tells by how much the heap has grown since the second one. */
+/** Calls a function each round, and tells by how much the heap has grown since the fourth one. */
 function watched({ results, line }: End, perform: () => void): Round {
   let round = 0;
   let before = 0;
   return () => {
     perform();
     const { heapUsed } = Deno.memoryUsage();
-    if (++round <= 2) before = heapUsed;
+    if (++round <= 4) before = heapUsed;
     results[line * LINE + GROWTH] = heapUsed - before;
   };
 }
