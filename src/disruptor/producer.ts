@@ -42,6 +42,8 @@ interface Subarray<Value> {
 const SHIFT = UNIT_SHIFT;
 /** Up to how many values are copied one by one. */
 const FEW = 48;
+/** Up to how many are copied so across the end of the ring, as views of both parts are objects. */
+const MANY = 4096;
 
 /**
  * A producer of a disruptor's events.
@@ -211,7 +213,7 @@ export class Producer<Events = unknown, Value = unknown> {
     this.#checkSend();
     const { length } = values;
     if (length !== 0 && length <= this.#few && this.#seat.take(length << SHIFT)) {
-      this.#fillFew(values, 0, length, (this.#seat.taken >>> SHIFT) & this.#mask);
+      this.#fillEach(values, 0, length, (this.#seat.taken >>> SHIFT) & this.#mask);
       this.#seat.publish();
       return length;
     }
@@ -334,13 +336,19 @@ export class Producer<Events = unknown, Value = unknown> {
   #fill(values: Values<Value>, from: number, count: number): void {
     const first = (this.#seat.taken >>> SHIFT) & this.#mask;
     const slots = this.#slots;
-    if (count <= FEW) return this.#fillFew(values, from, count, first);
-    const untilEnd = Math.min(count, this.capacity - first);
-    slots.set(part(values, from, from + untilEnd), first);
-    if (untilEnd < count) slots.set(part(values, from + untilEnd, from + count), 0);
+    if (count <= FEW) return this.#fillEach(values, from, count, first);
+    const untilEnd = this.capacity - first;
+    if (count <= untilEnd) {
+      slots.set(part(values, from, from + count), first);
+    } else if (count <= MANY) {
+      this.#fillEach(values, from, count, first);
+    } else {
+      slots.set(part(values, from, from + untilEnd), first);
+      slots.set(part(values, from + untilEnd, from + count), 0);
+    }
   }
 
-  #fillFew(values: Values<Value>, from: number, count: number, first: number): void {
+  #fillEach(values: Values<Value>, from: number, count: number, first: number): void {
     const slots = this.#slots;
     const mask = this.#mask;
     if (first + count <= mask + 1) {
