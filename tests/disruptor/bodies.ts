@@ -122,6 +122,11 @@ function wordsOf(events: Uint8Array<SharedArrayBuffer>): Int32Array {
   return new Int32Array(events.buffer, events.byteOffset, events.length / 4);
 }
 
+/** Consumes without blocking until the thread is terminated, or the end. */
+export async function consumeAsync({ handle, name }: Job): Promise<void> {
+  await Disruptor.attach(handle).consumer(name, { worker: 0 }).runAsync(() => {}, { maxBatch: 3 });
+}
+
 const idle = new Int32Array(new SharedArrayBuffer(4));
 
 /** How many operations on shared memory, and pauses, a function performs. */

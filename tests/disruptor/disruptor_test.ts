@@ -561,6 +561,18 @@ Deno.test("disruptor: a drain does not wait for an observer, which sees all unti
   assertEquals([observer.read({ length: 8 }), observer.isEnded, observer.lost], [0, true, 0]);
 });
 
+Deno.test("disruptor: the node of a dead observer is observed by another one", () => {
+  const disruptor = create({ a: {}, o: { observer: true } }, 4);
+  const producer = disruptor.producer();
+  producer.sendAll([1, 2, 3]);
+  const dead = disruptor.observer("o");
+  assertEquals(dead.read({ length: 2 }), 2);
+  disruptor.reclaim("o", { then: "remove" });
+  const next = disruptor.observer("o");
+  assertEquals([next.sequence, next.read({ length: 4 }), next.lost], [2, 1, 0]);
+  assert(!disruptor.inspect().nodes[1]!.isRemoved);
+});
+
 Deno.test("disruptor: an observer of bytes copies whole slots", () => {
   const disruptor = Disruptor.create({
     capacity: 4,

@@ -2,8 +2,9 @@
 
 import { assert, assertEquals } from "@std/assert";
 import { Disruptor, type GraphOptions } from "@busbar/busbar/disruptor";
+import { CURSOR, SLEEPING } from "../../src/disruptor/layout.ts";
 import { workerTest } from "../permission.ts";
-import { runOnWorker } from "../workers.ts";
+import { runOnWorker, startWorker } from "../workers.ts";
 import {
   type Job,
   type Observed,
@@ -15,6 +16,8 @@ import {
 
 const BODIES = import.meta.resolve("./bodies.ts");
 const EVENTS = 20_000;
+
+const delay = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms));
 
 /** Runs producers and the consumers of all nodes; returns what each of these has seen. */
 async function run(consumers: GraphOptions, producers: number, start = 0): Promise<Seen[]> {
@@ -93,6 +96,40 @@ workerTest(
     }
   },
 );
+
+workerTest("disruptor: a graph goes on without a worker that was terminated", async () => {
+  const disruptor = Disruptor.create({
+    capacity: 16,
+    elements: "i32",
+    consumers: { a: { workers: 2 }, b: { after: "a" } },
+  });
+  const job: Job = { handle: disruptor.handle, name: "a", first: 0, events: 0, batch: 1 };
+  const worker = startWorker(BODIES, "consumeAsync", job);
+  const producer = disruptor.producer();
+  const b = disruptor.consumer("b");
+  producer.sendAll([1, 2, 3, 4]);
+  // It has released all, and awaits more: so it is dead as soon as it is terminated.
+  const words = new Int32Array(disruptor.handle.memory.buffer, disruptor.handle.byteOffset);
+  while (b.lag < 4 || (Atomics.load(words, CURSOR) & SLEEPING) === 0) await delay(1);
+  worker.terminate();
+  disruptor.reclaim("a", { worker: 0, then: "remove" });
+  const a = disruptor.consumer("a");
+  assertEquals(a.worker, 0);
+  let sent = 4;
+  let seen = 0;
+  while (sent < 100 || b.lag > 0) {
+    if (sent < 100) sent += producer.trySendAll(new Array(100 - sent).fill(sent));
+    a.poll();
+    a.release();
+    seen += b.poll();
+    b.release();
+  }
+  assertEquals(seen, 100);
+  a.close();
+  disruptor.remove("a");
+  disruptor.drain({ timeoutMs: 0 });
+  assertEquals([b.wait(), disruptor.drain()], [false, true]);
+});
 
 /**
  * The most operations of a wait for an event that takes milliseconds: a thread that sleeps needs
