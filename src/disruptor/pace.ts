@@ -19,6 +19,12 @@ import type { WaitStrategy } from "./barrier.ts";
 
 /** The longest rest, in pauses. */
 const MAX_REST = 128;
+
+/** The longest rest with this strategy: none for a thread that only spins, or sleeps at once. */
+export function maxRest(strategy: WaitStrategy): number {
+  return strategy === "phased" || strategy === "yielding" ? MAX_REST : 0;
+}
+
 /** From how many pauses on a wait was for an event by itself, not for the next of a stream. */
 const LONG_WAIT = 16;
 
@@ -31,10 +37,10 @@ export class Pace {
 
   /**
    * @param capacity The most that can be found.
-   * @param strategy How the thread waits: it never rests if it only spins, or sleeps at once.
+   * @param strategy How the thread waits.
    */
   constructor(capacity: number, strategy: WaitStrategy) {
-    this.#most = strategy === "phased" || strategy === "yielding" ? MAX_REST : 0;
+    this.#most = maxRest(strategy);
     this.#enough = capacity >> 2;
   }
 
