@@ -267,7 +267,11 @@ Deno.test("disruptor: a thread that reclaims a producer may die, too", async () 
   assert(executions > 100);
 });
 
-Deno.test("disruptor: whenever a worker dies, another one gets what it had claimed", async () => {
+/** A worker dies beside one that lives, and is reclaimed; others get the rest. */
+async function exploreDeadWorker(
+  then: "keep" | "remove",
+  check: (all: readonly number[], dying: readonly number[], rest: readonly number[]) => void,
+): Promise<void> {
   let executions = 0;
   for (let life = 1, hasDied = true; hasDied; life++) {
     hasDied = false;
@@ -293,17 +297,32 @@ Deno.test("disruptor: whenever a worker dies, another one gets what it had claim
       check(state, { dying, living }) {
         hasDied ||= dying.hasDied;
         const disruptor = Disruptor.attach(state.handle);
-        disruptor.reclaim("a", { worker: 0 });
+        disruptor.reclaim("a", { worker: 0, then });
         disruptor.reclaim("a", { worker: 1 });
         const rest = consumeAll("a")(state);
-        const all = sorted(living, rest, rest.includes(dying.seen[0]!) ? [] : dying.seen);
-        assertEquals(all, [1, 2]);
+        check(sorted(living, rest), dying.seen, rest);
         assert(disruptor.drain({ timeoutMs: 0 }), "the node has not ended");
       },
       preemptions: 1,
     });
   }
   assert(executions > 100);
+}
+
+Deno.test("disruptor: whenever a worker dies, another one gets what it had claimed", async () => {
+  await exploreDeadWorker("keep", (others, dying, rest) => {
+    // What it had handled and not released comes again.
+    assertEquals(sorted(others, rest.includes(dying[0]!) ? [] : dying), [1, 2]);
+  });
+});
+
+Deno.test("disruptor: whenever a worker dies and is given up, no event is handled twice", async () => {
+  await exploreDeadWorker("remove", (others, dying) => {
+    const all = sorted(others, dying);
+    assertEquals(all, [...new Set(all)]);
+    // It had claimed no more than one.
+    assert(all.length >= 1, `saw ${all}`);
+  });
 });
 
 // --- broken twins -----------------------------------------------------------------------------

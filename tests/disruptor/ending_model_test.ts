@@ -125,13 +125,18 @@ Deno.test("disruptor: a drain ends the wait of one of several producers for room
   });
 });
 
-Deno.test("disruptor: two halts and a consumer that attaches between them", async () => {
+Deno.test("disruptor: two halts and consumers that attach between them", async () => {
   await passes({
     setup: filled(1),
     threads: { first: halt, second: halt, a: consumeAll("a") },
     check: ({ handle }) => assert(Disruptor.attach(handle).isHalted),
     preemptions: 1,
   });
+  await passesAtRandom({
+    setup: filled(1, { b: { after: "a" } }),
+    threads: { first: halt, second: halt, a: consumeAll("a"), b: consumeAll("b") },
+    check: ({ handle }) => assert(Disruptor.attach(handle).isHalted),
+  }, 9);
 });
 
 Deno.test("disruptor: whenever a thread that halts dies, another one can halt", async () => {
