@@ -495,7 +495,9 @@ export class Disruptor<E extends Elements = Elements, Name extends string = stri
     const { workers, observer } = ring.graph.nodes[node]!;
     const gate = ring.gates[node]!;
     if (workers === 0) {
-      if (then === "remove" && !observer) gate.set(REMOVED);
+      // One that died while it added the node has not said where that begins.
+      const isRemoved = (then === "remove" && !observer) || ring.isAdding(node);
+      if (isRemoved) gate.set(REMOVED);
       else gate.notify();
       ring.leaveNode(node);
       return;
