@@ -9,8 +9,9 @@
  * - B: the gate is raised to the cursor that is found after that, which is no lower than anything
  *   that such a thread has found. That is where the node begins.
  *
- * A thread that dies between A and B leaves a gate that others may have passed. It has said so
- * before, in the word by which it took the node, and a thread that reclaims it removes the node again.
+ * A thread that dies between A and B leaves a gate that others may have passed. It has said before
+ * that it adds the node, in the word by which it took it, and a thread that reclaims it removes the
+ * node again.
  *
  * **Competing workers** may attach at the same time, so they must agree on where they begin. While
  * the node is removed, its claims are closed. After A, the first worker writes the place of B into
