@@ -10,6 +10,8 @@ import {
   type BroadcastReader,
   BufferPool,
   type BufferPoolHandle,
+  Channel,
+  type ChannelHandle,
   EventCount,
   type EventCountHandle,
   Parker,
@@ -120,6 +122,12 @@ const ends = {
   ringSpinning: (there: BroadcastHandle, back: BroadcastHandle): End => (
     { ...ringEnd(there, back, () => Atomics.pause()), spins: true }
   ),
+  channel: (there: ChannelHandle<never>, back: ChannelHandle<never>): End => (
+    { ...channelEnd(there, back, "blocking"), rest: () => spinFor(PORT_FALLING_ASLEEP_MS) }
+  ),
+  channelAwake: (there: ChannelHandle<never>, back: ChannelHandle<never>): End => (
+    { ...channelEnd(there, back, "phased"), spins: true }
+  ),
   port: (_: undefined, port: MessagePort): End => portEnd(port, null),
   portBytes: (_: undefined, port: MessagePort): End => (
     { ...portEnd(port, new Uint8Array(MESSAGE_BYTES)), rest: () => spinFor(PORT_FALLING_ASLEEP_MS) }
@@ -153,6 +161,18 @@ function ringEnd(
       reader.next();
     },
   };
+}
+
+/** A sender to one channel of bytes, and the receiver of another. */
+function channelEnd(
+  there: ChannelHandle<never>,
+  back: ChannelHandle<never>,
+  strategy: "blocking" | "phased",
+): End {
+  const sender = Channel.attach(there).sender({ strategy });
+  const receiver = Channel.attach(back).receiver({ strategy });
+  const payload = new Uint8Array(MESSAGE_BYTES) as never;
+  return { wake: () => void sender.send(payload), wait: () => void receiver.receive() };
 }
 
 function portEnd(port: MessagePort, message: unknown): End {

@@ -9,11 +9,15 @@ import {
   type BroadcastHandle,
   BufferPool,
   type BufferPoolHandle,
+  Channel,
+  type ChannelHandle,
   defineRecord,
   Disruptor,
   type DisruptorHandle,
   EventCount,
   type EventCountHandle,
+  FloatRing,
+  type FloatRingHandle,
   FlushQueue,
   type FlushQueueHandle,
   Memory,
@@ -110,6 +114,25 @@ export const bodies = {
     writer[Symbol.dispose]();
   },
 
+  /** Receives from a channel until its end, blocking, and sends each message on in upper case. */
+  echo({ questions, answers, pool, samples }: EchoJob): number {
+    const attached = BufferPool.attach(pool);
+    const receiver = Channel.attach(questions, { pool: attached }).receiver();
+    const sender = Channel.attach(answers).sender();
+    const ring = FloatRing.attach(samples);
+    let count = 0;
+    while (true) {
+      const question = receiver.receive();
+      if (question === undefined) break;
+      sender.send({ count, text: question.toUpperCase().slice(0, 40) });
+      ring.push(new Float32Array(64).fill(count++));
+    }
+    sender.close();
+    receiver.close();
+    attached[Symbol.dispose]();
+    return count;
+  },
+
   /** Fills a field of each record of a disruptor, blocking until the end; returns how many. */
   fillField({ handle, node }: DisruptorJob): number {
     const consumer = Disruptor.attach(handle, { record: Order }).consumer(node);
@@ -142,6 +165,20 @@ export interface RingJob {
   ring: BroadcastHandle;
   messages: number;
   ready: Int32Array;
+}
+
+/** For the body that answers. */
+export interface EchoJob {
+  questions: ChannelHandle<string>;
+  answers: ChannelHandle<Answer>;
+  pool: BufferPoolHandle;
+  samples: FloatRingHandle;
+}
+
+/** What it answers with. */
+export interface Answer {
+  count: number;
+  text: string;
 }
 
 /** For the bodies that use a disruptor. */

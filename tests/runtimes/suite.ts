@@ -12,12 +12,16 @@ import {
   Broadcast,
   BufferPool,
   bytes,
+  Channel,
+  ChannelClosedError,
   defineRecord,
   Disruptor,
   EventCount,
+  FloatRing,
   FlushQueue,
   FrameDecoderStream,
   FrameEncoderStream,
+  jsonCodec,
   lengthPrefixed,
   Memory,
   Mutex,
@@ -26,11 +30,20 @@ import {
   Reassembler,
   RwLock,
   Semaphore,
+  textCodec,
   utf8,
   WaiterQueue,
 } from "../../mod.ts";
 import { ExplorationError, explore } from "../../model/mod.ts";
-import { Order, type QueueJob, type RingJob, type Shared, type Task } from "./bodies.ts";
+import {
+  type Answer,
+  type EchoJob,
+  Order,
+  type QueueJob,
+  type RingJob,
+  type Shared,
+  type Task,
+} from "./bodies.ts";
 
 /** A worker that does one task. */
 export interface Running {
@@ -190,6 +203,47 @@ export const scenarios: Record<string, (runtime: Runtime) => Promise<void>> = {
     assertEquals(sum, 2 * messages * (1 + 2));
     const text = PacketWriter.create(pool);
     assert(await text.sendAsync(new Uint8Array([1])), "no room for a message");
+  },
+
+  async "a worker answers over channels, blocking, and this thread awaits"({ start }) {
+    const pool = BufferPool.create({ bufferBytes: 4096, batchCount: 4, buffersPerBatch: 1 });
+    const questions = Channel.create({ capacity: 4, codec: textCodec, pool });
+    const answers = Channel.create({
+      capacity: 2,
+      codec: jsonCodec<Answer>(),
+      senders: 1,
+      receivers: 1,
+      closeWithLastSender: true,
+    });
+    const samples = FloatRing.create({ capacity: 8192 });
+    const job: EchoJob = {
+      questions: questions.handle,
+      answers: answers.handle,
+      pool: pool.handle,
+      samples: samples.handle,
+    };
+    const { result } = start({ body: "echo", argument: job });
+    const sender = questions.sender();
+    const asking = (async () => {
+      for (let i = 0; i < 100; i++) {
+        await sender.sendAsync(i % 10 === 0 ? "long ".repeat(500) : `question ${i}`);
+      }
+      questions.close();
+    })();
+    let sum = 0;
+    const texts: string[] = [];
+    for await (const { count, text } of answers.receiver()) {
+      sum += count;
+      texts.push(text);
+    }
+    await asking;
+    assertEquals([await result, sum, texts.length], [100, 4950, 100]);
+    assertEquals([texts[1], texts[10]], ["QUESTION 1", "LONG ".repeat(8)]);
+    const refused = await rejection(sender.sendAsync("late"));
+    assert(refused instanceof ChannelClosedError, `${refused}`);
+    const block = new Float32Array(64);
+    assert(samples.pop(block) && samples.pop(block), "no samples arrived");
+    assertEquals(block[63], 1);
   },
 
   async "messages go through the framing stages, from one buffer that is used again"() {
