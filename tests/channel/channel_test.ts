@@ -271,6 +271,32 @@ Deno.test("channel: an error of the codec is the caller's, and leaves the channe
   assertEquals(sender.trySendAll(["c", "d"]), 2, "a cell is gone");
 });
 
+Deno.test("channel: a message that cannot be decoded takes no other with it", () => {
+  const codec: Codec<string> = {
+    ...textCodec,
+    decode(source, at, length) {
+      const value = textCodec.decode(source, at, length);
+      if (value === "bad") throw new RangeError("bad bytes");
+      return value;
+    },
+  };
+  for (const members of [1, 2]) {
+    for (const redeliver of [false, true]) {
+      const options = { senders: members, receivers: members, redeliver };
+      const channel = texts({ capacity: 8, codec, ...options });
+      channel.sender().sendAll(["a", "b", "bad", "c", "bad", "d"]);
+      const receiver = channel.receiver();
+      assertEquals(receiver.receiveSome(8), ["a", "b"]);
+      assertThrows(() => receiver.receiveSome(8), RangeError, "bad bytes");
+      const rest: string[] = [];
+      for (let i = 0; i < 3 && rest.length < 1; i++) rest.push(...receiver.receiveSome(8));
+      assertEquals(rest, ["c"]);
+      assertThrows(() => receiver.receive(), RangeError, "bad bytes");
+      assertEquals(receiver.receive(), "d");
+    }
+  }
+});
+
 Deno.test("channel: a message that is too long names what fits, and what to do", () => {
   const channel = texts({ inlineBytes: 16 });
   assertEquals(channel.maxMessageBytes, 16);
