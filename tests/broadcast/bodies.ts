@@ -9,6 +9,8 @@ import {
   type BroadcastHandle,
   type BroadcastReader,
   OverrunError,
+  Pacer,
+  type PacerHandle,
   type ReaderOptions,
 } from "@busbar/busbar/broadcast";
 import { CHECKED_MIN_BYTES, fillChecked, readChecked } from "./messages.ts";
@@ -295,4 +297,22 @@ export function checkFrom(reader: BroadcastReader, first: number): number {
     while (reader.next()) check(reader, number++);
   }
   return number;
+}
+
+/** Reads a paced ring to its end; returns how many messages came in order, and how many did not. */
+export function readPaced(handle: PacerHandle): [inOrder: number, others: number] {
+  const pacer = Pacer.attach(handle);
+  using seat = pacer.join();
+  const reader = pacer.broadcast.reader({ from: seat.position });
+  let [next, others] = [0, 0];
+  while (reader.wait()) {
+    while (reader.poll()) {
+      while (reader.next()) {
+        if (reader.userValue === next) next++;
+        else others++;
+      }
+    }
+    seat.reached(reader.position);
+  }
+  return [next, others];
 }

@@ -7,6 +7,7 @@ import {
   Broadcast,
   type BroadcastReader,
   OverrunError,
+  Pacer,
   type ReaderOptions,
 } from "@busbar/busbar/broadcast";
 import { Memory } from "@busbar/busbar/memory";
@@ -197,6 +198,23 @@ workerTest("readers that sleep on workers learn of the end of the stream", async
     assertEquals(await Promise.all(reading), [round, round]);
   }
 });
+
+workerTest(
+  "three readers that a pacer waits for get every message, of a ring of 4 KiB",
+  async () => {
+    const broadcast = Broadcast.create({ capacityBytes: 4096 });
+    const pacer = Pacer.create({ broadcast, expected: 3 });
+    const readers = [0, 1, 2].map(() => runOnWorker(bodies, "readPaced", pacer.handle));
+    using writer = broadcast.writer();
+    for (let i = 0; i < 5_000; i++) {
+      assertEquals(await pacer.waitAsync(writer, i % 200), true);
+      writer.append(new Uint8Array(i % 200), { userValue: i });
+    }
+    writer.close();
+    for (const read of await Promise.all(readers)) assertEquals(read, [5_000, 0]);
+    assertEquals(pacer.readers, 0);
+  },
+);
 
 workerTest(
   "a writer whose worker was terminated is followed at once, and nothing is lost",
