@@ -11,6 +11,9 @@ import {
   type BufferPoolHandle,
   Channel,
   type ChannelHandle,
+  defineRecord,
+  Disruptor,
+  type DisruptorHandle,
   EventCount,
   type EventCountHandle,
   FloatRing,
@@ -28,6 +31,9 @@ import {
   Semaphore,
   type SemaphoreHandle,
 } from "../../mod.ts";
+
+/** An order on its way through a disruptor. */
+export const Order = defineRecord({ id: "u32", price: "f64", left: "i32", right: "i32" });
 
 /** Handles of all that synchronises, and words to work on. */
 export interface Shared {
@@ -127,6 +133,19 @@ export const bodies = {
     return count;
   },
 
+  /** Fills a field of each record of a disruptor, blocking until the end; returns how many. */
+  fillField({ handle, node }: DisruptorJob): number {
+    const consumer = Disruptor.attach(handle, { record: Order }).consumer(node);
+    const order = Order.view(consumer.events);
+    let count = 0;
+    consumer.runEach((slot) => {
+      order.moveTo(consumer.offset(slot));
+      order[node] = order.id * 2;
+      count++;
+    });
+    return count;
+  },
+
   /** Sends so many messages to a queue, waiting for buffers. */
   writeQueue({ pool, queue, messages, value }: QueueJob): number {
     const attached = BufferPool.attach(pool);
@@ -160,6 +179,12 @@ export interface EchoJob {
 export interface Answer {
   count: number;
   text: string;
+}
+
+/** For the bodies that use a disruptor. */
+export interface DisruptorJob {
+  handle: DisruptorHandle<{ record: typeof Order.handle }>;
+  node: "left" | "right";
 }
 
 /** For the bodies that use a queue. */

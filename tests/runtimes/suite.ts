@@ -15,6 +15,7 @@ import {
   Channel,
   ChannelClosedError,
   defineRecord,
+  Disruptor,
   EventCount,
   FloatRing,
   FlushQueue,
@@ -34,7 +35,15 @@ import {
   WaiterQueue,
 } from "../../mod.ts";
 import { ExplorationError, explore } from "../../model/mod.ts";
-import type { Answer, EchoJob, QueueJob, RingJob, Shared, Task } from "./bodies.ts";
+import {
+  type Answer,
+  type EchoJob,
+  Order,
+  type QueueJob,
+  type RingJob,
+  type Shared,
+  type Task,
+} from "./bodies.ts";
 
 /** A worker that does one task. */
 export interface Running {
@@ -337,6 +346,53 @@ export const scenarios: Record<string, (runtime: Runtime) => Promise<void>> = {
     assertEquals([sums, levels], [[1, 0.5], [{ price: 1, size: 2 }, { price: 3, size: 4 }]]);
     const refusal = await rejection(Promise.resolve().then(() => sent.id = -1));
     assert(refusal.message.includes("field 'id' must be a whole number"), refusal.message);
+  },
+
+  async "records go through a diamond of workers, and this thread awaits both ends"({ start }) {
+    const events = 500;
+    const { handle } = Disruptor.create({
+      capacity: 16,
+      elements: { record: Order.handle },
+      consumers: {
+        left: {},
+        right: {},
+        join: { after: ["left", "right"] },
+        watch: { after: "join", observer: true },
+      },
+      start: 2 ** 28 - 100,
+    });
+    const disruptor = Disruptor.attach(handle, { record: Order });
+    const workers = (["left", "right"] as const)
+      .map((node) => start({ body: "fillField", argument: { handle, node } }));
+    const join = async () => {
+      const consumer = disruptor.consumer("join");
+      const order = Order.view(consumer.events);
+      let sum = 0;
+      for await (const batch of consumer.batches()) {
+        for (let slot = batch.begin; slot < batch.end; slot++) {
+          order.moveTo(batch.offset(slot));
+          sum += order.left + order.right - order.price;
+        }
+      }
+      return sum;
+    };
+    const sum = join();
+    const producer = disruptor.producer();
+    const order = Order.view(producer.events);
+    for (let id = 0; id < events; id++) {
+      order.moveTo(producer.offset(await producer.claimAsync()));
+      order.id = id;
+      order.price = id / 2;
+      producer.publish();
+    }
+    assert(await disruptor.drainAsync(), "it was halted");
+    assertEquals(await sum, (events * (events - 1) / 2) * 3.5);
+    assertEquals(await Promise.all(workers.map(({ result }) => result)), [events, events]);
+    const observer = disruptor.observer("watch");
+    const bytes = new Uint8Array(16 * Order.byteLength);
+    let seen = 0;
+    for (let count; (count = observer.read(bytes)) > 0;) seen += count;
+    assertEquals(seen + observer.lost, events);
   },
 
   async "a worker copies out of a large memory, as it can where it runs"({ start }) {
