@@ -91,12 +91,16 @@ export class Intake {
     if (this.#senders.wakeFirst()) this.#receivers.wakeFirst();
   }
 
-  /** The packets, which must be adopted before cells are free: so a reclaim finds what is done. */
+  /**
+   * Adopts the packets of some messages, before their cells are free: so a thread that reclaims
+   * this receiver finds which messages are done with, if it knows which were taken.
+   */
   #adopt(pool: BufferPool, position: number, count: number): Packet[] {
     const { cells } = this;
     const packets: Packet[] = [];
     for (let i = 0; i < count; i++) {
       if (this.#words[cells.lengthOf(position + i | 0)] !== IN_POOL) continue;
+      if (packets.length === 0) cells.hold();
       packets.push(pool.adoptFrom(this.#words, cells.messageOf(position + i | 0)));
     }
     return packets;

@@ -582,6 +582,44 @@ Deno.test("channel: wherever a sender of a long message dies, its buffer is free
   }
 });
 
+Deno.test("channel: wherever a receiver of long messages dies, no buffer is gone", () => {
+  const texts = ["x", "y"].map((letter) => letter.repeat(1000));
+  for (const members of [1, 2]) {
+    for (const redeliver of [false, true]) {
+      let deaths = 0;
+      for (let life = 0, hasDied = true; hasDied; life++, deaths++) {
+        const { pool, channel } = pooled({ senders: members, receivers: members, redeliver });
+        channel.sender().sendAll(texts);
+        const other = BufferPool.attach(pool.handle);
+        const there = Channel.attach(channel.handle, { pool: other });
+        const received: string[] = [];
+        hasDied = diesAfter(life, () => {
+          const receiver = there.receiver({ place: 0 });
+          received.push(receiver.receive()!);
+          receiver.release();
+          receiver.close();
+        });
+        if (channel.inspect().receivers > 0) channel.reclaimReceiver(0);
+        if (pool.isAttached(other.thread)) pool.reclaim(other.thread);
+        channel.close();
+        const receiver = channel.receiver();
+        received.push(...receiver.receiveSome(2));
+        if (!receiver.hasEnded) received.push(...receiver.receiveSome(2));
+        receiver.release();
+        receiver.close();
+        const { lost } = channel.inspect();
+        const seen = [...new Set(received)];
+        assertEquals(seen.at(-1), texts[1], `after ${life} operations`);
+        assert(seen.length + lost >= 1 && received.length + lost <= 3);
+        if (redeliver || !hasDied) assertEquals(seen, texts);
+        else assertEquals(received, seen, "a message was delivered twice");
+        assertEquals(pool.usage().inUse, 0, `after ${life} operations`);
+      }
+      assert(deaths > 5);
+    }
+  }
+});
+
 Deno.test("channel: what a dead receiver had in the pool is released, or delivered again", () => {
   for (const redeliver of [false, true]) {
     const { pool, channel } = pooled({ redeliver });
