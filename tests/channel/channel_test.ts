@@ -423,6 +423,31 @@ Deno.test("channel: an end that is reclaimed and used all the same is told", () 
   assertThrows(() => channel.reclaimReceiver(receiver.place), Error, "is not attached");
 });
 
+Deno.test("channel: what a dead receiver had taken is lost, or delivered again, and counted", () => {
+  for (const members of [1, 2]) {
+    for (const redeliver of [false, true]) {
+      for (const way of ["take", "borrow"] as const) {
+        const channel = texts({ capacity: 4, senders: members, receivers: members, redeliver });
+        channel.sender().sendAll(["a", "b", "c"]);
+        const dead = channel.receiver({ place: 0 });
+        const had = way === "take" ? dead.take(2) : 1;
+        if (way === "borrow") dead.borrow();
+        assertEquals(channel.reclaimReceiver(0), had);
+        const { lost, redelivered } = channel.inspect();
+        assertEquals([lost, redelivered], redeliver ? [0, had] : [had, 0]);
+        const receiver = channel.receiver();
+        const rest: string[] = [];
+        for (;;) {
+          const text = receiver.tryReceive();
+          if (text === undefined) break;
+          rest.push(text);
+        }
+        assertEquals(rest, ["a", "b", "c"].slice(redeliver ? 0 : had));
+      }
+    }
+  }
+});
+
 Deno.test("channel: places are limited, and can be chosen", () => {
   const channel = texts({ senders: 2, receivers: 1 });
   const second = channel.sender({ place: 1 });
