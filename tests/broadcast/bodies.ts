@@ -166,6 +166,14 @@ export interface Hunt {
   distance: number;
 }
 
+/** So many messages and overruns at least, however slow the machine is. */
+export const LEAST = 10;
+
+/** Whether a hunt goes on: until so many messages were written, and enough was seen. */
+function goesOn(job: Job, { sequence, overruns }: BroadcastReader, messages: number): boolean {
+  return sequence < job.messages || overruns < LEAST || messages < LEAST;
+}
+
 /** Reads whatever it can until this many messages were written. */
 export function hunt(job: Job & { options: ReaderOptions }): Hunt {
   const { handle, agreed, options } = job;
@@ -175,7 +183,7 @@ export function hunt(job: Job & { options: ReaderOptions }): Hunt {
   let messages = 0;
   ready(job);
   try {
-    while (reader.sequence < job.messages) {
+    while (goesOn(job, reader, messages)) {
       try {
         while (reader.poll()) {
           for (; reader.next(); messages++) {
@@ -207,7 +215,7 @@ export function huntSlowly(job: Job & { options: ReaderOptions }): Hunt {
   let messages = 0;
   ready(job);
   try {
-    while (reader.sequence < job.messages) {
+    while (goesOn(job, reader, messages)) {
       Atomics.wait(agreed, AGREED.never, 0, 1);
       try {
         reader.poll();
