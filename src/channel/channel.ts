@@ -146,9 +146,14 @@ export class Channel<Value = unknown, Input = Value> {
    * @throws {TypeError} If an option is of another type.
    * @throws {RangeError} If a number is out of its range, or the memory has not enough free bytes.
    */
-  static create<Value = Uint8Array<ArrayBuffer>, Input = Value>(
-    options: ChannelOptions<Value, Input>,
-  ): Channel<Value, Input> {
+  static create<Value, Input = Value>(
+    options: ChannelOptions<Value, Input> & { readonly codec: Codec<Value, Input> },
+  ): Channel<Value, Input>;
+  /** Lays out a new channel of bytes. */
+  static create(
+    options: ChannelOptions<Uint8Array<ArrayBuffer>, Uint8Array>,
+  ): Channel<Uint8Array<ArrayBuffer>, Uint8Array>;
+  static create<Value, Input>(options: ChannelOptions<Value, Input>): Channel<Value, Input> {
     checkOptions("create channel", options);
     const { capacity, pool, senders = 8, receivers = 8, memory, start = 0 } = options;
     const codec = options.codec ?? bytesCodec as unknown as Codec<Value, Input>;

@@ -5,7 +5,6 @@
  */
 
 import { checkInteger } from "../memory/check.ts";
-import { ClosedError } from "../memory/errors.ts";
 import { TimeSlice } from "../memory/time_slice.ts";
 import {
   type AsyncWaitOptions,
@@ -14,14 +13,14 @@ import {
   type UntimedWaitOptions,
   type WaitOptions,
 } from "../memory/wait_options.ts";
-import type { BufferPool, Packet } from "../pool/mod.ts";
 import { Borrowed } from "./borrowed.ts";
-import { type Cells, ENDED } from "./cells.ts";
-import { IN_POOL, MAX_CAPACITY, REDELIVER, REDELIVERED } from "./layout.ts";
+import type { Cells } from "./cells.ts";
+import { Intake } from "./intake.ts";
+import { IN_POOL, MAX_CAPACITY } from "./layout.ts";
 import { Decoder, type Format } from "./message.ts";
 import type { ChannelState, Membership } from "./state.ts";
 import { readableOf } from "./streams.ts";
-import { type WaitingLine, WaitingPlace } from "./waiting_line.ts";
+import type { WaitingPlace } from "./waiting_line.ts";
 
 /**
  * A receiver of a channel: one of those that may receive at the same time.
@@ -73,20 +72,13 @@ export class Receiver<Value = unknown> implements Disposable {
   readonly place: number;
   /** The bytes of all cells. Only those of messages that were taken may be read. */
   readonly bytes: Uint8Array<SharedArrayBuffer>;
-  readonly #state: ChannelState;
-  readonly #membership: Membership;
-  readonly #messages: number;
-  readonly #pool: BufferPool | undefined;
-  readonly #cells: Cells;
-  readonly #senders: WaitingLine;
+  readonly #intake: Intake;
   readonly #decoder: Decoder<Value>;
+  readonly #words: Int32Array;
+  readonly #cells: Cells;
   readonly #waiting: WaitingPlace;
-  readonly #keeps: boolean;
-  /** How many messages this receiver has, and the position of the first. */
-  #count = 0;
-  #position = 0;
-  #hasEnded = false;
-  #isClosed = false;
+  /** The first word of the first message. */
+  readonly #messages: number;
 
   /** @ignore */
   constructor(
@@ -95,28 +87,24 @@ export class Receiver<Value = unknown> implements Disposable {
     format: Format<Value, never>,
     spins: boolean,
   ) {
-    const { region, words, senders, receivers } = state;
-    const { messages, byteLength } = region.layout;
-    this.#state = state;
-    this.#messages = messages;
-    this.#pool = format.pool;
-    this.#membership = membership;
+    const { messages, byteLength } = state.region.layout;
     this.place = membership.place;
-    this.#cells = state.openCells();
-    this.#senders = senders;
+    this.#intake = new Intake(state, membership, format.pool, spins);
     this.#decoder = new Decoder(state, format);
-    this.#keeps = state.has(REDELIVER);
-    this.bytes = new Uint8Array(words.buffer).subarray(
-      words.byteOffset + 4 * messages,
-      words.byteOffset + byteLength,
+    this.#words = state.words;
+    this.#cells = this.#intake.cells;
+    this.#waiting = this.#intake.waiting;
+    this.#messages = messages;
+    const { buffer, byteOffset } = state.words;
+    this.bytes = new Uint8Array(buffer).subarray(
+      byteOffset + 4 * messages,
+      byteOffset + byteLength,
     );
-    const hasMessage = () => this.#cells.hasMessage();
-    this.#waiting = new WaitingPlace(region, receivers, membership, hasMessage, spins);
   }
 
   /** Whether the channel was closed, and the last call has found that there is no message left. */
   get hasEnded(): boolean {
-    return this.#hasEnded;
+    return this.#intake.hasEnded;
   }
 
   /** How many messages there may be at once. */
@@ -136,26 +124,28 @@ export class Receiver<Value = unknown> implements Disposable {
   receive(options?: WaitOptions): Value | undefined {
     if (options !== undefined) checkWaitOptions(options);
     this.#begin(1);
-    if (!this.#attempt(1) && !this.#waiting.wait(options, () => this.#attempt(1))) return undefined;
-    return this.#count === 0 ? undefined : this.#value();
+    if (!this.#intake.take(1) && !this.#waiting.wait(options, () => this.#intake.take(1))) {
+      return undefined;
+    }
+    return this.#intake.count === 0 ? undefined : this.#value();
   }
 
   /** As {@link Receiver.receive}, without waiting. */
   tryReceive(): Value | undefined {
     this.#begin(1);
-    return this.#attempt(1) && this.#count > 0 ? this.#value() : undefined;
+    return this.#intake.take(1) && this.#intake.count > 0 ? this.#value() : undefined;
   }
 
   /** As {@link Receiver.receive}, without blocking. */
   async receiveAsync(options?: AsyncWaitOptions): Promise<Value | undefined> {
     checkAsyncWaitOptions(options);
     this.#begin(1);
-    if (this.#attempt(1)) return this.#count === 0 ? undefined : this.#value();
+    if (this.#intake.take(1)) return this.#intake.count === 0 ? undefined : this.#value();
     let value: Value | undefined;
     await this.#waiting.waitAsync(options, () => {
-      if (!this.#attempt(1)) return false;
+      if (!this.#intake.take(1)) return false;
       // At once, as another task of this thread may receive before this one goes on.
-      if (this.#count > 0) value = this.#value();
+      if (this.#intake.count > 0) value = this.#value();
       return true;
     });
     return value;
@@ -165,30 +155,33 @@ export class Receiver<Value = unknown> implements Disposable {
    * Receives messages, as many as there are, blocking until there is at least one.
    *
    * @param max How many at most.
-   * @returns The values; none if the time is over, or there will be no more.
+   * @returns The values; none if the time is over, or there will be no more. If the codec fails,
+   * those before: the next call throws its error.
    * @throws As {@link Receiver.receive}.
    */
   receiveSome(max: number, options?: WaitOptions): Value[] {
     if (options !== undefined) checkWaitOptions(options);
     this.#begin(max);
-    if (!this.#attempt(max) && !this.#waiting.wait(options, () => this.#attempt(max))) return [];
+    if (!this.#intake.take(max) && !this.#waiting.wait(options, () => this.#intake.take(max))) {
+      return [];
+    }
     return this.#values();
   }
 
   /** As {@link Receiver.receiveSome}, without waiting. */
   tryReceiveSome(max: number): Value[] {
     this.#begin(max);
-    return this.#attempt(max) ? this.#values() : [];
+    return this.#intake.take(max) ? this.#values() : [];
   }
 
   /** As {@link Receiver.receiveSome}, without blocking. */
   async receiveSomeAsync(max: number, options?: AsyncWaitOptions): Promise<Value[]> {
     checkAsyncWaitOptions(options);
     this.#begin(max);
-    if (this.#attempt(max)) return this.#values();
+    if (this.#intake.take(max)) return this.#values();
     let values: Value[] = [];
     await this.#waiting.waitAsync(options, () => {
-      if (!this.#attempt(max)) return false;
+      if (!this.#intake.take(max)) return false;
       values = this.#values();
       return true;
     });
@@ -204,24 +197,26 @@ export class Receiver<Value = unknown> implements Disposable {
   borrow(options?: WaitOptions): Borrowed | undefined {
     if (options !== undefined) checkWaitOptions(options);
     this.#begin(1);
-    if (!this.#attempt(1) && !this.#waiting.wait(options, () => this.#attempt(1))) return undefined;
+    if (!this.#intake.take(1) && !this.#waiting.wait(options, () => this.#intake.take(1))) {
+      return undefined;
+    }
     return this.#borrowed();
   }
 
   /** As {@link Receiver.borrow}, without waiting. */
   tryBorrow(): Borrowed | undefined {
     this.#begin(1);
-    return this.#attempt(1) ? this.#borrowed() : undefined;
+    return this.#intake.take(1) ? this.#borrowed() : undefined;
   }
 
   /** As {@link Receiver.borrow}, without blocking. */
   async borrowAsync(options?: AsyncWaitOptions): Promise<Borrowed | undefined> {
     checkAsyncWaitOptions(options);
     this.#begin(1);
-    if (this.#attempt(1)) return this.#borrowed();
+    if (this.#intake.take(1)) return this.#borrowed();
     let borrowed: Borrowed | undefined;
     await this.#waiting.waitAsync(options, () => {
-      if (!this.#attempt(1)) return false;
+      if (!this.#intake.take(1)) return false;
       borrowed = this.#borrowed();
       return true;
     });
@@ -236,7 +231,7 @@ export class Receiver<Value = unknown> implements Disposable {
     const slice = new TimeSlice();
     for (;;) {
       const value = await this.receiveAsync(options);
-      if (value === undefined && this.#hasEnded) return;
+      if (value === undefined && this.#intake.hasEnded) return;
       yield value!;
       // Messages that are always there must not keep the event loop from other tasks.
       if (slice.isOver) await slice.yield();
@@ -264,14 +259,14 @@ export class Receiver<Value = unknown> implements Disposable {
   take(max: number = MAX_CAPACITY, options?: WaitOptions): number {
     if (options !== undefined) checkWaitOptions(options);
     this.#begin(max);
-    if (!this.#attempt(max)) this.#waiting.wait(options, () => this.#attempt(max));
+    if (!this.#intake.take(max)) this.#waiting.wait(options, () => this.#intake.take(max));
     return this.#held();
   }
 
   /** As {@link Receiver.take}, without waiting. */
   tryTake(max: number = MAX_CAPACITY): number {
     this.#begin(max);
-    this.#attempt(max);
+    this.#intake.take(max);
     return this.#held();
   }
 
@@ -279,30 +274,32 @@ export class Receiver<Value = unknown> implements Disposable {
   async takeAsync(max: number = MAX_CAPACITY, options?: AsyncWaitOptions): Promise<number> {
     checkAsyncWaitOptions(options);
     this.#begin(max);
-    if (!this.#attempt(max)) await this.#waiting.waitAsync(options, () => this.#attempt(max));
+    if (!this.#intake.take(max)) {
+      await this.#waiting.waitAsync(options, () => this.#intake.take(max));
+    }
     return this.#held();
   }
 
   /** How many messages were taken, which stay in the hands of the caller. */
   #held(): number {
-    if (this.#count > 0) this.#cells.hold();
-    return this.#count;
+    if (this.#intake.count > 0) this.#cells.hold();
+    return this.#intake.count;
   }
 
   /** Where a message that was taken begins in `bytes`. */
   offset(index: number): number {
-    return 4 * (this.#cells.messageOf(this.#position + index | 0) - this.#messages);
+    return 4 * (this.#cells.messageOf(this.#intake.position + index | 0) - this.#messages);
   }
 
   /** The bytes of a message that was taken; -1 if it lies in the pool, where `view` finds it. */
   length(index: number): number {
-    return this.#state.words[this.#cells.lengthOf(this.#position + index | 0)]!;
+    return this.#words[this.#cells.lengthOf(this.#intake.position + index | 0)]!;
   }
 
   /** A view of a message that was taken, wherever it lies; a new one at each call. */
   view(index: number): Uint8Array<SharedArrayBuffer> {
-    checkInteger("view", "index", index, 0, this.#count - 1);
-    return this.#viewOf(this.#position + index | 0);
+    checkInteger("view", "index", index, 0, this.#intake.count - 1);
+    return this.#viewOf(this.#intake.position + index | 0);
   }
 
   /**
@@ -312,12 +309,7 @@ export class Receiver<Value = unknown> implements Disposable {
    * @throws {ReclaimedError} If this receiver was reclaimed.
    */
   release(): void {
-    const count = this.#count;
-    if (count === 0) return;
-    const position = this.#position;
-    this.#count = 0;
-    this.#finish(position, count);
-    this.#tellFreed();
+    this.#intake.release();
   }
 
   /**
@@ -325,26 +317,17 @@ export class Receiver<Value = unknown> implements Disposable {
    * one again.
    */
   giveBack(): void {
-    const count = this.#count;
-    const position = this.#position;
-    this.#count = 0;
-    if (count === 0) return;
-    this.#cells.giveBack(position, count, this.place);
-    Atomics.add(this.#state.words, REDELIVERED, count);
-    this.#state.receivers.wakeFirst();
+    this.#intake.giveBack(0);
   }
 
   /**
    * Leaves. A message that it has is given back if the channel was created with `redeliver`, and
    * gone otherwise. Borrowed messages stay until they are released. Twice is fine.
+   *
+   * @throws {ReclaimedError} If this receiver was reclaimed.
    */
   close(): void {
-    if (this.#isClosed) return;
-    if (this.#keeps) this.giveBack();
-    else this.release();
-    this.#isClosed = true;
-    this.#waiting.leave();
-    this.#membership.leave();
+    this.#intake.close();
   }
 
   /** As {@link Receiver.close}. */
@@ -355,99 +338,52 @@ export class Receiver<Value = unknown> implements Disposable {
   /** Before anything is received: what was received before is done with. */
   #begin(max: number): void {
     if (max !== 1) checkInteger("receive", "max", max, 1);
-    this.#checkOpen();
-    if (this.#count > 0) this.release();
-  }
-
-  /** Takes messages; returns whether that has an end, with some or with the end of all. */
-  #attempt(max: number): boolean {
-    this.#checkOpen();
-    if (this.#count > 0) {
-      throw new Error(
-        "Cannot receive as another task of this receiver has messages: use a receiver for each",
-      );
-    }
-    const cells = this.#cells;
-    const count = cells.take(this.place, max);
-    if (cells.hasPassed) {
-      cells.hasPassed = false;
-      this.#senders.wakeFirst();
-    }
-    if (count === 0) return false;
-    this.#hasEnded = count === ENDED;
-    this.#count = Math.max(0, count);
-    this.#position = cells.position;
-    // What is not done with before the caller gets it must be known.
-    if (this.#keeps && count > 0) cells.hold();
-    return true;
+    this.#intake.checkOpen();
+    if (this.#intake.count > 0) this.#intake.release();
   }
 
   /** The value of the only message that was taken. */
   #value(): Value {
-    const length = this.#decoder.load(this.#position);
-    if (!this.#keeps) this.release();
+    const intake = this.#intake;
+    const length = this.#decoder.load(intake.position);
+    if (!intake.keeps) intake.release();
     return this.#decoder.decode(length);
   }
 
-  /** The values of those that were taken. */
+  /** The values of those that were taken: up to one that cannot be decoded, which comes next. */
   #values(): Value[] {
+    const intake = this.#intake;
     const values: Value[] = [];
     try {
-      for (let i = 0; i < this.#count; i++) {
-        const length = this.#decoder.load(this.#position + i | 0);
+      while (values.length < intake.count) {
+        const length = this.#decoder.load(intake.position + values.length | 0);
         values.push(this.#decoder.decode(length));
       }
-    } finally {
-      if (!this.#keeps) this.release();
+    } catch (error) {
+      // The first one is gone, as if it had been received alone.
+      intake.giveBack(Math.max(values.length, 1));
+      if (values.length === 0) {
+        intake.release();
+        throw error;
+      }
     }
+    if (!intake.keeps) intake.release();
     return values;
   }
 
   #viewOf(position: number): Uint8Array<SharedArrayBuffer> {
-    const length = this.#state.words[this.#cells.lengthOf(position)]!;
+    const length = this.#words[this.#cells.lengthOf(position)]!;
     if (length === IN_POOL) return this.#decoder.pooledBytes(position);
     const start = 4 * (this.#cells.messageOf(position) - this.#messages);
     return this.bytes.subarray(start, start + length);
   }
 
   #borrowed(): Borrowed | undefined {
-    if (this.#count === 0) return undefined;
-    const position = this.#position;
-    this.#count = 0;
+    const intake = this.#intake;
+    if (intake.count === 0) return undefined;
+    const { position } = intake;
+    intake.count = 0;
     this.#cells.hold();
-    return new Borrowed(this.#viewOf(position), () => {
-      this.#finish(position, 1);
-      this.#tellFreed();
-    });
-  }
-
-  /** Frees cells, and the buffers of their messages. */
-  #finish(position: number, count: number): void {
-    // Before the cells are free: a thread that reclaims this one finds by the tickets what is done.
-    const packets = this.#pool === undefined ? undefined : this.#adopt(this.#pool, position, count);
-    try {
-      this.#cells.free(position, count, this.place);
-    } finally {
-      if (packets !== undefined) { for (const packet of packets) packet.release(); }
-    }
-  }
-
-  /** Wakes a sender; or a receiver, as the end may be in a cell that was freed. */
-  #tellFreed(): void {
-    if (this.#senders.wakeFirst()) this.#state.receivers.wakeFirst();
-  }
-
-  #adopt(pool: BufferPool, position: number, count: number): Packet[] {
-    const { words } = this.#state;
-    const packets: Packet[] = [];
-    for (let i = 0; i < count; i++) {
-      if (words[this.#cells.lengthOf(position + i | 0)] !== IN_POOL) continue;
-      packets.push(pool.adoptFrom(words, this.#cells.messageOf(position + i | 0)));
-    }
-    return packets;
-  }
-
-  #checkOpen(): void {
-    if (this.#isClosed) throw new ClosedError("Cannot receive as the receiver is closed");
+    return new Borrowed(this.#viewOf(position), () => intake.finish(position, 1));
   }
 }

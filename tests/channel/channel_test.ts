@@ -271,6 +271,32 @@ Deno.test("channel: an error of the codec is the caller's, and leaves the channe
   assertEquals(sender.trySendAll(["c", "d"]), 2, "a cell is gone");
 });
 
+Deno.test("channel: a message that cannot be decoded takes no other with it", () => {
+  const codec: Codec<string> = {
+    ...textCodec,
+    decode(source, at, length) {
+      const value = textCodec.decode(source, at, length);
+      if (value === "bad") throw new RangeError("bad bytes");
+      return value;
+    },
+  };
+  for (const members of [1, 2]) {
+    for (const redeliver of [false, true]) {
+      const options = { senders: members, receivers: members, redeliver };
+      const channel = texts({ capacity: 8, codec, ...options });
+      channel.sender().sendAll(["a", "b", "bad", "c", "bad", "d"]);
+      const receiver = channel.receiver();
+      assertEquals(receiver.receiveSome(8), ["a", "b"]);
+      assertThrows(() => receiver.receiveSome(8), RangeError, "bad bytes");
+      const rest: string[] = [];
+      for (let i = 0; i < 3 && rest.length < 1; i++) rest.push(...receiver.receiveSome(8));
+      assertEquals(rest, ["c"]);
+      assertThrows(() => receiver.receive(), RangeError, "bad bytes");
+      assertEquals(receiver.receive(), "d");
+    }
+  }
+});
+
 Deno.test("channel: a message that is too long names what fits, and what to do", () => {
   const channel = texts({ inlineBytes: 16 });
   assertEquals(channel.maxMessageBytes, 16);
@@ -395,6 +421,31 @@ Deno.test("channel: an end that is reclaimed and used all the same is told", () 
   assertThrows(() => receiver.release(), ReclaimedError);
   assertEquals(channel.inspect().lost, 2);
   assertThrows(() => channel.reclaimReceiver(receiver.place), Error, "is not attached");
+});
+
+Deno.test("channel: what a dead receiver had taken is lost, or delivered again, and counted", () => {
+  for (const members of [1, 2]) {
+    for (const redeliver of [false, true]) {
+      for (const way of ["take", "borrow"] as const) {
+        const channel = texts({ capacity: 4, senders: members, receivers: members, redeliver });
+        channel.sender().sendAll(["a", "b", "c"]);
+        const dead = channel.receiver({ place: 0 });
+        const had = way === "take" ? dead.take(2) : 1;
+        if (way === "borrow") dead.borrow();
+        assertEquals(channel.reclaimReceiver(0), had);
+        const { lost, redelivered } = channel.inspect();
+        assertEquals([lost, redelivered], redeliver ? [0, had] : [had, 0]);
+        const receiver = channel.receiver();
+        const rest: string[] = [];
+        for (;;) {
+          const text = receiver.tryReceive();
+          if (text === undefined) break;
+          rest.push(text);
+        }
+        assertEquals(rest, ["a", "b", "c"].slice(redeliver ? 0 : had));
+      }
+    }
+  }
 });
 
 Deno.test("channel: places are limited, and can be chosen", () => {
@@ -553,6 +604,44 @@ Deno.test("channel: wherever a sender of a long message dies, its buffer is free
       assertEquals(pool.usage().inUse, 0, `after ${life} operations`);
     }
     assert(deaths > 5);
+  }
+});
+
+Deno.test("channel: wherever a receiver of long messages dies, no buffer is gone", () => {
+  const texts = ["x", "y"].map((letter) => letter.repeat(1000));
+  for (const members of [1, 2]) {
+    for (const redeliver of [false, true]) {
+      let deaths = 0;
+      for (let life = 0, hasDied = true; hasDied; life++, deaths++) {
+        const { pool, channel } = pooled({ senders: members, receivers: members, redeliver });
+        channel.sender().sendAll(texts);
+        const other = BufferPool.attach(pool.handle);
+        const there = Channel.attach(channel.handle, { pool: other });
+        const received: string[] = [];
+        hasDied = diesAfter(life, () => {
+          const receiver = there.receiver({ place: 0 });
+          received.push(receiver.receive()!);
+          receiver.release();
+          receiver.close();
+        });
+        if (channel.inspect().receivers > 0) channel.reclaimReceiver(0);
+        if (pool.isAttached(other.thread)) pool.reclaim(other.thread);
+        channel.close();
+        const receiver = channel.receiver();
+        received.push(...receiver.receiveSome(2));
+        if (!receiver.hasEnded) received.push(...receiver.receiveSome(2));
+        receiver.release();
+        receiver.close();
+        const { lost } = channel.inspect();
+        const seen = [...new Set(received)];
+        assertEquals(seen.at(-1), texts[1], `after ${life} operations`);
+        assert(seen.length + lost >= 1 && received.length + lost <= 3);
+        if (redeliver || !hasDied) assertEquals(seen, texts);
+        else assertEquals(received, seen, "a message was delivered twice");
+        assertEquals(pool.usage().inUse, 0, `after ${life} operations`);
+      }
+      assert(deaths > 5);
+    }
   }
 });
 

@@ -5,7 +5,7 @@
 
 import { assert, assertEquals } from "@std/assert";
 import { ChannelClosedError } from "@busbar/busbar/channel";
-import { END, STATE_MASK } from "../../src/channel/layout.ts";
+import { END, STATE_MASK, TAIL } from "../../src/channel/layout.ts";
 import { tampered } from "../tamper.ts";
 import { fails, passes } from "../verdicts.ts";
 import {
@@ -240,6 +240,24 @@ Deno.test("broken twin: a receiver that does not seal the end loses a message", 
             index === sealed ? load(view, index) | END : load(view, index),
         };
       }),
+    },
+    check: (_, { sender, receiver }) => assertEquals(receiver, sender),
+  });
+});
+
+Deno.test("broken twin: a single sender that overlooks the seal sends after the end", async () => {
+  await fails("assertion", {
+    setup: channelOf({ senders: 1, receivers: 1 }),
+    threads: {
+      sender: tampered(sendUntilClosed([1]), ({ compareExchange, store }) => ({
+        compareExchange(view: Int32Array, index: number, before: number, after: number) {
+          if (index !== TAIL) return compareExchange(view, index, before, after);
+          store(view, index, after);
+          return before;
+        },
+      })),
+      closer: close,
+      receiver: receiveAll(),
     },
     check: (_, { sender, receiver }) => assertEquals(receiver, sender),
   });

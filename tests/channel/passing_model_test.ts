@@ -264,13 +264,41 @@ Deno.test("channel: sending and receiving are linearizable, as of a plain queue"
     setup: channelOf({ capacity: 2 }),
     threads: models[0]!,
     linearizable: queue,
-    preemptions: 1,
+    preemptions: 2,
   });
   await passesAtRandom({
     setup: channelOf({ capacity: 2 }),
     threads: models[1]!,
     linearizable: queue,
   }, 2);
+});
+
+/** A queue of one message, of one sender and one receiver, whose calls do not wait. */
+const tried: Specification<readonly number[]> = {
+  initial: [],
+  apply(values, name, [value]) {
+    if (name === "trySend") {
+      return values.length === 1 ? [values, false] : [[value as number], true];
+    }
+    return [[], values[0] ?? null];
+  },
+};
+
+Deno.test("channel: with single ends, what is full or empty is so at one instant", async () => {
+  await passes({
+    setup: channelOf({ senders: 1, receivers: 1 }),
+    threads: {
+      sender(state: State) {
+        const sender = senderOf(state);
+        for (const value of [1, 2, 3]) record("trySend", [value], () => sender.trySend(value));
+      },
+      receiver(state: State) {
+        const receiver = receiverOf(state);
+        for (let i = 0; i < 3; i++) record("tryReceive", [], () => receiver.tryReceive() ?? null);
+      },
+    },
+    linearizable: tried,
+  });
 });
 
 // --- broken twins -----------------------------------------------------------------------------
