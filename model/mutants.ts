@@ -5,12 +5,12 @@
  * @module
  */
 
-import { ExplorationError, exploreMutated, IncompleteError } from "../explore.ts";
-import type { FailureKind } from "../failure.ts";
-import { KINDS } from "../machine/kinds.ts";
-import type { ExploreOptions, Report, Threads } from "../options.ts";
-import { type Call, type Change, changes } from "./changes.ts";
-import type { Mutation } from "./mutated_calls.ts";
+import { ExplorationError, exploreMutated, IncompleteError } from "./explore.ts";
+import type { FailureKind } from "./failure.ts";
+import { KINDS } from "./machine/kinds.ts";
+import type { ExploreOptions, Report, Threads } from "./options.ts";
+import { type Call, type Change, changes } from "./mutation/changes.ts";
+import type { Mutation } from "./mutation/mutated_calls.ts";
 
 /** Which mutants are made, and how long each may take. */
 export interface MutantOptions {
