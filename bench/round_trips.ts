@@ -42,17 +42,17 @@ export function roundTrips(
   const woken = sharedWords(1);
   const held = sharedNumbers(1);
   const duty = (name: string, there: unknown, back: unknown): Duty => {
-    const isPort = back instanceof MessagePort;
+    const port = back instanceof MessagePort ? back : (back as { port?: MessagePort }).port;
     const trip: Trip = {
       kind,
-      there: isPort ? undefined : there,
+      there: port === undefined ? there : undefined,
       back,
       count,
       samples,
       woken,
       held,
     };
-    return { name, argument: trip, transfer: isPort ? [back] : [] };
+    return { name, argument: trip, transfer: port === undefined ? [] : [port] };
   };
   const start = () => {
     const [there, back] = connect();

@@ -10,12 +10,18 @@ import {
   type BroadcastReader,
   BufferPool,
   type BufferPoolHandle,
+  type Copier,
+  Domain,
+  type DomainHandle,
   EventCount,
   type EventCountHandle,
+  Memory,
   Parker,
   type ParkerHandle,
   Semaphore,
   type SemaphoreHandle,
+  type SlotWriter,
+  type Subscription,
   WaiterQueue,
 } from "../mod.ts";
 import { POSITION, SLEEPING } from "../src/broadcast/layout.ts";
@@ -127,6 +133,39 @@ const ends = {
   portSpinning: (_: undefined, port: MessagePort): End => (
     { ...portEnd(port, new Uint8Array(MESSAGE_BYTES)), spins: true }
   ),
+  domain: (there: DomainPath, back: DomainPath): End => (
+    domainEnd(there, back, (writer, source) => writer.send(source), (subscription) => (
+      subscription.next()
+    ))
+  ),
+  domainInPlace: (there: DomainPath, back: DomainPath): End => (
+    domainEnd(there, back, (writer, source, copier) => {
+      copier.copyIn(writer.claim(source.length), 0, source.length);
+      writer.publish();
+    }, (subscription) => {
+      using held = subscription.holdLatest();
+      return held !== undefined;
+    })
+  ),
+  cloned: (_: undefined, { port, bytes }: PortPath): End => portEnd(port, new Uint8Array(bytes)),
+  transferred: (_: undefined, { port, bytes }: PortPath): End => {
+    const arrivals = new Arrivals(port);
+    const source = new Uint8Array(bytes);
+    let array = new Uint8Array(bytes);
+    return {
+      wake() {
+        array.set(source);
+        port.postMessage(array, [array.buffer]);
+      },
+      wait: async () => array = await arrivals.next() as Uint8Array<ArrayBuffer>,
+    };
+  },
+  channel: (there: ChannelPath, back: ChannelPath): End => {
+    const out = new BroadcastChannel(there.name);
+    const arrivals = new Arrivals(new BroadcastChannel(back.name));
+    const message = new Uint8Array(there.bytes);
+    return { wake: () => out.postMessage(message), wait: () => arrivals.next() };
+  },
   transfer: (_: undefined, port: MessagePort): End => {
     const arrivals = new Arrivals(port);
     let array = new Uint8Array(1033);
@@ -155,6 +194,51 @@ function ringEnd(
   };
 }
 
+/** A slot that one thread writes and the other waits for, among others that nobody writes. */
+export interface DomainPath {
+  readonly handle: DomainHandle;
+  readonly name: string;
+  /** The other slots in the set. */
+  readonly others: readonly string[];
+  /** The bytes of the messages. */
+  readonly bytes: number;
+}
+
+/** A port, and the bytes of the messages. */
+export interface PortPath {
+  readonly port: MessagePort;
+  readonly bytes: number;
+}
+
+/** The name of a channel, and the bytes of the messages. */
+export interface ChannelPath {
+  readonly name: string;
+  readonly bytes: number;
+}
+
+/** A writer to one slot, and a waiter for another and its set. */
+function domainEnd(
+  there: DomainPath,
+  back: DomainPath,
+  send: (writer: SlotWriter, source: Uint8Array, copier: Copier) => unknown,
+  take: (subscription: Subscription) => boolean,
+): End {
+  const domain = Domain.attach(there.handle);
+  const memory = Memory.attach(there.handle.memory);
+  const writer = domain.find(there.name)!.writer();
+  const waiter = domain.waiter();
+  const subscription = waiter.subscribe(domain.find(back.name)!, { history: Infinity });
+  for (const other of back.others) waiter.subscribe(domain.find(other)!);
+  const source = memory.privateBytes(there.bytes);
+  const copier = memory.copier(source);
+  return {
+    wake: () => send(writer, source, copier),
+    wait() {
+      while (!take(subscription)) waiter.wait();
+    },
+  };
+}
+
 function portEnd(port: MessagePort, message: unknown): End {
   const arrivals = new Arrivals(port);
   return { wake: () => port.postMessage(message), wait: () => arrivals.next() };
@@ -164,7 +248,7 @@ function portEnd(port: MessagePort, message: unknown): End {
 class Arrivals {
   #arrival = Promise.withResolvers<unknown>();
 
-  constructor(port: MessagePort) {
+  constructor(port: MessagePort | BroadcastChannel) {
     port.onmessage = ({ data }) => this.#arrival.resolve(data);
   }
 
