@@ -177,9 +177,9 @@ const words = () => [0, 1].map(() => new Int32Array(new SharedArrayBuffer(4)));
 const waking = {
   name: "64 B, there and back, asleep",
   ways: [
-    roundTrips("Atomics.wait and notify", "atomics", words as () => [unknown, unknown]),
+    roundTrips("Atomics.wait and notify", "atomics", words as () => [unknown, unknown], 500, false),
     ...[1, 10, 100].map((slots) => (
-      roundTrips(`a set of ${slots} slots`, "domain", domainPaths(slots, 64))
+      roundTrips(`a set of ${slots} slots`, "domain", domainPaths(slots, 64), 500, false)
     )),
   ],
 };
@@ -188,11 +188,17 @@ function passing(name: string, bytes: number, count: number) {
   const portPaths = () => ports().map((port) => ({ port, bytes })) as unknown as [unknown, unknown];
   const channelPaths = () => ["there", "back"].map((name) => ({ name: `${name} ${bytes}`, bytes }));
   const ways: RoundTrips[] = [
-    roundTrips("slot, copied", "domain", domainPaths(1, bytes), count),
-    roundTrips("slot, in place", "domainInPlace", domainPaths(1, bytes), count),
-    roundTrips("postMessage, cloned", "cloned", portPaths, count),
-    roundTrips("postMessage, transferred", "transferred", portPaths, count),
-    roundTrips("BroadcastChannel", "channel", channelPaths as () => [unknown, unknown], count),
+    roundTrips("slot, copied", "domain", domainPaths(1, bytes), count, false),
+    roundTrips("slot, in place", "domainInPlace", domainPaths(1, bytes), count, false),
+    roundTrips("postMessage, cloned", "cloned", portPaths, count, false),
+    roundTrips("postMessage, transferred", "transferred", portPaths, count, false),
+    roundTrips(
+      "BroadcastChannel",
+      "channel",
+      channelPaths as () => [unknown, unknown],
+      count,
+      false,
+    ),
   ];
   return { name: `${name}, there and back`, ways };
 }

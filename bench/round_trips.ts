@@ -31,12 +31,15 @@ export interface RoundTripGroup extends Group {
  *
  * @param connect Creates the paths from the first thread to the second, and back.
  * @param count The round trips of a run.
+ * @param countsWoken Whether to count the sleepers that are woken, which slows all atomic operations
+ * down: not where ways with few of them are compared to ways with many.
  */
 export function roundTrips(
   name: string,
   kind: Kind,
   connect: () => readonly [unknown, unknown],
   count = 500,
+  countsWoken = true,
 ): RoundTrips {
   const samples = sharedNumbers(count);
   const woken = sharedWords(1);
@@ -50,6 +53,7 @@ export function roundTrips(
       count,
       samples,
       woken,
+      countsWoken,
       held,
     };
     return { name, argument: trip, transfer: port === undefined ? [] : [port] };

@@ -279,6 +279,8 @@ export interface Trip {
   readonly samples: Float64Array;
   /** How many sleepers were woken. Added to by both threads. */
   readonly woken: Int32Array;
+  /** Whether to count them. */
+  readonly countsWoken: boolean;
   /** The milliseconds that the answer's rest took. Written by the thread that answers. */
   readonly held: Float64Array;
 }
@@ -302,10 +304,10 @@ function countWoken(woken: Int32Array): void {
 
 /** Wakes the other thread once that has fallen asleep, and waits for its answer. */
 export function ping(trip: Trip): Round {
-  const { count, samples, woken, held } = trip;
+  const { count, samples, woken, countsWoken, held } = trip;
   const end = endOf(trip);
   const { rest = () => sleepFor(REST_MS), spins = false } = end;
-  if (!spins) countWoken(woken);
+  if (countsWoken && !spins) countWoken(woken);
   return async () => {
     for (let i = 0; i < count; i++) {
       if (!spins) rest();
@@ -320,9 +322,9 @@ export function ping(trip: Trip): Round {
 
 /** Answers. */
 export function pong(trip: Trip): Round {
-  const { count, woken, held } = trip;
+  const { count, woken, countsWoken, held } = trip;
   const end = endOf(trip);
-  if (end.spins !== true) countWoken(woken);
+  if (countsWoken && end.spins !== true) countWoken(woken);
   return async () => {
     for (let i = 0; i < count; i++) {
       const waiting = end.wait();

@@ -21,7 +21,7 @@
  *
  *             | owner | entry | since | 0 |    of hold seat 0
  *       ...
- *             | owner | claim | since |        of writer seat 0
+ *             | owner | 0 | since |            of writer seat 0
  *       ...
  *             | index ...                      which entry has which message
  *             | state | length | 0 | 0 | bytes of the message ...              entry 0
@@ -115,8 +115,6 @@ export const LISTED = -1;
 export const SEAT_OWNER = 0;
 /** In a hold seat: the entry that is held, plus 1. Stored by the owner before its bit is set. */
 export const HELD_ENTRY = 1;
-/** In a writer seat: the entry that is claimed, or is about to be, plus 1. Stored by the owner. */
-export const CLAIM = 1;
 /** In a seat: when it was taken, in milliseconds since 1970, modulo 2^32. Stored by the owner. */
 export const SINCE = 2;
 /** The words of a hold seat. */

@@ -231,9 +231,9 @@ Deno.test("broken twin: a message that is published before it is readable is not
     threads: {
       writer: withWrong(
         write(0, 1),
-        "compareExchange",
-        (index, [, replacement]) => isState(index) && !isClaim(replacement!),
-        (_proper, _view, _index, expected) => expected,
+        "exchange",
+        isState,
+        () => 0,
       ),
     },
     check({ handle }) {
