@@ -5,11 +5,11 @@
  *   64 KiB, or an image of 6.2 MB, published and read beside the same copies alone; and publishing
  *   while more and more waiters are subscribed, none of which waits.
  * - Between two threads: how long until a thread that sleeps on 1, 10 or 100 slots has a message,
- *   beside bare `Atomics.wait` and `notify`; and messages of 64 B, 64 KiB and 6.2 MB there and back,
- *   beside `postMessage` by clone and by transfer, and `BroadcastChannel`.
+ *   beside bare `Atomics.wait` and `notify`; and messages of 64 B, 64 KiB and 6.2 MB there and
+ *   back, beside `postMessage` by clone and by transfer, and `BroadcastChannel`.
  *
- * Where a message is sent, its bytes are copied from an array of the sender, and read or held by the
- * receiver: so a copied message is two copies, one in place a single one.
+ * Where a message is sent, its bytes are copied from an array of the sender, and read or held by
+ * the receiver: so a copied message is two copies, one in place a single one.
  *
  * @module
  */
@@ -174,12 +174,27 @@ function domainPaths(slots: number, bytes: number) {
 
 const words = () => [0, 1].map(() => new Int32Array(new SharedArrayBuffer(4)));
 
+const bare = words as () => [unknown, unknown];
+const sets = [1, 10, 100];
+
+/** Both ends are asleep before a message comes. */
 const waking = {
   name: "64 B, there and back, asleep",
   ways: [
-    roundTrips("Atomics.wait and notify", "atomics", words as () => [unknown, unknown], 500, false),
-    ...[1, 10, 100].map((slots) => (
-      roundTrips(`a set of ${slots} slots`, "domain", domainPaths(slots, 64), 500, false)
+    roundTrips("Atomics.wait and notify", "atomicsAsleep", bare, 2_000, false),
+    ...sets.map((slots) => (
+      roundTrips(`a set of ${slots} slots`, "domainAsleep", domainPaths(slots, 64), 2_000, false)
+    )),
+  ],
+};
+
+/** The end that gets the answer has no time to fall asleep, if that comes at once. */
+const answering = {
+  name: "64 B, there and back, at once",
+  ways: [
+    roundTrips("Atomics.wait and notify", "atomics", bare, 2_000, false),
+    ...sets.map((slots) => (
+      roundTrips(`a set of ${slots} slots`, "domain", domainPaths(slots, 64), 2_000, false)
     )),
   ],
 };
@@ -220,6 +235,7 @@ declare(local, { warmup: 1, n: 2 });
 printAtEnd(
   () => compare(local, { rounds: 15 }),
   () => compareHeap([...publishing.ways, ...reading.ways] as LocalWay[]),
-  () => compareRoundTrips(waking),
+  () => compareRoundTrips(waking, 5, 15),
+  () => compareRoundTrips(answering, 5, 5),
   ...between.map((group) => () => compareRoundTrips(group, 5)),
 );

@@ -31,8 +31,8 @@ export interface RoundTripGroup extends Group {
  *
  * @param connect Creates the paths from the first thread to the second, and back.
  * @param count The round trips of a run.
- * @param countsWoken Whether to count the sleepers that are woken, which slows all atomic operations
- * down: not where ways with few of them are compared to ways with many.
+ * @param countsWoken Whether to count the sleepers that are woken, which slows all atomic
+ * operations down: not where ways with few of them are compared to ways with many.
  */
 export function roundTrips(
   name: string,
@@ -67,12 +67,18 @@ export function roundTrips(
   return { name, count, samples, woken, run: () => (crew ??= start()).run() };
 }
 
-/** Alternates between the ways of a group; returns lines to print. */
+/**
+ * Alternates between the ways of a group; returns lines to print.
+ *
+ * @param warmups How many rounds to run before: code of many functions is optimized late.
+ */
 export function compareRoundTrips(
   { name, ways }: RoundTripGroup,
   rounds = 7,
+  warmups = 0,
 ): string[] {
   const samples = ways.map((): number[] => []);
+  for (let round = 0; round < warmups; round++) for (const way of ways) way.run();
   for (const { woken } of ways) woken[0] = 0;
   for (let round = 0; round < rounds; round++) {
     ways.forEach((way, i) => {

@@ -50,6 +50,8 @@ const IDLE_BEFORE_SLEEP_MS = 1;
 const FALLING_ASLEEP_MS = 0.02;
 /** The time after which the other end of a port should be asleep; a port does not tell. */
 const PORT_FALLING_ASLEEP_MS = 0.1;
+/** The time after which a thread that waits has fallen asleep. */
+const SURELY_ASLEEP_MS = 0.05;
 /** The bytes of a message. */
 const MESSAGE_BYTES = 8;
 
@@ -95,6 +97,12 @@ const ends = {
       },
     };
   },
+  atomicsAsleep: (there: Int32Array, back: Int32Array): End => (
+    { ...ends.atomics(there, back), rest: () => spinFor(SURELY_ASLEEP_MS) }
+  ),
+  domainAsleep: (there: DomainPath, back: DomainPath): End => (
+    { ...ends.domain(there, back), rest: () => spinFor(SURELY_ASLEEP_MS) }
+  ),
   pool: (there: BufferPoolHandle | undefined, back: BufferPoolHandle | undefined): End => {
     const handle = (there ?? back)!;
     const pool = BufferPool.attach(handle);

@@ -3,8 +3,9 @@
  * entry has which message.
  *
  * **The number of the last message.** The word {@link PUBLISHED} has its low 28 bits. The high word
- * is raised *before* it. So between two equal looks at the high word, the low one belongs to it or
- * to the unit before; its top bit tells which, as the two words overlap in that bit.
+ * is raised *before* it. So a high word that is loaded after the low one is that of its unit, or of
+ * the unit after; the top bit of the low word tells which, as the two overlap in that bit. It fails
+ * only if 2^27 messages are published between the two loads.
  *
  * **The index** is a ring of words, one for each of the last messages and at least one more. Each
  * names the entry that has the message, beside the lap of the ring, which tells for which message
@@ -21,6 +22,7 @@ import {
   ENTRY_HEADER_WORDS,
   FLAGS,
   HIGH_UNIT,
+  NEAR_INDEX,
   PUBLISHED,
   PUBLISHED_HIGH,
   SlotLayout,
@@ -87,7 +89,8 @@ export class SlotWords {
     this.writerSeats = data + this.layout.writerSeats;
     this.entries = this.layout.entries;
     this.span = card.history << UNIT_SHIFT;
-    this.#index = data + this.layout.index;
+    const { index } = this.layout;
+    this.#index = index === undefined ? this.first + NEAR_INDEX : data + index;
     this.#indexMask = this.layout.indexWords - 1;
     this.#lapShift = UNIT_SHIFT + 31 - Math.clz32(this.layout.indexWords);
     this.#entryBits = this.layout.entryBits;
@@ -119,12 +122,7 @@ export class SlotWords {
 
   /** The number of the last message, in full. */
   loadSequence(): number {
-    for (;;) {
-      const high = Atomics.load(this.words, this.#high);
-      const word = this.loadPublished();
-      // Changes once in 2^27 messages; unchanged, the word was not of the unit after.
-      if (Atomics.load(this.words, this.#high) === high) return fullNumber(word, high);
-    }
+    return this.numberOf(this.loadPublished());
   }
 
   /**

@@ -29,6 +29,7 @@ import {
   watched,
   type WatchedSubscription,
 } from "./subscription.ts";
+import type { Watch } from "./watch.ts";
 import type { SlotRecord } from "./slot_types.ts";
 
 /** A subscription, whatever its messages are. */
@@ -80,6 +81,10 @@ export class Waiter implements Disposable, AsyncIterable<AnySubscription> {
   readonly #owner: number;
   readonly #sleepers: SleepWord;
   readonly #members = new Map<number, Member>();
+  /** The same, for loops. */
+  #listed: Member[] = [];
+  /** What is known of the slots that wake this waiter. */
+  #waking: Watch[] = [];
   /** What a wait that blocks has found. */
   #found: readonly AnySubscription[] = [];
   /** Arrays of changes, to be used in turn. */
@@ -103,7 +108,7 @@ export class Waiter implements Disposable, AsyncIterable<AnySubscription> {
 
   /** The subscriptions, in the order in which they were made. */
   get subscriptions(): AnySubscription[] {
-    return [...this.#members.values()].map(({ subscription }) => subscription);
+    return this.#listed.map(({ subscription }) => subscription);
   }
 
   /**
@@ -145,6 +150,7 @@ export class Waiter implements Disposable, AsyncIterable<AnySubscription> {
       { history, wakes, writers, deadlineMs },
       () => {
         this.#members.delete(entry);
+        this.#list();
         if (wakes) signals.unsubscribe(first, this.#waiter);
         // Tasks that wait look again, at what is left.
         if (this.#sleepers.isAwaited) this.#sleepers.notify();
@@ -152,6 +158,7 @@ export class Waiter implements Disposable, AsyncIterable<AnySubscription> {
     );
     const member = subscription as unknown as AnySubscription;
     this.#members.set(entry, { subscription: member, ...watched(member) });
+    this.#list();
     if (this.#sleepers.isAwaited) this.#sleepers.notify();
     return subscription;
   }
@@ -166,6 +173,9 @@ export class Waiter implements Disposable, AsyncIterable<AnySubscription> {
    */
   wait(options?: WaitOptions): readonly AnySubscription[] | undefined {
     checkWaitOptions(options);
+    this.#check("wait");
+    const present = this.#collect();
+    if (present !== undefined) return some(present);
     const deadline = new Deadline(options);
     for (;;) {
       const timeoutMs = this.#timeout(deadline);
@@ -184,6 +194,9 @@ export class Waiter implements Disposable, AsyncIterable<AnySubscription> {
   async waitAsync(options?: AsyncWaitOptions): Promise<readonly AnySubscription[] | undefined> {
     checkAsyncWaitOptions(options);
     const signal = options?.signal;
+    this.#check("wait");
+    const present = this.#collect();
+    if (present !== undefined) return some([...present]);
     const deadline = new Deadline(options);
     let found: readonly AnySubscription[] = [];
     const attempt = () => {
@@ -240,7 +253,7 @@ export class Waiter implements Disposable, AsyncIterable<AnySubscription> {
    */
   close(): void {
     if (this.#isClosed) return;
-    for (const { subscription } of [...this.#members.values()]) subscription.close();
+    for (const { subscription } of this.#listed) subscription.close();
     this.#isClosed = true;
     this.#domain.open.delete(this);
     this.#sleepers.notify();
@@ -264,11 +277,9 @@ export class Waiter implements Disposable, AsyncIterable<AnySubscription> {
     return undefined;
   };
 
-  /** Looks for changes, and if there are none, marks this waiter and looks again. */
+  /** Marks this waiter, and looks for changes. */
   #attempt(): readonly AnySubscription[] | undefined {
     this.#check("wait");
-    const found = this.#collect();
-    if (found !== undefined) return found;
     // In this order: pairs with the publisher's look at the signal after it has published.
     this.#domain.signals.arm(this.#waiter);
     return this.#collect();
@@ -280,11 +291,11 @@ export class Waiter implements Disposable, AsyncIterable<AnySubscription> {
    * @returns Those, if one of them wakes; none if nothing will ever change; undefined to wait.
    */
   #collect(): readonly AnySubscription[] | undefined {
-    const members = this.#members;
     let hasChange = false;
     let mayChange = false;
-    for (const { watch } of members.values()) {
-      if (!watch.wakes) continue;
+    const waking = this.#waking;
+    for (let i = 0; i < waking.length; i++) {
+      const watch = waking[i]!;
       if (watch.look() !== 0) {
         hasChange = true;
         break;
@@ -294,7 +305,9 @@ export class Waiter implements Disposable, AsyncIterable<AnySubscription> {
     if (!hasChange) return mayChange ? undefined : [];
     const changed = this.#spare;
     changed.length = 0;
-    for (const member of members.values()) {
+    const listed = this.#listed;
+    for (let i = 0; i < listed.length; i++) {
+      const member = listed[i]!;
       const changes = member.watch.report();
       member.tell(changes);
       if (changes !== 0) changed.push(member.subscription);
@@ -304,11 +317,16 @@ export class Waiter implements Disposable, AsyncIterable<AnySubscription> {
     return changed;
   }
 
+  #list(): void {
+    this.#listed = [...this.#members.values()];
+    this.#waking = this.#listed.map(({ watch }) => watch).filter(({ wakes }) => wakes);
+  }
+
   /** How long to sleep: until the time is over, or a subscription wants to know. */
   #timeout(deadline: Deadline): number {
     let next = Infinity;
-    for (const { watch } of this.#members.values()) {
-      if (watch.wakes) next = Math.min(next, watch.deadline);
+    for (let i = 0; i < this.#waking.length; i++) {
+      next = Math.min(next, this.#waking[i]!.deadline);
     }
     const { remainingMs } = deadline;
     return next === Infinity ? remainingMs : Math.min(remainingMs, Math.max(0, next - now()));

@@ -8,8 +8,8 @@
  * @module
  */
 
-import { CLOSED, DIED, FLAGS, JOINED, LEFT } from "./layout.ts";
 import { now } from "../memory/platform.ts";
+import { CLOSED, DIED, FLAGS, JOINED, LEFT } from "./layout.ts";
 import type { SlotWords } from "./slot_words.ts";
 
 /** What has changed: messages, the end of the slot, its writers, or that nothing came in time. */

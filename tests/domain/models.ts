@@ -22,6 +22,7 @@ import {
   DomainLayout,
   HEAD,
   HOLD_BITS,
+  NEAR_INDEX,
   PUBLISHED,
   SIGNAL,
   SlotLayout,
@@ -127,7 +128,8 @@ export function wordsOf(options: SlotOptions, { slots = 1, waiters = 2 } = {}) {
     published: first + PUBLISHED,
     holdBits: first + HOLD_BITS,
     wakeBits: first + WAKE_BITS,
-    index: layout.data + data.index,
+    index: first + NEAR_INDEX,
+    indexWords: data.indexWords,
     states: entries.map((entry) => layout.data + entry),
     signals: Array.from({ length: waiters }, (_, i) => layout.waiter(i) + SIGNAL),
   };

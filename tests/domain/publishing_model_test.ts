@@ -244,12 +244,12 @@ Deno.test("broken twin: a message that is published before it is readable is not
 
 Deno.test("broken twin: a number that is taken in two steps is given to two messages", async () => {
   const options = { ...SLOT, history: 2, writers: 2 };
-  const { index: from, states: [to] } = wordsOf(options);
+  const { index: from, indexWords } = wordsOf(options);
   const writer = (member: number) =>
     withWrong(
       write(member, 1),
       "compareExchange",
-      (index) => index >= from && index < to!,
+      (index) => index >= from && index < from + indexWords,
       (proper, view, index, expected, replacement) => {
         const found = proper.load(view, index);
         if (found === expected) proper.store(view, index, replacement!);
