@@ -6,10 +6,14 @@
 import { assert, assertEquals } from "@std/assert";
 import { Domain } from "@busbar/busbar/domain";
 import { EMPTY, FLAGS, READABLE } from "../../src/domain/layout.ts";
+import { tampered } from "../tamper.ts";
 import { fails, passes, passesAtRandom } from "../verdicts.ts";
 import {
   close,
   domain,
+  numbered,
+  numberIn,
+  open,
   readLatest,
   type Seen,
   seenBy,
@@ -111,6 +115,57 @@ Deno.test("domain: two writers that come around, and a reader", async () => {
       assertEquals(Domain.attach(handle).find("s")!.sequence, 6);
     },
   }, 1);
+});
+
+/** Fails unless every message that is kept can be read. */
+function checkKept({ handle }: State): void {
+  const slot = Domain.attach(handle).find("s")!;
+  const reader = slot.reader();
+  for (let back = 0; back < Math.min(slot.history, slot.sequence); back++) {
+    assert(reader.back(back), "a message that is kept cannot be read");
+    numberIn(reader.message());
+  }
+}
+
+Deno.test("domain: a writer that is late does not harm one that has come around the index", async () => {
+  await passes({
+    setup: domain({ s: { ...SLOT, history: 2, writers: 2 } }),
+    threads: { late: write(0, 1), other: write(1, 6, { first: 10 }) },
+    check: checkKept,
+    preemptions: 2,
+  });
+});
+
+Deno.test("domain: a writer that finishes late does not harm one that has come around the entries", async () => {
+  await passes({
+    setup: domain({ s: { ...SLOT, writers: 2 } }),
+    threads: { late: write(0, 2), other: write(1, 4, { first: 10 }) },
+    check: checkKept,
+    preemptions: 2,
+  });
+});
+
+/** A writer that gives up every other message, half filled. */
+function writeAndAbort(member: number, count: number) {
+  return (state: State): void => {
+    const writer = open(state, member).writer();
+    for (let i = 1; i <= count; i++) {
+      writer.send(numbered(i));
+      writer.bytes[writer.claim()] = 99;
+      writer.abort();
+    }
+  };
+}
+
+Deno.test("domain: a message that is given up is never seen", async () => {
+  await passes({
+    setup: domain({ s: SLOT }),
+    threads: { writer: writeAndAbort(0, 3), reader: readLatest(1, 2) },
+    check(state, { reader }) {
+      for (const [sequence, number] of reader) assertEquals(sequence, number);
+      checkKept(state);
+    },
+  });
 });
 
 Deno.test("domain: what is published as a slot is closed is seen, or refused", async () => {
@@ -260,6 +315,64 @@ Deno.test("broken twin: a number that is taken in two steps is given to two mess
     setup: domain({ s: options }),
     threads: { first: writer(0), second: writer(1) },
     check: (_, { first, second }) => assertEquals([...first, ...second].sort(), [1, 2]),
+  });
+});
+
+Deno.test("broken twin: a writer that does not look again takes a number that is long gone", async () => {
+  const options = { ...SLOT, history: 2, writers: 2 };
+  const { published, index: from, indexWords } = wordsOf(options);
+  await fails("assertion", {
+    setup: domain({ s: options }),
+    threads: {
+      late: (state: State) => {
+        let last = 0;
+        let hasFound = false;
+        return tampered(write(0, 1), ({ load }) => ({
+          load(view: Int32Array, index: number) {
+            if (index === published && hasFound) {
+              hasFound = false;
+              return last;
+            }
+            const value = load(view, index);
+            hasFound = index >= from && index < from + indexWords;
+            if (index === published) last = value;
+            return value;
+          },
+        }))(state);
+      },
+      other: write(1, 6, { first: 10 }),
+    },
+    check: checkKept,
+    preemptions: 2,
+  });
+});
+
+Deno.test("broken twin: a writer that finishes without a second look makes a claim readable", async () => {
+  const options = { ...SLOT, writers: 2 };
+  const { published, states } = wordsOf(options);
+  await fails(["data race", "assertion", "livelock"], {
+    setup: domain({ s: options }),
+    threads: {
+      late: (state: State) => {
+        let last = 0;
+        let hasLooked = false;
+        return tampered(write(0, 2), ({ load }) => ({
+          load(view: Int32Array, index: number) {
+            if (index === published && hasLooked) {
+              hasLooked = false;
+              return last;
+            }
+            const value = load(view, index);
+            hasLooked = states.includes(index);
+            if (index === published) last = value;
+            return value;
+          },
+        }))(state);
+      },
+      other: write(1, 4, { first: 10 }),
+    },
+    check: checkKept,
+    preemptions: 2,
   });
 });
 
