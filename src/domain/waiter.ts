@@ -173,9 +173,6 @@ export class Waiter implements Disposable, AsyncIterable<AnySubscription> {
    */
   wait(options?: WaitOptions): readonly AnySubscription[] | undefined {
     checkWaitOptions(options);
-    this.#check("wait");
-    const present = this.#collect();
-    if (present !== undefined) return some(present);
     const deadline = new Deadline(options);
     for (;;) {
       const timeoutMs = this.#timeout(deadline);
@@ -194,9 +191,6 @@ export class Waiter implements Disposable, AsyncIterable<AnySubscription> {
   async waitAsync(options?: AsyncWaitOptions): Promise<readonly AnySubscription[] | undefined> {
     checkAsyncWaitOptions(options);
     const signal = options?.signal;
-    this.#check("wait");
-    const present = this.#collect();
-    if (present !== undefined) return some([...present]);
     const deadline = new Deadline(options);
     let found: readonly AnySubscription[] = [];
     const attempt = () => {
@@ -277,9 +271,11 @@ export class Waiter implements Disposable, AsyncIterable<AnySubscription> {
     return undefined;
   };
 
-  /** Marks this waiter, and looks for changes. */
+  /** Looks for changes, and if there seem to be none, marks this waiter and looks again. */
   #attempt(): readonly AnySubscription[] | undefined {
     this.#check("wait");
+    const present = this.#collectAtOnce();
+    if (present !== undefined) return present;
     // In this order: pairs with the publisher's look at the signal after it has published.
     this.#domain.signals.arm(this.#waiter);
     return this.#collect();
@@ -291,24 +287,35 @@ export class Waiter implements Disposable, AsyncIterable<AnySubscription> {
    * @returns Those, if one of them wakes; none if nothing will ever change; undefined to wait.
    */
   #collect(): readonly AnySubscription[] | undefined {
-    let hasChange = false;
+    const waking = this.#waking;
     let mayChange = false;
+    for (let i = 0; i < waking.length; i++) {
+      const watch = waking[i]!;
+      if (watch.look() !== 0) return this.#report();
+      mayChange ||= !watch.isOver;
+    }
+    return mayChange ? undefined : [];
+  }
+
+  /** As {@link Waiter.#collect}, at a fraction of its cost, and may overlook what came just now. */
+  #collectAtOnce(): readonly AnySubscription[] | undefined {
     const waking = this.#waking;
     for (let i = 0; i < waking.length; i++) {
       const watch = waking[i]!;
-      if (watch.look() !== 0) {
-        hasChange = true;
-        break;
-      }
-      mayChange ||= !watch.isOver;
+      if (watch.seemsChanged && watch.look() !== 0) return this.#report();
     }
-    if (!hasChange) return mayChange ? undefined : [];
+    return undefined;
+  }
+
+  /** Notes and returns the subscriptions with changes. */
+  #report(): readonly AnySubscription[] {
     const changed = this.#spare;
     changed.length = 0;
     const listed = this.#listed;
     for (let i = 0; i < listed.length; i++) {
       const member = listed[i]!;
-      const changes = member.watch.report();
+      // What is overlooked here is reported by the next wait.
+      const changes = member.watch.seemsChanged ? member.watch.report() : 0;
       member.tell(changes);
       if (changes !== 0) changed.push(member.subscription);
     }
