@@ -7,12 +7,14 @@
 import { assert, assertEquals } from "@std/assert";
 import {
   type AsyncWaitOptions,
+  Barrier,
   Broadcast,
   BufferPool,
   EventCount,
   FlushQueue,
   FrameDecoder,
   Framer,
+  Latch,
   lengthPrefixed,
   Mutex,
   PacketWriter,
@@ -160,6 +162,36 @@ export const scenes: Record<string, () => Scene> = {
       },
       provide: () => semaphore.release(),
       checkUnchanged: () => assertEquals([semaphore.permits, semaphore.waiters], [1, 0]),
+    };
+  },
+  Latch() {
+    const latch = Latch.create({ count: 2 });
+    return {
+      calls: {
+        wait: {
+          block: (options) => latch.wait(options),
+          attempt: () => latch.tryWait(),
+          awaits: (options) => latch.waitAsync(options),
+          empty: false,
+        },
+      },
+      provide: () => void latch.countDown(2),
+      checkUnchanged: () => assertEquals(latch.count, 2),
+    };
+  },
+  Barrier() {
+    const barrier = Barrier.create({ parties: 2 });
+    return {
+      calls: {
+        wait: {
+          block: (options) => barrier.wait(options),
+          attempt: () => barrier.tryWait(),
+          awaits: (options) => barrier.waitAsync(options),
+          empty: -1,
+        },
+      },
+      provide: () => barrier.leave(),
+      checkUnchanged: () => assertEquals([barrier.arrived, barrier.parties], [0, 2]),
     };
   },
   Parker() {

@@ -133,9 +133,25 @@ let memoryCount = 0;
 /** Counts those that are no longer in use. */
 let collected: FinalizationRegistry<undefined> | undefined;
 
+/** Whether a shared memory that is sent twice in one message arrives as one; once it is known. */
+let arrivesAsOne: boolean | undefined;
+
 /** Makes a shared memory of at least `byteLength` bytes, all zero. */
 export function createShared(byteLength: number): WebAssembly.Memory | undefined {
-  return within.isUsable ? createMemory(byteLength, true) : undefined;
+  if (arrivesAsOne === false || !within.isUsable) return undefined;
+  const memory = createMemory(byteLength, true);
+  if (memory !== undefined) arrivesAsOne ??= isSentAsOne(memory);
+  return arrivesAsOne ? memory : undefined;
+}
+
+/**
+ * Whether two references to a memory, and its buffer, arrive as references to one. In Bun they do
+ * not, so that the parts of a region could not be told to lie in the same memory.
+ */
+function isSentAsOne(memory: WebAssembly.Memory): boolean {
+  if (globalThis.structuredClone === undefined) return true;
+  const [first, second, buffer] = structuredClone([memory, memory, memory.buffer] as const);
+  return first.buffer === second.buffer && first.buffer === buffer;
 }
 
 /** Makes private bytes that {@link copiesBetween} knows, all zero. */

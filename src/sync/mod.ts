@@ -1,12 +1,14 @@
 /**
- * How threads wait for one another: mutex, reader-writer lock, semaphore, event count, parker, and
- * a queue of waiters with a set of the values that they wait for.
+ * How threads wait for one another: mutex, reader-writer lock, semaphore, latch, barrier, event
+ * count, parker, and a queue of waiters with a set of the values that they wait for.
  *
  * @module
  */
 
+export { Barrier, type BarrierHandle, type BarrierOptions } from "./barrier.ts";
 export { EventCount, type EventCountHandle, type EventCountOptions } from "./event_count.ts";
 export { Guard } from "./guard.ts";
+export { Latch, type LatchHandle, type LatchOptions } from "./latch.ts";
 export { Mutex, type MutexHandle, type MutexOptions } from "./mutex.ts";
 export { Parker, type ParkerHandle, type ParkerOptions } from "./parker.ts";
 export { RwLock, type RwLockHandle, type RwLockOptions } from "./rw_lock.ts";

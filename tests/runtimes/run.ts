@@ -1,11 +1,12 @@
 /**
- * Runs the suite and the examples off Deno: in Node 20, 22 and 24, as bundles of each kind and as
- * the source is; in Chromium, on a page's main thread and in a worker; and in what a worklet has.
+ * Runs the suite and the examples off Deno: in Node 20, 22 and 24, and in Bun, as bundles of each
+ * kind and as the source is; in Chromium, on a page's main thread and in a worker; and in what a
+ * worklet has.
  *
- *     deno task test:runtimes [node] [browser]
+ *     deno task test:runtimes [node] [bun] [browser]
  *
- * Needs `npx`, which fetches the versions of Node, and Chromium at /usr/bin/chromium or where
- * CHROMIUM says. Prints a line for each check, and at the end `N passed, N failed`.
+ * Needs `npx`, which fetches the versions of Node, and Bun; and Chromium at /usr/bin/chromium or
+ * where CHROMIUM says. Prints a line for each check, and at the end `N passed, N failed`.
  *
  * @module
  */
@@ -18,6 +19,7 @@ import { Broadcast } from "@busbar/busbar";
 const ROOT = new URL("../..", import.meta.url);
 const LIMIT_MS = 120_000;
 const NODE_VERSIONS = ["20", "22", "24"];
+const BUN_VERSION = "1";
 /** Those that run TypeScript as it is. */
 const STRIPPING = ["22", "24"];
 
@@ -92,8 +94,11 @@ async function bundle(entries: Record<string, string>, outdir: string, options =
   });
 }
 
-async function runNode(directory: string): Promise<void> {
-  const entry = path("tests/runtimes/node_entry.ts");
+/** The suite for platforms like Node. */
+const entry = path("tests/runtimes/node_entry.ts");
+
+/** Bundles the suite in each format, and the examples, for Node and Bun. */
+async function bundleForNode(directory: string): Promise<void> {
   const forNode = { platform: "node", target: "node20" };
   await bundle({ esm: entry }, directory, { ...forNode, outExtension: { ".js": ".mjs" } });
   await bundle({ cjs: entry }, directory, {
@@ -112,28 +117,41 @@ async function runNode(directory: string): Promise<void> {
     await bundle(entries, `${directory}/node/${name}`, forNode);
   }
   await Deno.writeTextFile(`${directory}/package.json`, `{ "type": "module" }`);
+}
 
+/** Where npx has put the program of a package; undefined if it finds none. */
+async function fetched(where: string, name: string): Promise<string | undefined> {
+  const program = name.replace(/@.*/, "");
+  const { lines, error } = await run("npx", [
+    "--yes",
+    "-p",
+    name,
+    program,
+    "-p",
+    "process.execPath",
+  ]);
+  if (lines.length === 0) report(where, `not ok npx finds ${name}: ${error}`);
+  return lines[0];
+}
+
+/** Runs everything that was bundled, and the source if the platform can. */
+async function runLikeNode(where: string, program: string, directory: string, strips: boolean) {
+  for (const script of ["esm.mjs", "cjs.cjs", "iife.cjs"]) {
+    await runSuiteOf(`${where}, ${script}`, program, [`${directory}/${script}`]);
+  }
+  if (strips) await runSuiteOf(`${where}, TypeScript`, program, [entry]);
+  for (const name of Object.keys(EXAMPLES)) {
+    await runExample(where, name, program, [`${directory}/node/${name}/main.js`]);
+  }
+}
+
+async function runNode(directory: string): Promise<void> {
+  await bundleForNode(directory);
   await runWorklet(directory);
   for (const version of NODE_VERSIONS) {
-    const { lines: [node], error } = await run("npx", [
-      "--yes",
-      "-p",
-      `node@${version}`,
-      "node",
-      "-p",
-      "process.execPath",
-    ]);
-    if (node === undefined) {
-      report(`Node ${version}`, `not ok npx finds node@${version}: ${error}`);
-      continue;
-    }
-    for (const script of ["esm.mjs", "cjs.cjs", "iife.cjs"]) {
-      await runSuiteOf(`Node ${version}, ${script}`, node, [`${directory}/${script}`]);
-    }
-    if (STRIPPING.includes(version)) await runSuiteOf(`Node ${version}, TypeScript`, node, [entry]);
-    for (const name of Object.keys(EXAMPLES)) {
-      await runExample(`Node ${version}`, name, node, [`${directory}/node/${name}/main.js`]);
-    }
+    const node = await fetched(`Node ${version}`, `node@${version}`);
+    const strips = STRIPPING.includes(version);
+    if (node !== undefined) await runLikeNode(`Node ${version}`, node, directory, strips);
   }
   for (const name of Object.keys(EXAMPLES)) {
     for (const program of [name, `node/${name}`]) {
@@ -171,6 +189,12 @@ async function runWorklet(directory: string): Promise<void> {
   }
   const isHeard = heard.join() === "1,2,3";
   report("a worklet", isHeard ? "ok imports all, and polls a ring" : `not ok ${heard.join()}`);
+}
+
+async function runBun(directory: string): Promise<void> {
+  await bundleForNode(directory);
+  const bun = await fetched("Bun", `bun@${BUN_VERSION}`);
+  if (bun !== undefined) await runLikeNode(`Bun ${BUN_VERSION}`, bun, directory, true);
 }
 
 const ISOLATED = {
@@ -269,10 +293,11 @@ async function runBrowser(directory: string): Promise<void> {
   }
 }
 
-const wanted = Deno.args.length === 0 ? ["node", "browser"] : Deno.args;
+const wanted = Deno.args.length === 0 ? ["node", "bun", "browser"] : Deno.args;
 const directory = await Deno.makeTempDir({ prefix: "busbar" });
 try {
   if (wanted.includes("node")) await runNode(directory);
+  if (wanted.includes("bun")) await runBun(directory);
   if (wanted.includes("browser")) await runBrowser(directory);
 } finally {
   await esbuild.stop();

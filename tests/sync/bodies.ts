@@ -5,8 +5,12 @@
  */
 
 import {
+  Barrier,
+  type BarrierHandle,
   EventCount,
   type EventCountHandle,
+  Latch,
+  type LatchHandle,
   Mutex,
   type MutexHandle,
   Parker,
@@ -289,4 +293,31 @@ export async function sleepForever(bed: Bed): Promise<void> {
     const waiters = WaiterQueue.attach(queue).join({ take: () => undefined, put() {} });
     taken[0] = await waiters.takeAsync();
   }
+}
+
+/** What {@link step} works with. */
+export interface Steps {
+  barrier: BarrierHandle;
+  finished: LatchHandle;
+  /** A plain word for each worker: how many steps it has made. */
+  words: Int32Array;
+  index: number;
+  rounds: number;
+}
+
+/**
+ * Steps in step with the others, and counts the latch down at the end; returns how often it saw
+ * another that had not made the step, or was ahead by more than one.
+ */
+export function step({ barrier, finished, words, index, rounds }: Steps): number {
+  const attached = Barrier.attach(barrier);
+  let wrong = 0;
+  for (let round = 1; round <= rounds; round++) {
+    words[index] = round;
+    attached.wait();
+    for (const word of words) if (word !== round) wrong++;
+    attached.wait(); // nobody begins the next step before all have looked
+  }
+  Latch.attach(finished).countDown();
+  return wrong;
 }

@@ -4,8 +4,10 @@
 
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import {
+  Barrier,
   EventCount,
   type Handle,
+  Latch,
   Memory,
   Mutex,
   Parker,
@@ -53,6 +55,20 @@ const classes: Class[] = [
     attach: Semaphore.attach,
     bytes: 64,
     words: ["semaphore.permits 8", "semaphore.waiters 12", "semaphore.largeWaiters 16"],
+  },
+  {
+    kind: "busbar.latch",
+    create: (options) => Latch.create({ ...options, count: 3 }),
+    attach: Latch.attach,
+    bytes: 64,
+    words: ["latch.count 8"],
+  },
+  {
+    kind: "busbar.barrier",
+    create: (options) => Barrier.create({ ...options, parties: 3 }),
+    attach: Barrier.attach,
+    bytes: 64,
+    words: ["barrier.state 8"],
   },
   {
     kind: "busbar.mutex",

@@ -3,7 +3,17 @@
  */
 
 import { assert, assertEquals } from "@std/assert";
-import { EventCount, Memory, Mutex, Parker, RwLock, Semaphore, WaiterQueue } from "../../mod.ts";
+import {
+  Barrier,
+  EventCount,
+  Latch,
+  Memory,
+  Mutex,
+  Parker,
+  RwLock,
+  Semaphore,
+  WaiterQueue,
+} from "../../mod.ts";
 import { workerTest } from "../permission.ts";
 import { runOnWorker, startWorker } from "../workers.ts";
 import { type Bed, type Job, storeIn } from "./bodies.ts";
@@ -68,6 +78,23 @@ workerTest("a writer and three readers that enter and leave see only whole chang
   const lock = RwLock.attach(handle);
   assertEquals([job.words[0], lock.readers, lock.isWriting], [5_000, 0, false]);
 });
+
+workerTest(
+  "four workers step in step at a barrier, and a latch tells when all have ended",
+  async () => {
+    const barrier = Barrier.create({ parties: 4 });
+    const finished = Latch.create({ count: 4 });
+    const words = sharedWords(4);
+    const job = { barrier: barrier.handle, finished: finished.handle, words, rounds: 500 };
+    const workers = [0, 1, 2, 3].map((index) =>
+      runOnWorker<number>(bodies, "step", { ...job, index })
+    );
+    assertEquals(await finished.waitAsync(), true);
+    assertEquals(words, new Int32Array(4).fill(500));
+    assertEquals(await Promise.all(workers), [0, 0, 0, 0]);
+    assertEquals([barrier.arrived, barrier.parties, finished.count], [0, 4, 0]);
+  },
+);
 
 workerTest("two writers and a reader do not starve one another", async () => {
   const { handle } = RwLock.create();
