@@ -106,6 +106,11 @@ export class Signals {
     Atomics.exchange(this.#words, this.signal(waiter), WAITING);
   }
 
+  /** Takes the mark off, if nobody waits. */
+  disarm(waiter: number): void {
+    Atomics.store(this.#words, this.signal(waiter), IDLE);
+  }
+
   /** Wakes the waiters of a slot that wait. */
   wake(slot: number): void {
     const words = this.#words;

@@ -151,7 +151,8 @@ export class Waiter implements Disposable, AsyncIterable<AnySubscription> {
       () => {
         this.#members.delete(entry);
         this.#list();
-        if (wakes) signals.unsubscribe(first, this.#waiter);
+        // The waiter may be another's, if this thread was taken for dead.
+        if (wakes && this.#isOurs) signals.unsubscribe(first, this.#waiter);
         // Tasks that wait look again, at what is left.
         if (this.#sleepers.isAwaited) this.#sleepers.notify();
       },
@@ -176,7 +177,8 @@ export class Waiter implements Disposable, AsyncIterable<AnySubscription> {
     const deadline = new Deadline(options);
     for (;;) {
       const timeoutMs = this.#timeout(deadline);
-      if (this.#sleepers.sleepUntil(this.#attemptToBlock, { timeoutMs })) return some(this.#found);
+      const hasFound = this.#sleepers.sleepUntil(this.#attemptToBlock, { timeoutMs }, this.#giveUp);
+      if (hasFound) return some(this.#found);
       if (deadline.remainingMs === 0) return undefined;
     }
   }
@@ -202,9 +204,12 @@ export class Waiter implements Disposable, AsyncIterable<AnySubscription> {
     };
     for (;;) {
       const timeoutMs = this.#timeout(deadline);
-      if (await this.#sleepers.sleepUntilAsync(attempt, { signal, timeoutMs })) {
-        return some(found);
-      }
+      const hasFound = await this.#sleepers.sleepUntilAsync(
+        attempt,
+        { signal, timeoutMs },
+        this.#giveUp,
+      );
+      if (hasFound) return some(found);
       if (deadline.remainingMs === 0) return undefined;
     }
   }
@@ -251,8 +256,10 @@ export class Waiter implements Disposable, AsyncIterable<AnySubscription> {
     this.#isClosed = true;
     this.#domain.open.delete(this);
     this.#sleepers.notify();
-    const isOurs = this.#domain.signals.release(this.#waiter, this.#owner);
-    if (!isOurs) throw this.#domain.reclaimedError("close a waiter");
+    if (!this.#isOurs) throw this.#domain.reclaimedError("close a waiter");
+    const { signals } = this.#domain;
+    signals.disarm(this.#waiter);
+    signals.release(this.#waiter, this.#owner);
   }
 
   /** As {@link Waiter.close}. */
@@ -260,9 +267,15 @@ export class Waiter implements Disposable, AsyncIterable<AnySubscription> {
     this.close();
   }
 
+  get #isOurs(): boolean {
+    return this.#domain.signals.isOwned(this.#waiter, this.#owner);
+  }
+
   #check(action: string): void {
     if (this.#isClosed) throw new ClosedError(`Cannot ${action} as the waiter was closed`);
   }
+
+  readonly #giveUp = (): void => this.#disarm();
 
   readonly #attemptToBlock = (): number | undefined => {
     const found = this.#attempt();
@@ -278,7 +291,14 @@ export class Waiter implements Disposable, AsyncIterable<AnySubscription> {
     if (present !== undefined) return present;
     // In this order: pairs with the publisher's look at the signal after it has published.
     this.#domain.signals.arm(this.#waiter);
-    return this.#collect();
+    const found = this.#collect();
+    if (found !== undefined) this.#disarm();
+    return found;
+  }
+
+  /** Takes the mark off, unless a task of this waiter sleeps. */
+  #disarm(): void {
+    if (!this.#sleepers.isAwaited) this.#domain.signals.disarm(this.#waiter);
   }
 
   /**

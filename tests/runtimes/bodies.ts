@@ -9,6 +9,8 @@ import {
   type BroadcastHandle,
   BufferPool,
   type BufferPoolHandle,
+  Domain,
+  type DomainHandle,
   EventCount,
   type EventCountHandle,
   FlushQueue,
@@ -34,6 +36,12 @@ export interface Shared {
   count: EventCountHandle;
   words: Int32Array;
   rounds: number;
+}
+
+/** A domain to ask and answer in. */
+export interface DomainJob {
+  domain: DomainHandle;
+  messages: number;
 }
 
 /** The bodies, by name. */
@@ -102,6 +110,36 @@ export const bodies = {
     const writer = Broadcast.attach(ring).writer();
     for (let i = 0; i < messages; i++) writer.send(new Uint8Array([i, i, i, i]));
     writer[Symbol.dispose]();
+  },
+
+  /** Answers each message of one slot in another, blocking in between. */
+  answer({ domain, messages }: DomainJob): void {
+    const attached = Domain.attach(domain, { member: 1 });
+    const waiter = attached.waiter();
+    const answers = attached.slot("answers", { messageBytes: 8, history: 4 });
+    const writer = answers.writer();
+    const questions = waiter.subscribe(attached.find("questions")!, { history: Infinity });
+    waiter.subscribe(attached.slot("others", { messageBytes: 8 }));
+    while (questions.received < messages) {
+      waiter.wait();
+      while (questions.next()) {
+        writer.bytes[writer.claim(1)] = questions.message()[0]! + 1;
+        writer.publish();
+      }
+    }
+    answers.close();
+    attached.close();
+  },
+
+  /** Leaves a claim, a hold, and a waiter that waits. */
+  hoard({ domain }: DomainJob): Promise<void> {
+    const attached = Domain.attach(domain, { member: 1 });
+    const slot = attached.find("questions")!;
+    slot.hold();
+    slot.writer().claim();
+    const waiter = attached.waiter();
+    waiter.subscribe(slot);
+    waiter.waitAsync();
   },
 
   /** Sends so many messages to a queue, waiting for buffers. */
