@@ -132,7 +132,7 @@ export const bodies = {
   },
 
   /** Leaves a claim, a hold, and a waiter that waits. */
-  hoard({ domain }: DomainJob): Promise<void> {
+  hoard({ domain }: DomainJob): void {
     const attached = Domain.attach(domain, { member: 1 });
     const slot = attached.find("questions")!;
     slot.hold();
