@@ -22,6 +22,7 @@ export type {
 } from "./inspection.ts";
 export { SlotReader } from "./reader.ts";
 export { type HoldOptions, Slot, type SlotMessagesOptions } from "./slot.ts";
+export { type MessageCounts, SlotMessages } from "./slot_messages.ts";
 export type { MessageOf, SlotRecord, ViewOf } from "./slot_types.ts";
 export type { SlotCard } from "./slot_table.ts";
 export type { SlotSize } from "./layout.ts";

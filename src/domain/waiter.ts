@@ -81,7 +81,9 @@ export class Waiter implements Disposable, AsyncIterable<AnySubscription> {
   readonly #owner: number;
   readonly #sleepers: SleepWord;
   readonly #members = new Map<number, Member>();
-  /** The same, for loops. */
+  /** Those that the last wait has reported. */
+  readonly #told: Member[] = [];
+  /** All of them, for loops. */
   #listed: Member[] = [];
   /** What is known of the slots that wake this waiter. */
   #waking: Watch[] = [];
@@ -331,13 +333,19 @@ export class Waiter implements Disposable, AsyncIterable<AnySubscription> {
   #report(): readonly AnySubscription[] {
     const changed = this.#spare;
     changed.length = 0;
+    const told = this.#told;
+    for (let i = 0; i < told.length; i++) told[i]!.tell(0);
+    told.length = 0;
     const listed = this.#listed;
     for (let i = 0; i < listed.length; i++) {
       const member = listed[i]!;
       // What is overlooked here is reported by the next wait.
-      const changes = member.watch.seemsChanged ? member.watch.report() : 0;
+      if (!member.watch.seemsChanged) continue;
+      const changes = member.watch.report();
+      if (changes === 0) continue;
       member.tell(changes);
-      if (changes !== 0) changed.push(member.subscription);
+      told.push(member);
+      changed.push(member.subscription);
     }
     this.#spare = this.#changed;
     this.#changed = changed;

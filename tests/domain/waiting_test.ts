@@ -273,6 +273,15 @@ Deno.test("domain: an iteration that is left, returned from or aborted leaves no
   assertEquals(leftovers(domain), [0]);
 });
 
+Deno.test("domain: an iteration counts what was overwritten before it asked", async () => {
+  const { slots: [slot], send } = create();
+  const messages = slot.messages();
+  for (let i = 1; i <= 10; i++) send(0, i);
+  slot.close();
+  assertEquals(await Array.fromAsync(messages, ([value]) => value), [7, 8, 9, 10]);
+  assertEquals([messages.received, messages.missed], [4, 6]);
+});
+
 Deno.test("domain: messages of an iteration can be kept, or borrowed", async () => {
   const { slots: [slot], send } = create();
   for (let i = 1; i <= 3; i++) send(0, i);
