@@ -21,6 +21,7 @@ import {
   withWrong,
   wordsOf,
   write,
+  writeUntilClosed,
 } from "./models.ts";
 
 const KEPT = { ...SLOT, history: 4 };
@@ -154,6 +155,35 @@ Deno.test("domain: an iteration ends after the last message, whenever the slot i
     check({ handle }, { iterating }) {
       assertEquals(iterating, [1, 2]);
       assertEquals(Domain.attach(handle).inspect().waiters, 0);
+    },
+    preemptions: 2,
+  });
+});
+
+Deno.test("domain: whenever a slot is subscribed to, published in, and closed, waits end", async () => {
+  await passes({
+    setup: domain({ s: KEPT }),
+    threads: {
+      writer: writeUntilClosed(0, 1),
+      closer: close(1),
+      waiter(state: State) {
+        const domain = Domain.attach(state.handle, { member: 2 });
+        using waiter = domain.waiter();
+        const slot = domain.find("s")!;
+        const first = waiter.subscribe(slot, { history: 1 });
+        waiter.wait();
+        while (first.next());
+        first.close();
+        const second = waiter.subscribe(slot, { history: 1 });
+        while (waiter.wait() !== undefined);
+        while (second.next());
+        return [first.received, second.received];
+      },
+    },
+    check({ handle }, { writer, waiter: [first, second] }) {
+      assert(first! <= writer.length);
+      assertEquals(second, writer.length, "what is there is the history of a new subscription");
+      assertEquals(Domain.attach(handle).inspect().slots[0]!.subscribers, []);
     },
     preemptions: 2,
   });

@@ -217,6 +217,25 @@ Deno.test("domain: an asynchronous wait ends with a message, the time, an abort,
   assertEquals(leftovers(domain), [0]);
 });
 
+Deno.test("domain: a publication wakes each of 70 waiters, and later those that are left", async () => {
+  const { domain, slots: [slot, other], send } = create(70);
+  const waiters = Array.from({ length: 70 }, () => domain.waiter());
+  for (const [i, waiter] of waiters.entries()) {
+    waiter.subscribe(slot);
+    waiter.subscribe(other, { wakes: i % 2 === 0 });
+  }
+  for (let round = 0; round < 3; round++) {
+    const waiting = waiters.map((waiter) => waiter.waitAsync());
+    assert(domain.inspect().slots[0]!.subscribers.every(({ isWaiting }) => isWaiting));
+    send(0);
+    for (const found of await Promise.all(waiting)) assertEquals(names(found), ["a"]);
+    for (const waiter of waiters.splice(3 * round, 9)) waiter.close();
+  }
+  const subscribers = domain.inspect().slots[0]!.subscribers.map(({ waiter }) => waiter);
+  assertEquals(subscribers.length, 43);
+  assertEquals(new Set(subscribers.map((waiter) => waiter >> 5)), new Set([0, 1, 2]));
+});
+
 Deno.test("domain: each change is reported to one of several tasks", async () => {
   const { domain, slots, send } = create();
   using waiter = domain.waiter();
