@@ -58,6 +58,8 @@ export class SlotWriter<R extends SlotRecord | undefined = undefined> implements
   readonly #words: Int32Array;
   readonly #first: number;
   readonly #messageBytes: number;
+  /** The bytes of the smallest message: a record is never cut short. */
+  readonly #minBytes: number;
   /** Whether the slot has one writer. */
   readonly #isAlone: boolean;
   /** The claimed entry. */
@@ -78,6 +80,7 @@ export class SlotWriter<R extends SlotRecord | undefined = undefined> implements
     this.#record = record;
     this.#words = words.words;
     this.#first = words.first;
+    this.#minBytes = record === undefined ? 0 : words.card.messageBytes;
     this.#isAlone = words.card.writers === 1;
     this.#messageBytes = words.card.messageBytes;
     this.bytes = new Uint8Array(words.memory.buffer);
@@ -102,7 +105,8 @@ export class SlotWriter<R extends SlotRecord | undefined = undefined> implements
    *
    * @param byteLength The bytes of the message; the largest message by default.
    * @returns Where they begin in {@link SlotWriter.bytes}: a multiple of 16.
-   * @throws {RangeError} If it is longer than a message of this slot can be.
+   * @throws {RangeError} If it is longer than a message of this slot can be, or shorter than its
+   * record.
    * @throws {Error} If a claim is open.
    * @throws {SlotClosedError} If the slot was closed.
    * @throws {ClosedError} If this writer was closed.
@@ -111,8 +115,8 @@ export class SlotWriter<R extends SlotRecord | undefined = undefined> implements
     if (this.#entry !== NOWHERE) {
       throw new Error("Cannot claim as a claim is open: publish or abort it first");
     }
-    if (!(byteLength >= 0 && byteLength <= this.#messageBytes)) {
-      checkInteger("claim", "byteLength", byteLength, 0, this.#messageBytes);
+    if (!(byteLength >= this.#minBytes && byteLength <= this.#messageBytes)) {
+      checkInteger("claim", "byteLength", byteLength, this.#minBytes, this.#messageBytes);
     }
     if (this.#isClosed) throw new ClosedError("Cannot claim as the writer was closed");
     const { words, writers } = this.#slot;
@@ -139,8 +143,8 @@ export class SlotWriter<R extends SlotRecord | undefined = undefined> implements
   publish(byteLength: number = this.#length): number {
     const entry = this.#entry;
     if (entry === NOWHERE) throw new Error("Cannot publish as nothing is claimed: claim first");
-    if (!(byteLength >= 0 && byteLength <= this.#length)) {
-      checkInteger("publish", "byteLength", byteLength, 0, this.#length);
+    if (!(byteLength >= this.#minBytes && byteLength <= this.#length)) {
+      checkInteger("publish", "byteLength", byteLength, this.#minBytes, this.#length);
     }
     const { words, writers } = this.#slot;
     if (!writers.isOwned(this.#seat, this.#owner)) {

@@ -21,13 +21,16 @@ import {
 import {
   DomainLayout,
   HEAD,
+  HIGH_UNIT,
   HOLD_BITS,
   NEAR_INDEX,
   PUBLISHED,
+  PUBLISHED_HIGH,
   SIGNAL,
   SlotLayout,
   WAKE_BITS,
 } from "../../src/domain/layout.ts";
+import { wordOf } from "../../src/domain/slot_words.ts";
 import { type AtomicOperation, tampered } from "../tamper.ts";
 
 export interface State {
@@ -49,6 +52,17 @@ export function domain(slots: Readonly<Record<string, SlotOptions>>, waiters = 2
     for (const name of names) domain.slot(name, slots[name]!);
     domain.close();
     return { handle: domain.handle };
+  };
+}
+
+/** As {@link domain}, with a slot that begins just before the number `sequence + 1`. */
+export function domainFrom(sequence: number, options: SlotOptions): () => State {
+  return () => {
+    const state = domain({ s: options })();
+    const { words, layout } = regionOf(state.handle);
+    words[layout.entry(0) + PUBLISHED] = wordOf(sequence);
+    words[layout.entry(0) + PUBLISHED_HIGH] = Math.floor(sequence / HIGH_UNIT);
+    return state;
   };
 }
 
@@ -126,6 +140,7 @@ export function wordsOf(options: SlotOptions, { slots = 1, waiters = 2 } = {}) {
   return {
     head: HEAD,
     published: first + PUBLISHED,
+    high: first + PUBLISHED_HIGH,
     holdBits: first + HOLD_BITS,
     wakeBits: first + WAKE_BITS,
     index: first + NEAR_INDEX,

@@ -11,6 +11,7 @@ import { fails, passes, passesAtRandom } from "../verdicts.ts";
 import {
   close,
   domain,
+  domainFrom,
   numbered,
   numberIn,
   open,
@@ -204,6 +205,52 @@ Deno.test("domain: the same with two writers, one of which finishes what the oth
   });
 });
 
+/** The numbers before which words wrap, or their high words are raised. */
+const WRAPS = [2 ** 27, 2 ** 28, 3 * 2 ** 27];
+
+Deno.test("domain: two writers and a reader, as numbers wrap in memory", async () => {
+  for (const wrap of WRAPS) {
+    const start = wrap - 2;
+    await passes({
+      setup: domainFrom(start, { ...SLOT, history: 2, writers: 2 }),
+      threads: {
+        first: write(0, 1),
+        second: write(1, 1, { first: 2 }),
+        reader: readLatest(2, 1),
+      },
+      check(state, { first: [first], second: [second], reader }) {
+        assertEquals([first!, second!].toSorted(), [start + 1, start + 2]);
+        for (const [sequence, number] of reader) {
+          assertEquals(sequence, [first, second][number - 1]);
+        }
+        assertEquals(Domain.attach(state.handle).find("s")!.sequence, start + 2);
+        checkKept(state);
+      },
+      preemptions: 2,
+    });
+  }
+});
+
+Deno.test("domain: a subscriber across the wrap is told how much it missed", async () => {
+  for (const wrap of WRAPS) {
+    await passes({
+      setup: domainFrom(wrap - 2, SLOT),
+      threads: {
+        writer: write(0, 3),
+        reader(state: State) {
+          const domain = Domain.attach(state.handle, { member: 1 });
+          const subscription = domain.waiter().subscribe(domain.find("s")!);
+          const start = subscription.sequence;
+          for (let i = 0; i < 2; i++) subscription.next();
+          const { received, missed, sequence } = subscription;
+          assertEquals(received + missed, sequence - start);
+        },
+      },
+      preemptions: 2,
+    });
+  }
+});
+
 // --- broken twins -----------------------------------------------------------------------------
 
 const WORDS = wordsOf(SLOT);
@@ -392,6 +439,26 @@ Deno.test("broken twin: a writer that does not finish what another appended publ
     maxSteps: 500,
     check: ({ handle }) => assertEquals(Domain.attach(handle).find("s")!.sequence, 2),
   });
+});
+
+Deno.test("broken twin: a high word that is not raised puts a reader back", async () => {
+  const { high } = wordsOf(SLOT);
+  for (const wrap of WRAPS) {
+    await fails("assertion", {
+      setup: domainFrom(wrap - 1, SLOT),
+      threads: {
+        writer: withWrong(
+          write(0, 1),
+          "compareExchange",
+          (index) => index === high,
+          (_proper, _view, _index, expected) => expected,
+        ),
+      },
+      check({ handle }) {
+        assertEquals(Domain.attach(handle).find("s")!.sequence, wrap);
+      },
+    });
+  }
 });
 
 Deno.test("broken twin: a close that looks and then stores takes a message back", async () => {
