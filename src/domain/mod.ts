@@ -27,5 +27,6 @@ export type { MessageOf, SlotRecord, ViewOf } from "./slot_types.ts";
 export type { SlotCard } from "./slot_table.ts";
 export type { SlotSize } from "./layout.ts";
 export { type Presence, type SubscribeOptions, Subscription } from "./subscription.ts";
-export { type AnySubscription, Waiter } from "./waiter.ts";
+export { Waiter } from "./waiter.ts";
+export type { AnySubscription } from "./watch_list.ts";
 export { SlotWriter } from "./writer.ts";

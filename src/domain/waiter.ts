@@ -23,22 +23,9 @@ import { DomainFullError } from "./errors.ts";
 import { WAITING } from "./layout.ts";
 import { memberOf } from "./members.ts";
 import { partsOf, recordOf, type Slot } from "./slot.ts";
-import {
-  type SubscribeOptions,
-  Subscription,
-  watched,
-  type WatchedSubscription,
-} from "./subscription.ts";
-import type { Watch } from "./watch.ts";
+import { type SubscribeOptions, Subscription } from "./subscription.ts";
+import { type AnySubscription, WatchList } from "./watch_list.ts";
 import type { SlotRecord } from "./slot_types.ts";
-
-/** A subscription, whatever its messages are. */
-export type AnySubscription = Subscription<SlotRecord | undefined>;
-
-/** A subscription of this waiter. */
-interface Member extends WatchedSubscription {
-  readonly subscription: AnySubscription;
-}
 
 /**
  * Waits for changes in any of a set of slots.
@@ -80,18 +67,9 @@ export class Waiter implements Disposable, AsyncIterable<AnySubscription> {
   readonly #waiter: number;
   readonly #owner: number;
   readonly #sleepers: SleepWord;
-  readonly #members = new Map<number, Member>();
-  /** Those that the last wait has reported. */
-  readonly #told: Member[] = [];
-  /** All of them, for loops. */
-  #listed: Member[] = [];
-  /** What is known of the slots that wake this waiter. */
-  #waking: Watch[] = [];
+  readonly #list = new WatchList();
   /** What a wait that blocks has found. */
   #found: readonly AnySubscription[] = [];
-  /** Arrays of changes, to be used in turn. */
-  #changed: AnySubscription[] = [];
-  #spare: AnySubscription[] = [];
   #isClosed = false;
 
   /**
@@ -110,7 +88,7 @@ export class Waiter implements Disposable, AsyncIterable<AnySubscription> {
 
   /** The subscriptions, in the order in which they were made. */
   get subscriptions(): AnySubscription[] {
-    return this.#listed.map(({ subscription }) => subscription);
+    return this.#list.subscriptions;
   }
 
   /**
@@ -137,7 +115,7 @@ export class Waiter implements Disposable, AsyncIterable<AnySubscription> {
     this.#check("subscribe");
     const parts = partsOf(slot as unknown as Slot<SlotRecord | undefined>, this.#domain);
     const { entry, first, card } = parts.words;
-    if (this.#members.has(entry)) {
+    if (this.#list.has(entry)) {
       throw new Error(
         `Cannot subscribe to slot "${card.name}" as this waiter has: use that subscription, or close it first`,
       );
@@ -151,17 +129,14 @@ export class Waiter implements Disposable, AsyncIterable<AnySubscription> {
       recordOf(slot),
       { history, wakes, writers, deadlineMs },
       () => {
-        this.#members.delete(entry);
-        this.#list();
+        this.#list.delete(entry);
         // The waiter may be another's, if this thread was taken for dead.
         if (wakes && this.#isOurs) signals.unsubscribe(first, this.#waiter);
         // Tasks that wait look again, at what is left.
         if (this.#sleepers.isAwaited) this.#sleepers.notify();
       },
     );
-    const member = subscription as unknown as AnySubscription;
-    this.#members.set(entry, { subscription: member, ...watched(member) });
-    this.#list();
+    this.#list.add(entry, subscription as unknown as AnySubscription);
     if (this.#sleepers.isAwaited) this.#sleepers.notify();
     return subscription;
   }
@@ -188,7 +163,7 @@ export class Waiter implements Disposable, AsyncIterable<AnySubscription> {
   /** As {@link Waiter.wait}, without waiting. */
   tryWait(): readonly AnySubscription[] | undefined {
     this.#check("wait");
-    return some(this.#collect() ?? []);
+    return some(this.#list.collect() ?? []);
   }
 
   /** As {@link Waiter.wait}, without blocking. */
@@ -254,7 +229,7 @@ export class Waiter implements Disposable, AsyncIterable<AnySubscription> {
    */
   close(): void {
     if (this.#isClosed) return;
-    for (const { subscription } of this.#listed) subscription.close();
+    for (const subscription of this.subscriptions) subscription.close();
     this.#isClosed = true;
     this.#domain.open.delete(this);
     this.#sleepers.notify();
@@ -289,11 +264,11 @@ export class Waiter implements Disposable, AsyncIterable<AnySubscription> {
   /** Looks for changes, and if there seem to be none, marks this waiter and looks again. */
   #attempt(): readonly AnySubscription[] | undefined {
     this.#check("wait");
-    const present = this.#collectAtOnce();
+    const present = this.#list.collectSeen();
     if (present !== undefined) return present;
     // In this order: pairs with the publisher's look at the signal after it has published.
     this.#domain.signals.arm(this.#waiter);
-    const found = this.#collect();
+    const found = this.#list.collect();
     if (found !== undefined) this.#disarm();
     return found;
   }
@@ -303,67 +278,10 @@ export class Waiter implements Disposable, AsyncIterable<AnySubscription> {
     if (!this.#sleepers.isAwaited) this.#domain.signals.disarm(this.#waiter);
   }
 
-  /**
-   * Notes the subscriptions with changes.
-   *
-   * @returns Those, if one of them wakes; none if nothing will ever change; undefined to wait.
-   */
-  #collect(): readonly AnySubscription[] | undefined {
-    const waking = this.#waking;
-    let mayChange = false;
-    for (let i = 0; i < waking.length; i++) {
-      const watch = waking[i]!;
-      if (watch.look() !== 0) return this.#report();
-      mayChange ||= !watch.isOver;
-    }
-    return mayChange ? undefined : [];
-  }
-
-  /** As {@link Waiter.#collect}, at a fraction of its cost, and may overlook what came just now. */
-  #collectAtOnce(): readonly AnySubscription[] | undefined {
-    const waking = this.#waking;
-    for (let i = 0; i < waking.length; i++) {
-      const watch = waking[i]!;
-      if (watch.seemsChanged && watch.look() !== 0) return this.#report();
-    }
-    return undefined;
-  }
-
-  /** Notes and returns the subscriptions with changes. */
-  #report(): readonly AnySubscription[] {
-    const changed = this.#spare;
-    changed.length = 0;
-    const told = this.#told;
-    for (let i = 0; i < told.length; i++) told[i]!.tell(0);
-    told.length = 0;
-    const listed = this.#listed;
-    for (let i = 0; i < listed.length; i++) {
-      const member = listed[i]!;
-      // What is overlooked here is reported by the next wait.
-      if (!member.watch.seemsChanged) continue;
-      const changes = member.watch.report();
-      if (changes === 0) continue;
-      member.tell(changes);
-      told.push(member);
-      changed.push(member.subscription);
-    }
-    this.#spare = this.#changed;
-    this.#changed = changed;
-    return changed;
-  }
-
-  #list(): void {
-    this.#listed = [...this.#members.values()];
-    this.#waking = this.#listed.map(({ watch }) => watch).filter(({ wakes }) => wakes);
-  }
-
   /** How long to sleep: until the time is over, or a subscription wants to know. */
   #timeout(deadline: Deadline): number {
-    let next = Infinity;
-    for (let i = 0; i < this.#waking.length; i++) {
-      next = Math.min(next, this.#waking[i]!.deadline);
-    }
     const { remainingMs } = deadline;
+    const next = this.#list.deadline;
     return next === Infinity ? remainingMs : Math.min(remainingMs, Math.max(0, next - now()));
   }
 }
