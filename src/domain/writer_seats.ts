@@ -42,6 +42,9 @@ const FLAG_BITS = FLAGS;
 const READABLE_STATE = READABLE;
 const STEP = UNIT;
 
+/** As far ahead of the last number that was loaded as one may be, in words: 2^20 messages. */
+const MAX_AHEAD = -(2 ** 20) * UNIT;
+
 /** The writer seats of one slot. */
 export class WriterSeats {
   readonly #slot: SlotWords;
@@ -122,8 +125,10 @@ export class WriterSeats {
     const flags = state & FLAG_BITS;
     if (flags === EMPTY) return true;
     if (flags !== READABLE_STATE) return false;
-    // Not less than the number of kept messages behind the last one, and not after it.
-    return ((last & ~FLAG_BITS) - (state & ~FLAG_BITS) | 0) >= this.#span;
+    // Old if it is at least as far behind the last one as messages are kept; or, since numbers
+    // wrap, if it is farther ahead than others can have published since we looked.
+    const behind = (last & ~FLAG_BITS) - (state & ~FLAG_BITS) | 0;
+    return behind >= this.#span || behind < MAX_AHEAD;
   }
 
   /** Gives a claimed entry back. */

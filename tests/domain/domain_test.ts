@@ -383,3 +383,21 @@ Deno.test("domain: numbers go on as they wrap in memory", () => {
     }
   }
 });
+
+Deno.test("domain: an entry that was held while numbers wrapped is used again", () => {
+  for (const held of [1, 2 ** 27 - 1, 2 ** 27, 2 ** 27 + 5, 2 ** 28 - 2 ** 21]) {
+    const domain = create();
+    const slot = domain.slot("pose", { ...BYTES, history: 2, holds: 1 });
+    const writer = slot.writer();
+    writer.send(filled(1));
+    const first = slot.hold()!;
+    skipTo(domain, held + 1);
+    for (let i = 0; i < 10; i++) writer.send(filled(i));
+    assertEquals([...first.bytes], [...filled(1)]);
+    first.release();
+    for (let i = 0; i < 4; i++) writer.send(filled(i));
+    // Then another is held, and there is still one to be claimed.
+    using _second = slot.hold()!;
+    for (let i = 0; i < 10; i++) writer.send(filled(i));
+  }
+});

@@ -104,7 +104,7 @@ workerTest(
 workerTest("domain: a waiter that is terminated takes no wake-up with it", async () => {
   const { domain, slot, agreed, job } = scene({ messageBytes: 8 }, 1);
   using writer = slot.writer();
-  for (let round = 1; round <= 10; round++) {
+  for (let round = 1; round <= 25; round++) {
     const dying = startWorker(BODIES, "receiveAsync", job(1));
     await reach(agreed, AGREED.ready, 2 * round - 1);
     const living = runOnWorker(BODIES, "receiveAsync", job(2));
