@@ -79,15 +79,15 @@ export class CopyOut {
     const words = this.#words;
     const state = this.#slot.state(entry);
     beginSpeculation();
+    let length = words[state + LENGTH_OFFSET]!;
     // May be anything while a writer overwrites it.
-    const length = Math.min(words[state + LENGTH_OFFSET]! >>> 0, this.#messageBytes);
-    const from = this.#slot.dataOffset(entry);
+    if (length < 0 || length > this.#messageBytes) length = this.#messageBytes;
     if (length > this.#loopBytes) {
-      this.#copier.copyOut(0, from, length);
+      this.#copier.copyOut(0, this.#slot.dataOffset(entry), length);
     } else {
       const source = this.#source;
       const target = this.#target;
-      const first = from / 8;
+      const first = this.#slot.dataLong(entry);
       const count = length + 7 >> 3;
       for (let i = 0; i < count; i++) target[i] = source[first + i]!;
     }

@@ -33,6 +33,7 @@ import type { ListedSlot, SlotCard } from "./slot_table.ts";
 
 // Local copies for the hot path: an imported binding is loaded at each use.
 const SHIFT = UNIT_SHIFT;
+const HEADER_WORDS = ENTRY_HEADER_WORDS;
 
 /** Returned instead of an entry if none has the message. */
 export const NOWHERE = -1;
@@ -65,6 +66,8 @@ export class SlotWords {
   /** What the high word was when this thread last loaded it. */
   #highSeen = 0;
   readonly #byteOffset: number;
+  /** The same in 64-bit words. */
+  readonly #longOffset: number;
   readonly #index: number;
   readonly #indexMask: number;
   readonly #lapShift: number;
@@ -84,6 +87,7 @@ export class SlotWords {
     this.published = this.first + PUBLISHED;
     this.#high = this.first + PUBLISHED_HIGH;
     this.#byteOffset = byteOffset;
+    this.#longOffset = byteOffset / 8;
     const data = layout.data + words[this.first + DATA_LINE]! * CACHE_LINE_WORDS;
     this.holdSeats = data;
     this.writerSeats = data + this.layout.writerSeats;
@@ -106,7 +110,12 @@ export class SlotWords {
 
   /** Where in the memory the message of an entry begins, in bytes. */
   dataOffset(entry: number): number {
-    return this.#byteOffset + (this.state(entry) + ENTRY_HEADER_WORDS) * 4;
+    return this.#byteOffset + (this.state(entry) + HEADER_WORDS) * 4;
+  }
+
+  /** The same in 64-bit words. */
+  dataLong(entry: number): number {
+    return this.#longOffset + (this.state(entry) + HEADER_WORDS >> 1);
   }
 
   /** The number of the last message, and perhaps {@link CLOSED}. */
