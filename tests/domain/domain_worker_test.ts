@@ -61,6 +61,25 @@ workerTest("domain: three writers lose nothing, and each keeps its order", async
   assertEquals(await reading, { received: 3 * count, last: [count, count, count] });
 });
 
+workerTest(
+  "domain: four workers that create the same slots at once get the same slots",
+  async () => {
+    const count = 60;
+    const options = { messageBytes: 16, holds: 0, writers: 4 };
+    const dataBytes = count * Domain.plan(options);
+    const domain = Domain.create({ slots: count, members: 5, dataBytes });
+    const agreed = new Int32Array(new SharedArrayBuffer(16));
+    await Promise.all([1, 2, 3, 4].map((member) => (
+      runOnWorker(BODIES, "create", { handle: domain.handle, member, name: "", agreed, count })
+    )));
+    const { slots, freeBytes } = domain.inspect();
+    const expected = Array.from({ length: count }, (_, i) => `slot-${i}`).toSorted();
+    assertEquals(slots.map(({ name }) => name).toSorted(), expected);
+    assertEquals(slots.map(({ sequence }) => sequence), new Array(count).fill(4));
+    assertEquals(freeBytes, 0);
+  },
+);
+
 workerTest("domain: messages go forth and back between threads that sleep", async () => {
   const count = 500;
   const { domain, slot, job } = scene({ messageBytes: 8, history: 4 }, count);
