@@ -37,6 +37,15 @@ export interface State {
   readonly handle: DomainHandle;
 }
 
+/**
+ * Whether to exhaust models that take many seconds: `deno test -P tests/domain -- --exhaustive`.
+ */
+const isExhaustive = Deno.args.includes("--exhaustive");
+/** For a model that takes many seconds: all of it, or up to this many preemptions. */
+export function unlessExhaustive(preemptions: number) {
+  return isExhaustive ? {} : { preemptions };
+}
+
 /** The members of a model: threads have fixed places, so that fewer steps tell them apart. */
 export const MAX_MEMBERS = 4;
 
