@@ -57,10 +57,8 @@ export interface End {
 export const SUM = 0;
 /** How many messages are left to receive. */
 export const LEFT = 16;
-/** By how many bytes the heaps have grown since the second round. */
-export const GROWTH = 32;
 /** How many words there are. */
-export const WORDS = 48;
+export const WORDS = 32;
 
 /** The job of an end of a channel. */
 export interface ChannelEnd extends End {
@@ -78,18 +76,6 @@ export interface PortEnd extends End {
 /** The job of an end of a ring of samples. */
 export interface RingEnd extends End {
   readonly ring: FloatRingHandle | SharedArrayBuffer;
-}
-
-/** Calls a function each round, and adds by how much the heap has grown since the second one. */
-function watched({ results }: End, perform: () => void): Round {
-  let round = 0;
-  let before = 0;
-  return () => {
-    perform();
-    const { heapUsed } = Deno.memoryUsage();
-    if (++round > 2) Atomics.add(results, GROWTH, heapUsed - before);
-    before = heapUsed;
-  };
 }
 
 function channelOf({ handle, kind }: ChannelEnd): Channel<never> {
@@ -136,20 +122,20 @@ export function send(end: ChannelEnd): Round {
   const { messages, batch, kind } = end;
   if (kind === "record") {
     const quote = Quote.view(sender.bytes);
-    return watched(end, () => {
+    return () => {
       for (let sent = 0; sent < messages;) {
         const count = sender.claim(Math.min(batch, messages - sent));
         fill(sender, quote, count, sent);
         sender.publish();
         sent += count;
       }
-    });
+    };
   }
   const values = valuesOf(kind);
-  return watched(end, () => {
+  return () => {
     if (batch === 1) { for (let i = 0; i < messages; i++) sender.send(values[i & 0xff]); }
     else for (let i = 0; i < messages; i += 256) sender.sendAll(values);
-  });
+  };
 }
 
 /** Receives. */
@@ -175,14 +161,19 @@ export function receive(end: ChannelEnd): Round {
     sum = sum + numberOf(value) | 0;
     return 1;
   };
-  return watched(end, () => {
+  return () => {
     sum = 0;
     if (receivers === 1) { for (let left = messages; left > 0;) left -= take(); }
     else while (Atomics.load(results, LEFT) > 0) Atomics.sub(results, LEFT, take());
     receiver.release();
     Atomics.add(results, SUM, sum);
-  });
+  };
 }
+
+/** As {@link send}, in a worker of its own, whose code is compiled for single ends. */
+export const sendSingle = send;
+/** As {@link receive}, likewise. */
+export const receiveSingle = receive;
 
 /** Posts to the ports in turn, and waits until each has answered. */
 export function post({ messages, kind, ports }: PortEnd): Round {
@@ -229,17 +220,17 @@ export function push(end: RingEnd): Round {
   const block = new Float32Array(BLOCK).fill(1);
   if (end.ring instanceof SharedArrayBuffer) {
     const ring = new RingBuffer(end.ring, Float32Array);
-    return watched(end, () => {
+    return () => {
       for (let i = 0; i < messages; i++) {
         while (ring.availableWrite() < BLOCK) Atomics.pause();
         ring.push(block);
       }
-    });
+    };
   }
   const ring = FloatRing.attach(end.ring);
-  return watched(end, () => {
+  return () => {
     for (let i = 0; i < messages; i++) while (!ring.push(block)) Atomics.pause();
-  });
+  };
 }
 
 /** Pops blocks of samples. */
@@ -249,7 +240,7 @@ export function pop(end: RingEnd): Round {
   let sum = 0;
   if (end.ring instanceof SharedArrayBuffer) {
     const ring = new RingBuffer(end.ring, Float32Array);
-    return watched(end, () => {
+    return () => {
       sum = 0;
       for (let i = 0; i < messages; i++) {
         while (ring.availableRead() < BLOCK) Atomics.pause();
@@ -257,15 +248,15 @@ export function pop(end: RingEnd): Round {
         sum += block[BLOCK - 1]!;
       }
       Atomics.add(results, SUM, sum);
-    });
+    };
   }
   const ring = FloatRing.attach(end.ring);
-  return watched(end, () => {
+  return () => {
     sum = 0;
     for (let i = 0; i < messages; i++) {
       while (!ring.pop(block)) Atomics.pause();
       sum += block[BLOCK - 1]!;
     }
     Atomics.add(results, SUM, sum);
-  });
+  };
 }

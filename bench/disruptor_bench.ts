@@ -10,7 +10,7 @@
  * @module
  */
 
-import { Disruptor, type GraphOptions } from "../mod.ts";
+import { Disruptor, type GraphOptions, type WaitStrategy } from "../mod.ts";
 import { RingBuffer } from "ringbuf.js";
 import {
   type Column,
@@ -24,11 +24,11 @@ import {
   type Way,
 } from "./alternating.ts";
 import { Crew, type Duty, ports, sharedWords } from "./crew.ts";
-import { type End, GROWTH, LINE, SUM } from "./disruptor_worker.ts";
+import { type End, GROWTH, LINE, Quote, SUM } from "./disruptor_worker.ts";
 import { checkSum } from "./messages.ts";
 
 /** The slots of a ring. */
-const CAPACITY = 16 * 1024;
+const CAPACITY = 64 * 1024;
 /** The most threads of a topology. */
 const THREADS = 8;
 
@@ -40,18 +40,17 @@ interface Burst extends Way {
 /** Makes a burst; each of the first lines of the results has the sum of a consumer. */
 function burst(
   name: string,
-  { events, batch, producers = 1, consumers }: {
+  { events, batch, producers = 1, consumers, sum = sumOf(batch, events) }: {
     events: number;
     batch: number;
     producers?: number;
     consumers: number;
+    sum?: number;
   },
   duties: (end: End) => Duty[],
 ): Burst {
   const results = sharedWords(LINE * THREADS);
   let crew: Crew | undefined;
-  const each = batch === 1 ? 255 * 256 / 2 / 256 : (batch - 1) / 2;
-  const sum = each * events | 0;
   const run = () => {
     crew ??= new Crew("./disruptor_worker.ts").assign(duties({ events, batch, results, line: 0 }));
     crew.run();
@@ -63,6 +62,11 @@ function burst(
     return sum;
   };
   return { name, count: events, run, growth };
+}
+
+/** The sum of all numbers: from 0 to 255 one by one, or those of each batch. */
+function sumOf(batch: number, events: number): number {
+  return (batch === 1 ? 127.5 : (batch - 1) / 2) * events | 0;
 }
 
 /** A topology. */
@@ -78,10 +82,16 @@ const TOPOLOGIES: readonly Topology[] = [
   { name: "pipeline", graph: { a: {}, b: { after: "a" }, c: { after: "b" } }, producers: 1 },
   { name: "diamond", graph: { a: {}, b: {}, c: { after: ["a", "b"] } }, producers: 1 },
   { name: "3P-1C", graph: { a: {} }, producers: 3 },
+  { name: "3P-pipeline", graph: { a: {}, b: { after: "a" }, c: { after: "b" } }, producers: 3 },
 ];
 
 /** A topology over a disruptor. */
-function disruptor({ graph, producers }: Topology, batch: number, events: number): Burst {
+function disruptor(
+  { graph, producers }: Topology,
+  batch: number,
+  events: number,
+  strategy: WaitStrategy = "phased",
+): Burst {
   const nodes = Object.keys(graph);
   const size = { events, batch, producers, consumers: nodes.length };
   return burst(`disruptor, batches of ${batch}`, size, (end) => {
@@ -92,13 +102,28 @@ function disruptor({ graph, producers }: Topology, batch: number, events: number
       producers: producers === 1 ? "single" : producers,
     });
     const consumers = nodes.map((node, line): Duty => (
-      { name: "consume", argument: { ...end, handle, node, line } }
+      { name: "consume", argument: { ...end, handle, node, line, strategy } }
     ));
-    const sent = { ...end, handle, node: "", events: events / producers };
+    const sent = { ...end, handle, node: "", strategy, events: events / producers };
     const sending = Array.from({ length: producers }, (_, i): Duty => (
       { name: "produce", argument: { ...sent, line: nodes.length + i } }
     ));
     return [...consumers, ...sending];
+  });
+}
+
+/** One producer and one consumer of records of 64 bytes, which are filled and read in place. */
+function records(batch: number, events: number): Burst {
+  const size = { events, batch, consumers: 1, sum: (batch - 1) / 2 * events | 0 };
+  return burst(`records of 64 B, batches of ${batch}`, size, (end) => {
+    const { handle } = Disruptor.create({
+      capacity: CAPACITY / 16,
+      elements: { record: Quote.handle },
+      consumers: { a: {} },
+    });
+    return ["consumeRecords", "produceRecords"].map((name, line): Duty => (
+      { name, argument: { ...end, handle, line } }
+    ));
   });
 }
 
@@ -124,6 +149,35 @@ function posts(batch: number, events: number, consumers: number, isPipeline = fa
   });
 }
 
+/** A diamond, or three producers with one consumer, over ports. */
+function joins(batch: number, events: number, copies: boolean): Burst {
+  const consumers = copies ? 3 : 1;
+  const size = { events, batch, consumers };
+  return burst(`postMessage, batches of ${batch}`, size, (end) => {
+    const pairs = Array.from({ length: copies ? 2 : 3 }, ports);
+    const inner = copies ? pairs.map(ports) : pairs;
+    const middle = copies
+      ? pairs.map(([here], line): Duty => {
+        const transfer = [here, inner[line]![1]];
+        return { name: "onPorts", argument: { ...end, line, ports: transfer }, transfer };
+      })
+      : [];
+    const last = inner.map(([here]) => here);
+    const join: Duty = {
+      name: "onSeveralPorts",
+      argument: { ...end, line: consumers - 1, ports: last, copies },
+      transfer: last,
+    };
+    const first = pairs.map(([, there]) => there);
+    const sources = copies ? [first] : first.map((port) => [port]);
+    const each = copies ? events : events / sources.length;
+    const posting = sources.map((transfer): Duty => (
+      { name: "post", argument: { ...end, events: each, ports: transfer }, transfer }
+    ));
+    return [...middle, join, ...posting];
+  });
+}
+
 const BATCHES: readonly (readonly [batch: number, events: number])[] = [
   [1, 768_000],
   [10, 3_840_000],
@@ -142,13 +196,28 @@ const groups: Group[] = TOPOLOGIES.map((topology) => {
     others.push(...BATCHES.map(([batch, events]) => ringbuf(batch, events / 8)));
   }
   const consumers = Object.keys(topology.graph).length;
-  if (topology.name !== "3P-1C" && topology.name !== "diamond") {
-    for (const [batch, events] of [[1, 20_480], [100, 400_000]] as const) {
+  for (const [batch, events] of [[1, 19_200], [100, 360_000]] as const) {
+    if (topology.name === "3P-1C" || topology.name === "diamond") {
+      others.push(joins(batch, events, topology.name === "diamond"));
+    } else if (topology.producers === 1) {
       others.push(posts(batch, events, consumers, topology.name === "pipeline"));
     }
   }
   return { name: topology.name, ways: [...ways, ...others] };
 });
+
+/** Each strategy where there are more threads than cores; those that spin take long there. */
+for (const topology of TOPOLOGIES) {
+  if (topology.name !== "1P-3C" && topology.name !== "3P-1C") continue;
+  const strategies = ["phased", "blocking", "yielding", "spinning"] as const;
+  const ways = strategies.map((strategy) => ({
+    ...disruptor(topology, 10, strategy === "spinning" ? 192_000 : 1_920_000, strategy),
+    name: strategy,
+  }));
+  groups.push({ name: `${topology.name}, batches of 10, by strategy`, ways });
+}
+
+groups.push({ name: "1P-1C, records", ways: [records(1, 384_000), records(10, 1_920_000)] });
 
 const seed = TOPOLOGIES.slice(0, 1).map((topology): Group => {
   const two = { ...topology, graph: { a: {}, b: {} } };
@@ -164,9 +233,9 @@ const burstMs: Column = [
   ({ median, way }) => (median * way.count / 1e6).toFixed(1),
 ];
 
-/** By how much the heaps have grown over the rounds after the second; returns lines to print. */
+/** By how much the heaps have grown over the rounds after the fourth; returns lines to print. */
 function heapGrowths(): string[] {
-  const lines = ["\ngrowth of all heaps after the second round, in bytes"];
+  const lines = ["\ngrowth of all heaps after the fourth round, in bytes"];
   groups.forEach(({ name, ways }) => {
     for (const way of ways) {
       const found = bursts.find((burst) => burst === way);

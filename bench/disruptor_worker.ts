@@ -6,7 +6,7 @@
  */
 
 import { RingBuffer } from "ringbuf.js";
-import { Disruptor, type DisruptorHandle } from "../mod.ts";
+import { defineRecord, Disruptor, type DisruptorHandle, type WaitStrategy } from "../mod.ts";
 import type { Round } from "./crew.ts";
 
 /** The job of every end. */
@@ -26,6 +26,12 @@ export interface DisruptorEnd extends End {
   readonly handle: DisruptorHandle<"i32">;
   /** The node of a consumer. */
   readonly node: string;
+  readonly strategy: WaitStrategy;
+}
+
+/** The job of an end of a disruptor of records. */
+export interface RecordEnd extends End {
+  readonly handle: DisruptorHandle<{ record: typeof Quote.handle }>;
 }
 
 /** The job of an end of `ringbuf.js`. */
@@ -38,11 +44,31 @@ export interface PortEnd extends End {
   readonly ports: readonly MessagePort[];
 }
 
+/** The job of an end that receives from several ports. */
+export interface JoinEnd extends PortEnd {
+  /** Whether each port has all the events, of which only one copy is summed up. */
+  readonly copies: boolean;
+}
+
+/** A record of 64 bytes. */
+export const Quote = defineRecord({
+  id: "u32",
+  side: "u32",
+  bid: "f64",
+  ask: "f64",
+  bidSize: "f64",
+  askSize: "f64",
+  time: "f64",
+  flags: "u32",
+  venue: "u32",
+  sequence: "f64",
+});
+
 /** The words of a line of results. */
 export const LINE = 16;
 /** In a line: the sum. */
 export const SUM = 0;
-/** In a line: by how many bytes the heap has grown since the second round. */
+/** In a line: by how many bytes the heap has grown since the fourth round. */
 export const GROWTH = 1;
 
 /** Numbers from 0 on. */
@@ -50,14 +76,14 @@ function numbers(batch: number): Int32Array {
   return Int32Array.from({ length: batch }, (_, i) => i);
 }
 
-/** Calls a function each round, and tells by how much the heap has grown since the second one. */
+/** Calls a function each round, and tells by how much the heap has grown since the fourth one. */
 function watched({ results, line }: End, perform: () => void): Round {
   let round = 0;
   let before = 0;
   return () => {
     perform();
     const { heapUsed } = Deno.memoryUsage();
-    if (++round <= 2) before = heapUsed;
+    if (++round <= 4) before = heapUsed;
     results[line * LINE + GROWTH] = heapUsed - before;
   };
 }
@@ -69,8 +95,8 @@ function sendEach(producer: { send(value: number): boolean }): void {
 
 /** Sends one by one, or in batches that are copied. */
 export function produce(end: DisruptorEnd): Round {
-  const producer = Disruptor.attach(end.handle).producer();
-  const { events, batch } = end;
+  const { events, batch, strategy } = end;
+  const producer = Disruptor.attach(end.handle).producer({ strategy });
   const values = numbers(batch);
   if (batch === 1) {
     return watched(end, () => {
@@ -91,9 +117,9 @@ function sumOf(array: Int32Array, begin: number, end: number): number {
 
 /** Sums up. */
 export function consume(end: DisruptorEnd): Round {
-  const consumer = Disruptor.attach(end.handle).consumer(end.node);
+  const { events, results, line, strategy } = end;
+  const consumer = Disruptor.attach(end.handle).consumer(end.node, { strategy });
   const { events: array } = consumer;
-  const { events, results, line } = end;
   return watched(end, () => {
     let sum = 0;
     for (let left = events; left > 0;) {
@@ -101,6 +127,52 @@ export function consume(end: DisruptorEnd): Round {
       const count = consumer.poll();
       sum = (sum + sumOf(array, consumer.begin, consumer.end)) | 0;
       left -= count;
+    }
+    consumer.release();
+    results[line * LINE + SUM] = sum;
+  });
+}
+
+/** Fills records in place. */
+export function produceRecords(end: RecordEnd): Round {
+  const { events, batch } = end;
+  const producer = Disruptor.attach(end.handle).producer();
+  const quote = Quote.view(producer.events);
+  const send = (count: number) => {
+    const first = producer.claim(count);
+    for (let i = 0; i < count; i++) {
+      quote.moveTo(producer.offset(first + i));
+      quote.id = i;
+      quote.bid = 1.5;
+      quote.ask = 2.5;
+      quote.time = first;
+    }
+    producer.publish();
+  };
+  return watched(end, () => {
+    for (let sent = 0; sent < events; sent += batch) send(batch);
+  });
+}
+
+/** Sums up a field of records. */
+export function consumeRecords(end: RecordEnd): Round {
+  const { events, results, line } = end;
+  const consumer = Disruptor.attach(end.handle).consumer("a");
+  const quote = Quote.view(consumer.events);
+  const sumOfBatch = () => {
+    let sum = 0;
+    for (let slot = consumer.begin; slot < consumer.end; slot++) {
+      quote.moveTo(consumer.offset(slot));
+      sum = (sum + quote.id) | 0;
+    }
+    return sum;
+  };
+  return watched(end, () => {
+    let sum = 0;
+    for (let left = events; left > 0;) {
+      consumer.wait();
+      left -= consumer.poll();
+      sum = (sum + sumOfBatch()) | 0;
     }
     consumer.release();
     results[line * LINE + SUM] = sum;
@@ -176,5 +248,29 @@ export function onPorts({ events, results, line, ports: [from, ...next] }: PortE
     [sum, left] = [0, events];
     end();
   };
+  return () => new Promise<void>((resolve) => end = resolve);
+}
+
+/** Receives from several ports, and answers producers at the end of a round. */
+export function onSeveralPorts({ events, results, line, ports, copies }: JoinEnd): Round {
+  const each = copies ? events : events / ports.length;
+  let sum = 0;
+  let open = ports.length;
+  let end = () => {};
+  ports.forEach((port, i) => {
+    let left = each;
+    port.onmessage = ({ data }: MessageEvent<number | Int32Array>) => {
+      const isNumber = typeof data === "number";
+      if (i === 0 || !copies) sum = (sum + (isNumber ? data : sumOf(data, 0, data.length))) | 0;
+      left -= isNumber ? 1 : data.length;
+      if (left > 0) return;
+      left = each;
+      if (!copies) port.postMessage(undefined);
+      if (--open > 0) return;
+      results[line * LINE + SUM] = sum;
+      [sum, open] = [0, ports.length];
+      end();
+    };
+  });
   return () => new Promise<void>((resolve) => end = resolve);
 }

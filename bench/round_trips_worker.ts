@@ -10,6 +10,8 @@ import {
   type BroadcastReader,
   BufferPool,
   type BufferPoolHandle,
+  Channel,
+  type ChannelHandle,
   type Copier,
   Domain,
   type DomainHandle,
@@ -134,6 +136,12 @@ const ends = {
   ringSpinning: (there: BroadcastHandle, back: BroadcastHandle): End => (
     { ...ringEnd(there, back, () => Atomics.pause()), spins: true }
   ),
+  channel: (there: ChannelHandle<never>, back: ChannelHandle<never>): End => (
+    { ...channelEnd(there, back, "blocking"), rest: () => spinFor(PORT_FALLING_ASLEEP_MS) }
+  ),
+  channelAwake: (there: ChannelHandle<never>, back: ChannelHandle<never>): End => (
+    { ...channelEnd(there, back, "phased"), spins: true }
+  ),
   port: (_: undefined, port: MessagePort): End => portEnd(port, null),
   portBytes: (_: undefined, port: MessagePort): End => (
     { ...portEnd(port, new Uint8Array(MESSAGE_BYTES)), rest: () => spinFor(PORT_FALLING_ASLEEP_MS) }
@@ -168,7 +176,7 @@ const ends = {
       wait: async () => array = await arrivals.next() as Uint8Array<ArrayBuffer>,
     };
   },
-  channel: (there: ChannelPath, back: ChannelPath): End => {
+  broadcastChannel: (there: ChannelPath, back: ChannelPath): End => {
     const out = new BroadcastChannel(there.name);
     const arrivals = new Arrivals(new BroadcastChannel(back.name));
     const message = new Uint8Array(there.bytes);
@@ -245,6 +253,18 @@ function domainEnd(
       while (!take(subscription)) waiter.wait();
     },
   };
+}
+
+/** A sender to one channel of bytes, and the receiver of another. */
+function channelEnd(
+  there: ChannelHandle<never>,
+  back: ChannelHandle<never>,
+  strategy: "blocking" | "phased",
+): End {
+  const sender = Channel.attach(there).sender({ strategy });
+  const receiver = Channel.attach(back).receiver({ strategy });
+  const payload = new Uint8Array(MESSAGE_BYTES) as never;
+  return { wake: () => void sender.send(payload), wait: () => void receiver.receive() };
 }
 
 function portEnd(port: MessagePort, message: unknown): End {

@@ -26,4 +26,4 @@ export {
   programs,
   threadsOf,
 } from "./programs.ts";
-export { label, shareBuffer, spawn, type Task } from "./tasks.ts";
+export { awaitDeath, label, shareBuffer, spawn, type Task } from "./tasks.ts";

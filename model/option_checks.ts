@@ -64,6 +64,10 @@ const checks: { readonly [K in keyof Required<ExploreOptions<unknown, Threads<un
       (value) => typeof value === "object" && value !== null && !Array.isArray(value),
       "an object of functions by the names of threads",
     ),
+    mortal: unless(
+      (value) => Array.isArray(value) && value.every((name) => typeof name === "string"),
+      "an array of names of threads",
+    ),
     check: anyFunction,
     invariant: synchronous,
     reaches: unless(
@@ -127,13 +131,28 @@ export function checkOptions(options: unknown): void {
     const value = given[name];
     if (value !== undefined) checkValue(name, value, checks[name]);
   }
-  checkThreads(given.threads as Readonly<Record<string, unknown>>);
+  checkThreads(given.threads as Readonly<Record<string, unknown>>, given.mortal as string[]);
 }
 
-function checkThreads(threads: Readonly<Record<string, unknown>>): void {
+function checkThreads(
+  threads: Readonly<Record<string, unknown>>,
+  mortal: readonly string[] = [],
+): void {
   const bodies = Object.entries(threads);
   if (bodies.length === 0 || bodies.length > MAX_THREADS) {
     fail(`1 to ${MAX_THREADS} threads`, `${bodies.length}`);
+  }
+  mortal.forEach((name, i) => {
+    if (!Object.hasOwn(threads, name)) {
+      fail(`mortal to name threads (${Object.keys(threads).join(", ")})`, valueText(name));
+    }
+    if (mortal.indexOf(name) !== i) fail("mortal to name each thread once", valueText(name));
+  });
+  if (bodies.length + mortal.length > MAX_THREADS) {
+    fail(
+      `at most ${MAX_THREADS} threads, a mortal one counted twice`,
+      `${bodies.length} and ${mortal.length} mortal ones`,
+    );
   }
   for (const [name, body] of bodies) checkValue(`thread ${name}`, body, anyFunction);
 }

@@ -59,6 +59,13 @@ export interface ExploreOptions<State, T extends Threads<State>> {
    * where `check` has passed, each until it holds, and judged when the search ends by itself.
    */
   readonly reaches?: Readonly<Record<string, (state: State, results: Results<T>) => boolean>>;
+  /**
+   * The names of threads that may die before any of their operations, as a worker that is
+   * terminated and a process that is killed do: they do nothing more, not even in a `finally`. All
+   * points of death are explored. Another thread learns of it by `awaitDeath`. A thread that died
+   * has no result.
+   */
+  readonly mortal?: readonly (keyof T & string)[];
   /** The sequential specification of the calls that threads make with `record`. */
   // deno-lint-ignore no-explicit-any
   readonly linearizable?: Specification<any>;

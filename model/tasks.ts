@@ -60,6 +60,53 @@ export function spawn<T>(body: () => T, name?: string): Task<T> {
 }
 
 /**
+ * Waits until a mortal thread is dead: for a thread that repairs what it left.
+ *
+ * A thread that ends without having died is dead then, too. All that the dead thread did happens
+ * before this returns.
+ *
+ * @example A lock that is freed for the dead
+ * ```ts
+ * import { awaitDeath, explore } from "@busbar/busbar/model";
+ *
+ * const lock = (word: Int32Array, id: number) => {
+ *   for (let seen; (seen = Atomics.compareExchange(word, 0, 0, id)) !== 0;) {
+ *     Atomics.wait(word, 0, seen);
+ *   }
+ * };
+ * const unlock = (word: Int32Array) => {
+ *   Atomics.store(word, 0, 0);
+ *   Atomics.notify(word, 0);
+ * };
+ * await explore({
+ *   setup: () => new Int32Array(new SharedArrayBuffer(4)),
+ *   mortal: ["worker"],
+ *   threads: {
+ *     worker(word) {
+ *       lock(word, 1);
+ *       unlock(word);
+ *     },
+ *     other(word) {
+ *       lock(word, 2);
+ *       unlock(word);
+ *     },
+ *     repair(word) {
+ *       awaitDeath("worker");
+ *       Atomics.compareExchange(word, 0, 1, 0); // if it had the lock
+ *       Atomics.notify(word, 0); // it may have died before that
+ *     },
+ *   },
+ * });
+ * ```
+ *
+ * @param name The name of the thread, as in `mortal` of the options.
+ * @throws {Error} If no mortal thread has that name, or no simulated thread is running.
+ */
+export function awaitDeath(name: string): void {
+  runningCalls("wait for a death").awaitDeath(name);
+}
+
+/**
  * Makes a buffer part of the model, as if it were shared; for memory that `new SharedArrayBuffer`
  * does not create, such as a mapped file. To be called in `setup`.
  *

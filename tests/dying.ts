@@ -77,14 +77,16 @@ export interface Life {
  * The body of a thread that dies before its operation number `life`.
  *
  * @param body The body of the thread, which can note numbers.
+ * @param counted The operations that count, as for {@link diesAfter}.
  */
 export function mortal<Argument>(
   life: number,
   body: (argument: Argument, notes: number[]) => void,
+  counted: ReadonlySet<AtomicOperation> = OPERATIONS,
 ): (argument: Argument) => Life {
   return (argument) => {
     const notes: number[] = [];
-    const hasDied = diesAfter(life, () => body(argument, notes));
+    const hasDied = diesAfter(life, () => body(argument, notes), counted);
     return { hasDied, notes };
   };
 }

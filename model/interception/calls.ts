@@ -22,6 +22,7 @@ import {
   CALL,
   CLOCK,
   COMPARE_EXCHANGE,
+  DIE,
   JOIN,
   type Kind,
   KINDS,
@@ -482,6 +483,32 @@ export class Calls {
       return known.result;
     }
     return this.#suspend(thread, new EntryOf(JOIN, thread.id, { child: id }, undefined, 0, 0));
+  }
+
+  /** A mortal thread dies. */
+  die(victim: number): void {
+    const thread = this.#execution.current!;
+    if (this.#replayed(thread, DIE) !== undefined) return;
+    this.#suspend(thread, new EntryOf(DIE, thread.id, { victim }, undefined, 0, 0));
+  }
+
+  /**
+   * A wait for the death of a mortal thread.
+   *
+   * @throws {Error} If no mortal thread has that name.
+   */
+  awaitDeath(name: string): void {
+    const { threads } = this.#execution;
+    const death = threads.find((thread) =>
+      thread?.isDeath && threads[thread.declaration.victim!]!.name === name
+    );
+    if (death === undefined) {
+      const mortals = threads.filter((thread) => thread?.isDeath)
+        .map((thread) => threads[thread!.declaration.victim!]!.name);
+      const names = mortals.length === 0 ? "none" : mortals.join(", ");
+      throw new Error(`Cannot wait for the death of ${name}: the mortal threads are ${names}`);
+    }
+    this.join(death.id);
   }
 
   /** The entry that answers this call, or undefined if the call is new. */

@@ -21,6 +21,7 @@ import {
   AND,
   CALL,
   COMPARE_EXCHANGE,
+  DIE,
   EXCHANGE,
   JOIN,
   LOAD,
@@ -85,6 +86,14 @@ export function apply(execution: Execution, thread: Thread, entry: Operation): T
       entry.result = child.result;
       return;
     }
+    case DIE: {
+      const victim = execution.threads[entry.detail.victim]!;
+      entry.result = victim.done ? "after its end" : "before its end";
+      victim.isDead = !victim.done;
+      // All that it did is visible to those that are told.
+      thread.clock = join(thread.clock, victim.clock);
+      return;
+    }
     case PAUSE:
     case CALL:
     case RETURN:
@@ -111,6 +120,9 @@ export function revert(execution: Execution, thread: Thread, entry: Operation): 
       return undoNotify(entry);
     case SPAWN:
       return undoSpawn(execution, thread, entry);
+    case DIE:
+      execution.threads[entry.detail.victim]!.isDead = false;
+      return;
     case JOIN:
     case PAUSE:
     case CALL:

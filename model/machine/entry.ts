@@ -15,6 +15,7 @@ import {
   type BlockingKind,
   type BUFFER,
   type CALL,
+  type DIE,
   type JOIN,
   type Kind,
   KINDS,
@@ -145,6 +146,8 @@ export interface Details {
   };
   [SPAWN]: { readonly child: ThreadDeclaration };
   [JOIN]: { readonly child: number };
+  /** The number of the mortal thread. */
+  [DIE]: { readonly victim: number };
   [CALL]: { readonly name: string; readonly args: readonly unknown[] };
   [RETURN]: {
     readonly call: EntryOf<typeof CALL>;

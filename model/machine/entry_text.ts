@@ -12,6 +12,7 @@ import {
   CALL,
   CLOCK,
   COMPARE_EXCHANGE,
+  DIE,
   EXCHANGE,
   JOIN,
   LOAD,
@@ -115,6 +116,8 @@ export function operationText(entry: Operation, threads: ThreadNames): string {
       return `spawn ${threads[entry.detail.child.id]?.name ?? entry.detail.child.id}`;
     case JOIN:
       return `join ${threads[entry.detail.child]?.name ?? entry.detail.child}`;
+    case DIE:
+      return `${threads[entry.detail.victim]?.name ?? entry.detail.victim} dies, ${result}`;
     case RESUME:
       return resumeText(entry);
   }

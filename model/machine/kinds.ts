@@ -48,6 +48,8 @@ export const CLOCK = 23;
 export const SPAN_BEGIN = 24;
 /** A span of speculative reads ends. */
 export const SPAN_END = 25;
+/** A mortal thread dies, wherever it is; of a thread of its own, which does nothing else. */
+export const DIE = 26;
 
 /** Loads, stores and read-modify-writes. */
 export type AccessKind =
@@ -79,7 +81,8 @@ export type OperationKind =
   | BlockingKind
   | typeof SPAWN
   | typeof CALL
-  | typeof RETURN;
+  | typeof RETURN
+  | typeof DIE;
 
 /** Entries between two operations of a thread. */
 export type PlainKind =
@@ -192,6 +195,7 @@ export const KINDS: { readonly [K in Kind]: TypedTraits<K> } = {
   [SPAWN]: other("spawn"),
   [CALL]: other("call"),
   [RETURN]: other("return"),
+  [DIE]: other("die"),
   [READ]: plain("read", true, false),
   [WRITE]: plain("write", false, true),
   [VIEW]: plain("new view"),

@@ -44,10 +44,15 @@ export class Machine {
     this.execution = new Execution(options);
   }
 
-  /** Adds a thread; {@linkcode Machine.start} runs it to its first operation. */
-  declare(name: string, body: Body): void {
+  /**
+   * Adds a thread; {@linkcode Machine.start} runs it to its first operation.
+   *
+   * @param victim The number of the thread whose death it is, if it is one.
+   */
+  declare(name: string, body: Body, victim?: number): void {
     const id = this.#declared++;
-    const thread = new Thread({ id, name, body }, name, id, undefined);
+    const declaration = { id, name, body, ...(victim === undefined ? {} : { victim }) };
+    const thread = new Thread(declaration, name, id, undefined);
     thread.moment = this.#moments.root(thread.declaration);
     this.execution.threads.push(thread);
     this.execution.occupants.push(thread);
@@ -89,7 +94,7 @@ export class Machine {
   /** Whether the thread's next operation can take effect now. */
   isEnabled(thread: Thread | undefined): thread is Thread {
     const entry = thread?.announced;
-    if (entry === undefined) return false;
+    if (entry === undefined || thread!.isDead) return false;
     if (!mayBlock(entry)) return true;
     switch (entry.kind) {
       case PAUSE:
@@ -149,7 +154,7 @@ export class Machine {
   /** Whether a thread could go on if its yield were not held. */
   #isHeld(thread: Thread): boolean {
     const entry = thread.announced;
-    if (entry === undefined || !isYield(entry)) return false;
+    if (entry === undefined || thread.isDead || !isYield(entry)) return false;
     switch (entry.kind) {
       case PAUSE:
         return true;

@@ -42,6 +42,10 @@ export class Thread {
   readonly name: string;
   readonly body: Body;
   readonly declaration: ThreadDeclaration;
+  /** Whether it is the death of a mortal thread: see `mortal` of the options. */
+  readonly isDeath: boolean;
+  /** Whether it has died: it makes no further step. */
+  isDead = false;
   /** The entries of all its calls that took effect. */
   readonly log: Entry[] = [];
   /** The number of log entries that the current replay has consumed. */
@@ -94,5 +98,6 @@ export class Thread {
     this.name = name;
     this.body = declaration.body;
     this.declaration = declaration;
+    this.isDeath = declaration.victim !== undefined;
   }
 }

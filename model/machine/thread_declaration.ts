@@ -14,4 +14,6 @@ export interface ThreadDeclaration {
   /** The name that it asks for, if any. */
   readonly name: string | undefined;
   readonly body: Body;
+  /** The number of the mortal thread whose death it is; else undefined. */
+  readonly victim?: number;
 }

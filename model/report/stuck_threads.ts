@@ -19,7 +19,8 @@ const DESCRIBED_STEPS = 100;
 const DESCRIBED_OPERATIONS = 3;
 
 /** Whether a thread that cannot run should: it is not idle after the end of its body. */
-export function isStuck({ done, announced }: Thread): boolean {
+export function isStuck({ done, announced, isDead, isDeath }: Thread): boolean {
+  if (isDead || isDeath) return false;
   return !done || (announced !== undefined && announced.kind !== RESUME);
 }
 

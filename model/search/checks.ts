@@ -78,7 +78,7 @@ export class Checks {
   #results(): Record<string, unknown> {
     const { threads, trace } = this.#execution;
     if (threads.length > this.#declared) {
-      const order = threadsByStart(threads, trace);
+      const order = threadsByStart(threads, trace).filter((id) => !threads[id]!.isDeath);
       return Object.fromEntries(order.map((id) => [threads[id]!.name, threads[id]!.result]));
     }
     const results: Record<string, unknown> = {};

@@ -22,6 +22,7 @@ import {
 import {
   type AccessKind,
   CALL,
+  DIE,
   JOIN,
   NOTIFY,
   type OperationKind,
@@ -66,7 +67,7 @@ export interface Footprint {
   readonly expired: number;
   /** The earliest deadline for which it begins or ends a wait, or might do so; else Infinity. */
   readonly awaited: number;
-  /** For spawn and join: the other thread; else -1. */
+  /** For spawn, join and die: the other thread; else -1. */
   readonly child: number;
   /** For spawn: the name that the new thread asks for, if any. */
   readonly name: string | undefined;
@@ -221,11 +222,25 @@ export function footprintOf(
     woken: kind === NOTIFY ? wokenBy(entry).map((sleeper) => sleeper.thread) : noThreads,
     expired: expiredDeadline(entry),
     awaited: Math.min(entry.outstandingMs, touchedDeadline(entry)),
-    child: kind === SPAWN ? entry.detail.child.id : kind === JOIN ? entry.detail.child : -1,
+    child: otherThread(entry),
     name: kind === SPAWN ? entry.detail.child.name : undefined,
     notifyKey: kind === NOTIFY ? key : kind === WAKE ? wakerKey : -1,
     isBarrier: isForced(entry),
   };
+}
+
+/** The thread that an operation starts, waits for or ends; else -1. */
+function otherThread(entry: Operation): number {
+  switch (entry.kind) {
+    case SPAWN:
+      return entry.detail.child.id;
+    case JOIN:
+      return entry.detail.child;
+    case DIE:
+      return entry.detail.victim;
+    default:
+      return -1;
+  }
 }
 
 /** The deadline of the timeout that expired by an operation; else 0. */
@@ -314,6 +329,7 @@ function affects(a: Footprint, b: Footprint): boolean {
       // The second thread of a name gets another one.
       return a.child === b.thread || (a.name !== undefined && a.name === b.name);
     case JOIN:
+    case DIE:
       return a.child === b.thread;
     case CALL:
       // Linearizability depends on whether one call returns before another begins.

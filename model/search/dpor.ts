@@ -150,7 +150,8 @@ export class OptimalDpor implements Strategy {
     for (const thread of enabled) {
       if (isAsleep(frame, thread.id)) continue;
       if (thread.id === last) return thread;
-      first ??= thread;
+      // A thread dies at its end first: then earlier and earlier, as that races with all it does.
+      if (first === undefined || (first.isDeath && !thread.isDeath)) first = thread;
     }
     return first;
   }

@@ -7,12 +7,13 @@
 
 import { handOver } from "../interception/hand_over.ts";
 import { giveOwnStates } from "../interception/own_state.ts";
-import { install, uninstall } from "../interception/intercept.ts";
+import { install, runningCalls, uninstall } from "../interception/intercept.ts";
 import { nameState } from "../interception/state_names.ts";
 import { formatViolation, historyOf, type Violation } from "../history.ts";
 import { findViolation, SpecificationError } from "../linearizability.ts";
 import { recheckAll } from "../machine/advance.ts";
 import { isForced } from "../machine/entry.ts";
+import { JOIN } from "../machine/kinds.ts";
 import { type Execution, FOUND_TASKS } from "../machine/execution.ts";
 import { Rechecks } from "../machine/recheck.ts";
 import { Machine } from "../machine/machine.ts";
@@ -220,6 +221,11 @@ export class Search {
       this.#machine.declare(name, body as Body);
       if (body instanceof AsyncFunction) execution.hasTasks = true;
     }
+    for (const name of this.#options.mortal ?? []) {
+      const victim = Object.keys(this.#options.threads).indexOf(name);
+      const die = () => runningCalls("die").die(victim);
+      this.#machine.declare(`death of ${name}`, die, victim);
+    }
   }
 
   /**
@@ -315,7 +321,10 @@ export class Search {
     if (execution.failure !== undefined) return undefined;
     do {
       this.#collectEnabled();
-    } while (this.#enabled.length === 0 && this.#machine.forceYield());
+    } while (this.#enabled.every((thread) => thread.isDeath) && this.#machine.forceYield());
+    if (this.#enabled.every((thread) => thread.isDeath) && this.#isStuckAlive()) {
+      this.#enabled.length = 0;
+    }
     if (this.#enabled.length === 0) return undefined;
     const steps = execution.trace.length;
     if (steps >= this.#maxSteps) {
@@ -328,6 +337,16 @@ export class Search {
       execution.fail({ kind: "misuse", message: strategy.problem });
     }
     return thread;
+  }
+
+  /** Whether threads can go on only if one dies, and none waits for that. */
+  #isStuckAlive(): boolean {
+    const { threads } = this.#execution;
+    const living = threads.filter((thread) => thread !== undefined && isStuck(thread));
+    return living.length > 0 && !living.some((thread) => {
+      const entry = thread!.announced;
+      return entry?.kind === JOIN && threads[entry.detail.child]?.isDeath;
+    });
   }
 
   #collectEnabled(): void {

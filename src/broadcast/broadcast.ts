@@ -206,6 +206,11 @@ export class Broadcast {
     return this.#region.memory;
   }
 
+  /** The position up to which messages are published now. */
+  get publishedPosition(): number {
+    return this.#ring.published.load();
+  }
+
   /** Where in the memory the ring begins. */
   get byteOffset(): number {
     return this.#region.byteOffset;

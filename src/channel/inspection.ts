@@ -6,7 +6,6 @@
 
 import { DROPPED, LOST, REDELIVERED, SENDER_LINE } from "./layout.ts";
 import type { ChannelState } from "./state.ts";
-import { countBits } from "./waiting_line.ts";
 
 /** A channel, as it was at one moment, or nearly. */
 export interface ChannelInspection {
@@ -41,8 +40,8 @@ export function inspect(state: ChannelState): ChannelInspection {
   const inspection = {
     depth: cells.depth,
     capacity: cells.capacity,
-    senders: countBits(state.present("sender")),
-    receivers: countBits(state.present("receiver")),
+    senders: state.present("sender"),
+    receivers: state.present("receiver"),
     waitingSenders: state.senders.count,
     waitingReceivers: state.receivers.count,
     isClosed: cells.isClosed,

@@ -8,11 +8,11 @@
  *     word 16 | orphans | lost | redelivered |               what dead threads left
  *     word 32 | tail |                                       how far cells are claimed
  *     word 48 | head |                                       how far messages are taken
- *     word 64 | waiting | tickets | present | dropped |      of the senders
- *     word 80 | waiting | tickets | present |                of the receivers
- *     word 96 | ticket | wake |                              of sender 0
+ *     word 64 | waiting | tickets | dropped |                of the senders
+ *     word 80 | waiting | tickets |                          of the receivers
+ *     word 96 | member | ticket | wake |                     of sender 0
  *       ...
- *             | ticket | wake |                              of receiver 0
+ *             | member | ticket | wake | taken |             of receiver 0
  *       ...
  *             | cell 0 | cell 1 ...                          the words of the cells
  *             | length 0 | length 1 ...                      of the message in each cell
@@ -74,20 +74,21 @@ export const MEMBER_LINES = 96;
  * of the senders, the gate, also {@link CLOSED}.
  */
 export const WAITING = 0;
-/** In the line of one side: the number of the next wait. Changed by add. */
+/** In the line of one side: the number of the next wait, or of the next member. By add. */
 export const TICKETS = 1;
-/** In the line of one side: a bit for each place that is taken. By compareExchange, `and`. */
-export const PRESENT = 2;
 /** In the line of the senders: how many messages were dropped. Changed by add. */
-export const DROPPED = 3;
-
-/** In a member's line: since when it waits. Stored by it, before it sets its bit. */
-export const TICKET = 0;
-/** In a member's line: 1 once it was told to look again; it stores 0 before it looks. */
-export const WAKE = 1;
-
+export const DROPPED = 2;
 /** In the gate: the channel was closed. Set by `or`. */
 export const CLOSED: number = 1 << 31;
+
+/** In a member's line: 0 if the place is free, or the number of the member. By compareExchange. */
+export const MEMBER = 0;
+/** In a member's line: since when it waits. Stored by it, before it sets its bit. */
+export const TICKET = 1;
+/** In a member's line: 1 once it was told to look again; it stores 0 before it looks. */
+export const WAKE = 2;
+/** In the line of the only receiver, beside one sender: how far it has taken messages. */
+export const TAKEN = 3;
 
 /** In a cell: nothing is in it, and the sender whose turn it is may claim it. */
 export const FREE = 0;
@@ -174,7 +175,8 @@ export class ChannelLayout implements Layout {
     this.size = size;
     const members = size.senders + size.receivers;
     this.cells = MEMBER_LINES + members * CACHE_LINE_WORDS;
-    this.lengths = this.cells + alignUp(size.capacity, CACHE_LINE_WORDS);
+    const words = this.isSingle ? 0 : size.capacity;
+    this.lengths = this.cells + alignUp(words, CACHE_LINE_WORDS);
     this.messages = this.lengths + alignUp(size.capacity, CACHE_LINE_WORDS);
     this.stride = alignUp(size.inlineBytes, 8) / 4;
     this.byteLength = alignUp(
@@ -219,6 +221,11 @@ export class ChannelLayout implements Layout {
     );
   }
 
+  /** Whether there is one sender and one receiver: cells have no words then, only cursors. */
+  get isSingle(): boolean {
+    return this.size.senders === 1 && this.size.receivers === 1;
+  }
+
   /** The first word of a sender's line. */
   senderLine(place: number): number {
     return MEMBER_LINES + place * CACHE_LINE_WORDS;
@@ -238,8 +245,13 @@ export class ChannelLayout implements Layout {
     words[RECEIVERS] = size.receivers;
     words[OPTIONS] = size.options;
     words[START] = size.start;
-    words[TAIL] = size.start;
-    words[HEAD] = size.start;
+    const cursor = this.isSingle ? size.start << 1 : size.start;
+    words[TAIL] = cursor;
+    words[HEAD] = cursor;
+    if (this.isSingle) {
+      words[this.receiverLine(0) + TAKEN] = cursor;
+      return;
+    }
     const down = 31 - Math.clz32(size.capacity);
     const up = lapShiftOf(size.capacity);
     for (let i = 0; i < size.capacity; i++) {
@@ -264,19 +276,21 @@ export class ChannelLayout implements Layout {
     for (const [side, line] of [["senders", SENDER_LINE], ["receivers", RECEIVER_LINE]] as const) {
       yield [`${side}.waiting`, line + WAITING];
       yield [`${side}.tickets`, line + TICKETS];
-      yield [`${side}.present`, line + PRESENT];
     }
     yield ["dropped", SENDER_LINE + DROPPED];
     for (let i = 0; i < this.size.senders; i++) {
+      yield [`sender[${i}].member`, this.senderLine(i) + MEMBER];
       yield [`sender[${i}].ticket`, this.senderLine(i) + TICKET];
       yield [`sender[${i}].wake`, this.senderLine(i) + WAKE];
     }
     for (let i = 0; i < this.size.receivers; i++) {
+      yield [`receiver[${i}].member`, this.receiverLine(i) + MEMBER];
       yield [`receiver[${i}].ticket`, this.receiverLine(i) + TICKET];
       yield [`receiver[${i}].wake`, this.receiverLine(i) + WAKE];
+      if (this.isSingle) yield ["taken", this.receiverLine(i) + TAKEN];
     }
     for (let i = 0; i < this.size.capacity; i++) {
-      yield [`cell[${i}]`, this.cells + i];
+      if (!this.isSingle) yield [`cell[${i}]`, this.cells + i];
       yield [`length[${i}]`, this.lengths + i];
       yield [`message[${i}]`, this.messages + i * this.stride, this.stride];
     }

@@ -113,7 +113,7 @@ export class Encoder<Input> {
     this.#cells = state.cells;
     this.#inlineBytes = layout.size.inlineBytes;
     this.#maxBytes = maxMessageBytes(state, format.pool);
-    this.#scratch = new Scratch(memory, words, this.#maxBytes);
+    this.#scratch = new Scratch(memory, words, this.#inlineBytes);
   }
 
   /** The bytes that are encoded. */
@@ -145,13 +145,13 @@ export class Encoder<Input> {
     if (!(most >= 0)) checkInteger("send", "encodedLength", most, 0);
     scratch.reserve(at + most);
     const length = codec.encodeInto(value, scratch.bytes, at);
-    if (!(length >= 0 && length <= this.#maxBytes)) this.#refuse(length);
+    if (!(length >= 0 && length <= most && length <= this.#maxBytes)) this.#refuse(length, most);
     this.#end = at + length + 7 & ~7;
     return length;
   }
 
-  #refuse(length: number): never {
-    checkInteger("send", "encodeInto", length, 0);
+  #refuse(length: number, most: number): never {
+    checkInteger("send", "encodeInto", length, 0, most);
     const remedy = this.#format.pool === undefined
       ? "create the channel with more 'inlineBytes', or with a 'pool'"
       : "create its pool with more 'bufferBytes'";

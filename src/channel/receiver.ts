@@ -14,12 +14,12 @@ import {
   type UntimedWaitOptions,
   type WaitOptions,
 } from "../memory/wait_options.ts";
-import type { BufferPool } from "../pool/mod.ts";
+import type { BufferPool, Packet } from "../pool/mod.ts";
 import { Borrowed } from "./borrowed.ts";
-import { Cells, ENDED } from "./cells.ts";
+import { type Cells, ENDED } from "./cells.ts";
 import { IN_POOL, MAX_CAPACITY, REDELIVER, REDELIVERED } from "./layout.ts";
-import { Decoder, type Format, poolOf } from "./message.ts";
-import type { ChannelState } from "./state.ts";
+import { Decoder, type Format } from "./message.ts";
+import type { ChannelState, Membership } from "./state.ts";
 import { readableOf } from "./streams.ts";
 import { type WaitingLine, WaitingPlace } from "./waiting_line.ts";
 
@@ -74,6 +74,7 @@ export class Receiver<Value = unknown> implements Disposable {
   /** The bytes of all cells. Only those of messages that were taken may be read. */
   readonly bytes: Uint8Array<SharedArrayBuffer>;
   readonly #state: ChannelState;
+  readonly #membership: Membership;
   readonly #messages: number;
   readonly #pool: BufferPool | undefined;
   readonly #cells: Cells;
@@ -88,14 +89,20 @@ export class Receiver<Value = unknown> implements Disposable {
   #isClosed = false;
 
   /** @ignore */
-  constructor(state: ChannelState, place: number, format: Format<Value, never>, spins: boolean) {
+  constructor(
+    state: ChannelState,
+    membership: Membership,
+    format: Format<Value, never>,
+    spins: boolean,
+  ) {
     const { region, words, senders, receivers } = state;
     const { messages, byteLength } = region.layout;
     this.#state = state;
     this.#messages = messages;
     this.#pool = format.pool;
-    this.place = place;
-    this.#cells = new Cells(words, region.layout);
+    this.#membership = membership;
+    this.place = membership.place;
+    this.#cells = state.openCells();
     this.#senders = senders;
     this.#decoder = new Decoder(state, format);
     this.#keeps = state.has(REDELIVER);
@@ -104,7 +111,7 @@ export class Receiver<Value = unknown> implements Disposable {
       words.byteOffset + byteLength,
     );
     const hasMessage = () => this.#cells.hasMessage();
-    this.#waiting = new WaitingPlace(region, receivers, place, hasMessage, spins);
+    this.#waiting = new WaitingPlace(region, receivers, membership, hasMessage, spins);
   }
 
   /** Whether the channel was closed, and the last call has found that there is no message left. */
@@ -258,14 +265,14 @@ export class Receiver<Value = unknown> implements Disposable {
     if (options !== undefined) checkWaitOptions(options);
     this.#begin(max);
     if (!this.#attempt(max)) this.#waiting.wait(options, () => this.#attempt(max));
-    return this.#count;
+    return this.#held();
   }
 
   /** As {@link Receiver.take}, without waiting. */
   tryTake(max: number = MAX_CAPACITY): number {
     this.#begin(max);
     this.#attempt(max);
-    return this.#count;
+    return this.#held();
   }
 
   /** As {@link Receiver.take}, without blocking. Only one task may use a receiver in this way. */
@@ -273,6 +280,12 @@ export class Receiver<Value = unknown> implements Disposable {
     checkAsyncWaitOptions(options);
     this.#begin(max);
     if (!this.#attempt(max)) await this.#waiting.waitAsync(options, () => this.#attempt(max));
+    return this.#held();
+  }
+
+  /** How many messages were taken, which stay in the hands of the caller. */
+  #held(): number {
+    if (this.#count > 0) this.#cells.hold();
     return this.#count;
   }
 
@@ -303,8 +316,8 @@ export class Receiver<Value = unknown> implements Disposable {
     if (count === 0) return;
     const position = this.#position;
     this.#count = 0;
-    for (let i = 0; i < count; i++) this.#finish(position + i | 0);
-    this.#senders.wakeFirst();
+    this.#finish(position, count);
+    this.#tellFreed();
   }
 
   /**
@@ -316,9 +329,8 @@ export class Receiver<Value = unknown> implements Disposable {
     const position = this.#position;
     this.#count = 0;
     if (count === 0) return;
-    for (let i = 0; i < count; i++) this.#cells.giveBack(position + i | 0, this.place);
+    this.#cells.giveBack(position, count, this.place);
     Atomics.add(this.#state.words, REDELIVERED, count);
-    this.#cells.tellOrphans();
     this.#state.receivers.wakeFirst();
   }
 
@@ -331,8 +343,8 @@ export class Receiver<Value = unknown> implements Disposable {
     if (this.#keeps) this.giveBack();
     else this.release();
     this.#isClosed = true;
-    this.#waiting.wake();
-    this.#state.leave("receiver", this.place);
+    this.#waiting.leave();
+    this.#membership.leave();
   }
 
   /** As {@link Receiver.close}. */
@@ -350,6 +362,11 @@ export class Receiver<Value = unknown> implements Disposable {
   /** Takes messages; returns whether that has an end, with some or with the end of all. */
   #attempt(max: number): boolean {
     this.#checkOpen();
+    if (this.#count > 0) {
+      throw new Error(
+        "Cannot receive as another task of this receiver has messages: use a receiver for each",
+      );
+    }
     const cells = this.#cells;
     const count = cells.take(this.place, max);
     if (cells.hasPassed) {
@@ -360,6 +377,8 @@ export class Receiver<Value = unknown> implements Disposable {
     this.#hasEnded = count === ENDED;
     this.#count = Math.max(0, count);
     this.#position = cells.position;
+    // What is not done with before the caller gets it must be known.
+    if (this.#keeps && count > 0) cells.hold();
     return true;
   }
 
@@ -395,26 +414,37 @@ export class Receiver<Value = unknown> implements Disposable {
     if (this.#count === 0) return undefined;
     const position = this.#position;
     this.#count = 0;
+    this.#cells.hold();
     return new Borrowed(this.#viewOf(position), () => {
-      this.#finish(position);
-      this.#senders.wakeFirst();
+      this.#finish(position, 1);
+      this.#tellFreed();
     });
   }
 
-  /** Frees a cell, and the buffer of its message. */
-  #finish(position: number): void {
-    const { words } = this.#state;
-    if (words[this.#cells.lengthOf(position)] !== IN_POOL) {
-      this.#cells.free(position, this.place);
-      return;
-    }
-    // Before the cell is free: a thread that reclaims this one finds by the ticket how far it got.
-    const packet = poolOf(this.#pool).adoptFrom(words, this.#cells.messageOf(position));
+  /** Frees cells, and the buffers of their messages. */
+  #finish(position: number, count: number): void {
+    // Before the cells are free: a thread that reclaims this one finds by the tickets what is done.
+    const packets = this.#pool === undefined ? undefined : this.#adopt(this.#pool, position, count);
     try {
-      this.#cells.free(position, this.place);
+      this.#cells.free(position, count, this.place);
     } finally {
-      packet.release();
+      if (packets !== undefined) { for (const packet of packets) packet.release(); }
     }
+  }
+
+  /** Wakes a sender; or a receiver, as the end may be in a cell that was freed. */
+  #tellFreed(): void {
+    if (this.#senders.wakeFirst()) this.#state.receivers.wakeFirst();
+  }
+
+  #adopt(pool: BufferPool, position: number, count: number): Packet[] {
+    const { words } = this.#state;
+    const packets: Packet[] = [];
+    for (let i = 0; i < count; i++) {
+      if (words[this.#cells.lengthOf(position + i | 0)] !== IN_POOL) continue;
+      packets.push(pool.adoptFrom(words, this.#cells.messageOf(position + i | 0)));
+    }
+    return packets;
   }
 
   #checkOpen(): void {

@@ -1,5 +1,5 @@
 /**
- * Messages in a pool that a dead receiver had.
+ * Messages in a pool that a dead sender or receiver had.
  *
  * @module
  */
@@ -13,20 +13,32 @@ import { poolOf } from "./message.ts";
  * @param message Where its four words are.
  * @returns Whether it was there: false if the dead one had done with it.
  */
-export function reclaimPooled(
+export function reclaimReceived(
   pool: BufferPool | undefined,
   words: Int32Array,
   message: number,
   redeliver: boolean,
 ): boolean {
-  let packet: Packet;
-  try {
-    packet = poolOf(pool).adoptFrom(words, message);
-  } catch (error) {
-    if (error instanceof StaleTicketError) return false;
-    throw error;
-  }
+  const packet = adoptIfThere(poolOf(pool), words, message);
+  if (packet === undefined) return false;
   if (redeliver) packet.detachInto(words, message);
   else packet.release();
   return true;
+}
+
+/**
+ * Releases the buffer of a message that a dead sender had put into a cell, and not published; if
+ * there is one, as the four words may be anything else.
+ */
+export function releaseUnpublished(pool: BufferPool, words: Int32Array, message: number): void {
+  adoptIfThere(pool, words, message)?.release();
+}
+
+function adoptIfThere(pool: BufferPool, words: Int32Array, message: number): Packet | undefined {
+  try {
+    return pool.adoptFrom(words, message);
+  } catch (error) {
+    if (error instanceof StaleTicketError || error instanceof TypeError) return undefined;
+    throw error;
+  }
 }

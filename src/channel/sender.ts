@@ -4,8 +4,7 @@
  * @module
  */
 
-import { checkInteger } from "../memory/check.ts";
-import { ClosedError } from "../memory/errors.ts";
+import { checkInteger, describe } from "../memory/check.ts";
 import {
   type AsyncWaitOptions,
   checkAsyncWaitOptions,
@@ -13,26 +12,15 @@ import {
   Deadline,
   type WaitOptions,
 } from "../memory/wait_options.ts";
-import type { BufferPool, Packet } from "../pool/mod.ts";
-import { Cells, ENDED } from "./cells.ts";
+import type { Packet } from "../pool/mod.ts";
+import type { Cells } from "./cells.ts";
 import { ChannelClosedError, ChannelFullError } from "./errors.ts";
-import {
-  DROPPED,
-  FULL_MODE_MASK,
-  FULL_MODES,
-  IN_POOL,
-  isClosedGate,
-  SENDER_LINE,
-  WAITING,
-} from "./layout.ts";
 import { Encoder, type Format } from "./message.ts";
-import type { ChannelState } from "./state.ts";
+import { Outlet } from "./outlet.ts";
+import { PacketSending } from "./packets.ts";
+import type { ChannelState, Membership } from "./state.ts";
 import { writableOf } from "./streams.ts";
-import { Succession } from "./succession.ts";
-import { type WaitingLine, WaitingPlace } from "./waiting_line.ts";
-
-// A local copy for the hot path.
-const GATE = SENDER_LINE + WAITING;
+import type { WaitingPlace } from "./waiting_line.ts";
 
 /** From one encoded message to the next. */
 function after(at: number, length: number): number {
@@ -79,46 +67,38 @@ export class Sender<Input = unknown> implements Disposable {
   readonly place: number;
   /** The bytes of all cells. Only those of claimed cells may be written. */
   readonly bytes: Uint8Array<SharedArrayBuffer>;
-  readonly #state: ChannelState;
-  readonly #messages: number;
-  readonly #pool: BufferPool | undefined;
-  readonly #cells: Cells;
-  readonly #line: WaitingLine;
-  readonly #receivers: WaitingLine;
+  readonly #outlet: Outlet;
+  readonly #packets: PacketSending;
   readonly #encoder: Encoder<Input>;
+  readonly #words: Int32Array;
+  readonly #cells: Cells;
   readonly #waiting: WaitingPlace;
-  readonly #succession = new Succession();
+  /** The first word of the first message. */
+  readonly #messages: number;
   readonly #inlineBytes: number;
-  readonly #mode: typeof FULL_MODES[number];
-  /** How many cells are claimed, from the position of the cells on. */
-  #count = 0;
-  #isClosed = false;
 
   /** @ignore */
   constructor(
     state: ChannelState,
-    place: number,
+    membership: Membership,
     format: Format<unknown, Input>,
     spins: boolean,
   ) {
-    const { region, words, senders, receivers } = state;
-    const { size, messages, byteLength } = region.layout;
-    this.#state = state;
-    this.#messages = messages;
-    this.#pool = format.pool;
-    this.place = place;
-    this.#cells = new Cells(words, region.layout);
-    this.#line = senders;
-    this.#receivers = receivers;
+    const { size, messages, byteLength } = state.region.layout;
+    this.place = membership.place;
+    this.#outlet = new Outlet(state, membership, spins);
+    this.#packets = new PacketSending(this.#outlet, format.pool);
     this.#encoder = new Encoder(state, format);
+    this.#words = state.words;
+    this.#cells = this.#outlet.cells;
+    this.#waiting = this.#outlet.waiting;
+    this.#messages = messages;
     this.#inlineBytes = size.inlineBytes;
-    this.#mode = FULL_MODES[size.options & FULL_MODE_MASK]!;
-    this.bytes = new Uint8Array(words.buffer).subarray(
-      words.byteOffset + 4 * messages,
-      words.byteOffset + byteLength,
+    const { buffer, byteOffset } = state.words;
+    this.bytes = new Uint8Array(buffer).subarray(
+      byteOffset + 4 * messages,
+      byteOffset + byteLength,
     );
-    const hasRoom = () => this.#cells.hasRoom(0) || this.#cells.isClosed;
-    this.#waiting = new WaitingPlace(region, senders, place, hasRoom, spins);
   }
 
   /** How many messages there may be at once. */
@@ -139,103 +119,92 @@ export class Sender<Input = unknown> implements Disposable {
    */
   send(value: Input, options?: WaitOptions): boolean {
     if (options !== undefined) checkWaitOptions(options);
-    this.#checkTurn("send");
+    this.#outlet.checkTurn("send");
     const length = this.#encode(value);
-    if (this.#encoder.isInline(length)) return this.#sendInline(0, length, options);
-    return this.#sendPooled(0, length, options);
+    if (!this.#encoder.isInline(length)) {
+      return this.#packets.send(this.#encoder.bytes.subarray(0, length), options);
+    }
+    if (this.#put(length)) return true;
+    return !this.#outlet.refuses(1) && this.#waiting.wait(options, () => this.#put(length));
   }
 
   /** As {@link Sender.send}, without waiting: false if the channel is full, or others wait. */
   trySend(value: Input): boolean {
-    this.#checkOpen();
+    this.#outlet.checkOpen();
+    if (this.#outlet.succession.isBusy) return false;
+    this.#outlet.checkTurn("send");
     const length = this.#encode(value);
-    if (this.#succession.isBusy) return false;
-    this.#checkTurn("send");
-    if (this.#encoder.isInline(length)) return this.#put(0, length);
-    return this.#tryPutPooled(0, length);
+    if (this.#encoder.isInline(length)) return this.#put(length);
+    return this.#packets.trySend(this.#encoder.bytes.subarray(0, length));
   }
 
   /** As {@link Sender.send}, without blocking. Messages go in the order of the calls. */
   async sendAsync(value: Input, options?: AsyncWaitOptions): Promise<boolean> {
     checkAsyncWaitOptions(options);
-    this.#checkOpen();
+    this.#outlet.checkOpen();
+    const { succession } = this.#outlet;
     const length = this.#encode(value);
-    const isInline = this.#encoder.isInline(length);
-    if (isInline && !this.#succession.isBusy) {
-      this.#checkTurn("send");
-      if (this.#put(0, length)) return true;
-      if (this.#isRefused()) return false;
+    if (this.#encoder.isInline(length) && !succession.isBusy) {
+      if (this.#put(length)) return true;
+      if (this.#outlet.refuses(1)) return false;
     }
     const bytes = this.#encoder.bytes.slice(0, length);
-    return await this.#succession.run(
-      options,
-      false,
-      (left) => isInline ? this.#sendBytesAsync(bytes, left) : this.#sendPooledAsync(bytes, left),
-    );
+    return await succession.run(options, false, (left) => this.#sendBytesAsync(bytes, 1, left));
   }
 
   /**
    * Sends values, blocking while the channel is full. As {@link Sender.send}, but all are encoded
-   * before the first is sent, and they go in pieces of as many as there is room for.
+   * before the first is sent, and they go in pieces of as many as there is room for. An error that
+   * comes later says how many were `sent`.
    *
    * @returns How many were sent: fewer than all if the time is over, or some were dropped.
    */
   sendAll(values: ArrayLike<Input>, options?: WaitOptions): number {
     if (options !== undefined) checkWaitOptions(options);
-    this.#checkTurn("send");
+    this.#outlet.checkTurn("send");
     const deadline = new Deadline(options);
-    const lengths = this.#encodeAll(values);
-    let at = 0;
-    for (let sent = 0; sent < lengths.length;) {
+    return this.#sendEach(this.#encodeAll(values), (bytes, inline, rest) => {
       const left = options && { timeoutMs: deadline.remainingMs };
-      const count = this.#inlineFrom(lengths, sent);
-      if (count === 0) {
-        if (!this.#sendPooled(at, lengths[sent]!, left)) return sent;
-        at = after(at, lengths[sent++]!);
-        continue;
-      }
-      if (!this.#claim(count) && (this.#isRefused() || !this.#claimLater(count, left))) {
-        return sent;
-      }
-      const end = sent + this.#count;
-      at = this.#putAll(lengths, sent, at);
-      sent = end;
-    }
-    return lengths.length;
+      if (inline === 0) return this.#packets.send(bytes, left);
+      if (this.#outlet.claim(inline)) return true;
+      if (this.#outlet.refuses(rest)) return false;
+      return this.#waiting.wait(left, () => this.#outlet.claim(inline));
+    });
   }
 
   /** As {@link Sender.sendAll}, without waiting; returns how many were sent. */
   trySendAll(values: ArrayLike<Input>): number {
-    this.#checkOpen();
-    const lengths = this.#encodeAll(values);
-    if (this.#succession.isBusy) return 0;
-    this.#checkTurn("send");
-    let at = 0;
-    let sent = 0;
-    while (sent < lengths.length) {
-      const count = this.#inlineFrom(lengths, sent);
-      if (count === 0) {
-        if (!this.#tryPutPooled(at, lengths[sent]!)) break;
-        at = after(at, lengths[sent++]!);
-        continue;
-      }
-      if (!this.#claim(count)) break;
-      const end = sent + this.#count;
-      at = this.#putAll(lengths, sent, at);
-      sent = end;
-    }
-    return sent;
+    this.#outlet.checkOpen();
+    if (this.#outlet.succession.isBusy) return 0;
+    this.#outlet.checkTurn("send");
+    return this.#trySendEach(this.#encodeAll(values));
   }
 
   /** As {@link Sender.sendAll}, without blocking. */
   async sendAllAsync(values: ArrayLike<Input>, options?: AsyncWaitOptions): Promise<number> {
     checkAsyncWaitOptions(options);
-    const deadline = new Deadline(options);
-    let sent = this.trySendAll(values);
-    for (; sent < values.length; sent++) {
-      const left = { signal: options?.signal, timeoutMs: deadline.remainingMs };
-      if (!await this.sendAsync(values[sent]!, left)) break;
-    }
+    this.#outlet.checkOpen();
+    const { succession } = this.#outlet;
+    const lengths = this.#encodeAll(values);
+    let sent = succession.isBusy ? 0 : this.#trySendEach(lengths);
+    if (sent === lengths.length) return sent;
+    const bytes = this.#encoder.bytes.slice(0, this.#encoder.next);
+    await succession.run(options, undefined, async (left) => {
+      const deadline = new Deadline(left);
+      let at = 0;
+      for (let i = 0; i < sent; i++) at = after(at, lengths[i]!);
+      try {
+        while (sent < lengths.length) {
+          const end = at + lengths[sent]!;
+          const rest = { signal: left.signal, timeoutMs: deadline.remainingMs };
+          const message = bytes.subarray(at, end);
+          if (!await this.#sendBytesAsync(message, lengths.length - sent, rest)) return;
+          at = after(at, lengths[sent++]!);
+        }
+      } catch (error) {
+        throw withSent(error, sent, this.capacity);
+      }
+    });
     return sent;
   }
 
@@ -243,163 +212,36 @@ export class Sender<Input = unknown> implements Disposable {
    * Sends a packet of the channel's pool, without a copy: the bytes in it are the message. Blocks
    * while the channel is full.
    *
-   * @returns Whether it was sent, and is gone; false if the time is over: the caller still has it.
+   * @returns Whether it was sent, and is gone. If not, the time is over, or the channel is full and
+   * drops the newest: the caller still has it.
+   * @throws {TypeError} If the channel has no pool, or it is no packet.
    * @throws As {@link Sender.send}.
    */
   sendPacket(packet: Packet, options?: WaitOptions): boolean {
     if (options !== undefined) checkWaitOptions(options);
-    this.#checkTurn("send");
-    return this.#sendPacket(packet, options);
+    this.#outlet.checkTurn("send");
+    checkPacket(packet, this.#packets.hasPool);
+    return this.#packets.sendPacket(packet, options);
   }
 
-  #encode(value: Input): number {
-    this.#encoder.restart();
-    return this.#encoder.encode(value);
+  /** As {@link Sender.sendPacket}, without waiting. */
+  trySendPacket(packet: Packet): boolean {
+    this.#outlet.checkOpen();
+    checkPacket(packet, this.#packets.hasPool);
+    if (this.#outlet.succession.isBusy) return false;
+    return this.#packets.trySendPacket(packet);
   }
 
-  #encodeAll(values: ArrayLike<Input>): Int32Array {
-    const lengths = new Int32Array(values.length);
-    this.#encoder.restart();
-    for (let i = 0; i < lengths.length; i++) lengths[i] = this.#encoder.encode(values[i]!);
-    return lengths;
-  }
-
-  /** How many of the messages from one on go into cells. */
-  #inlineFrom(lengths: Int32Array, first: number): number {
-    let end = first;
-    while (end < lengths.length && this.#encoder.isInline(lengths[end]!)) end++;
-    return end - first;
-  }
-
-  #sendInline(at: number, length: number, options: WaitOptions | undefined): boolean {
-    if (this.#put(at, length)) return true;
-    if (this.#isRefused()) return false;
-    return this.#waiting.wait(options, () => this.#put(at, length));
-  }
-
-  async #sendBytesAsync(bytes: Uint8Array, options: AsyncWaitOptions): Promise<boolean> {
-    const attempt = () => this.#putBytes(bytes);
-    if (attempt()) return true;
-    return !this.#isRefused() && await this.#waiting.waitAsync(options, attempt);
-  }
-
-  /** What becomes of a message for which there is no room: whether it is dropped. */
-  #isRefused(): boolean {
-    if (this.#mode === "wait") return false;
-    if (this.#mode === "fail") throw new ChannelFullError(this.capacity);
-    Atomics.add(this.#state.words, SENDER_LINE + DROPPED, 1);
-    return true;
-  }
-
-  /** Claims some cells, if that takes nothing from others that have waited longer. */
-  #claim(max: number): boolean {
-    if (this.#isClosed || this.#count > 0) this.#refuse();
-    const gate = Atomics.load(this.#state.words, GATE);
-    if (gate !== 0 && !this.#mayEnter(gate)) return false;
-    const count = this.#cells.claim(this.place, max);
-    if (count === ENDED) throw new ChannelClosedError();
-    this.#count = count;
-    return count > 0;
-  }
-
-  #mayEnter(gate: number): boolean {
-    if (isClosedGate(gate)) throw new ChannelClosedError();
-    return this.#line.isFirst(this.place) || this.#cells.hasRoom(this.#line.count);
-  }
-
-  #claimLater(max: number, options: WaitOptions | undefined): boolean {
-    return this.#waiting.wait(options, () => this.#claim(max));
-  }
-
-  /** Puts an encoded message into a cell, if there is one. */
-  #put(at: number, length: number): boolean {
-    if (!this.#claim(1)) return false;
-    this.#encoder.store(this.#cells.position, at, length);
-    this.#publish();
-    return true;
-  }
-
-  #putBytes(bytes: Uint8Array): boolean {
-    if (!this.#claim(1)) return false;
-    this.#encoder.bytes.set(bytes);
-    this.#encoder.store(this.#cells.position, 0, bytes.length);
-    this.#publish();
-    return true;
-  }
-
-  /** Puts as many encoded messages as there are claimed cells; returns where the next begins. */
-  #putAll(lengths: Int32Array, first: number, at: number): number {
-    const { position } = this.#cells;
-    for (let i = 0; i < this.#count; i++) {
-      const length = lengths[first + i]!;
-      this.#encoder.store(position + i | 0, at, length);
-      at = after(at, length);
-    }
-    this.#publish();
-    return at;
-  }
-
-  #sendPooled(at: number, length: number, options: WaitOptions | undefined): boolean {
-    const deadline = new Deadline(options);
-    const pool = this.#pool!;
-    let buffer = pool.tryAcquire();
-    if (buffer < 0) {
-      if (this.#isRefused()) return false;
-      buffer = pool.acquire(options);
-    }
-    if (buffer < 0) return false;
-    using packet = this.#pack(buffer, this.#encoder.bytes.subarray(at, at + length));
-    return this.#sendPacket(packet, options && { timeoutMs: deadline.remainingMs });
-  }
-
-  #tryPutPooled(at: number, length: number): boolean {
-    const buffer = this.#pool!.tryAcquire();
-    if (buffer < 0) return false;
-    using packet = this.#pack(buffer, this.#encoder.bytes.subarray(at, at + length));
-    return this.#putPacket(packet);
-  }
-
-  async #sendPooledAsync(bytes: Uint8Array, options: AsyncWaitOptions): Promise<boolean> {
-    const deadline = new Deadline(options);
-    const pool = this.#pool!;
-    let buffer = pool.tryAcquire();
-    if (buffer < 0) {
-      if (this.#isRefused()) return false;
-      buffer = await pool.acquireAsync(options);
-    }
-    if (buffer < 0) return false;
-    using packet = this.#pack(buffer, bytes);
-    const attempt = () => this.#putPacket(packet);
-    if (attempt()) return true;
-    const left = { signal: options.signal, timeoutMs: deadline.remainingMs };
-    return !this.#isRefused() && await this.#waiting.waitAsync(left, attempt);
-  }
-
-  /** Copies a message into a buffer. If the packet is not sent, disposing releases it. */
-  #pack(buffer: number, bytes: Uint8Array): Packet {
-    this.#pool!.bytes.set(bytes, this.#pool!.offsetOf(buffer));
-    return this.#pool!.packet(buffer, 0, bytes.length);
-  }
-
-  #sendPacket(packet: Packet, options: WaitOptions | undefined): boolean {
-    if (this.#putPacket(packet)) return true;
-    if (this.#isRefused()) return false;
-    return this.#waiting.wait(options, () => this.#putPacket(packet));
-  }
-
-  #putPacket(packet: Packet): boolean {
-    if (!this.#claim(1)) return false;
-    const { words } = this.#state;
-    const { position } = this.#cells;
-    try {
-      packet.detachInto(words, this.#cells.messageOf(position));
-    } catch (error) {
-      this.abort();
-      throw error;
-    }
-    words[this.#cells.lengthOf(position)] = IN_POOL;
-    this.#publish();
-    return true;
+  /** As {@link Sender.sendPacket}, without blocking. */
+  async sendPacketAsync(packet: Packet, options?: AsyncWaitOptions): Promise<boolean> {
+    checkAsyncWaitOptions(options);
+    this.#outlet.checkOpen();
+    checkPacket(packet, this.#packets.hasPool);
+    return await this.#outlet.succession.run(
+      options,
+      false,
+      (left) => this.#packets.sendPacketAsync(packet, left),
+    );
   }
 
   /** A stream that sends what is written to it. It closes this sender when it is closed. */
@@ -417,28 +259,31 @@ export class Sender<Input = unknown> implements Disposable {
   claim(count = 1, options?: WaitOptions): number {
     if (options !== undefined) checkWaitOptions(options);
     this.#checkClaim(count);
-    if (this.#claim(count) || this.#claimLater(count, options)) return this.#count;
-    return 0;
+    const outlet = this.#outlet;
+    if (!outlet.claim(count)) this.#waiting.wait(options, () => outlet.claim(count));
+    return outlet.count;
   }
 
   /** As {@link Sender.claim}, without waiting. */
   tryClaim(count = 1): number {
     this.#checkClaim(count);
-    return this.#claim(count) ? this.#count : 0;
+    this.#outlet.claim(count);
+    return this.#outlet.count;
   }
 
   /** As {@link Sender.claim}, without blocking. */
   async claimAsync(count = 1, options?: AsyncWaitOptions): Promise<number> {
     checkAsyncWaitOptions(options);
     this.#checkClaim(count);
-    if (this.#claim(count)) return this.#count;
-    const attempt = () => this.#claim(count);
-    const isClaimed = await this.#succession.run(
+    const outlet = this.#outlet;
+    const attempt = () => outlet.claim(count);
+    if (attempt()) return outlet.count;
+    const isClaimed = await outlet.succession.run(
       options,
       false,
       (left) => this.#waiting.waitAsync(left, attempt),
     );
-    return isClaimed ? this.#count : 0;
+    return isClaimed ? outlet.count : 0;
   }
 
   /** Where the message of a claimed cell begins in `bytes`. */
@@ -450,51 +295,36 @@ export class Sender<Input = unknown> implements Disposable {
    * Publishes the claimed cells.
    *
    * @param byteLength The length of each message; as many bytes as a cell has by default.
+   * @throws {ChannelClosedError} If there is one sender and one receiver, and the channel was
+   * closed since they were claimed. What one of several senders has claimed is waited for.
    * @throws {ReclaimedError} If this sender was reclaimed.
    */
   publish(byteLength: number = this.#inlineBytes): void {
-    if (this.#count === 0) return;
+    const { count } = this.#outlet;
+    if (count === 0) return;
     if (byteLength !== this.#inlineBytes) {
       checkInteger("publish", "byteLength", byteLength, 0, this.#inlineBytes);
     }
-    const { words } = this.#state;
     const { position } = this.#cells;
-    for (let i = 0; i < this.#count; i++) {
-      words[this.#cells.lengthOf(position + i | 0)] = byteLength;
+    for (let i = 0; i < count; i++) {
+      this.#words[this.#cells.lengthOf(position + i | 0)] = byteLength;
     }
-    this.#publish();
-  }
-
-  #publish(): void {
-    const cells = this.#cells;
-    const { position } = cells;
-    const count = this.#count;
-    this.#count = 0;
-    for (let i = 0; i < count; i++) cells.publish(position + i | 0, this.place);
-    this.#receivers.wakeFirst();
+    this.#outlet.publish();
   }
 
   /** Gives up the claimed cells, if there are any. */
   abort(): void {
-    if (this.#count === 0) return;
-    const { position } = this.#cells;
-    const count = this.#count;
-    this.#count = 0;
-    for (let i = 0; i < count; i++) this.#cells.abort(position + i | 0, this.place);
-    // They have to be passed, before there is room again or the end is found.
-    this.#receivers.wakeFirst();
+    this.#outlet.abort();
   }
 
   /**
    * Gives up what is claimed, and leaves. The channel stays open for others, unless this was the
    * last sender and it was created with `closeWithLastSender`. Twice is fine.
+   *
+   * @throws {ReclaimedError} If this sender was reclaimed.
    */
   close(): void {
-    if (this.#isClosed) return;
-    this.abort();
-    this.#isClosed = true;
-    this.#waiting.wake();
-    this.#state.leave("sender", this.place);
+    this.#outlet.close();
   }
 
   /** As {@link Sender.close}. */
@@ -502,30 +332,116 @@ export class Sender<Input = unknown> implements Disposable {
     this.close();
   }
 
-  #refuse(): never {
-    this.#checkOpen();
-    throw new Error("Cannot send as cells are claimed: publish or abort them first");
-  }
-
   #checkClaim(count: number): void {
-    this.#checkTurn("claim");
+    this.#outlet.checkTurn("claim");
     if (count !== 1) checkInteger("claim", "count", count, 1, this.capacity);
   }
 
-  /** Throws unless this sender may send now, before anything else that it does. */
-  #checkTurn(action: string): void {
-    this.#checkOpen();
-    if (this.#count > 0) {
-      throw new Error(`Cannot ${action} as cells are claimed: publish or abort them first`);
-    }
-    if (this.#succession.isBusy) {
-      throw new Error(
-        `Cannot ${action} as messages of this sender wait to be sent: await them first, or use another sender`,
-      );
-    }
+  #encode(value: Input): number {
+    this.#encoder.restart();
+    return this.#encoder.encode(value);
   }
 
-  #checkOpen(): void {
-    if (this.#isClosed) throw new ClosedError("Cannot send as the sender is closed");
+  /** Encodes values end to end; returns their lengths. */
+  #encodeAll(values: ArrayLike<Input>): Int32Array {
+    const lengths = new Int32Array(values.length);
+    this.#encoder.restart();
+    for (let i = 0; i < lengths.length; i++) lengths[i] = this.#encoder.encode(values[i]!);
+    return lengths;
   }
+
+  /** Puts the encoded message into a cell, if there is one. */
+  #put(length: number): boolean {
+    if (!this.#outlet.claim(1)) return false;
+    this.#encoder.store(this.#cells.position, 0, length);
+    this.#outlet.publish();
+    return true;
+  }
+
+  /** Puts as many encoded messages as there are claimed cells; returns where the next begins. */
+  #putAll(lengths: Int32Array, first: number, at: number): number {
+    const { position } = this.#cells;
+    const { count } = this.#outlet;
+    for (let i = 0; i < count; i++) {
+      const length = lengths[first + i]!;
+      this.#encoder.store(position + i | 0, at, length);
+      at = after(at, length);
+    }
+    this.#outlet.publish();
+    return at;
+  }
+
+  /** Sends an encoded message; `count` are dropped if there is no room for it. */
+  async #sendBytesAsync(
+    bytes: Uint8Array,
+    count: number,
+    options: AsyncWaitOptions,
+  ): Promise<boolean> {
+    const { length } = bytes;
+    if (!this.#encoder.isInline(length)) return await this.#packets.sendAsync(bytes, options);
+    const attempt = () => {
+      this.#encoder.bytes.set(bytes);
+      return this.#put(length);
+    };
+    if (attempt()) return true;
+    return !this.#outlet.refuses(count) && await this.#waiting.waitAsync(options, attempt);
+  }
+
+  #trySendEach(lengths: Int32Array): number {
+    return this.#sendEach(
+      lengths,
+      (bytes, inline) => inline === 0 ? this.#packets.trySend(bytes) : this.#outlet.claim(inline),
+    );
+  }
+
+  /**
+   * Sends encoded messages, end to end.
+   *
+   * @param next Claims cells for some of the next messages, of which so many go inline; or sends
+   * the next one, with these bytes, if that does not. `rest` are left.
+   * @returns How many were sent.
+   */
+  #sendEach(
+    lengths: Int32Array,
+    next: (bytes: Uint8Array, inline: number, rest: number) => boolean,
+  ): number {
+    let sent = 0;
+    try {
+      for (let at = 0; sent < lengths.length;) {
+        const length = lengths[sent]!;
+        const inline = this.#inlineFrom(lengths, sent);
+        const bytes = this.#encoder.bytes.subarray(at, at + length);
+        if (!next(bytes, inline, lengths.length - sent)) break;
+        const count = inline === 0 ? 1 : this.#outlet.count;
+        at = inline === 0 ? after(at, length) : this.#putAll(lengths, sent, at);
+        sent += count;
+      }
+    } catch (error) {
+      throw withSent(error, sent, this.capacity);
+    }
+    return sent;
+  }
+
+  /** How many of the messages from one on go into cells. */
+  #inlineFrom(lengths: Int32Array, first: number): number {
+    let end = first;
+    while (end < lengths.length && this.#encoder.isInline(lengths[end]!)) end++;
+    return end - first;
+  }
+}
+
+/** The error of a call that has sent some values before. */
+function withSent(error: unknown, sent: number, capacity: number): unknown {
+  if (error instanceof ChannelClosedError) return new ChannelClosedError(sent);
+  if (error instanceof ChannelFullError) return new ChannelFullError(capacity, sent);
+  return error;
+}
+
+/** Throws unless this is a packet that the channel can carry. */
+function checkPacket(packet: Packet, hasPool: boolean): void {
+  if (!hasPool) {
+    throw new TypeError("Cannot send a packet as the channel was created without a pool");
+  }
+  if (typeof packet?.detachInto === "function") return;
+  throw new TypeError(`Cannot send as a packet was expected: received ${describe(packet)}`);
 }

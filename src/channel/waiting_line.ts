@@ -24,10 +24,10 @@ import type { Memory } from "../memory/memory.ts";
 import { SleepWord } from "../memory/sleep.ts";
 import type { AsyncWaitOptions, WaitOptions } from "../memory/wait_options.ts";
 import { CACHE_LINE_WORDS } from "../memory/layout.ts";
-import { CLOSED, TICKET, TICKETS, WAITING, WAKE } from "./layout.ts";
+import { CLOSED, isClosedGate, TICKET, TICKETS, WAITING, WAKE } from "./layout.ts";
 
-/** How often a thread looks before it sleeps. */
-const SPINS = 2000;
+/** How often a thread looks before it sleeps: for longer than it takes to wake another. */
+const SPINS = 1000;
 /** The bits of members in the word of a line. */
 const MEMBERS = ~CLOSED;
 
@@ -61,11 +61,17 @@ export class WaitingLine {
     return countBits(this.waiting);
   }
 
-  /** Wakes the member that has waited longest, if any waits. */
-  wakeFirst(): void {
-    // After a cell was changed: pairs with the waiter's `or`.
-    const waiting = Atomics.load(this.#words, this.#waiting) & MEMBERS;
-    if (waiting !== 0) this.#wakeFirstOf(waiting);
+  /**
+   * Wakes the member that has waited longest, if any waits.
+   *
+   * @returns Whether this is the line of senders, and the channel was closed.
+   */
+  wakeFirst(): boolean {
+    // After a cell was changed: pairs with the `or` of a waiter, or of a thread that closes.
+    const word = Atomics.load(this.#words, this.#waiting);
+    if (word === 0) return false;
+    if ((word & MEMBERS) !== 0) this.#wakeFirstOf(word & MEMBERS);
+    return isClosedGate(word);
   }
 
   #wakeFirstOf(waiting: number): void {
@@ -130,10 +136,20 @@ export class WaitingLine {
 }
 
 /** How many bits are 1. */
-export function countBits(word: number): number {
+function countBits(word: number): number {
   let count = 0;
   for (let rest = word; rest !== 0; rest &= rest - 1) count++;
   return count;
+}
+
+/** The place of an end, as its membership tells. */
+export interface Membership {
+  /** Which place it is. */
+  readonly place: number;
+  /** Whether it is still there. */
+  readonly isValid: boolean;
+  /** Throws unless it is. */
+  check(): void;
 }
 
 /** Tries to get what is waited for; returns whether it did. */
@@ -143,6 +159,7 @@ export type Try = () => boolean;
 export class WaitingPlace {
   readonly #words: Int32Array;
   readonly #line: WaitingLine;
+  readonly #membership: Membership;
   readonly #place: number;
   readonly #wake: number;
   readonly #isNear: () => boolean;
@@ -157,14 +174,15 @@ export class WaitingPlace {
   constructor(
     { memory, words }: { readonly memory: Memory; readonly words: Int32Array },
     line: WaitingLine,
-    place: number,
+    membership: Membership,
     isNear: () => boolean,
     spins: boolean,
   ) {
     this.#words = words;
     this.#line = line;
-    this.#place = place;
-    this.#wake = line.wakeWord(place);
+    this.#membership = membership;
+    this.#place = membership.place;
+    this.#wake = line.wakeWord(membership.place);
     this.#isNear = isNear;
     this.#spins = spins ? SPINS : 0;
     this.#sleepers = new SleepWord(memory, words, this.#wake);
@@ -173,7 +191,7 @@ export class WaitingPlace {
   /** Blocks until an attempt succeeds; false if the time is over. */
   wait(options: WaitOptions | undefined, attempt: Try): boolean {
     if (options?.timeoutMs !== 0 && this.#spin(attempt)) return true;
-    return this.#sleepers.sleepUntil(() => this.#attempt(attempt), options, () => this.#leave());
+    return this.#sleepers.sleepUntil(() => this.#attempt(attempt), options, () => this.leave());
   }
 
   /** As {@link WaitingPlace.wait}, without blocking. */
@@ -181,15 +199,8 @@ export class WaitingPlace {
     return this.#sleepers.sleepUntilAsync(
       () => this.#attempt(attempt),
       options,
-      () => this.#leave(),
+      () => this.leave(),
     );
-  }
-
-  /** Has the asynchronous waits of this member look again. */
-  wake(): void {
-    if (!this.#sleepers.isAwaited) return;
-    Atomics.store(this.#words, this.#wake, 1);
-    this.#sleepers.notify();
   }
 
   /** Looks for a while. */
@@ -202,6 +213,7 @@ export class WaitingPlace {
   }
 
   #attempt(attempt: Try): number | undefined {
+    this.#membership.check();
     if (!this.#isInLine) {
       this.#line.enter(this.#place);
       this.#isInLine = true;
@@ -209,16 +221,21 @@ export class WaitingPlace {
     // Before the look at the cells: a thread that changes one after that stores 1 again.
     Atomics.store(this.#words, this.#wake, 0);
     if (!attempt()) return 0;
-    this.#leave();
+    this.leave();
     return undefined;
   }
 
-  #leave(): void {
+  /** Leaves the line. Waits that go on look again, and enter it again, or find the end closed. */
+  leave(): void {
     if (!this.#isInLine) return;
     this.#isInLine = false;
+    // The place may be that of another member by now.
+    if (!this.#membership.isValid) return;
     this.#line.leave(this.#place);
-    // Another wait of this member, which was in line by the same bit, enters again.
-    this.wake();
+    if (this.#sleepers.isAwaited) {
+      Atomics.store(this.#words, this.#wake, 1);
+      this.#sleepers.notify();
+    }
     // What this member was woken for may still be there, or more of it.
     if (this.#isNear()) this.#line.wakeFirst();
   }

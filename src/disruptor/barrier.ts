@@ -23,8 +23,11 @@ const IS_REMOVED = REMOVED;
 export type WaitStrategy = "blocking" | "phased" | "yielding" | "spinning";
 
 const STRATEGIES: readonly WaitStrategy[] = ["blocking", "phased", "yielding", "spinning"];
-/** How often a thread looks before it sleeps, or looks at the clock. */
-const SPINS = 2000;
+/**
+ * How often a thread looks before it sleeps, or looks at the clock: for about as long as it takes
+ * to wake it. Longer is worse where a thread that it waits for has no core.
+ */
+const SPINS = 400;
 /** How long a thread that yields sleeps between two looks, in milliseconds. */
 const NAP_MS = 0.05;
 
@@ -148,7 +151,7 @@ export class Barrier {
     const breaking = flags | REMOVED;
     const isTry = options !== undefined && options.timeoutMs === 0;
     return this.#spin(target, breaking, isTry ? 0 : this.#spins) ||
-      (!isTry && this.#sleep(target, breaking, new Deadline(options)));
+      (!isTry && this.#sleep(target, breaking, Deadline.of(options)));
   }
 
   /** Looks for a while whether nothing is left to wait for; allocates nothing. */

@@ -25,7 +25,7 @@ export type EventHandler = (
 
 /** Options of the methods that run a handler. */
 export interface RunOptions {
-  /** The maximum number of events in a batch; all that are there by default. */
+  /** The maximum number of events in a batch; by default as for {@link Consumer.poll}. */
   readonly maxBatch?: number;
   /** How often a batch or an event is handled until that counts as failed; 1 by default. */
   readonly attempts?: number;

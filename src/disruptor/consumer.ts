@@ -55,6 +55,8 @@ interface TypedTarget<Value> {
   set(values: Slots<Value>): void;
 }
 
+/** How many events a batch may have in any ring. */
+const LEAST_BATCH = 256;
 /** Up to how many values are copied one by one. */
 const FEW = 48;
 
@@ -97,12 +99,15 @@ export class Consumer<Events = unknown, Value = unknown> {
   /** The claims of the workers; undefined if this is the only consumer. */
   readonly #claims: Claims | undefined;
   readonly #mask: number;
+  readonly #defaultBatch: number;
   /** Whether slots may be skipped, which each says. */
   readonly #maySkip: boolean;
   /** The position of the batch. */
   #position: number;
   /** The position up to which events are available for sure. */
   #available: number;
+  /** How many events the last look of a wait has found. */
+  #found = 0;
   /** The word of the gate, as this consumer left it. */
   #gateWord: number;
   #skipped = 0;
@@ -115,10 +120,11 @@ export class Consumer<Events = unknown, Value = unknown> {
     this.#ring = ring;
     this.#node = node;
     this.#barrier = ring.consumerBarrier(node, strategy);
-    this.#pace = new Pace(ring.capacity);
+    this.#pace = new Pace(ring.capacity, strategy);
     this.#gate = ring.gates[node]!;
     this.#claims = claims;
     this.#mask = ring.capacity - 1;
+    this.#defaultBatch = Math.max(LEAST_BATCH, ring.capacity >> 3);
     this.#maySkip = ring.hasManyProducers;
     this.#gateWord = this.#gate.load() & ~SLEEPING;
     this.#position = this.#gateWord & POSITION_MASK;
@@ -191,12 +197,13 @@ export class Consumer<Events = unknown, Value = unknown> {
   /**
    * Releases the batch, if there is one, and takes the next one, of those events that are there.
    *
-   * @param maxBatch The maximum number of events; all that are there by default.
+   * @param maxBatch The maximum number of events. An eighth of the ring by default, and at least
+   * 256: so that producers need not wait long until slots are released.
    * @returns How many there are; 0 if there is none.
    * @throws {RangeError} If `maxBatch` is not a whole number above 0.
    * @throws {ClosedError} If this consumer is closed.
    */
-  poll(maxBatch = 0x7fffffff): number {
+  poll(maxBatch: number = this.#defaultBatch): number {
     if (this.#isClosed || maxBatch !== maxBatch >>> 0 || maxBatch === 0) this.#refuse(maxBatch);
     if (this.#claims !== undefined) return this.#pollClaims(this.#claims, maxBatch);
     this.release();
@@ -325,7 +332,7 @@ export class Consumer<Events = unknown, Value = unknown> {
     this.#pace.rest();
     const target = this.#waitTarget();
     if (target === undefined) {
-      this.#pace.learn(this.#available - this.#position >> SHIFT, 0);
+      this.#pace.learn(this.#found, 0);
       return !this.#hasEnded;
     }
     return this.#waitFor(target, options);
@@ -338,7 +345,7 @@ export class Consumer<Events = unknown, Value = unknown> {
       if (!this.#barrier.wait(target, CLOSED, left)) return false;
       target = this.#waitTarget();
     }
-    this.#pace.learn(this.#available - this.#position >> SHIFT, this.#barrier.pauses);
+    this.#pace.learn(this.#found, this.#barrier.pauses);
     return !this.#hasEnded;
   }
 
@@ -365,6 +372,7 @@ export class Consumer<Events = unknown, Value = unknown> {
     const ahead = this.#barrier.look(position);
     if ((this.#barrier.flags & IS_CLOSED) !== 0 && !this.#goesOn(ahead)) return undefined;
     if (ahead <= 0) return position + UNIT | 0;
+    this.#found = ahead >> SHIFT;
     if (claims === undefined) this.#available = position + ahead | 0;
     return undefined;
   }

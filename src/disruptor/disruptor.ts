@@ -83,7 +83,7 @@ export interface DisruptorOptions<E extends Elements, Name extends string> {
   readonly consumers: GraphOptions<Name>;
   /**
    * Whether one producer at a time fills the ring, or several, and how many at most: 8 for "multi".
-   * A single one is the default, and twice as fast.
+   * A single one is the default, and several times as fast.
    */
   readonly producers?: "single" | "multi" | number;
   /** The number of the first event; 0 by default. */

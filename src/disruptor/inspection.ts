@@ -23,6 +23,8 @@ export interface NodeInspection {
   readonly isEnded: boolean;
   /** Whether it was removed. */
   readonly isRemoved: boolean;
+  /** Whether it observes, so that nothing waits for it. */
+  readonly isObserver: boolean;
   /** The node that it waits for, or "producer" if it waits for events; undefined if for none. */
   readonly waitsFor: string | undefined;
 }
@@ -65,7 +67,7 @@ export function inspect(ring: Ring): Inspection {
   const claimed = claims === undefined ? racyLoad(ring.words, CLAIMS) : claims.load() & ~FLAGS;
   const words = ring.gates.map((gate) => gate.load());
   const lags = words.map((word) => Math.max(0, eventsFrom(word, cursor)));
-  const nodes = ring.graph.nodes.map(({ name, after }, i): NodeInspection => {
+  const nodes = ring.graph.nodes.map(({ name, after, observer }, i): NodeInspection => {
     const word = words[i]!;
     const ahead = after.filter((other) => (words[other]! & REMOVED) === 0);
     const slowest = ahead.find((other) => lags[other]! >= lags[i]!);
@@ -77,6 +79,7 @@ export function inspect(ring: Ring): Inspection {
       isJoined: ring.isJoined(i),
       isEnded: (word & CLOSED) !== 0,
       isRemoved: (word & REMOVED) !== 0,
+      isObserver: observer,
       waitsFor: waitsFor ?? (lags[i] === 0 ? "producer" : undefined),
     };
   });
@@ -118,7 +121,7 @@ function describeInspection(inspection: Omit<Inspection, "toString">): string {
     ? `producers wait for "${slowest}"`
     : `${remainingCapacity} of ${capacity} slots are free`;
   const lines = [`${state}: ${room}, ${claimed} events are claimed and not published`];
-  for (const { name, lag, isJoined, isEnded, isRemoved, waitsFor } of nodes) {
+  for (const { name, lag, isJoined, isEnded, isRemoved, isObserver, waitsFor } of nodes) {
     const wait = waitsFor === undefined
       ? "is behind by itself"
       : waitsFor === "producer"
@@ -126,6 +129,8 @@ function describeInspection(inspection: Omit<Inspection, "toString">): string {
       : `waits for "${waitsFor}"`;
     const what = isRemoved
       ? "was removed"
+      : isObserver
+      ? "observes"
       : isEnded
       ? "has ended"
       : isJoined

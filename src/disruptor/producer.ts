@@ -38,8 +38,12 @@ interface Subarray<Value> {
   subarray(begin: number, end: number): Values<Value>;
 }
 
+// A local copy for the hot path.
+const SHIFT = UNIT_SHIFT;
 /** Up to how many values are copied one by one. */
 const FEW = 48;
+/** Up to how many are copied so across the end of the ring, as views of both parts are objects. */
+const MANY = 4096;
 
 /**
  * A producer of a disruptor's events.
@@ -69,6 +73,8 @@ export class Producer<Events = unknown, Value = unknown> {
   readonly #room: Room;
   readonly #slots: Slots<Value>;
   readonly #mask: number;
+  /** Up to how many values are published together, and copied one by one. */
+  readonly #few: number;
   readonly #slotBytes: number;
   readonly #drops: boolean;
   #dropped = 0;
@@ -83,6 +89,7 @@ export class Producer<Events = unknown, Value = unknown> {
     this.events = ring.events as Events;
     this.#slots = ring.events as Slots<Value>;
     this.#mask = ring.capacity - 1;
+    this.#few = Math.min(FEW, (ring.capacity + 1) >> 1);
     this.#slotBytes = ring.region.layout.size.slotBytes;
   }
 
@@ -98,7 +105,7 @@ export class Producer<Events = unknown, Value = unknown> {
 
   /** How many slots were missing when the last claim, or call that sends, found too little room. */
   get missing(): number {
-    return this.#room.missing >> UNIT_SHIFT;
+    return this.#room.missing >> SHIFT;
   }
 
   /** How many values, or slots, were dropped as there was no room: see `overflow`. */
@@ -124,7 +131,7 @@ export class Producer<Events = unknown, Value = unknown> {
   /** How many more events there is room for, at least; an estimate as soon as it is returned. */
   get remainingCapacity(): number {
     const ahead = this.#room.barrier.look(this.#seat.claimed - this.#room.lap | 0);
-    return Math.max(0, Math.min(this.capacity, ahead >> UNIT_SHIFT));
+    return Math.max(0, Math.min(this.capacity, ahead >> SHIFT));
   }
 
   /**
@@ -138,24 +145,24 @@ export class Producer<Events = unknown, Value = unknown> {
    */
   claim(count = 1, options?: WaitOptions): number {
     this.#check(count);
-    const length = count << UNIT_SHIFT;
+    const length = count << SHIFT;
     if (!this.#seat.take(length) && !this.#waitToTake(length, options)) return -1;
-    return this.#seat.taken >>> UNIT_SHIFT;
+    return this.#seat.taken >>> SHIFT;
   }
 
   /** As {@link Producer.claim}, without waiting. Returns -1 if there is no room. */
   tryClaim(count = 1): number {
     this.#check(count);
-    return this.#seat.take(count << UNIT_SHIFT) ? this.#seat.taken >>> UNIT_SHIFT : -1;
+    return this.#seat.take(count << SHIFT) ? this.#seat.taken >>> SHIFT : -1;
   }
 
   /** As {@link Producer.claim}, without blocking. */
   async claimAsync(count = 1, options?: AsyncWaitOptions): Promise<number> {
     this.#check(count);
     checkAsyncWaitOptions(options);
-    const length = count << UNIT_SHIFT;
+    const length = count << SHIFT;
     if (!this.#seat.take(length) && !await this.#awaitToTake(length, options)) return -1;
-    return this.#seat.taken >>> UNIT_SHIFT;
+    return this.#seat.taken >>> SHIFT;
   }
 
   /**
@@ -166,10 +173,10 @@ export class Producer<Events = unknown, Value = unknown> {
    */
   send(value: Value, options?: WaitOptions): boolean {
     this.#checkSend();
-    if (!this.#seat.take(1 << UNIT_SHIFT) && !this.#waitToTake(1 << UNIT_SHIFT, options)) {
+    if (!this.#seat.take(1 << SHIFT) && !this.#waitToTake(1 << SHIFT, options)) {
       return false;
     }
-    this.#slots[(this.#seat.taken >>> UNIT_SHIFT) & this.#mask] = value;
+    this.#slots[(this.#seat.taken >>> SHIFT) & this.#mask] = value;
     this.#seat.publish();
     return true;
   }
@@ -177,8 +184,8 @@ export class Producer<Events = unknown, Value = unknown> {
   /** As {@link Producer.send}, without waiting. Returns false if there is no room. */
   trySend(value: Value): boolean {
     this.#checkSend();
-    if (!this.#seat.take(1 << UNIT_SHIFT)) return false;
-    this.#slots[(this.#seat.taken >>> UNIT_SHIFT) & this.#mask] = value;
+    if (!this.#seat.take(1 << SHIFT)) return false;
+    this.#slots[(this.#seat.taken >>> SHIFT) & this.#mask] = value;
     this.#seat.publish();
     return true;
   }
@@ -187,10 +194,10 @@ export class Producer<Events = unknown, Value = unknown> {
   async sendAsync(value: Value, options?: AsyncWaitOptions): Promise<boolean> {
     this.#checkSend();
     checkAsyncWaitOptions(options);
-    if (!this.#seat.take(1 << UNIT_SHIFT) && !await this.#awaitToTake(1 << UNIT_SHIFT, options)) {
+    if (!this.#seat.take(1 << SHIFT) && !await this.#awaitToTake(1 << SHIFT, options)) {
       return false;
     }
-    this.#slots[(this.#seat.taken >>> UNIT_SHIFT) & this.#mask] = value;
+    this.#slots[(this.#seat.taken >>> SHIFT) & this.#mask] = value;
     this.#seat.publish();
     return true;
   }
@@ -204,15 +211,24 @@ export class Producer<Events = unknown, Value = unknown> {
    */
   sendAll(values: Values<Value>, options?: WaitOptions): number {
     this.#checkSend();
-    if (this.#drops) return this.#sendSome(values);
     const { length } = values;
+    if (length !== 0 && length <= this.#few && this.#seat.take(length << SHIFT)) {
+      this.#fillEach(values, 0, length, (this.#seat.taken >>> SHIFT) & this.#mask);
+      this.#seat.publish();
+      return length;
+    }
+    return this.#sendPieces(values, length, options);
+  }
+
+  #sendPieces(values: Values<Value>, length: number, options: WaitOptions | undefined): number {
+    if (this.#drops) return this.#sendSome(values);
     const deadline = options === undefined ? undefined : new Deadline(options);
     for (let sent = 0; sent < length;) {
       const count = this.#pieceOf(length - sent);
-      if (!this.#seat.take(count << UNIT_SHIFT)) {
+      if (!this.#seat.take(count << SHIFT)) {
         const left = deadline === undefined ? options : { timeoutMs: deadline.remainingMs };
         if (options !== undefined) checkWaitOptions(options);
-        if (!this.#waitToTake(count << UNIT_SHIFT, left)) return sent;
+        if (!this.#waitToTake(count << SHIFT, left)) return sent;
       }
       this.#fill(values, sent, count);
       this.#seat.publish();
@@ -228,7 +244,7 @@ export class Producer<Events = unknown, Value = unknown> {
     while (sent < values.length) {
       const room = Math.max(1, this.remainingCapacity);
       const count = Math.min(this.#pieceOf(values.length - sent), room);
-      if (!this.#seat.take(count << UNIT_SHIFT)) break;
+      if (!this.#seat.take(count << SHIFT)) break;
       this.#fill(values, sent, count);
       this.#seat.publish();
       sent += count;
@@ -246,7 +262,7 @@ export class Producer<Events = unknown, Value = unknown> {
       const count = this.#pieceOf(values.length - sent);
       const left = { signal: options?.signal, timeoutMs: deadline.remainingMs };
       if (
-        !this.#seat.take(count << UNIT_SHIFT) && !await this.#awaitToTake(count << UNIT_SHIFT, left)
+        !this.#seat.take(count << SHIFT) && !await this.#awaitToTake(count << SHIFT, left)
       ) {
         return sent;
       }
@@ -266,10 +282,31 @@ export class Producer<Events = unknown, Value = unknown> {
    */
   publish(count?: number): void {
     if (count === undefined) return this.#seat.publish();
-    const open = this.#seat.open >> UNIT_SHIFT;
+    const open = this.#seat.open >> SHIFT;
     checkInteger("publish", "count", count, 0, open);
     if (count === open) this.#seat.publish();
-    else if (count > 0) this.#seat.publishPart(count << UNIT_SHIFT);
+    else if (count > 0) this.#seat.publishPart(count << SHIFT);
+  }
+
+  /**
+   * Claims slots, has a function fill them, and publishes them; gives them up if it throws.
+   *
+   * @param fill Called with the number of the first event, as {@link Producer.claim} returns it.
+   * @returns Whether they were published: false if the time is over.
+   * @throws As {@link Producer.send}, and what `fill` throws.
+   */
+  fill(count: number, fill: (sequence: number) => void, options?: WaitOptions): boolean {
+    this.#checkSend();
+    const sequence = this.claim(count, options);
+    if (sequence === -1) return false;
+    try {
+      fill(sequence);
+    } catch (error) {
+      this.#seat.abort();
+      throw error;
+    }
+    this.#seat.publish();
+    return true;
   }
 
   /** Gives up what is claimed and not published, if anything is. */
@@ -297,26 +334,38 @@ export class Producer<Events = unknown, Value = unknown> {
 
   /** Copies values into the slots that were taken. */
   #fill(values: Values<Value>, from: number, count: number): void {
-    const first = (this.#seat.taken >>> UNIT_SHIFT) & this.#mask;
+    const first = (this.#seat.taken >>> SHIFT) & this.#mask;
     const slots = this.#slots;
-    if (count <= FEW) {
-      const mask = this.#mask;
-      for (let i = 0; i < count; i++) slots[(first + i) & mask] = values[from + i]!;
-      return;
+    if (count <= FEW) return this.#fillEach(values, from, count, first);
+    const untilEnd = this.capacity - first;
+    if (count <= untilEnd) {
+      slots.set(part(values, from, from + count), first);
+    } else if (count <= MANY) {
+      this.#fillEach(values, from, count, first);
+    } else {
+      slots.set(part(values, from, from + untilEnd), first);
+      slots.set(part(values, from + untilEnd, from + count), 0);
     }
-    const untilEnd = Math.min(count, this.capacity - first);
-    slots.set(part(values, from, from + untilEnd), first);
-    if (untilEnd < count) slots.set(part(values, from + untilEnd, from + count), 0);
+  }
+
+  #fillEach(values: Values<Value>, from: number, count: number, first: number): void {
+    const slots = this.#slots;
+    const mask = this.#mask;
+    if (first + count <= mask + 1) {
+      for (let i = 0; i < count; i++) slots[first + i] = values[from + i]!;
+    } else {
+      for (let i = 0; i < count; i++) slots[(first + i) & mask] = values[from + i]!;
+    }
   }
 
   #waitToTake(length: number, options: WaitOptions | undefined): boolean {
     checkWaitOptions(options);
     if (this.#drop(length)) return false;
     checkMayBlock(this.#ring);
-    const deadline = new Deadline(options);
+    const deadline = options && new Deadline(options);
     do {
       const target = this.#seat.claimed + length - this.#room.lap | 0;
-      const left = { timeoutMs: deadline.remainingMs };
+      const left = deadline && { timeoutMs: deadline.remainingMs };
       if (!this.#room.barrier.wait(target, CLOSED | NO_ROOM, left)) return false;
     } while (!this.#seat.take(length));
     return true;
@@ -336,7 +385,7 @@ export class Producer<Events = unknown, Value = unknown> {
 
   /** Drops what there is no room for, if that is what this producer does. */
   #drop(length: number): boolean {
-    if (this.#drops) this.#dropped += length >> UNIT_SHIFT;
+    if (this.#drops) this.#dropped += length >> SHIFT;
     return this.#drops;
   }
 

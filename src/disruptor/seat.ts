@@ -6,6 +6,7 @@
 
 import type { Barrier, WaitStrategy } from "./barrier.ts";
 import { CLOSED, NO_ROOM, UNIT_SHIFT } from "./layout.ts";
+import { maxRest } from "./pace.ts";
 import type { Ring } from "./ring.ts";
 
 const ENDS = CLOSED | NO_ROOM;
@@ -40,6 +41,8 @@ export class Room {
   readonly lap: number;
   /** The position up to which there is room for sure. */
   limit: number;
+  /** How long the producer may rest if it meets others, in pauses. */
+  readonly maxRest: number;
   /** How much was missing when there was not enough room. */
   missing = 0;
   readonly #ring: Ring;
@@ -48,6 +51,7 @@ export class Room {
   constructor(ring: Ring, strategy: WaitStrategy, position: number) {
     this.#ring = ring;
     this.barrier = ring.producerBarrier(strategy);
+    this.maxRest = maxRest(strategy);
     this.lap = ring.capacity << UNIT_SHIFT;
     this.limit = position;
   }

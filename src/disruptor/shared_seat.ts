@@ -25,6 +25,8 @@ export class SharedSeat implements Seat {
   /** The claims as they were after the last claim of this producer. */
   #last = 0;
   #hasLimit = false;
+  /** For how many pauses to rest before a claim: it fades with each. */
+  #rest = 0;
   /** Whether slots that there is room in may be marked as skipped. */
   #maySkip = false;
 
@@ -63,19 +65,32 @@ export class SharedSeat implements Seat {
     if (claims.isOpen) {
       throw new Error("Cannot claim as slots are claimed: publish or abort them first");
     }
+    if (this.#rest > 0) this.#restAmongOthers();
     for (let hasFailed = false;; hasFailed = true) {
-      const seen = claims.load();
+      const seen = hasFailed ? claims.load() : claims.glance();
       const end = (seen & POSITION_MASK) + length | 0;
       // If others have claimed since, the limit may be out of date by any number of laps.
       const isKnown = this.#hasLimit && seen === this.#last && (this.#room.limit - end | 0) >= 0;
       if (!isKnown && !this.#findRoom(seen, end, hasFailed)) return false;
       if (this.#hasObservers && (seen ^ end) < 0) this.#ring.countHalf(seen);
-      if (!claims.tryClaim(seen, length)) continue;
+      if (!claims.tryClaim(seen, length)) {
+        this.#rest = this.#room.maxRest;
+        continue;
+      }
       this.#last = end | claims.place;
       // Others may have found the intent that failed, and left events behind it unpublished.
       if (hasFailed) claims.advance();
       return true;
     }
+  }
+
+  /**
+   * Two producers at once wait for each other's cache lines at each step. After they have met, they
+   * rest before claims that follow one of another, so that one of them claims many times in a row.
+   */
+  #restAmongOthers(): void {
+    if (this.#claims.glance() === this.#last) return;
+    for (let i = this.#rest--; i > 0; i--) Atomics.pause?.();
   }
 
   #findRoom(seen: number, end: number, hasFailed: boolean): boolean {

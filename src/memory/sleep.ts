@@ -100,7 +100,7 @@ export class SleepWord {
     let hasSucceeded = false;
     try {
       checkWaitOptions(options);
-      const deadline = new Deadline(options);
+      const deadline = Deadline.of(options);
       if (this.isAwaited) this.notify();
       for (;;) {
         const value = attempt();

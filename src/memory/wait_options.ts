@@ -89,7 +89,13 @@ function checkCommonOptions(options: WaitOptions): void {
 
 /** The time at which a wait gives up. */
 export class Deadline {
+  static readonly #never = new Deadline(undefined);
   readonly #time: number;
+
+  /** As the constructor; all waits that never give up share one object. */
+  static of(options: WaitOptions | undefined): Deadline {
+    return options?.timeoutMs === undefined ? Deadline.#never : new Deadline(options);
+  }
 
   /** Begins to count now; a deadline without `timeoutMs` never passes. */
   constructor(options: WaitOptions | undefined) {

@@ -9,6 +9,8 @@ import {
   type BroadcastHandle,
   type BroadcastReader,
   OverrunError,
+  Pacer,
+  type PacerHandle,
   type ReaderOptions,
 } from "@busbar/busbar/broadcast";
 import { CHECKED_MIN_BYTES, fillChecked, readChecked } from "./messages.ts";
@@ -164,6 +166,14 @@ export interface Hunt {
   distance: number;
 }
 
+/** So many messages and overruns at least, however slow the machine is. */
+export const LEAST = 10;
+
+/** Whether a hunt goes on: until so many messages were written, and enough was seen. */
+function goesOn(job: Job, { sequence, overruns }: BroadcastReader, messages: number): boolean {
+  return sequence < job.messages || overruns < LEAST || messages < LEAST;
+}
+
 /** Reads whatever it can until this many messages were written. */
 export function hunt(job: Job & { options: ReaderOptions }): Hunt {
   const { handle, agreed, options } = job;
@@ -173,7 +183,7 @@ export function hunt(job: Job & { options: ReaderOptions }): Hunt {
   let messages = 0;
   ready(job);
   try {
-    while (reader.sequence < job.messages) {
+    while (goesOn(job, reader, messages)) {
       try {
         while (reader.poll()) {
           for (; reader.next(); messages++) {
@@ -205,7 +215,7 @@ export function huntSlowly(job: Job & { options: ReaderOptions }): Hunt {
   let messages = 0;
   ready(job);
   try {
-    while (reader.sequence < job.messages) {
+    while (goesOn(job, reader, messages)) {
       Atomics.wait(agreed, AGREED.never, 0, 1);
       try {
         reader.poll();
@@ -295,4 +305,22 @@ export function checkFrom(reader: BroadcastReader, first: number): number {
     while (reader.next()) check(reader, number++);
   }
   return number;
+}
+
+/** Reads a paced ring to its end; returns how many messages came in order, and how many did not. */
+export function readPaced(handle: PacerHandle): [inOrder: number, others: number] {
+  const pacer = Pacer.attach(handle);
+  using seat = pacer.join();
+  const reader = pacer.broadcast.reader({ from: seat.position });
+  let [next, others] = [0, 0];
+  while (reader.wait()) {
+    while (reader.poll()) {
+      while (reader.next()) {
+        if (reader.userValue === next) next++;
+        else others++;
+      }
+    }
+    seat.reached(reader.position);
+  }
+  return [next, others];
 }

@@ -19,7 +19,8 @@ import {
   textCodec,
 } from "@busbar/busbar/channel";
 import { ClosedError, Memory, ReclaimedError } from "@busbar/busbar/memory";
-import { BufferPool } from "@busbar/busbar/pool";
+import { BufferPool, type Packet } from "@busbar/busbar/pool";
+import { diesAfter } from "../dying.ts";
 
 type Options = Partial<ChannelOptions<string>>;
 
@@ -88,6 +89,43 @@ Deno.test("channel: sends that wait go in the order of their calls, whichever ti
   assertEquals(await receiver.receiveSomeAsync(2), ["a", "b"]);
   assertEquals(await Promise.all(waiting), [true, false, true]);
   assertEquals(receiver.receiveSome(2), ["c", "e"]);
+});
+
+Deno.test("channel: batches that wait go in the order of their calls, too", async () => {
+  const channel = texts();
+  using sender = channel.sender();
+  using receiver = channel.receiver();
+  const waiting = [
+    sender.sendAllAsync(["a", "b", "c", "d"]),
+    sender.sendAsync("e"),
+    sender.sendAllAsync(["f", "g"]),
+  ];
+  assertEquals(sender.trySendAll(["h"]), 0, "it must not overtake");
+  const received: string[] = [];
+  while (received.length < 7) received.push(...await receiver.receiveSomeAsync(3));
+  assertEquals(received.join(""), "abcdefg");
+  assertEquals(await Promise.all(waiting), [4, true, 2]);
+});
+
+Deno.test("channel: an error in the middle of a batch tells how many were sent", async () => {
+  const failing = texts({ full: "fail" }).sender();
+  assertEquals(assertThrows(() => failing.sendAll(["a", "b", "c"]), ChannelFullError).sent, 2);
+  const channel = texts();
+  const sending = channel.sender().sendAllAsync(["a", "b", "c"]);
+  channel.close();
+  assertEquals((await assertRejects(() => sending, ChannelClosedError)).sent, 2);
+});
+
+Deno.test("channel: messages that a task has taken are not lost to another task", async () => {
+  const channel = texts({ redeliver: true });
+  const receiver = channel.receiver();
+  const tasks = [receiver.receiveAsync(), receiver.receiveAsync()];
+  channel.sender().sendAll(["a", "b"]);
+  const [first, second] = await Promise.allSettled(tasks);
+  assertEquals(first, { status: "fulfilled", value: "a" });
+  assertEquals(second!.status, "rejected");
+  receiver.release();
+  assertEquals(receiver.receive(), "b");
 });
 
 Deno.test("channel: an aborted wait throws the reason, and leaves no mark", async () => {
@@ -198,7 +236,9 @@ Deno.test("channel: a full one fails, or drops and counts, by option", async () 
   assertEquals(dropping.sendAll(["a", "b", "c"]), 2);
   assertEquals(dropping.send("d"), false);
   assertEquals(await dropping.sendAsync("e"), false);
-  assertEquals(channel.inspect().dropped, 3);
+  assertEquals(dropping.sendAll(["f", "g"]), 0);
+  assertEquals(await dropping.sendAllAsync(["h", "i"]), 0);
+  assertEquals(channel.inspect().dropped, 7);
   assertEquals(channel.receiver().receiveSome(5), ["a", "b"]);
 });
 
@@ -344,7 +384,11 @@ Deno.test("channel: an end that is reclaimed and used all the same is told", () 
   sender.claim();
   assertEquals(channel.reclaimSender(sender.place), 1);
   assertThrows(() => sender.publish(1), ReclaimedError, "its thread was taken for dead");
-  channel.sender().send("a");
+  const next = channel.sender();
+  assertEquals(next.place, sender.place);
+  assertThrows(() => sender.close(), ReclaimedError);
+  assertEquals(channel.inspect().senders, 1, "the place of another was freed");
+  next.send("a");
   const receiver = channel.receiver();
   assertEquals(receiver.take(), 1);
   assertEquals(channel.reclaimReceiver(receiver.place), 1);
@@ -447,29 +491,69 @@ Deno.test("channel: long messages that are not sent leave no buffer behind", asy
   assert(await sending);
 });
 
-Deno.test("channel: a packet is sent, and borrowed, without a copy", () => {
+Deno.test("channel: a packet is sent, and borrowed, without a copy", async () => {
   const pool = BufferPool.create({ bufferBytes: 1024, batchCount: 2, buffersPerBatch: 1 });
   const channel = Channel.create({ capacity: 2, pool, inlineBytes: 16 });
   const there = BufferPool.attach(pool.handle);
   const receiver = Channel.attach(channel.handle, { pool: there }).receiver();
-  const packet = pool.packet(pool.acquire(), 10, 500);
-  packet.bytes.fill(7);
-  const { byteOffset } = packet;
-  assert(channel.sender().sendPacket(packet));
-  assert(packet.isGone);
-  {
+  const sender = channel.sender();
+  for (
+    const send of [
+      (packet: Packet) => sender.sendPacket(packet),
+      (packet: Packet) => sender.trySendPacket(packet),
+      (packet: Packet) => sender.sendPacketAsync(packet),
+    ]
+  ) {
+    const packet = pool.packet(pool.acquire(), 10, 500);
+    packet.bytes.fill(7);
+    const { byteOffset } = packet;
+    assert(await send(packet));
+    assert(packet.isGone);
     using borrowed = receiver.borrow()!;
     assertEquals([borrowed.bytes.length, borrowed.bytes[499]], [500, 7]);
     assertEquals(borrowed.bytes.byteOffset, there.bytes.byteOffset + byteOffset);
     assertEquals(pool.usage().inUse, 1);
+    borrowed.release();
+    there.returnCached();
+    assertEquals(pool.usage().inUse, 0);
   }
-  there.returnCached();
-  assertEquals(pool.usage().inUse, 0);
+  sender.sendAll([Uint8Array.of(1), Uint8Array.of(2)]);
+  const unsent = pool.packet(pool.acquire(), 0, 1);
+  assertEquals(sender.trySendPacket(unsent), false);
+  assertEquals(sender.sendPacket(unsent, { timeoutMs: 1 }), false);
+  assertEquals(await sender.sendPacketAsync(unsent, { timeoutMs: 1 }), false);
+  unsent.release();
+  assertThrows(() => sender.sendPacket({} as Packet), TypeError, "a packet was expected");
+  const bare = Channel.create({ capacity: 1 }).sender();
+  assertThrows(() => bare.trySendPacket(unsent), TypeError, "created without a pool");
   assertThrows(
     () => Channel.attach(channel.handle),
     TypeError,
     "the channel has a pool: attach to",
   );
+});
+
+Deno.test("channel: wherever a sender of a long message dies, its buffer is free again", () => {
+  for (const members of [1, 2]) {
+    let deaths = 0;
+    for (let life = 0, hasDied = true; hasDied; life++, deaths++) {
+      const { pool, channel } = pooled({ senders: members, receivers: members });
+      const other = BufferPool.attach(pool.handle);
+      const there = Channel.attach(channel.handle, { pool: other });
+      hasDied = diesAfter(life, () => {
+        there.sender({ place: 0 }).send("x".repeat(1000));
+      });
+      if (channel.inspect().senders > 0) channel.reclaimSender(0);
+      pool.reclaim(other.thread);
+      channel.close();
+      const receiver = channel.receiver();
+      const text = receiver.receive();
+      assert(text === undefined || text.length === 1000);
+      receiver.close();
+      assertEquals(pool.usage().inUse, 0, `after ${life} operations`);
+    }
+    assert(deaths > 5);
+  }
 });
 
 Deno.test("channel: what a dead receiver had in the pool is released, or delivered again", () => {

@@ -50,11 +50,11 @@ function checkRoom(channel: Channel<number>): void {
 
 Deno.test("channel: wherever a sender dies, what it wrote is passed, and others go on", async () => {
   let executions = 0;
-  for (const capacity of [1, 2]) {
+  for (const [capacity, members] of [[1, 1], [1, 3], [2, 3]] as const) {
     executions += await forEachLife(async (life) => {
       let hasDied = false;
       const executions = await count({
-        setup: channelOf({ capacity, senders: 3, receivers: 3 }),
+        setup: channelOf({ capacity, senders: members, receivers: members }),
         threads: {
           dying(state: State): boolean {
             const died = diesAfter(life, () => send([1])(state), VISIBLE_OPERATIONS);
@@ -162,11 +162,11 @@ for (const redeliver of [false, true]) {
   const what = redeliver ? "delivered again" : "lost";
   Deno.test(`channel: wherever a receiver dies, at most one message is ${what}`, async () => {
     let executions = 0;
-    for (const capacity of [1, 2]) {
+    for (const [capacity, members] of [[1, 1], [2, 1], [1, 3], [2, 3]] as const) {
       executions += await forEachLife(async (life) => {
         let hasDied = false;
         const executions = await count({
-          setup: channelOf({ capacity, redeliver, senders: 3, receivers: 3 }),
+          setup: channelOf({ capacity, redeliver, senders: members, receivers: members }),
           threads: {
             sender: send([1, 2]),
             dying(state: State): { died: boolean; received: number[]; after: number[] } {
@@ -180,10 +180,11 @@ for (const redeliver of [false, true]) {
               const channel = attach(state);
               if (died) reclaimIfThere(channel, "receiver");
               // Another one goes on until it has the last one, which the dead one never had.
-              const receiver = receiverOf(state, 1);
+              const receiver = receiverOf(state);
               const after: number[] = [];
               while (!after.includes(2)) after.push(receiver.receive()!);
               receiver.release();
+              receiver.close();
               return { died, received, after };
             },
           },

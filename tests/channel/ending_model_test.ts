@@ -41,9 +41,9 @@ function sendUntilClosed(values: readonly number[], place = 0) {
 const close = (state: State): void => attach(state).close();
 
 Deno.test("channel: what was sent before the end is received, and nothing else", async () => {
-  for (const capacity of [1, 2]) {
+  for (const [capacity, members] of [[1, 1], [1, 2], [2, 2]] as const) {
     await passes({
-      setup: channelOf({ capacity }),
+      setup: channelOf({ capacity, senders: members, receivers: members }),
       threads: { sender: sendUntilClosed([1, 2]), receiver: receiveAll(), closer: close },
       check: (_, { sender, receiver }) => assertEquals(receiver, sender),
       preemptions: 2,
@@ -62,12 +62,14 @@ Deno.test("channel: a sender that waits for room is refused once it closes", asy
 });
 
 Deno.test("channel: the end reaches all receivers", async () => {
-  await passes({
-    setup: channelOf({ capacity: 2 }, { sent: [1] }),
-    threads: { first: receiveAll(), second: receiveAll(1), closer: close },
-    check: (_, { first, second }) => assertEquals([...first, ...second], [1]),
-    preemptions: 2,
-  });
+  for (const capacity of [1, 2]) {
+    await passes({
+      setup: channelOf({ capacity }, { sent: [1] }),
+      threads: { first: receiveAll(), second: receiveAll(1), closer: close },
+      check: (_, { first, second }) => assertEquals([...first, ...second], [1]),
+      preemptions: 2,
+    });
+  }
 });
 
 Deno.test("channel: the end reaches those that await", async () => {
@@ -97,9 +99,11 @@ Deno.test("channel: the end reaches those that await", async () => {
 });
 
 Deno.test("channel: what is claimed as it closes is waited for, published or given up", async () => {
-  for (const end of ["publish", "abort"] as const) {
+  for (
+    const [end, members] of [["publish", 2], ["abort", 2], ["publish", 1], ["abort", 1]] as const
+  ) {
     await passes({
-      setup: channelOf({}),
+      setup: channelOf({ senders: members, receivers: members }),
       threads: {
         sender(state: State) {
           const sender = senderOf(state);
@@ -109,9 +113,18 @@ Deno.test("channel: what is claimed as it closes is waited for, published or giv
             return 0;
           }
           sender.bytes.fill(0, sender.offset(0), sender.offset(0) + 4);
-          if (end === "publish") sender.publish(4);
-          else sender.abort();
-          return end === "publish" ? 1 : 0;
+          if (end === "abort") {
+            sender.abort();
+            return 0;
+          }
+          try {
+            sender.publish(4);
+            return 1;
+          } catch (error) {
+            // What one of several has claimed is waited for.
+            assert(members === 1 && error instanceof ChannelClosedError, `${error}`);
+            return 0;
+          }
         },
         receiver: receiveAll(),
         closer: close,

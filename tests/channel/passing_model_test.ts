@@ -27,14 +27,24 @@ Deno.test("channel: a receiver gets what was sent, and a sender waits for room",
     setup: channelOf({ senders: 1, receivers: 1 }),
     threads: { sender: send([1, 2]), receiver: receive(2) },
     check: (_, { receiver }) => assertEquals(receiver, [1, 2]),
+  });
+  await passes({
+    setup: channelOf({}),
+    threads: { sender: send([1, 2]), receiver: receive(2) },
+    check: (_, { receiver }) => assertEquals(receiver, [1, 2]),
     preemptions: 3,
   });
 });
 
 Deno.test("channel: the same as positions wrap, in one cell and in several", async () => {
-  for (const capacity of [1, 2, 256]) {
+  for (const [capacity, members] of [[1, 1], [2, 1], [1, 2], [2, 2], [256, 2]] as const) {
     await passes({
-      setup: channelOf({ capacity, senders: 1, receivers: 1, start: NEAR_WRAP + 1 }),
+      setup: channelOf({
+        capacity,
+        senders: members,
+        receivers: members,
+        start: NEAR_WRAP + 1,
+      }),
       threads: { sender: send([1, 2]), receiver: receive(2) },
       check: (_, { receiver }) => assertEquals(receiver, [1, 2]),
       preemptions: 2,
@@ -97,8 +107,17 @@ Deno.test("channel: many to many, each message once, in the order of its sender"
 });
 
 Deno.test("channel: batches of both", async () => {
-  await passes({
-    setup: channelOf({ capacity: 2, start: NEAR_WRAP + 1 }),
+  for (const members of [1, 2]) await passes(batches(members));
+});
+
+function batches(members: number) {
+  return {
+    setup: channelOf({
+      capacity: 2,
+      start: NEAR_WRAP + 1,
+      senders: members,
+      receivers: members,
+    }),
     threads: {
       sender: (state: State) => senderOf(state).sendAll([1, 2, 3, 4]),
       receiver(state: State) {
@@ -108,10 +127,12 @@ Deno.test("channel: batches of both", async () => {
         return received;
       },
     },
-    check: (_, { sender, receiver }) => assertEquals([sender, receiver], [4, [1, 2, 3, 4]]),
+    check(_: State, { sender, receiver }: { sender: number; receiver: number[] }) {
+      assertEquals([sender, receiver], [4, [1, 2, 3, 4]]);
+    },
     preemptions: 2,
-  });
-});
+  };
+}
 
 Deno.test("channel: cells that are claimed in place, and messages that are taken in place", async () => {
   await passes({

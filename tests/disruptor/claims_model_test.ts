@@ -6,7 +6,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { Disruptor } from "@busbar/busbar/disruptor";
 import { explore, type ExploreOptions, type Threads } from "@busbar/busbar/model";
-import { CLAIMS, FLOOR, PRODUCER_LINES } from "../../src/disruptor/layout.ts";
+import { CLAIMS, FLOOR, PRODUCER_LINES, SKIPS } from "../../src/disruptor/layout.ts";
 import { diesAfter, VISIBLE_OPERATIONS } from "../dying.ts";
 import { tampered } from "../tamper.ts";
 import { fails, passes, passesAtRandom } from "../verdicts.ts";
@@ -119,6 +119,79 @@ Deno.test("disruptor: a claim that is aborted is skipped by all", async () => {
   });
 });
 
+/** A producer that claims a slot and gives it up. */
+function abort({ handle }: State): void {
+  const producer = Disruptor.attach(handle).producer({ ...BLOCKING, place: 0 });
+  producer.claim();
+  producer.abort();
+}
+
+Deno.test("disruptor: a slot that was skipped is used again, a lap later", async () => {
+  /** Sends and consumes, which passes the skipped slot wherever it is. */
+  const flow = ({ handle }: State): number[] => {
+    const disruptor = Disruptor.attach(handle);
+    const producer = disruptor.producer({ ...BLOCKING, place: 1 });
+    const consumer = disruptor.consumer("a", BLOCKING);
+    const seen: number[] = [];
+    const take = () => {
+      if (consumer.poll() > 0) seen.push(consumer.events[consumer.begin]!);
+      consumer.release();
+    };
+    for (const number of [7, 8]) {
+      while (!producer.trySend(number)) take();
+      take();
+    }
+    while (seen.length < 2) {
+      consumer.wait();
+      take();
+    }
+    return seen;
+  };
+  await passes({
+    setup: ring(ONE, { capacity: 2, producers: 2 }),
+    threads: { abort, flow },
+    check: (_, { flow }) => assertEquals(flow, [7, 8]),
+    preemptions: 2,
+  });
+  await passesAtRandom({
+    setup: ring({ a: {}, b: { after: "a" } }, { capacity: 2, producers: 2 }),
+    threads: {
+      abort,
+      second: produce(4, { first: 7, place: 1 }),
+      a: consume("a", 4),
+      b: consume("b", 4),
+    },
+    check: (_, { a, b }) => assertEquals([a, b], [[7, 8, 9, 10], [7, 8, 9, 10]]),
+  }, 8);
+});
+
+Deno.test("disruptor: parts of a claim are seen as they are published", async () => {
+  const inParts = ({ handle }: State): void => {
+    const producer = Disruptor.attach(handle).producer({ ...BLOCKING, place: 0 });
+    const first = producer.claim(2);
+    for (let i = 0; i < 2; i++) {
+      producer.events[producer.slot(first + i)] = 1 + i;
+      producer.publish(1);
+    }
+  };
+  for (const producers of [0, 2]) {
+    await passes({
+      setup: ring(ONE, { capacity: 2, producers, start: NEAR_WRAP + 1 }),
+      threads: { inParts, a: consume("a", 2, 1) },
+      check: (_, { a }) => assertEquals(a, [1, 2]),
+    });
+  }
+  await passes({
+    setup: ring(ONE, { capacity: 4, producers: 2 }),
+    threads: { inParts, second: produce(1, { first: 7, place: 1 }) },
+    check({ handle }) {
+      const consumer = Disruptor.attach(handle).consumer("a");
+      assertEquals(consumer.poll(), 3);
+      assertEquals(sorted([...consumer.events.subarray(0, 3)]), [1, 2, 7]);
+    },
+  });
+});
+
 /**
  * Visits every schedule, within a bound if one is given; returns how many there are, which is one
  * if a thread dies early.
@@ -194,7 +267,11 @@ Deno.test("disruptor: a thread that reclaims a producer may die, too", async () 
   assert(executions > 100);
 });
 
-Deno.test("disruptor: whenever a worker dies, another one gets what it had claimed", async () => {
+/** A worker dies beside one that lives, and is reclaimed; others get the rest. */
+async function exploreDeadWorker(
+  then: "keep" | "remove",
+  check: (all: readonly number[], dying: readonly number[], rest: readonly number[]) => void,
+): Promise<void> {
   let executions = 0;
   for (let life = 1, hasDied = true; hasDied; life++) {
     hasDied = false;
@@ -220,20 +297,50 @@ Deno.test("disruptor: whenever a worker dies, another one gets what it had claim
       check(state, { dying, living }) {
         hasDied ||= dying.hasDied;
         const disruptor = Disruptor.attach(state.handle);
-        disruptor.reclaim("a", { worker: 0 });
+        disruptor.reclaim("a", { worker: 0, then });
         disruptor.reclaim("a", { worker: 1 });
         const rest = consumeAll("a")(state);
-        const all = sorted(living, rest, rest.includes(dying.seen[0]!) ? [] : dying.seen);
-        assertEquals(all, [1, 2]);
+        check(sorted(living, rest), dying.seen, rest);
         assert(disruptor.drain({ timeoutMs: 0 }), "the node has not ended");
       },
       preemptions: 1,
     });
   }
   assert(executions > 100);
+}
+
+Deno.test("disruptor: whenever a worker dies, another one gets what it had claimed", async () => {
+  await exploreDeadWorker("keep", (others, dying, rest) => {
+    // What it had handled and not released comes again.
+    assertEquals(sorted(others, rest.includes(dying[0]!) ? [] : dying), [1, 2]);
+  });
+});
+
+Deno.test("disruptor: whenever a worker dies and is given up, no event is handled twice", async () => {
+  await exploreDeadWorker("remove", (others, dying) => {
+    const all = sorted(others, dying);
+    assertEquals(all, [...new Set(all)]);
+    // It had claimed no more than one.
+    assert(all.length >= 1, `saw ${all}`);
+  });
 });
 
 // --- broken twins -----------------------------------------------------------------------------
+
+Deno.test("broken twin: an abort that does not say that slots are skipped shows an empty event", async () => {
+  await fails(["assertion", "data race", "deadlock"], {
+    setup: ring(ONE, { producers: 2 }),
+    threads: {
+      abort: tampered(abort, ({ store }) => ({
+        store: (view: Int32Array, index: number, value: number) =>
+          index === SKIPS ? value : store(view, index, value),
+      })),
+      second: produce(1, { first: 7, place: 1 }),
+      a: consume("a", 1),
+    },
+    check: (_, { a }) => assertEquals(a, [7]),
+  });
+});
 
 const isFloor = (index: number) => index === PRODUCER_LINES + FLOOR;
 

@@ -93,18 +93,20 @@ Deno.test("disruptor: a poll takes at most maxBatch, and what lies in one piece"
 });
 
 Deno.test("disruptor: values are copied in and out across the end of the ring", () => {
-  const disruptor = create({ a: {} }, 256);
-  const producer = disruptor.producer();
-  const consumer = disruptor.consumer("a");
-  const values = Int32Array.from({ length: 100 }, (_, i) => i);
-  const target = new Int32Array(100);
-  for (let round = 0; round < 10; round++) {
-    assertEquals(producer.sendAll(values), 100);
-    let sum = 0;
-    for (let count; (count = consumer.read(target)) > 0;) {
-      for (let i = 0; i < count; i++) sum += target[i]!;
+  for (const [capacity, count] of [[256, 100], [16_384, 5000]] as const) {
+    const disruptor = create({ a: {} }, capacity);
+    const producer = disruptor.producer();
+    const consumer = disruptor.consumer("a");
+    const values = Int32Array.from({ length: count }, (_, i) => i);
+    const target = new Int32Array(count);
+    for (let round = 0; round < 10; round++) {
+      assertEquals(producer.sendAll(values), count);
+      let next = 0;
+      for (let read; (read = consumer.read(target)) > 0;) {
+        for (let i = 0; i < read; i++) assertEquals(target[i], next++);
+      }
+      assertEquals(next, count);
     }
-    assertEquals(sum, 4950);
   }
 });
 
@@ -313,6 +315,24 @@ Deno.test("disruptor: a claim is published in parts, or aborted from there on", 
   }
 });
 
+Deno.test("disruptor: a claim is given up if filling it throws", () => {
+  for (const producers of [0, 2]) {
+    const disruptor = create({ a: {} }, 4, producers);
+    const producer = disruptor.producer();
+    const consumer = disruptor.consumer("a");
+    const filled = (number: number) =>
+      producer.fill(2, (sequence) => {
+        if (number === 0) throw new Error("nothing to send");
+        for (let i = 0; i < 2; i++) producer.events[producer.slot(sequence + i)] = number + i;
+      }, { timeoutMs: 0 });
+    assertThrows(() => filled(0), Error, "nothing to send");
+    assert(filled(7));
+    assertEquals([consumer.poll(), consumer.events[consumer.begin]], [2, 7]);
+    consumer.release();
+    assertEquals([filled(8), filled(9), filled(10)], [true, true, false]);
+  }
+});
+
 Deno.test("disruptor: a claim that fails says how many slots are missing", () => {
   for (const producers of [0, 2]) {
     const disruptor = create({ a: {} }, 8, producers);
@@ -487,6 +507,7 @@ Deno.test("disruptor: a graph with a mistake about observers is refused", () => 
   assertThrows(() => disruptor.observer("a"), TypeError, "use consumer()");
   assertThrows(() => disruptor.remove("o"), TypeError, "nothing waits for an observer");
   using observer = disruptor.observer("o");
+  assert(`${disruptor.inspect()}`.includes('"o" observes, 0 events to go'));
   assertThrows(() => disruptor.observer("o"), Error, 'node "o" is taken');
   assertEquals(observer.node, "o");
 });
@@ -538,6 +559,18 @@ Deno.test("disruptor: a drain does not wait for an observer, which sees all unti
   const target: number[] = [];
   assertEquals([observer.read({ ...target, length: 8 }), observer.skipped], [3, 2]);
   assertEquals([observer.read({ length: 8 }), observer.isEnded, observer.lost], [0, true, 0]);
+});
+
+Deno.test("disruptor: the node of a dead observer is observed by another one", () => {
+  const disruptor = create({ a: {}, o: { observer: true } }, 4);
+  const producer = disruptor.producer();
+  producer.sendAll([1, 2, 3]);
+  const dead = disruptor.observer("o");
+  assertEquals(dead.read({ length: 2 }), 2);
+  disruptor.reclaim("o", { then: "remove" });
+  const next = disruptor.observer("o");
+  assertEquals([next.sequence, next.read({ length: 4 }), next.lost], [2, 1, 0]);
+  assert(!disruptor.inspect().nodes[1]!.isRemoved);
 });
 
 Deno.test("disruptor: an observer of bytes copies whole slots", () => {

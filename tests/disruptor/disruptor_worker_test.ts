@@ -1,13 +1,23 @@
 /** The disruptor on real workers: checksums and backpressure, in rings that are often full. */
 
-import { assertEquals } from "@std/assert";
+import { assert, assertEquals } from "@std/assert";
 import { Disruptor, type GraphOptions } from "@busbar/busbar/disruptor";
+import { CURSOR, SLEEPING } from "../../src/disruptor/layout.ts";
 import { workerTest } from "../permission.ts";
-import { runOnWorker } from "../workers.ts";
-import { type Job, RANGE, type Seen } from "./bodies.ts";
+import { runOnWorker, startWorker } from "../workers.ts";
+import {
+  type Job,
+  type Observed,
+  RANGE,
+  type Seen,
+  SLOT_BYTES,
+  type WaitingJob,
+} from "./bodies.ts";
 
 const BODIES = import.meta.resolve("./bodies.ts");
 const EVENTS = 20_000;
+
+const delay = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms));
 
 /** Runs producers and the consumers of all nodes; returns what each of these has seen. */
 async function run(consumers: GraphOptions, producers: number, start = 0): Promise<Seen[]> {
@@ -59,3 +69,126 @@ workerTest("disruptor: competing workers share events, and the next node sees al
   assertEquals(seen.reduce((sum, { count }) => sum + count, 0), 2 * EVENTS);
   assertEquals(seen.reduce((total, { sum }) => total + sum, 0), expectedSum(2));
 });
+
+workerTest(
+  "disruptor: observers see whole events in order, and are told what they lose",
+  async () => {
+    const disruptor = Disruptor.create({
+      capacity: 64,
+      elements: { bytes: SLOT_BYTES },
+      consumers: { a: {}, near: { observer: true }, after: { after: "a", observer: true } },
+      start: 2 ** 27 - 1000,
+    });
+    const job = { handle: disruptor.handle, name: "", first: 0, events: EVENTS, batch: 10 };
+    const observers = ["near", "after"]
+      .map((name) => runOnWorker<Observed>(BODIES, "observe", { ...job, name }));
+    const producer = runOnWorker<void>(BODIES, "produceWide", job);
+    const consumer = disruptor.consumer("a");
+    let count = 0;
+    for await (const batch of consumer.batches()) {
+      count += batch.count;
+      if (count === EVENTS) disruptor.drain({ timeoutMs: 0 });
+    }
+    await producer;
+    for (const { received, lost, torn } of await Promise.all(observers)) {
+      assertEquals([received + lost, torn], [EVENTS, 0]);
+      assert(received > 0);
+    }
+  },
+);
+
+workerTest("disruptor: a graph goes on without a worker that was terminated", async () => {
+  const disruptor = Disruptor.create({
+    capacity: 16,
+    elements: "i32",
+    consumers: { a: { workers: 2 }, b: { after: "a" } },
+  });
+  const job: Job = { handle: disruptor.handle, name: "a", first: 0, events: 0, batch: 1 };
+  const worker = startWorker(BODIES, "consumeAsync", job);
+  const producer = disruptor.producer();
+  const b = disruptor.consumer("b");
+  producer.sendAll([1, 2, 3, 4]);
+  // It has released all, and awaits more: so it is dead as soon as it is terminated.
+  const words = new Int32Array(disruptor.handle.memory.buffer, disruptor.handle.byteOffset);
+  while (b.lag < 4 || (Atomics.load(words, CURSOR) & SLEEPING) === 0) await delay(1);
+  worker.terminate();
+  disruptor.reclaim("a", { worker: 0, then: "remove" });
+  const a = disruptor.consumer("a");
+  assertEquals(a.worker, 0);
+  let sent = 4;
+  let seen = 0;
+  while (sent < 100 || b.lag > 0) {
+    if (sent < 100) sent += producer.trySendAll(new Array(100 - sent).fill(sent));
+    a.poll();
+    a.release();
+    seen += b.poll();
+    b.release();
+  }
+  assertEquals(seen, 100);
+  a.close();
+  disruptor.remove("a");
+  disruptor.drain({ timeoutMs: 0 });
+  assertEquals([b.wait(), disruptor.drain()], [false, true]);
+});
+
+/**
+ * The most operations of a wait for an event that takes milliseconds: a thread that sleeps needs
+ * some ten, after looking for a while some hundred more. One that only looks performs a hundred
+ * thousand.
+ */
+const MOST_PER_WAIT = 2000;
+
+for (const strategy of ["blocking", "phased"] as const) {
+  workerTest(`disruptor: a stage sleeps while it waits for another one, ${strategy}`, async () => {
+    const events = 20;
+    const disruptor = Disruptor.create({
+      capacity: 64,
+      elements: "i32",
+      consumers: { slow: {}, next: { after: "slow" } },
+    });
+    const job: WaitingJob = {
+      handle: disruptor.handle,
+      name: "slow",
+      first: 0,
+      events,
+      batch: 1,
+      strategy,
+    };
+    const slow = runOnWorker<void>(BODIES, "consumeSlowly", job);
+    const next = runOnWorker<number>(BODIES, "countConsumer", { ...job, name: "next" });
+    const producer = disruptor.producer();
+    for (let i = 0; i < events; i++) producer.send(i);
+    assertEquals(await disruptor.drainAsync(), true);
+    await slow;
+    const operations = await next;
+    assert(operations < events * MOST_PER_WAIT, `${operations} operations`);
+  });
+
+  workerTest(`disruptor: producers sleep while they wait for room, ${strategy}`, async () => {
+    const events = 10;
+    const disruptor = Disruptor.create({
+      capacity: 1,
+      elements: "i32",
+      producers: 3,
+      consumers: { slow: {} },
+    });
+    const job: WaitingJob = {
+      handle: disruptor.handle,
+      name: "slow",
+      first: 0,
+      events,
+      batch: 1,
+      strategy,
+    };
+    const slow = runOnWorker<void>(BODIES, "consumeSlowly", job);
+    const counts = await Promise.all(
+      [1, 2, 3].map(() => runOnWorker<number>(BODIES, "countProducer", job)),
+    );
+    assertEquals(await disruptor.drainAsync(), true);
+    await slow;
+    // Each waits for the events of all three.
+    for (const operations of counts) {
+      assert(operations < 3 * events * MOST_PER_WAIT, `${operations} operations`);
+    }
+  });
+}

@@ -4,7 +4,7 @@
  */
 
 import { assert, assertEquals } from "@std/assert";
-import { Disruptor, DrainedError, HaltedError } from "@busbar/busbar/disruptor";
+import { Disruptor, DrainedError, HaltedError, RewindError } from "@busbar/busbar/disruptor";
 import { CLOSED, CURSOR, NO_ROOM } from "../../src/disruptor/layout.ts";
 import { diesAfter } from "../dying.ts";
 import { tampered } from "../tamper.ts";
@@ -125,13 +125,18 @@ Deno.test("disruptor: a drain ends the wait of one of several producers for room
   });
 });
 
-Deno.test("disruptor: two halts and a consumer that attaches between them", async () => {
+Deno.test("disruptor: two halts and consumers that attach between them", async () => {
   await passes({
     setup: filled(1),
     threads: { first: halt, second: halt, a: consumeAll("a") },
     check: ({ handle }) => assert(Disruptor.attach(handle).isHalted),
     preemptions: 1,
   });
+  await passesAtRandom({
+    setup: filled(1, { b: { after: "a" } }),
+    threads: { first: halt, second: halt, a: consumeAll("a"), b: consumeAll("b") },
+    check: ({ handle }) => assert(Disruptor.attach(handle).isHalted),
+  }, 9);
 });
 
 Deno.test("disruptor: whenever a thread that halts dies, another one can halt", async () => {
@@ -164,6 +169,25 @@ Deno.test("disruptor: a halt ends the wait of a stage, and a drain", async () =>
       assertEquals(b, []);
     },
     preemptions: 2,
+  });
+});
+
+Deno.test("disruptor: a halt ends a handler that always wants the same again", async () => {
+  await passes({
+    setup: filled(1, {}, 1),
+    threads: {
+      halt,
+      a({ handle }: State): boolean {
+        const consumer = Disruptor.attach(handle).consumer("a", BLOCKING);
+        try {
+          consumer.run(() => "again", { attempts: Number.MAX_SAFE_INTEGER });
+          return true;
+        } catch (error) {
+          return error instanceof RewindError;
+        }
+      },
+    },
+    check: (_, { a }) => assert(a),
   });
 });
 

@@ -67,6 +67,17 @@ Deno.test("disruptor: a stage of a pipeline sees what the one before it wrote", 
 });
 
 Deno.test("disruptor: the last stage of a diamond waits for both sides", async () => {
+  // Every schedule of one event, which is published before.
+  await passes({
+    setup() {
+      const state = ring({ a: {}, b: {}, c: { after: ["a", "b"] } })();
+      produce(1)(state);
+      return state;
+    },
+    // The last one changes the event: too early, that would be a race.
+    threads: { a: consume("a", 1), b: consume("b", 1), c: raise("c", 1) },
+    check: (_, { a, b }) => assertEquals([a, b], [[1], [1]]),
+  });
   for (const events of [1, 3]) {
     await passesAtRandom({
       setup: ring(DIAMOND, { start: NEAR_WRAP + 1 }),

@@ -9,10 +9,17 @@ import {
   type BroadcastHandle,
   BufferPool,
   type BufferPoolHandle,
+  Channel,
+  type ChannelHandle,
+  defineRecord,
+  Disruptor,
+  type DisruptorHandle,
   Domain,
   type DomainHandle,
   EventCount,
   type EventCountHandle,
+  FloatRing,
+  type FloatRingHandle,
   FlushQueue,
   type FlushQueueHandle,
   Memory,
@@ -26,6 +33,9 @@ import {
   Semaphore,
   type SemaphoreHandle,
 } from "../../mod.ts";
+
+/** An order on its way through a disruptor. */
+export const Order = defineRecord({ id: "u32", price: "f64", left: "i32", right: "i32" });
 
 /** Handles of all that synchronises, and words to work on. */
 export interface Shared {
@@ -142,6 +152,38 @@ export const bodies = {
     waiter.waitAsync();
   },
 
+  /** Receives from a channel until its end, blocking, and sends each message on in upper case. */
+  echo({ questions, answers, pool, samples }: EchoJob): number {
+    const attached = BufferPool.attach(pool);
+    const receiver = Channel.attach(questions, { pool: attached }).receiver();
+    const sender = Channel.attach(answers).sender();
+    const ring = FloatRing.attach(samples);
+    let count = 0;
+    while (true) {
+      const question = receiver.receive();
+      if (question === undefined) break;
+      sender.send({ count, text: question.toUpperCase().slice(0, 40) });
+      ring.push(new Float32Array(64).fill(count++));
+    }
+    sender.close();
+    receiver.close();
+    attached[Symbol.dispose]();
+    return count;
+  },
+
+  /** Fills a field of each record of a disruptor, blocking until the end; returns how many. */
+  fillField({ handle, node }: DisruptorJob): number {
+    const consumer = Disruptor.attach(handle, { record: Order }).consumer(node);
+    const order = Order.view(consumer.events);
+    let count = 0;
+    consumer.runEach((slot) => {
+      order.moveTo(consumer.offset(slot));
+      order[node] = order.id * 2;
+      count++;
+    });
+    return count;
+  },
+
   /** Sends so many messages to a queue, waiting for buffers. */
   writeQueue({ pool, queue, messages, value }: QueueJob): number {
     const attached = BufferPool.attach(pool);
@@ -161,6 +203,26 @@ export interface RingJob {
   ring: BroadcastHandle;
   messages: number;
   ready: Int32Array;
+}
+
+/** For the body that answers. */
+export interface EchoJob {
+  questions: ChannelHandle<string>;
+  answers: ChannelHandle<Answer>;
+  pool: BufferPoolHandle;
+  samples: FloatRingHandle;
+}
+
+/** What it answers with. */
+export interface Answer {
+  count: number;
+  text: string;
+}
+
+/** For the bodies that use a disruptor. */
+export interface DisruptorJob {
+  handle: DisruptorHandle<{ record: typeof Order.handle }>;
+  node: "left" | "right";
 }
 
 /** For the bodies that use a queue. */

@@ -14,7 +14,7 @@
 import { runInNewContext } from "node:vm";
 import * as esbuild from "esbuild";
 import { chromium } from "playwright-core";
-import { Broadcast } from "@busbar/busbar";
+import { Broadcast, FloatRing } from "@busbar/busbar";
 
 const ROOT = new URL("../..", import.meta.url);
 const LIMIT_MS = 120_000;
@@ -172,6 +172,9 @@ async function runWorklet(directory: string): Promise<void> {
   const code = await Deno.readTextFile(`${directory}/worklet.js`);
   const ring = Broadcast.create({ capacityBytes: 4096 });
   ring.writer().send(new Uint8Array([1, 2, 3]));
+  const samples = FloatRing.create({ capacity: 1024 });
+  samples.push(new Float32Array(128).fill(0.5));
+  const processorOptions = { ring: ring.handle, samples: samples.handle };
   const heard: string[] = [];
   try {
     runInNewContext(code, {
@@ -182,14 +185,14 @@ async function runWorklet(directory: string): Promise<void> {
         _: string,
         Processor: new (options: unknown) => { process(): boolean },
       ) {
-        new Processor({ processorOptions: ring.handle }).process();
+        new Processor({ processorOptions }).process();
       },
     });
   } catch (error) {
     heard.push(String((error as Error).stack));
   }
-  const isHeard = heard.join() === "1,2,3";
-  report("a worklet", isHeard ? "ok imports all, and polls a ring" : `not ok ${heard.join()}`);
+  const isHeard = heard.join() === "1,2,3, 0.5";
+  report("a worklet", isHeard ? "ok imports all, and polls rings" : `not ok ${heard.join()}`);
 }
 
 async function runBun(directory: string): Promise<void> {

@@ -12,12 +12,17 @@ import {
   Broadcast,
   BufferPool,
   bytes,
+  Channel,
+  ChannelClosedError,
   defineRecord,
+  Disruptor,
   Domain,
   EventCount,
+  FloatRing,
   FlushQueue,
   FrameDecoderStream,
   FrameEncoderStream,
+  jsonCodec,
   lengthPrefixed,
   Memory,
   Mutex,
@@ -26,11 +31,21 @@ import {
   Reassembler,
   RwLock,
   Semaphore,
+  textCodec,
   utf8,
   WaiterQueue,
 } from "../../mod.ts";
 import { ExplorationError, explore } from "../../model/mod.ts";
-import type { DomainJob, QueueJob, RingJob, Shared, Task } from "./bodies.ts";
+import {
+  type Answer,
+  type DomainJob,
+  type EchoJob,
+  Order,
+  type QueueJob,
+  type RingJob,
+  type Shared,
+  type Task,
+} from "./bodies.ts";
 
 /** A worker that does one task. */
 export interface Running {
@@ -192,6 +207,47 @@ export const scenarios: Record<string, (runtime: Runtime) => Promise<void>> = {
     assert(await text.sendAsync(new Uint8Array([1])), "no room for a message");
   },
 
+  async "a worker answers over channels, blocking, and this thread awaits"({ start }) {
+    const pool = BufferPool.create({ bufferBytes: 4096, batchCount: 4, buffersPerBatch: 1 });
+    const questions = Channel.create({ capacity: 4, codec: textCodec, pool });
+    const answers = Channel.create({
+      capacity: 2,
+      codec: jsonCodec<Answer>(),
+      senders: 1,
+      receivers: 1,
+      closeWithLastSender: true,
+    });
+    const samples = FloatRing.create({ capacity: 8192 });
+    const job: EchoJob = {
+      questions: questions.handle,
+      answers: answers.handle,
+      pool: pool.handle,
+      samples: samples.handle,
+    };
+    const { result } = start({ body: "echo", argument: job });
+    const sender = questions.sender();
+    const asking = (async () => {
+      for (let i = 0; i < 100; i++) {
+        await sender.sendAsync(i % 10 === 0 ? "long ".repeat(500) : `question ${i}`);
+      }
+      questions.close();
+    })();
+    let sum = 0;
+    const texts: string[] = [];
+    for await (const { count, text } of answers.receiver()) {
+      sum += count;
+      texts.push(text);
+    }
+    await asking;
+    assertEquals([await result, sum, texts.length], [100, 4950, 100]);
+    assertEquals([texts[1], texts[10]], ["QUESTION 1", "LONG ".repeat(8)]);
+    const refused = await rejection(sender.sendAsync("late"));
+    assert(refused instanceof ChannelClosedError, `${refused}`);
+    const block = new Float32Array(64);
+    assert(samples.pop(block) && samples.pop(block), "no samples arrived");
+    assertEquals(block[63], 1);
+  },
+
   async "messages go through the framing stages, from one buffer that is used again"() {
     const pool = BufferPool.create({
       bufferBytes: 32,
@@ -337,6 +393,53 @@ export const scenarios: Record<string, (runtime: Runtime) => Promise<void>> = {
     assertEquals([sums, levels], [[1, 0.5], [{ price: 1, size: 2 }, { price: 3, size: 4 }]]);
     const refusal = await rejection(Promise.resolve().then(() => sent.id = -1));
     assert(refusal.message.includes("field 'id' must be a whole number"), refusal.message);
+  },
+
+  async "records go through a diamond of workers, and this thread awaits both ends"({ start }) {
+    const events = 500;
+    const { handle } = Disruptor.create({
+      capacity: 16,
+      elements: { record: Order.handle },
+      consumers: {
+        left: {},
+        right: {},
+        join: { after: ["left", "right"] },
+        watch: { after: "join", observer: true },
+      },
+      start: 2 ** 28 - 100,
+    });
+    const disruptor = Disruptor.attach(handle, { record: Order });
+    const workers = (["left", "right"] as const)
+      .map((node) => start({ body: "fillField", argument: { handle, node } }));
+    const join = async () => {
+      const consumer = disruptor.consumer("join");
+      const order = Order.view(consumer.events);
+      let sum = 0;
+      for await (const batch of consumer.batches()) {
+        for (let slot = batch.begin; slot < batch.end; slot++) {
+          order.moveTo(batch.offset(slot));
+          sum += order.left + order.right - order.price;
+        }
+      }
+      return sum;
+    };
+    const sum = join();
+    const producer = disruptor.producer();
+    const order = Order.view(producer.events);
+    for (let id = 0; id < events; id++) {
+      order.moveTo(producer.offset(await producer.claimAsync()));
+      order.id = id;
+      order.price = id / 2;
+      producer.publish();
+    }
+    assert(await disruptor.drainAsync(), "it was halted");
+    assertEquals(await sum, (events * (events - 1) / 2) * 3.5);
+    assertEquals(await Promise.all(workers.map(({ result }) => result)), [events, events]);
+    const observer = disruptor.observer("watch");
+    const bytes = new Uint8Array(16 * Order.byteLength);
+    let seen = 0;
+    for (let count; (count = observer.read(bytes)) > 0;) seen += count;
+    assertEquals(seen + observer.lost, events);
   },
 
   async "a worker copies out of a large memory, as it can where it runs"({ start }) {

@@ -2,7 +2,7 @@
  * The command `demo`: streams a file over one ring to three workers, and verifies the outcome.
  *
  * To read the code, begin with `stream.ts` (the writer) and `worker.ts` (the readers); then see
- * `pace.ts` (backpressure), `tasks.ts` (the workers' computations) and `records.ts` (messages).
+ * `tasks.ts` (the workers' computations) and `records.ts` (messages).
  *
  * @module
  */

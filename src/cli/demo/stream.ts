@@ -5,9 +5,8 @@
  */
 
 import { createHash } from "node:crypto";
-import { Broadcast } from "../../broadcast/mod.ts";
+import { Broadcast, Pacer } from "../../broadcast/mod.ts";
 import { CommandError, printable } from "../output.ts";
-import { WriterPace } from "./pace.ts";
 import { RecordReader, type Source } from "./records.ts";
 import { summarize, type Summary } from "./summary.ts";
 import { type TaskName, TASKS } from "./tasks.ts";
@@ -44,11 +43,11 @@ export async function stream(
   const tasks = Object.keys(TASKS) as TaskName[];
   const broadcast = Broadcast.create({ capacityBytes: options.ringBytes });
   using writer = broadcast.writer();
-  const pace = new WriterPace(broadcast, writer, tasks.length);
+  const pacer = Pacer.create({ broadcast, seats: tasks.length, expected: tasks.length });
 
   using cleanup = new DisposableStack();
-  const workers = tasks.map((task, worker) => {
-    const order: Order = { task, broadcast: broadcast.handle, control: pace.control, worker };
+  const workers = tasks.map((task) => {
+    const order: Order = { task, pacer: pacer.handle };
     return cleanup.use(startWorker(workerUrl, order));
   });
   cleanup.defer(() => writer.close()); // runs first, as a worker must be awake to be terminated
@@ -57,7 +56,7 @@ export async function stream(
   const start = performance.now();
   let published = writer.position;
   for (const { bytes, frame } of input.take(writer.maxMessageBytes)) {
-    if (options.paced) pace.waitForRoom(bytes.length);
+    if (options.paced) pacer.wait(writer, bytes.length);
     writer.append(bytes, frame);
     if (writer.position - published < PUBLISH_BYTES) continue;
     writer.publish();

@@ -4,16 +4,18 @@
  * @module
  */
 
-import { Broadcast, type BroadcastHandle, type BroadcastReader } from "../../broadcast/mod.ts";
-import { STOPPED, WorkerPace } from "./pace.ts";
+import {
+  type BroadcastReader,
+  Pacer,
+  type PacerHandle,
+  type PacerSeat,
+} from "../../broadcast/mod.ts";
 import { type Task, type TaskName, type TaskResult, TASKS } from "./tasks.ts";
 
-/** What a worker is started with; `control` is the block that `pace.ts` describes. */
+/** What a worker is started with. */
 export interface Order {
   readonly task: TaskName;
-  readonly broadcast: BroadcastHandle;
-  readonly control: BigInt64Array;
-  readonly worker: number;
+  readonly pacer: PacerHandle;
 }
 
 /** What a worker reports: the messages that it received, its largest lag, and its result. */
@@ -28,22 +30,20 @@ export interface Report {
 declare const self: Worker; // this worker's global scope: the other end of the main thread's Worker
 
 /** Posts `"ready"` and then the report, or the error that prevented either. */
-self.onmessage = ({ data: { task, broadcast, control, worker } }: MessageEvent<Order>) => {
-  const pace = new WorkerPace(control, worker);
+self.onmessage = ({ data: { task, pacer: handle } }: MessageEvent<Order>) => {
+  const pacer = Pacer.attach(handle);
+  using seat = pacer.join(); // it leaves at the end, so that the writer waits for it no more
   try {
-    const ring = Broadcast.attach(broadcast);
-    const reader = ring.reader({ from: ring.startPosition, onOverrun: "continue" });
+    const reader = pacer.broadcast.reader({ from: seat.position, onOverrun: "continue" });
     self.postMessage("ready");
-    self.postMessage(follow(reader, pace, TASKS[task]()));
+    self.postMessage(follow(reader, seat, TASKS[task]()));
   } catch (error) {
     self.postMessage(error);
-  } finally {
-    pace.reached(STOPPED);
   }
 };
 
 /** Reads to the end of the stream, blocking while there is nothing to read. */
-export function follow(reader: BroadcastReader, pace: WorkerPace, task: Task): Report {
+export function follow(reader: BroadcastReader, seat: PacerSeat, task: Task): Report {
   let messages = 0;
   let bytes = 0;
   let maxLagBytes = 0;
@@ -56,7 +56,7 @@ export function follow(reader: BroadcastReader, pace: WorkerPace, task: Task): R
       messages++;
       bytes += reader.length;
     }
-    pace.reached(reader.position);
+    seat.reached(reader.position);
   }
   return { messages, bytes, maxLagBytes, overruns: reader.overruns, result: task.result() };
 }

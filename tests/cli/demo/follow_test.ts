@@ -1,6 +1,5 @@
 import { assertEquals } from "@std/assert";
-import { Broadcast } from "../../../src/broadcast/mod.ts";
-import { WorkerPace, WriterPace } from "../../../src/cli/demo/pace.ts";
+import { Broadcast, Pacer } from "../../../src/broadcast/mod.ts";
 import { TASKS } from "../../../src/cli/demo/tasks.ts";
 import { follow } from "../../../src/cli/demo/worker.ts";
 
@@ -8,10 +7,9 @@ import { follow } from "../../../src/cli/demo/worker.ts";
 function createStream(capacityBytes: number) {
   const broadcast = Broadcast.create({ capacityBytes });
   const writer = broadcast.writer();
-  const pace = new WriterPace(broadcast, writer, 1);
+  const seat = Pacer.create({ broadcast }).join();
   const reader = broadcast.reader({ from: 0, onOverrun: "continue" });
-  const workerPace = new WorkerPace(pace.control, 0);
-  return { writer, follow: () => follow(reader, workerPace, TASKS.count()) };
+  return { writer, follow: () => follow(reader, seat, TASKS.count()) };
 }
 
 Deno.test("follow takes every message up to the end of the stream", () => {
