@@ -45,7 +45,9 @@ export function roundTrips(
   const woken = sharedWords(1);
   const held = sharedNumbers(1);
   const duty = (name: string, there: unknown, back: unknown): Duty => {
-    const port = back instanceof MessagePort ? back : (back as { port?: MessagePort }).port;
+    const port = back instanceof MessagePort
+      ? back
+      : (back as { port?: MessagePort } | undefined)?.port;
     const trip: Trip = {
       kind,
       there: port === undefined ? there : undefined,
