@@ -31,28 +31,34 @@ export interface RoundTripGroup extends Group {
  *
  * @param connect Creates the paths from the first thread to the second, and back.
  * @param count The round trips of a run.
+ * @param countsWoken Whether to count the sleepers that are woken, which slows all atomic
+ * operations down: not where ways with few of them are compared to ways with many.
  */
 export function roundTrips(
   name: string,
   kind: Kind,
   connect: () => readonly [unknown, unknown],
   count = 500,
+  countsWoken = true,
 ): RoundTrips {
   const samples = sharedNumbers(count);
   const woken = sharedWords(1);
   const held = sharedNumbers(1);
   const duty = (name: string, there: unknown, back: unknown): Duty => {
-    const isPort = back instanceof MessagePort;
+    const port = back instanceof MessagePort
+      ? back
+      : (back as { port?: MessagePort } | undefined)?.port;
     const trip: Trip = {
       kind,
-      there: isPort ? undefined : there,
+      there: port === undefined ? there : undefined,
       back,
       count,
       samples,
       woken,
+      countsWoken,
       held,
     };
-    return { name, argument: trip, transfer: isPort ? [back] : [] };
+    return { name, argument: trip, transfer: port === undefined ? [] : [port] };
   };
   const start = () => {
     const [there, back] = connect();
@@ -63,12 +69,18 @@ export function roundTrips(
   return { name, count, samples, woken, run: () => (crew ??= start()).run() };
 }
 
-/** Alternates between the ways of a group; returns lines to print. */
+/**
+ * Alternates between the ways of a group; returns lines to print.
+ *
+ * @param warmups How many rounds to run before: code of many functions is optimized late.
+ */
 export function compareRoundTrips(
   { name, ways }: RoundTripGroup,
   rounds = 7,
+  warmups = 0,
 ): string[] {
   const samples = ways.map((): number[] => []);
+  for (let round = 0; round < warmups; round++) for (const way of ways) way.run();
   for (const { woken } of ways) woken[0] = 0;
   for (let round = 0; round < rounds; round++) {
     ways.forEach((way, i) => {

@@ -12,12 +12,18 @@ import {
   type BufferPoolHandle,
   Channel,
   type ChannelHandle,
+  type Copier,
+  Domain,
+  type DomainHandle,
   EventCount,
   type EventCountHandle,
+  Memory,
   Parker,
   type ParkerHandle,
   Semaphore,
   type SemaphoreHandle,
+  type SlotWriter,
+  type Subscription,
   WaiterQueue,
 } from "../mod.ts";
 import { POSITION, SLEEPING } from "../src/broadcast/layout.ts";
@@ -46,6 +52,8 @@ const IDLE_BEFORE_SLEEP_MS = 1;
 const FALLING_ASLEEP_MS = 0.02;
 /** The time after which the other end of a port should be asleep; a port does not tell. */
 const PORT_FALLING_ASLEEP_MS = 0.1;
+/** The time after which a thread that waits has fallen asleep. */
+const SURELY_ASLEEP_MS = 0.05;
 /** The bytes of a message. */
 const MESSAGE_BYTES = 8;
 
@@ -91,6 +99,12 @@ const ends = {
       },
     };
   },
+  atomicsAsleep: (there: Int32Array, back: Int32Array): End => (
+    { ...ends.atomics(there, back), rest: () => spinFor(SURELY_ASLEEP_MS) }
+  ),
+  domainAsleep: (there: DomainPath, back: DomainPath): End => (
+    { ...ends.domain(there, back), rest: () => spinFor(SURELY_ASLEEP_MS) }
+  ),
   pool: (there: BufferPoolHandle | undefined, back: BufferPoolHandle | undefined): End => {
     const handle = (there ?? back)!;
     const pool = BufferPool.attach(handle);
@@ -135,6 +149,39 @@ const ends = {
   portSpinning: (_: undefined, port: MessagePort): End => (
     { ...portEnd(port, new Uint8Array(MESSAGE_BYTES)), spins: true }
   ),
+  domain: (there: DomainPath, back: DomainPath): End => (
+    domainEnd(there, back, (writer, source) => writer.send(source), (subscription) => (
+      subscription.next()
+    ))
+  ),
+  domainInPlace: (there: DomainPath, back: DomainPath): End => (
+    domainEnd(there, back, (writer, source, copier) => {
+      copier.copyIn(writer.claim(source.length), 0, source.length);
+      writer.publish();
+    }, (subscription) => {
+      using held = subscription.holdLatest();
+      return held !== undefined;
+    })
+  ),
+  cloned: (_: undefined, { port, bytes }: PortPath): End => portEnd(port, new Uint8Array(bytes)),
+  transferred: (_: undefined, { port, bytes }: PortPath): End => {
+    const arrivals = new Arrivals(port);
+    const source = new Uint8Array(bytes);
+    let array = new Uint8Array(bytes);
+    return {
+      wake() {
+        array.set(source);
+        port.postMessage(array, [array.buffer]);
+      },
+      wait: async () => array = await arrivals.next() as Uint8Array<ArrayBuffer>,
+    };
+  },
+  broadcastChannel: (there: ChannelPath, back: ChannelPath): End => {
+    const out = new BroadcastChannel(there.name);
+    const arrivals = new Arrivals(new BroadcastChannel(back.name));
+    const message = new Uint8Array(there.bytes);
+    return { wake: () => out.postMessage(message), wait: () => arrivals.next() };
+  },
   transfer: (_: undefined, port: MessagePort): End => {
     const arrivals = new Arrivals(port);
     let array = new Uint8Array(1033);
@@ -163,6 +210,51 @@ function ringEnd(
   };
 }
 
+/** A slot that one thread writes and the other waits for, among others that nobody writes. */
+export interface DomainPath {
+  readonly handle: DomainHandle;
+  readonly name: string;
+  /** The other slots in the set. */
+  readonly others: readonly string[];
+  /** The bytes of the messages. */
+  readonly bytes: number;
+}
+
+/** A port, and the bytes of the messages. */
+export interface PortPath {
+  readonly port: MessagePort;
+  readonly bytes: number;
+}
+
+/** The name of a channel, and the bytes of the messages. */
+export interface ChannelPath {
+  readonly name: string;
+  readonly bytes: number;
+}
+
+/** A writer to one slot, and a waiter for another and its set. */
+function domainEnd(
+  there: DomainPath,
+  back: DomainPath,
+  send: (writer: SlotWriter, source: Uint8Array, copier: Copier) => unknown,
+  take: (subscription: Subscription) => boolean,
+): End {
+  const domain = Domain.attach(there.handle);
+  const memory = Memory.attach(there.handle.memory);
+  const writer = domain.find(there.name)!.writer();
+  const waiter = domain.waiter();
+  const subscription = waiter.subscribe(domain.find(back.name)!, { history: Infinity });
+  for (const other of back.others) waiter.subscribe(domain.find(other)!);
+  const source = memory.privateBytes(there.bytes);
+  const copier = memory.copier(source);
+  return {
+    wake: () => send(writer, source, copier),
+    wait() {
+      while (!take(subscription)) waiter.wait();
+    },
+  };
+}
+
 /** A sender to one channel of bytes, and the receiver of another. */
 function channelEnd(
   there: ChannelHandle<never>,
@@ -184,7 +276,7 @@ function portEnd(port: MessagePort, message: unknown): End {
 class Arrivals {
   #arrival = Promise.withResolvers<unknown>();
 
-  constructor(port: MessagePort) {
+  constructor(port: MessagePort | BroadcastChannel) {
     port.onmessage = ({ data }) => this.#arrival.resolve(data);
   }
 
@@ -215,6 +307,8 @@ export interface Trip {
   readonly samples: Float64Array;
   /** How many sleepers were woken. Added to by both threads. */
   readonly woken: Int32Array;
+  /** Whether to count them. */
+  readonly countsWoken: boolean;
   /** The milliseconds that the answer's rest took. Written by the thread that answers. */
   readonly held: Float64Array;
 }
@@ -238,10 +332,10 @@ function countWoken(woken: Int32Array): void {
 
 /** Wakes the other thread once that has fallen asleep, and waits for its answer. */
 export function ping(trip: Trip): Round {
-  const { count, samples, woken, held } = trip;
+  const { count, samples, woken, countsWoken, held } = trip;
   const end = endOf(trip);
   const { rest = () => sleepFor(REST_MS), spins = false } = end;
-  if (!spins) countWoken(woken);
+  if (countsWoken && !spins) countWoken(woken);
   return async () => {
     for (let i = 0; i < count; i++) {
       if (!spins) rest();
@@ -256,9 +350,9 @@ export function ping(trip: Trip): Round {
 
 /** Answers. */
 export function pong(trip: Trip): Round {
-  const { count, woken, held } = trip;
+  const { count, woken, countsWoken, held } = trip;
   const end = endOf(trip);
-  if (end.spins !== true) countWoken(woken);
+  if (countsWoken && end.spins !== true) countWoken(woken);
   return async () => {
     for (let i = 0; i < count; i++) {
       const waiting = end.wait();

@@ -5,6 +5,7 @@
  */
 
 import type { Failure } from "./failure.ts";
+import type { Mutation } from "./mutation/mutated_calls.ts";
 import { checkOptions } from "./option_checks.ts";
 import type { ExploreOptions, Report, Threads } from "./options.ts";
 import { environment, writeTextFile } from "./platform.ts";
@@ -146,8 +147,16 @@ function count(number: number, one: string, many = `${one}s`): string {
  * @throws {IncompleteError} If a limit stopped the search and `allowIncomplete` is not set, or a
  *   schedule that was replayed did not fail.
  */
-export async function explore<State, T extends Threads<State>>(
+export function explore<State, T extends Threads<State>>(
   options: ExploreOptions<State, T>,
+): Promise<Report> {
+  return exploreMutated(options, undefined);
+}
+
+/** As {@linkcode explore}, with a mutation of the calls that threads make. */
+export async function exploreMutated<State, T extends Threads<State>>(
+  options: ExploreOptions<State, T>,
+  mutation: Mutation | undefined,
 ): Promise<Report> {
   if (globalThis.SharedArrayBuffer === undefined) {
     throw new Error(
@@ -157,7 +166,7 @@ export async function explore<State, T extends Threads<State>>(
   checkOptions(options);
   const replayed = replayedSchedule(options.replay);
   const model = { ...options, replay: replayed?.text } as unknown as AnyOptions;
-  const search = new Search(model);
+  const search = new Search(model, mutation);
   search.isWhole = replayed === undefined;
   const report = await search.run(() => strategyOf(model));
   if (search.failed === undefined) {
@@ -167,7 +176,7 @@ export async function explore<State, T extends Threads<State>>(
     }
     return report;
   }
-  const failed = await simplify(model, search.failed) ?? search.failed;
+  const failed = await simplify(model, search.failed, mutation) ?? search.failed;
   const error = new ExplorationError(failed, report, replayed);
   if (options.html !== undefined) writePage(options.html, error);
   throw error;
@@ -242,13 +251,15 @@ const MAX_SIMPLIFY_TRANSITIONS = 300_000;
 async function simplify(
   options: AnyOptions,
   failed: FailedExecution,
+  mutation: Mutation | undefined,
 ): Promise<FailedExecution | undefined> {
   if (options.replay !== undefined || options.strategy === "all" || failed.isOfSearch) {
     return undefined;
   }
   let left = MAX_SIMPLIFY_TRANSITIONS;
   const search = async (preemptions: number, maxExecutionSteps: number) => {
-    const search = new Search({ ...options, maxTransitions: left, timeLimitMs: Infinity });
+    const limits = { maxTransitions: left, timeLimitMs: Infinity };
+    const search = new Search({ ...options, ...limits }, mutation);
     search.maxExecutionSteps = maxExecutionSteps;
     const { transitions } = await search.run(() => new Enumeration(preemptions));
     left -= transitions;

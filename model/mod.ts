@@ -17,6 +17,7 @@ export type {
 } from "./options.ts";
 export type { AccessReport, Failure, FailureKind } from "./failure.ts";
 export type { PlainAccess, Step } from "./report/steps.ts";
+export { type Mutant, type MutantOptions, type MutantReport, mutants } from "./mutants.ts";
 export { record } from "./record.ts";
 export { type ErrorClass, type Specification, Throws, throws } from "./specification.ts";
 export {

@@ -12,9 +12,19 @@ import {
   explore,
   type ExploreOptions,
   type FailureKind,
+  type Mutant,
+  mutants,
   type Report,
   type Threads,
 } from "@busbar/busbar/model";
+
+const makesMutants = Deno.args.includes("--mutants");
+/** What `deno test -P tests -- --mutants` prints of each mutant: see `mutants.ts`. */
+export const MUTANT_LINE = /^mutant (noticed|survived): (.*)$/;
+/** So long a mutant is looked at. */
+const MUTANT_MS = 3_000;
+/** The mutants that a model of this file has noticed. */
+const noticed = new Set<string>();
 
 const showsFigures = Deno.args.includes("--figures");
 
@@ -30,11 +40,30 @@ export async function passes<State, T extends Threads<State>>(
   const isWithinBound = isBounded && report.reason?.includes("preemptions");
   assert(report.complete || isWithinBound, report.reason);
   assert(report.executions > 1, "one execution proves nothing");
+  if (makesMutants) await printMutants({ clock: "virtual", ...model });
   if (showsFigures) {
     const time = Math.round(report.elapsedMs);
     console.log(`  ${report.executions} executions, ${time} ms, ${report.reason ?? "complete"}`);
   }
   return report;
+}
+
+/** Prints which mutants of the library's own code a model notices. */
+async function printMutants<State, T extends Threads<State>>(
+  model: ExploreOptions<State, T>,
+): Promise<void> {
+  const nameOf = ({ line, operation, change }: Pick<Mutant, "line" | "operation" | "change">) =>
+    `${/src\/[^)]*/.exec(line)![0]} ${operation} → ${change}`;
+  const { mutants: all } = await mutants(model, {
+    include: /\/src\//,
+    timeLimitMs: MUTANT_MS,
+    skip: (mutant) => noticed.has(nameOf(mutant)),
+  });
+  for (const mutant of all) {
+    const name = nameOf(mutant);
+    if (mutant.failure !== undefined) noticed.add(name);
+    console.log(`mutant ${mutant.failure === undefined ? "survived" : "noticed"}: ${name}`);
+  }
 }
 
 /** How many schedules {@linkcode passesAtRandom} tries. */

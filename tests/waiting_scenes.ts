@@ -10,6 +10,7 @@ import {
   Barrier,
   Broadcast,
   BufferPool,
+  Domain,
   EventCount,
   FlushQueue,
   FrameDecoder,
@@ -192,6 +193,27 @@ export const scenes: Record<string, () => Scene> = {
       },
       provide: () => barrier.leave(),
       checkUnchanged: () => assertEquals([barrier.arrived, barrier.parties], [0, 2]),
+    };
+  },
+  "Waiter of a domain"() {
+    const domain = Domain.create({ slots: 1, dataBytes: 1024 });
+    const slot = domain.slot("s", { messageBytes: 8 });
+    const waiter = domain.waiter();
+    waiter.subscribe(slot);
+    return {
+      calls: {
+        wait: {
+          block: (options) => waiter.wait(options),
+          attempt: () => waiter.tryWait(),
+          awaits: (options) => waiter.waitAsync(options),
+          empty: undefined,
+        },
+      },
+      provide: () => void slot.writer().send(bytes),
+      checkUnchanged() {
+        const [inspected] = domain.inspect().slots;
+        assertEquals(inspected!.subscribers.map(({ isWaiting }) => isWaiting), [false]);
+      },
     };
   },
   Parker() {

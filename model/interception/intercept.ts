@@ -7,9 +7,8 @@
  * @module
  */
 
-import type { Machine } from "../machine/machine.ts";
 import { Bytes } from "../native.ts";
-import { Calls } from "./calls.ts";
+import type { Calls } from "./calls.ts";
 import { cloning, refusingShared } from "./copies.ts";
 import { calls, current, setCalls, suspendLeftTask, whileThreadRuns } from "./current_calls.ts";
 import "./platform_classes.ts";
@@ -103,15 +102,15 @@ const observer: Observer = {
 };
 
 /**
- * Lets the globals report to a machine.
+ * Lets the globals report to the calls of a machine.
  *
- * @throws {Error} If they report to another one.
+ * @throws {Error} If they report to those of another one.
  */
-export function install(machine: Machine): void {
+export function install(next: Calls): void {
   if (calls !== undefined) {
     throw new Error("Cannot explore: another exploration is running; await it first");
   }
-  setCalls(new Calls(machine));
+  setCalls(next);
   installReplacements();
   observerSlot.current = observer;
 }

@@ -5,6 +5,7 @@
  * @module
  */
 
+import { Calls } from "../interception/calls.ts";
 import { handOver } from "../interception/hand_over.ts";
 import { giveOwnStates } from "../interception/own_state.ts";
 import { install, runningCalls, uninstall } from "../interception/intercept.ts";
@@ -22,6 +23,7 @@ import { SUSPENDED, type Thread } from "../machine/thread.ts";
 import type { Body } from "../machine/thread_declaration.ts";
 import { recordSleepers, removeLaterTimeouts } from "../machine/timeouts.ts";
 import { now } from "../native.ts";
+import { MutatedCalls, type Mutation } from "../mutation/mutated_calls.ts";
 import type { ExploreOptions, Report, Threads } from "../options.ts";
 import { collectedRejections, collectRejections, microtasks, stopCollecting } from "../platform.ts";
 import {
@@ -82,6 +84,7 @@ export class Search {
   isWhole = false;
   readonly #progress = new Progress();
   readonly #options: AnyOptions;
+  readonly #mutation: Mutation | undefined;
   readonly #maxSteps: number;
   readonly #ordersTimeouts: boolean;
   /** The number of threads of the model, without those that these spawn. */
@@ -106,8 +109,9 @@ export class Search {
   /** Whether the time limit must be looked at, as much time may have passed. */
   #isClockDue = false;
 
-  constructor(options: AnyOptions) {
+  constructor(options: AnyOptions, mutation?: Mutation) {
     this.#options = options;
+    this.#mutation = mutation;
     this.#maxSteps = options.maxSteps ?? 10_000;
     this.#ordersTimeouts = options.timeouts === "ordered";
     this.#declared = Object.keys(options.threads).length;
@@ -186,7 +190,7 @@ export class Search {
   async #runOnce(strategy: Strategy, isFirst: boolean): Promise<Stop> {
     const execution = this.#execution;
     let stop: Stop;
-    install(this.#machine);
+    install(this.#callsOf(this.#machine));
     // A suspended asynchronous thread rejects promises that the code under test does not await.
     collectRejections(SUSPENDED);
     try {
@@ -205,6 +209,11 @@ export class Search {
     if (rejections.length === 0 || execution.catchesRejections) return stop;
     execution.catchesRejections = true;
     return again;
+  }
+
+  #callsOf(machine: Machine): Calls {
+    const mutation = this.#mutation;
+    return mutation === undefined ? new Calls(machine) : new MutatedCalls(machine, mutation);
   }
 
   /** Runs the setup of the test, and declares the threads. */

@@ -9,6 +9,10 @@
  * - B: the gate is raised to the cursor that is found after that, which is no lower than anything
  *   that such a thread has found. That is where the node begins.
  *
+ * A thread that dies between A and B leaves a gate that others may have passed. It has said before
+ * that it adds the node, in the word by which it took it, and a thread that reclaims it removes the
+ * node again.
+ *
  * **Competing workers** may attach at the same time, so they must agree on where they begin. While
  * the node is removed, its claims are closed. After A, the first worker writes the place of B into
  * them, closed still. Then all of them raise the gate to that place, and open the claims there, by
@@ -34,8 +38,11 @@ const PLACED = 1;
 export function addNode(ring: Ring, node: number): void {
   if (!ring.isRemoved(node)) return;
   const gate = ring.gates[node]!;
+  // If this thread dies until the end, the node must not be taken over as it is: see `reclaim`.
+  ring.tellAdding(node, true);
   gate.clear(REMOVED, ring.cursor.load() & ~FLAGS);
   gate.raiseTo(ring.cursor.load() & ~FLAGS);
+  ring.tellAdding(node, false);
 }
 
 /** Adds a node with competing workers, by one of them, if it is removed. */

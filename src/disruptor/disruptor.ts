@@ -42,14 +42,19 @@ import {
   KIND,
   MAX_MEMBERS,
   REMOVED,
-  TAKEN,
 } from "./layout.ts";
 import type { Level } from "./level.ts";
 import { EventObserver } from "./observer.ts";
 import { Producer } from "./producer.ts";
+import {
+  type NodeReclaimOptions,
+  reclaimNode,
+  reclaimProducer,
+  reclaimSingleProducer,
+} from "./reclaiming.ts";
 import { Ring } from "./ring.ts";
 import { Room } from "./seat.ts";
-import { reclaimProducer, SharedSeat } from "./shared_seat.ts";
+import { SharedSeat } from "./shared_seat.ts";
 import { SingleSeat } from "./single_seat.ts";
 
 /** The slots of a disruptor, as an array. */
@@ -125,18 +130,6 @@ export interface ConsumerOptions {
 export interface ObserverOptions {
   /** How to wait for events; "phased" by default. */
   readonly strategy?: WaitStrategy;
-}
-
-/** Options of {@link Disruptor.reclaim}. */
-export interface NodeReclaimOptions {
-  /** Which of the competing workers has died. */
-  readonly worker?: number;
-  /**
-   * What becomes of the node. "keep", the default: another consumer attaches in the place of the
-   * dead one, and gets the events that it had not released. "remove": the graph goes on without the
-   * node, or without the events that the worker had claimed.
-   */
-  readonly then?: "keep" | "remove";
 }
 
 /**
@@ -484,28 +477,8 @@ export class Disruptor<E extends Elements = Elements, Name extends string = stri
    */
   reclaim(name: Name, options: NodeReclaimOptions = {}): void {
     checkOptions("reclaim", options);
-    const { worker, then = "keep" } = options;
-    if (then !== "keep" && then !== "remove") {
-      throw new TypeError(
-        `Cannot reclaim as 'then' must be "keep" or "remove": received ${describe(then)}`,
-      );
-    }
     const ring = this.#ring;
-    const node = nodeNumber(ring.graph, name, "reclaim");
-    const { workers, observer } = ring.graph.nodes[node]!;
-    const gate = ring.gates[node]!;
-    if (workers === 0) {
-      if (then === "remove" && !observer) gate.set(REMOVED);
-      else gate.notify();
-      ring.leaveNode(node);
-      return;
-    }
-    checkInteger("reclaim", "worker", worker!, 0, workers - 1);
-    const claims = ring.workerClaims(node, -1);
-    if (then === "remove" || claims.leftClaim(worker!) === undefined) claims.endClaim(worker!);
-    else gate.notify();
-    claims.leave(worker!);
-    ring.closeIfDone(node, ring.consumerBarrier(node, "blocking"));
+    reclaimNode(ring, nodeNumber(ring.graph, name, "reclaim"), options);
   }
 
   /**
@@ -519,17 +492,9 @@ export class Disruptor<E extends Elements = Elements, Name extends string = stri
   reclaimProducer(place = 0): void {
     const ring = this.#ring;
     const { producers } = ring.region.layout.size;
-    if (producers > 0) {
-      checkInteger("reclaim", "place", place, 0, producers - 1);
-      reclaimProducer(ring, place);
-      return;
-    }
-    if (Atomics.load(ring.words, TAKEN) === 0) {
-      throw new Error("Cannot reclaim the producer as none is attached");
-    }
-    // It may have died after it published, and before it notified.
-    ring.cursor.notify();
-    Atomics.store(ring.words, TAKEN, 0);
+    if (producers === 0) return reclaimSingleProducer(ring);
+    checkInteger("reclaim", "place", place, 0, producers - 1);
+    reclaimProducer(ring, place);
   }
 
   /** How far everything is, and which node holds up which: an estimate, part by part. */

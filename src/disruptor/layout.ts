@@ -96,7 +96,10 @@ export const HALTED = 2;
 export const GATE = 0;
 /** In a node's line: 1 once a consumer was attached. */
 export const NODE_JOINED = 1;
-/** In the line of a node with one consumer: whether that is attached. By compareExchange. */
+/**
+ * In the line of a node with one consumer: {@link FREE}, {@link PRESENT}, or {@link ADDING}. Taken
+ * by compareExchange.
+ */
 export const NODE_TAKEN = 2;
 /** In the line after that, of competing workers: the position up to which they have claimed. */
 export const NODE_CLAIMS: number = LINE_WORDS;
@@ -110,10 +113,12 @@ export const FLOOR = 1;
 /** In a member's line: the length of its claim. Plain, written before the floor. */
 export const COUNT = 2;
 
-/** In the word {@link MEMBER}: no thread has this place. */
+/** In the word {@link MEMBER}, or {@link NODE_TAKEN}: no thread has this place. */
 export const FREE = 0;
-/** In the word {@link MEMBER}: a thread has this place. */
+/** In the word {@link MEMBER}, or {@link NODE_TAKEN}: a thread has this place. */
 export const PRESENT = 1;
+/** In the word {@link NODE_TAKEN}: a thread has this place, and adds the node. */
+export const ADDING = 2;
 
 /** In a level word: a thread may sleep on it. */
 export const SLEEPING = 1;

@@ -20,7 +20,6 @@ export {
   type DisruptorHandle,
   type DisruptorOptions,
   type EventsOf,
-  type NodeReclaimOptions,
   type ObservedOf,
   type ObserverOptions,
   type ProducerOptions,
@@ -32,3 +31,4 @@ export type { Graph, GraphOptions, Node, NodeOptions } from "./graph.ts";
 export type { ClaimInspection, Inspection, NodeInspection } from "./inspection.ts";
 export { EventObserver } from "./observer.ts";
 export { Producer, type Values } from "./producer.ts";
+export type { NodeReclaimOptions } from "./reclaiming.ts";

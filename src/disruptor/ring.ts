@@ -19,12 +19,14 @@ import { slotArray } from "./elements.ts";
 import { DrainedError, HaltedError } from "./errors.ts";
 import { type Graph, sinksOf } from "./graph.ts";
 import {
+  ADDING,
   CLAIMS,
   CLOSED,
   CURSOR,
   type DisruptorLayout,
   DRAINING,
   FLAGS,
+  FREE,
   GATE,
   HALTED,
   HALVES,
@@ -33,6 +35,7 @@ import {
   NODE_CLAIMS,
   NODE_JOINED,
   NODE_TAKEN,
+  PRESENT,
   PRODUCER_LINES,
   REASON,
   REMOVED,
@@ -164,7 +167,24 @@ export class Ring {
   /** Becomes the only consumer of a node; returns false if there is one. */
   takeNode(node: number): boolean {
     // Pairs with the store of leaveNode.
-    return Atomics.compareExchange(this.words, this.nodeLines[node]! + NODE_TAKEN, 0, 1) === 0;
+    return Atomics.compareExchange(
+      this.words,
+      this.nodeLines[node]! + NODE_TAKEN,
+      FREE,
+      PRESENT,
+    ) ===
+      FREE;
+  }
+
+  /** Tells whether the consumer that has taken a node is adding it. */
+  tellAdding(node: number, isAdding: boolean): void {
+    const state = isAdding ? ADDING : PRESENT;
+    Atomics.store(this.words, this.nodeLines[node]! + NODE_TAKEN, state);
+  }
+
+  /** Whether the consumer that has taken a node is adding it, or was when it died. */
+  isAdding(node: number): boolean {
+    return Atomics.load(this.words, this.nodeLines[node]! + NODE_TAKEN) === ADDING;
   }
 
   /** Whether a node is removed. */
@@ -174,7 +194,7 @@ export class Ring {
 
   /** Is the only consumer of a node no more. */
   leaveNode(node: number): void {
-    Atomics.store(this.words, this.nodeLines[node]! + NODE_TAKEN, 0);
+    Atomics.store(this.words, this.nodeLines[node]! + NODE_TAKEN, FREE);
   }
 
   /** Closes the gate of a node that has released everything that there will be. */

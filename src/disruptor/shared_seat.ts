@@ -157,23 +157,11 @@ export class SharedSeat implements Seat {
 }
 
 /** Marks claimed slots that nobody fills. */
-function markSkipped(ring: Ring, start: number, length: number): void {
+export function markSkipped(ring: Ring, start: number, length: number): void {
   const { words, region, capacity } = ring;
   for (let i = 0; i < length >>> UNIT_SHIFT; i++) {
     words[region.layout.skipped + ((start >>> UNIT_SHIFT) + i & capacity - 1)] = 1;
   }
   // Before the cursor passes them: a consumer that finds the cursor looks at this word afterwards.
   Atomics.store(words, SKIPS, 1);
-}
-
-/** Gives up what a producer that has died had claimed, and frees its place. */
-export function reclaimProducer(ring: Ring, place: number): void {
-  const claims = ring.producerClaims(-1);
-  if (!claims.isPresent(place)) {
-    throw new Error(`Cannot reclaim producer ${place} as it is not attached`);
-  }
-  const left = claims.leftClaim(place);
-  if (left !== undefined) markSkipped(ring, left.position, left.length);
-  claims.endClaim(place);
-  claims.leave(place);
 }

@@ -29,7 +29,7 @@ export class CopyIn {
   constructor(memory: Memory) {
     this.#memory = memory;
     this.#bytes = new Uint8Array(memory.buffer);
-    this.#longs = new BigInt64Array(memory.buffer, 0, memory.byteLength >>> 3);
+    this.#longs = new BigInt64Array(memory.buffer, 0, Math.floor(memory.byteLength / 8));
   }
 
   /** Copies a message to `offset`, a multiple of 8. */

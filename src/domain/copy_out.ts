@@ -24,6 +24,9 @@ const MAX_LOOP_BYTES = 512;
 /** Up to this many bytes, a loop over words is faster than a native copy. */
 const MAX_LOOP_BYTES_NATIVE = 64;
 
+/** Up to this many bytes a message is not worth memory that can be copied to natively: 64 KiB. */
+const MAX_PLAIN_BYTES = 256;
+
 /** Returned by {@link CopyOut.take} if the message is not kept any more. */
 export const OVERWRITTEN = -1;
 
@@ -46,11 +49,14 @@ export class CopyOut {
     this.#words = slot.words;
     this.#messageBytes = card.messageBytes;
     // Whole words, so that the loop need not look at the last bytes.
-    const bytes = memory.privateBytes(Math.ceil(card.messageBytes / 8) * 8);
+    const byteLength = Math.ceil(card.messageBytes / 8) * 8;
+    const bytes = byteLength <= MAX_PLAIN_BYTES
+      ? new Uint8Array(byteLength)
+      : memory.privateBytes(byteLength);
     this.bytes = bytes.subarray(0, card.messageBytes);
     this.#copier = memory.copier(bytes);
     this.#loopBytes = this.#copier.isNative ? MAX_LOOP_BYTES_NATIVE : MAX_LOOP_BYTES;
-    this.#source = new BigInt64Array(memory.buffer, 0, memory.byteLength >>> 3);
+    this.#source = new BigInt64Array(memory.buffer, 0, Math.floor(memory.byteLength / 8));
     this.#target = new BigInt64Array(bytes.buffer, bytes.byteOffset, bytes.length >> 3);
   }
 
@@ -73,15 +79,15 @@ export class CopyOut {
     const words = this.#words;
     const state = this.#slot.state(entry);
     beginSpeculation();
+    let length = words[state + LENGTH_OFFSET]!;
     // May be anything while a writer overwrites it.
-    const length = Math.min(words[state + LENGTH_OFFSET]! >>> 0, this.#messageBytes);
-    const from = this.#slot.dataOffset(entry);
+    if (length < 0 || length > this.#messageBytes) length = this.#messageBytes;
     if (length > this.#loopBytes) {
-      this.#copier.copyOut(0, from, length);
+      this.#copier.copyOut(0, this.#slot.dataOffset(entry), length);
     } else {
       const source = this.#source;
       const target = this.#target;
-      const first = from / 8;
+      const first = this.#slot.dataLong(entry);
       const count = length + 7 >> 3;
       for (let i = 0; i < count; i++) target[i] = source[first + i]!;
     }

@@ -9,7 +9,6 @@
 
 import { checkOptions } from "../memory/check.ts";
 import type { Memory } from "../memory/memory.ts";
-import { PullIterator } from "../memory/pull_iterator.ts";
 import { Region, type RegionHandle } from "../memory/region.ts";
 import { Attachment } from "./attachment.ts";
 import { SlotMismatchError } from "./errors.ts";
@@ -19,6 +18,7 @@ import { memberOf } from "./members.ts";
 import { checkName } from "./names.ts";
 import { reclaim } from "./reclaim.ts";
 import { type Iterate, Slot } from "./slot.ts";
+import { SlotMessages } from "./slot_messages.ts";
 import type { ListedSlot, SlotCard } from "./slot_table.ts";
 import { Waiter } from "./waiter.ts";
 import type { SlotRecord } from "./slot_types.ts";
@@ -291,7 +291,7 @@ export class Domain implements Disposable {
         },
         end: () => waiter.close(),
       };
-      return new PullIterator(source, rest, "messages");
+      return new SlotMessages(source, rest, subscription);
     } catch (error) {
       waiter.close();
       throw error;

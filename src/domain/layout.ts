@@ -11,7 +11,7 @@
  *       ...
  *             | card ...                       of table entry 0: what the slot is
  *             | name, 64 bytes
- *             | published | high |
+ *             | published | high | index, if it is short ... |
  *             | hold bits |
  *             | wake summary | joined | left | died | wake bits ... |
  *       ...
@@ -21,9 +21,9 @@
  *
  *             | owner | entry | since | 0 |    of hold seat 0
  *       ...
- *             | owner | claim | since |        of writer seat 0
+ *             | owner | 0 | since |            of writer seat 0
  *       ...
- *             | index ...                      which entry has which message
+ *             | index, if it is long ...       which entry has which message
  *             | state | length | 0 | 0 | bytes of the message ...              entry 0
  *       ...
  *
@@ -95,6 +95,9 @@ export const NAME: number = CACHE_LINE_WORDS;
 export const PUBLISHED: number = 2 * CACHE_LINE_WORDS;
 /** In a table entry: that number / 2^27, and at times one more. By compareExchange, before it. */
 export const PUBLISHED_HIGH: number = 2 * CACHE_LINE_WORDS + 1;
+/** In a table entry: the index, if it has at most {@link NEAR_INDEX_WORDS}: one line for all. */
+export const NEAR_INDEX: number = 2 * CACHE_LINE_WORDS + 2;
+const NEAR_INDEX_WORDS = 8;
 /** In a table entry: a bit for each hold seat that holds. By or, and. */
 export const HOLD_BITS: number = 3 * CACHE_LINE_WORDS;
 /** In a table entry: a bit for each word of {@link WAKE_BITS} that was ever used. By or. */
@@ -115,8 +118,6 @@ export const LISTED = -1;
 export const SEAT_OWNER = 0;
 /** In a hold seat: the entry that is held, plus 1. Stored by the owner before its bit is set. */
 export const HELD_ENTRY = 1;
-/** In a writer seat: the entry that is claimed, or is about to be, plus 1. Stored by the owner. */
-export const CLAIM = 1;
 /** In a seat: when it was taken, in milliseconds since 1970, modulo 2^32. Stored by the owner. */
 export const SINCE = 2;
 /** The words of a hold seat. */
@@ -278,6 +279,7 @@ export class DomainLayout implements Layout {
       yield [`slot[${i}].name`, first + NAME, MAX_NAME_BYTES / 4];
       yield [`slot[${i}].published`, first + PUBLISHED];
       yield [`slot[${i}].high`, first + PUBLISHED_HIGH];
+      yield [`slot[${i}].index`, first + NEAR_INDEX, NEAR_INDEX_WORDS];
       yield [`slot[${i}].holdBits`, first + HOLD_BITS];
       yield [`slot[${i}].wakeSummary`, first + WAKE_SUMMARY];
       yield [`slot[${i}].joined`, first + JOINED];
@@ -317,8 +319,8 @@ export class SlotLayout {
   readonly entries: number;
   /** The first word of writer seat 0; the hold seats are before. */
   readonly writerSeats: number;
-  /** The first word of the index. */
-  readonly index: number;
+  /** The first word of the index; undefined if that is in the table entry. */
+  readonly index: number | undefined;
   /** The words of the index, a power of two. */
   readonly indexWords: number;
   /** How many bits of an index word name an entry. */
@@ -336,13 +338,15 @@ export class SlotLayout {
     this.size = size;
     this.entries = history + holds + writers;
     this.writerSeats = alignUp(holds * HOLD_SEAT_WORDS, CACHE_LINE_WORDS);
-    this.index = this.writerSeats + writers * CACHE_LINE_WORDS;
+    const seats = this.writerSeats + writers * CACHE_LINE_WORDS;
     // One more than is kept, so that the next message does not overwrite the place of the oldest.
     // With 4 at least, the number of a lap and an entry fit a word.
     this.indexWords = Math.max(4, 1 << 32 - Math.clz32(history));
     // Entries are named from 1 on, so that a word that was never written names none.
     this.entryBits = 32 - Math.clz32(this.entries);
-    this.first = alignUp(this.index + this.indexWords, CACHE_LINE_WORDS);
+    const isNear = this.indexWords <= NEAR_INDEX_WORDS;
+    this.index = isNear ? undefined : seats;
+    this.first = isNear ? seats : alignUp(seats + this.indexWords, CACHE_LINE_WORDS);
     this.stride = alignUp(ENTRY_HEADER_WORDS + Math.ceil(messageBytes / 4), CACHE_LINE_WORDS);
     this.lines = (this.first + this.entries * this.stride) / CACHE_LINE_WORDS;
   }

@@ -22,9 +22,11 @@ export type {
 } from "./inspection.ts";
 export { SlotReader } from "./reader.ts";
 export { type HoldOptions, Slot, type SlotMessagesOptions } from "./slot.ts";
+export { type MessageCounts, SlotMessages } from "./slot_messages.ts";
 export type { MessageOf, SlotRecord, ViewOf } from "./slot_types.ts";
 export type { SlotCard } from "./slot_table.ts";
 export type { SlotSize } from "./layout.ts";
 export { type Presence, type SubscribeOptions, Subscription } from "./subscription.ts";
-export { type AnySubscription, Waiter } from "./waiter.ts";
+export { Waiter } from "./waiter.ts";
+export type { AnySubscription } from "./watch_list.ts";
 export { SlotWriter } from "./writer.ts";

@@ -106,6 +106,11 @@ export class Signals {
     Atomics.exchange(this.#words, this.signal(waiter), WAITING);
   }
 
+  /** Takes the mark off, if nobody waits. */
+  disarm(waiter: number): void {
+    Atomics.store(this.#words, this.signal(waiter), IDLE);
+  }
+
   /** Wakes the waiters of a slot that wait. */
   wake(slot: number): void {
     const words = this.#words;
@@ -123,8 +128,8 @@ export class Signals {
 
   #wakeOne(signal: number): void {
     const words = this.#words;
-    // Pairs with the waiter's mark before its last look.
-    if (Atomics.load(words, signal) !== WAITING) return;
+    // Pairs with the waiter's mark before its last look. No load comes first: it would fetch the
+    // line of a waiter that waits twice.
     if (Atomics.compareExchange(words, signal, WAITING, IDLE) !== WAITING) return;
     this.#memory.notify(words, signal);
   }

@@ -5,13 +5,13 @@
  */
 
 import { checkInteger, checkOptions } from "../memory/check.ts";
-import type { PullIterator } from "../memory/pull_iterator.ts";
 import type { AsyncWaitOptions } from "../memory/wait_options.ts";
 import type { Attachment, SlotParts } from "./attachment.ts";
 import type { HeldMessage } from "./held_message.ts";
 import { CLOSED } from "./layout.ts";
 import { SlotReader } from "./reader.ts";
 import { Reading } from "./reading.ts";
+import type { SlotMessages } from "./slot_messages.ts";
 import { SlotWriter } from "./writer.ts";
 import type { SlotRecord } from "./slot_types.ts";
 
@@ -41,7 +41,7 @@ export interface SlotMessagesOptions extends Pick<AsyncWaitOptions, "signal"> {
 export type Iterate = (
   slot: Slot<SlotRecord | undefined>,
   options: SlotMessagesOptions,
-) => PullIterator<Uint8Array<ArrayBuffer>>;
+) => SlotMessages;
 
 /**
  * The parts of a slot.
@@ -166,17 +166,17 @@ export class Slot<R extends SlotRecord | undefined = undefined> {
   /**
    * Iterates over the messages as they come, on a waiter of its own, which is closed as the
    * iteration ends. It ends after the last message once the slot is closed. Messages that are
-   * overwritten before they are asked for are left out.
+   * overwritten before they are asked for are counted as missed.
    *
    * @throws {TypeError} If an option is not of its type.
    * @throws {DomainFullError} If all waiters are in use.
    */
-  messages(options: SlotMessagesOptions = {}): PullIterator<Uint8Array<ArrayBuffer>> {
+  messages(options: SlotMessagesOptions = {}): SlotMessages {
     return this.#iterate(this as unknown as Slot<SlotRecord | undefined>, options);
   }
 
   /** As {@link Slot.messages}. */
-  [Symbol.asyncIterator](): PullIterator<Uint8Array<ArrayBuffer>> {
+  [Symbol.asyncIterator](): SlotMessages {
     return this.messages();
   }
 

@@ -3,8 +3,9 @@
  * entry has which message.
  *
  * **The number of the last message.** The word {@link PUBLISHED} has its low 28 bits. The high word
- * is raised *before* it. So between two equal looks at the high word, the low one belongs to it or
- * to the unit before; its top bit tells which, as the two words overlap in that bit.
+ * is raised *before* it. So a high word that is loaded after the low one is that of its unit, or of
+ * the unit after; the top bit of the low word tells which, as the two overlap in that bit. It fails
+ * only if 2^27 messages are published between the two loads.
  *
  * **The index** is a ring of words, one for each of the last messages and at least one more. Each
  * names the entry that has the message, beside the lap of the ring, which tells for which message
@@ -21,6 +22,7 @@ import {
   ENTRY_HEADER_WORDS,
   FLAGS,
   HIGH_UNIT,
+  NEAR_INDEX,
   PUBLISHED,
   PUBLISHED_HIGH,
   SlotLayout,
@@ -31,6 +33,7 @@ import type { ListedSlot, SlotCard } from "./slot_table.ts";
 
 // Local copies for the hot path: an imported binding is loaded at each use.
 const SHIFT = UNIT_SHIFT;
+const HEADER_WORDS = ENTRY_HEADER_WORDS;
 
 /** Returned instead of an entry if none has the message. */
 export const NOWHERE = -1;
@@ -63,6 +66,8 @@ export class SlotWords {
   /** What the high word was when this thread last loaded it. */
   #highSeen = 0;
   readonly #byteOffset: number;
+  /** The same in 64-bit words. */
+  readonly #longOffset: number;
   readonly #index: number;
   readonly #indexMask: number;
   readonly #lapShift: number;
@@ -82,12 +87,14 @@ export class SlotWords {
     this.published = this.first + PUBLISHED;
     this.#high = this.first + PUBLISHED_HIGH;
     this.#byteOffset = byteOffset;
+    this.#longOffset = byteOffset / 8;
     const data = layout.data + words[this.first + DATA_LINE]! * CACHE_LINE_WORDS;
     this.holdSeats = data;
     this.writerSeats = data + this.layout.writerSeats;
     this.entries = this.layout.entries;
     this.span = card.history << UNIT_SHIFT;
-    this.#index = data + this.layout.index;
+    const { index } = this.layout;
+    this.#index = index === undefined ? this.first + NEAR_INDEX : data + index;
     this.#indexMask = this.layout.indexWords - 1;
     this.#lapShift = UNIT_SHIFT + 31 - Math.clz32(this.layout.indexWords);
     this.#entryBits = this.layout.entryBits;
@@ -103,7 +110,12 @@ export class SlotWords {
 
   /** Where in the memory the message of an entry begins, in bytes. */
   dataOffset(entry: number): number {
-    return this.#byteOffset + (this.state(entry) + ENTRY_HEADER_WORDS) * 4;
+    return this.#byteOffset + (this.state(entry) + HEADER_WORDS) * 4;
+  }
+
+  /** The same in 64-bit words. */
+  dataLong(entry: number): number {
+    return this.#longOffset + (this.state(entry) + HEADER_WORDS >> 1);
   }
 
   /** The number of the last message, and perhaps {@link CLOSED}. */
@@ -119,12 +131,7 @@ export class SlotWords {
 
   /** The number of the last message, in full. */
   loadSequence(): number {
-    for (;;) {
-      const high = Atomics.load(this.words, this.#high);
-      const word = this.loadPublished();
-      // Changes once in 2^27 messages; unchanged, the word was not of the unit after.
-      if (Atomics.load(this.words, this.#high) === high) return fullNumber(word, high);
-    }
+    return this.numberOf(this.loadPublished());
   }
 
   /**

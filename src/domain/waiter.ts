@@ -23,21 +23,9 @@ import { DomainFullError } from "./errors.ts";
 import { WAITING } from "./layout.ts";
 import { memberOf } from "./members.ts";
 import { partsOf, recordOf, type Slot } from "./slot.ts";
-import {
-  type SubscribeOptions,
-  Subscription,
-  watched,
-  type WatchedSubscription,
-} from "./subscription.ts";
+import { type SubscribeOptions, Subscription } from "./subscription.ts";
+import { type AnySubscription, WatchList } from "./watch_list.ts";
 import type { SlotRecord } from "./slot_types.ts";
-
-/** A subscription, whatever its messages are. */
-export type AnySubscription = Subscription<SlotRecord | undefined>;
-
-/** A subscription of this waiter. */
-interface Member extends WatchedSubscription {
-  readonly subscription: AnySubscription;
-}
 
 /**
  * Waits for changes in any of a set of slots.
@@ -79,12 +67,9 @@ export class Waiter implements Disposable, AsyncIterable<AnySubscription> {
   readonly #waiter: number;
   readonly #owner: number;
   readonly #sleepers: SleepWord;
-  readonly #members = new Map<number, Member>();
+  readonly #list = new WatchList();
   /** What a wait that blocks has found. */
   #found: readonly AnySubscription[] = [];
-  /** Arrays of changes, to be used in turn. */
-  #changed: AnySubscription[] = [];
-  #spare: AnySubscription[] = [];
   #isClosed = false;
 
   /**
@@ -103,7 +88,7 @@ export class Waiter implements Disposable, AsyncIterable<AnySubscription> {
 
   /** The subscriptions, in the order in which they were made. */
   get subscriptions(): AnySubscription[] {
-    return [...this.#members.values()].map(({ subscription }) => subscription);
+    return this.#list.subscriptions;
   }
 
   /**
@@ -130,7 +115,7 @@ export class Waiter implements Disposable, AsyncIterable<AnySubscription> {
     this.#check("subscribe");
     const parts = partsOf(slot as unknown as Slot<SlotRecord | undefined>, this.#domain);
     const { entry, first, card } = parts.words;
-    if (this.#members.has(entry)) {
+    if (this.#list.has(entry)) {
       throw new Error(
         `Cannot subscribe to slot "${card.name}" as this waiter has: use that subscription, or close it first`,
       );
@@ -144,14 +129,14 @@ export class Waiter implements Disposable, AsyncIterable<AnySubscription> {
       recordOf(slot),
       { history, wakes, writers, deadlineMs },
       () => {
-        this.#members.delete(entry);
-        if (wakes) signals.unsubscribe(first, this.#waiter);
+        this.#list.delete(entry);
+        // The waiter may be another's, if this thread was taken for dead.
+        if (wakes && this.#isOurs) signals.unsubscribe(first, this.#waiter);
         // Tasks that wait look again, at what is left.
         if (this.#sleepers.isAwaited) this.#sleepers.notify();
       },
     );
-    const member = subscription as unknown as AnySubscription;
-    this.#members.set(entry, { subscription: member, ...watched(member) });
+    this.#list.add(entry, subscription as unknown as AnySubscription);
     if (this.#sleepers.isAwaited) this.#sleepers.notify();
     return subscription;
   }
@@ -169,7 +154,8 @@ export class Waiter implements Disposable, AsyncIterable<AnySubscription> {
     const deadline = new Deadline(options);
     for (;;) {
       const timeoutMs = this.#timeout(deadline);
-      if (this.#sleepers.sleepUntil(this.#attemptToBlock, { timeoutMs })) return some(this.#found);
+      const hasFound = this.#sleepers.sleepUntil(this.#attemptToBlock, { timeoutMs }, this.#giveUp);
+      if (hasFound) return some(this.#found);
       if (deadline.remainingMs === 0) return undefined;
     }
   }
@@ -177,7 +163,7 @@ export class Waiter implements Disposable, AsyncIterable<AnySubscription> {
   /** As {@link Waiter.wait}, without waiting. */
   tryWait(): readonly AnySubscription[] | undefined {
     this.#check("wait");
-    return some(this.#collect() ?? []);
+    return some(this.#list.collect() ?? []);
   }
 
   /** As {@link Waiter.wait}, without blocking. */
@@ -195,9 +181,12 @@ export class Waiter implements Disposable, AsyncIterable<AnySubscription> {
     };
     for (;;) {
       const timeoutMs = this.#timeout(deadline);
-      if (await this.#sleepers.sleepUntilAsync(attempt, { signal, timeoutMs })) {
-        return some(found);
-      }
+      const hasFound = await this.#sleepers.sleepUntilAsync(
+        attempt,
+        { signal, timeoutMs },
+        this.#giveUp,
+      );
+      if (hasFound) return some(found);
       if (deadline.remainingMs === 0) return undefined;
     }
   }
@@ -240,12 +229,14 @@ export class Waiter implements Disposable, AsyncIterable<AnySubscription> {
    */
   close(): void {
     if (this.#isClosed) return;
-    for (const { subscription } of [...this.#members.values()]) subscription.close();
+    for (const subscription of this.subscriptions) subscription.close();
     this.#isClosed = true;
     this.#domain.open.delete(this);
     this.#sleepers.notify();
-    const isOurs = this.#domain.signals.release(this.#waiter, this.#owner);
-    if (!isOurs) throw this.#domain.reclaimedError("close a waiter");
+    if (!this.#isOurs) throw this.#domain.reclaimedError("close a waiter");
+    const { signals } = this.#domain;
+    signals.disarm(this.#waiter);
+    signals.release(this.#waiter, this.#owner);
   }
 
   /** As {@link Waiter.close}. */
@@ -253,9 +244,15 @@ export class Waiter implements Disposable, AsyncIterable<AnySubscription> {
     this.close();
   }
 
+  get #isOurs(): boolean {
+    return this.#domain.signals.isOwned(this.#waiter, this.#owner);
+  }
+
   #check(action: string): void {
     if (this.#isClosed) throw new ClosedError(`Cannot ${action} as the waiter was closed`);
   }
+
+  readonly #giveUp = (): void => this.#disarm();
 
   readonly #attemptToBlock = (): number | undefined => {
     const found = this.#attempt();
@@ -264,53 +261,27 @@ export class Waiter implements Disposable, AsyncIterable<AnySubscription> {
     return undefined;
   };
 
-  /** Looks for changes, and if there are none, marks this waiter and looks again. */
+  /** Looks for changes, and if there seem to be none, marks this waiter and looks again. */
   #attempt(): readonly AnySubscription[] | undefined {
     this.#check("wait");
-    const found = this.#collect();
-    if (found !== undefined) return found;
+    const present = this.#list.collectSeen();
+    if (present !== undefined) return present;
     // In this order: pairs with the publisher's look at the signal after it has published.
     this.#domain.signals.arm(this.#waiter);
-    return this.#collect();
+    const found = this.#list.collect();
+    if (found !== undefined) this.#disarm();
+    return found;
   }
 
-  /**
-   * Notes the subscriptions with changes.
-   *
-   * @returns Those, if one of them wakes; none if nothing will ever change; undefined to wait.
-   */
-  #collect(): readonly AnySubscription[] | undefined {
-    const members = this.#members;
-    let hasChange = false;
-    let mayChange = false;
-    for (const { watch } of members.values()) {
-      if (!watch.wakes) continue;
-      if (watch.look() !== 0) {
-        hasChange = true;
-        break;
-      }
-      mayChange ||= !watch.isOver;
-    }
-    if (!hasChange) return mayChange ? undefined : [];
-    const changed = this.#spare;
-    changed.length = 0;
-    for (const member of members.values()) {
-      const changes = member.watch.report();
-      member.tell(changes);
-      if (changes !== 0) changed.push(member.subscription);
-    }
-    this.#spare = this.#changed;
-    this.#changed = changed;
-    return changed;
+  /** Takes the mark off, unless a task of this waiter sleeps. */
+  #disarm(): void {
+    if (!this.#sleepers.isAwaited) this.#domain.signals.disarm(this.#waiter);
   }
 
   /** How long to sleep: until the time is over, or a subscription wants to know. */
   #timeout(deadline: Deadline): number {
-    let next = Infinity;
-    for (const { watch } of this.#members.values()) {
-      if (watch.wakes) next = Math.min(next, watch.deadline);
-    }
     const { remainingMs } = deadline;
+    const next = this.#list.deadline;
     return next === Infinity ? remainingMs : Math.min(remainingMs, Math.max(0, next - now()));
   }
 }

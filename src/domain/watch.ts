@@ -8,8 +8,9 @@
  * @module
  */
 
-import { CLOSED, DIED, FLAGS, JOINED, LEFT } from "./layout.ts";
+import { racyLoad } from "../memory/memory.ts";
 import { now } from "../memory/platform.ts";
+import { CLOSED, DIED, FLAGS, JOINED, LEFT } from "./layout.ts";
 import type { SlotWords } from "./slot_words.ts";
 
 /** What has changed: messages, the end of the slot, its writers, or that nothing came in time. */
@@ -31,6 +32,8 @@ export class Watch {
   readonly #slot: SlotWords;
   readonly #watchesWriters: boolean;
   readonly #deadlineMs: number;
+  /** Whether not only messages and the end are news. */
+  readonly #hasMore: boolean;
   /** The word of the last message, and whether it was closed, as was last reported. */
   #reported: number;
   #writers: number;
@@ -58,6 +61,7 @@ export class Watch {
     this.#watchesWriters = watchesWriters;
     this.#writers = this.#foundWriters = watchesWriters ? this.#countWriters() : 0;
     this.#deadlineMs = deadlineMs;
+    this.#hasMore = watchesWriters || deadlineMs !== Infinity;
     this.#deadline = deadlineMs === Infinity ? Infinity : now() + deadlineMs;
   }
 
@@ -74,6 +78,11 @@ export class Watch {
   /** Notes that messages were read up to this word: those after are news. */
   rearm(seen: number): void {
     this.#reported = seen | (this.#reported & CLOSED);
+  }
+
+  /** Whether something seems to have changed: a hint, by a plain load, whether to look. */
+  get seemsChanged(): boolean {
+    return this.#hasMore || racyLoad(this.#slot.words, this.#slot.published) !== this.#reported;
   }
 
   /** What has changed, without noting that. */

@@ -12,9 +12,8 @@ import { CopyIn } from "./copy_in.ts";
 import { DomainFullError, SlotClosedError } from "./errors.ts";
 import { CLOSED, JOINED, LEFT, LENGTH } from "./layout.ts";
 import { memberOf } from "./members.ts";
+import { NOWHERE } from "./slot_words.ts";
 import { type MessageOf, type SlotRecord, type ViewOf, viewOf } from "./slot_types.ts";
-
-const NONE = -1;
 
 // Local copies for the hot path: an imported binding is loaded at each use.
 const CLOSED_FLAG = CLOSED;
@@ -59,8 +58,12 @@ export class SlotWriter<R extends SlotRecord | undefined = undefined> implements
   readonly #words: Int32Array;
   readonly #first: number;
   readonly #messageBytes: number;
+  /** The bytes of the smallest message: a record is never cut short. */
+  readonly #minBytes: number;
+  /** Whether the slot has one writer. */
+  readonly #isAlone: boolean;
   /** The claimed entry. */
-  #entry = NONE;
+  #entry = NOWHERE;
   #length = 0;
   /** Where to look for a free entry next. */
   #next = 0;
@@ -77,13 +80,15 @@ export class SlotWriter<R extends SlotRecord | undefined = undefined> implements
     this.#record = record;
     this.#words = words.words;
     this.#first = words.first;
+    this.#minBytes = record === undefined ? 0 : words.card.messageBytes;
+    this.#isAlone = words.card.writers === 1;
     this.#messageBytes = words.card.messageBytes;
     this.bytes = new Uint8Array(words.memory.buffer);
     this.view = viewOf(record, this.bytes);
     this.#copyIn = new CopyIn(words.memory);
     this.#owner = domain.owner;
     this.#seat = writers.take(this.#owner);
-    if (this.#seat === NONE) throw fullError(slot);
+    if (this.#seat === -1) throw fullError(slot);
     Atomics.add(this.#words, this.#first + JOINED, 1);
     domain.open.add(this);
     domain.signals.wake(this.#first);
@@ -91,7 +96,7 @@ export class SlotWriter<R extends SlotRecord | undefined = undefined> implements
 
   /** Whether something is claimed, and neither published nor aborted. */
   get isOpen(): boolean {
-    return this.#entry !== NONE;
+    return this.#entry !== NOWHERE;
   }
 
   /**
@@ -100,22 +105,23 @@ export class SlotWriter<R extends SlotRecord | undefined = undefined> implements
    *
    * @param byteLength The bytes of the message; the largest message by default.
    * @returns Where they begin in {@link SlotWriter.bytes}: a multiple of 16.
-   * @throws {RangeError} If it is longer than a message of this slot can be.
+   * @throws {RangeError} If it is longer than a message of this slot can be, or shorter than its
+   * record.
    * @throws {Error} If a claim is open.
    * @throws {SlotClosedError} If the slot was closed.
    * @throws {ClosedError} If this writer was closed.
-   * @throws {ReclaimedError} If this thread was taken for dead.
    */
   claim(byteLength: number = this.#messageBytes): number {
-    if (this.#entry !== NONE) {
+    if (this.#entry !== NOWHERE) {
       throw new Error("Cannot claim as a claim is open: publish or abort it first");
     }
-    if (!(byteLength >= 0 && byteLength <= this.#messageBytes)) {
-      checkInteger("claim", "byteLength", byteLength, 0, this.#messageBytes);
+    if (!(byteLength >= this.#minBytes && byteLength <= this.#messageBytes)) {
+      checkInteger("claim", "byteLength", byteLength, this.#minBytes, this.#messageBytes);
     }
-    this.#check("claim");
+    if (this.#isClosed) throw new ClosedError("Cannot claim as the writer was closed");
     const { words, writers } = this.#slot;
     const entry = writers.claim(this.#seat, this.#next);
+    if (entry === NOWHERE) throw new SlotClosedError("claim", words.card.name);
     this.#next = entry + 1 === words.entries ? 0 : entry + 1;
     this.#entry = entry;
     this.#length = byteLength;
@@ -136,34 +142,33 @@ export class SlotWriter<R extends SlotRecord | undefined = undefined> implements
    */
   publish(byteLength: number = this.#length): number {
     const entry = this.#entry;
-    if (entry === NONE) throw new Error("Cannot publish as nothing is claimed: claim first");
-    if (!(byteLength >= 0 && byteLength <= this.#length)) {
-      checkInteger("publish", "byteLength", byteLength, 0, this.#length);
+    if (entry === NOWHERE) throw new Error("Cannot publish as nothing is claimed: claim first");
+    if (!(byteLength >= this.#minBytes && byteLength <= this.#length)) {
+      checkInteger("publish", "byteLength", byteLength, this.#minBytes, this.#length);
     }
     const { words, writers } = this.#slot;
     if (!writers.isOwned(this.#seat, this.#owner)) {
-      this.#entry = NONE;
+      this.#entry = NOWHERE;
       throw this.#domain.reclaimedError("publish");
     }
     this.#words[words.state(entry) + LENGTH_OFFSET] = byteLength;
-    const word = writers.publish(entry);
+    const word = this.#isAlone ? writers.publishAlone(entry) : writers.publish(entry);
     if ((word & CLOSED_FLAG) !== 0) {
       this.abort();
       throw new SlotClosedError("publish", words.card.name);
     }
-    this.#entry = NONE;
-    writers.settle(this.#seat);
+    this.#entry = NOWHERE;
     this.#domain.signals.wake(this.#first);
     return words.numberOf(word);
   }
 
   /** Gives a claim up, if one is open. */
   abort(): void {
-    if (this.#entry === NONE) return;
+    if (this.#entry === NOWHERE) return;
     if (this.#slot.writers.isOwned(this.#seat, this.#owner)) {
-      this.#slot.writers.abort(this.#seat, this.#entry);
+      this.#slot.writers.abort(this.#entry);
     }
-    this.#entry = NONE;
+    this.#entry = NOWHERE;
   }
 
   /**
@@ -221,13 +226,6 @@ export class SlotWriter<R extends SlotRecord | undefined = undefined> implements
   /** As {@link SlotWriter.close}. */
   [Symbol.dispose](): void {
     this.close();
-  }
-
-  #check(action: string): void {
-    const { words, writers } = this.#slot;
-    if (this.#isClosed) throw new ClosedError(`Cannot ${action} as the writer was closed`);
-    if (words.isClosed) throw new SlotClosedError(action, words.card.name);
-    if (!writers.isOwned(this.#seat, this.#owner)) throw this.#domain.reclaimedError(action);
   }
 }
 

@@ -5,9 +5,9 @@
  * another one:
  *
  * 1. **Claim.** A writer looks for an entry that is free: empty, or with a message that is not
- *    among those that are kept, and not held. It notes the entry in its seat, and then puts its
- *    seat into the state of the entry by compareExchange. There is one entry more than kept
- *    messages, holds and other writers can occupy, so it finds one.
+ *    among those that are kept, and not held. It puts its seat into the state of the entry by
+ *    compareExchange. There is one entry more than kept messages, holds and other writers can
+ *    occupy, so it finds one.
  * 2. **Fill.** Only this writer writes into the entry, plainly.
  * 3. **Append.** It takes the number after the last one, by compareExchange of the place that this
  *    number has in the index: from what is there to the entry.
@@ -19,6 +19,8 @@
  * Only the last step makes a message visible. If the slot was closed before, it fails for everyone,
  * and the message was never published.
  *
+ * In a slot that has one writer nobody else appends, so it does that by a store, and finishes.
+ *
  * **No step is done twice.** A writer that finishes late has loaded the state of the entry while
  * the message was not published; it was a claim then, with a seat and the number of the message
  * before, and that state does not come again. One that appends late has loaded the place in the
@@ -27,21 +29,21 @@
  * @module
  */
 
-import type { HoldSeats } from "./hold_seats.ts";
-import { timeOf } from "./hold_seats.ts";
-import type { SeatInspection } from "./hold_seats.ts";
 import { CACHE_LINE_WORDS } from "../memory/layout.ts";
-import { CLAIM, CLOSED, EMPTY, FLAGS, READABLE, SEAT_OWNER, SINCE, UNIT } from "./layout.ts";
+import { type HoldSeats, type SeatInspection, timeOf } from "./hold_seats.ts";
+import { CLOSED, EMPTY, FLAGS, READABLE, SEAT_OWNER, SINCE, UNIT } from "./layout.ts";
 import { NOWHERE, type SlotWords } from "./slot_words.ts";
 
 const FREE = 0;
-const NO_CLAIM = 0;
 
 // Local copies for the hot path: an imported binding is loaded at each use.
 const CLOSED_FLAG = CLOSED;
 const FLAG_BITS = FLAGS;
 const READABLE_STATE = READABLE;
 const STEP = UNIT;
+
+/** As far ahead of the last number that was loaded as one may be, in words: 2^20 messages. */
+const MAX_AHEAD = -(2 ** 20) * UNIT;
 
 /** The writer seats of one slot. */
 export class WriterSeats {
@@ -90,14 +92,14 @@ export class WriterSeats {
    * Claims an entry.
    *
    * @param from The entry at which to begin to look.
+   * @returns The entry, or {@link NOWHERE} if the slot was closed.
    */
   claim(seat: number, from: number): number {
     const words = this.#words;
     const entries = this.#entries;
-    const claim = this.#seat(seat) + CLAIM;
-    let entry = from;
     let last = Atomics.load(words, this.#published);
-    for (let looked = 0;; looked++) {
+    let entry = from;
+    for (let looked = 0; (last & CLOSED_FLAG) === 0; looked++) {
       if (looked === entries) {
         // Others were quicker everywhere: some of what was kept then is not kept any more.
         last = Atomics.load(words, this.#published);
@@ -105,41 +107,54 @@ export class WriterSeats {
       }
       const index = this.#slot.state(entry);
       const state = Atomics.load(words, index);
-      if (this.#isFree(state, last) && !this.#holds.isHeld(entry)) {
-        // Before the claim, so that a reclaim finds the entry.
-        Atomics.store(words, claim, entry + 1);
+      if (this.#isFree(state, last)) {
         const claimed = (state & ~FLAG_BITS) | seat + 1;
         // Readers that validate later discard what they copied; holders that look later give up.
         if (Atomics.compareExchange(words, index, state, claimed) === state) {
+          // Pairs with the holder's look at the state after it has set its bit.
           if (!this.#holds.isHeld(entry)) return entry;
-          // A hold came first.
           Atomics.exchange(words, index, state);
         }
       }
       entry = entry + 1 === entries ? 0 : entry + 1;
     }
+    return NOWHERE;
   }
 
   #isFree(state: number, last: number): boolean {
     const flags = state & FLAG_BITS;
     if (flags === EMPTY) return true;
     if (flags !== READABLE_STATE) return false;
-    // Not less than the number of kept messages behind the last one, and not after it.
-    return ((last & ~FLAG_BITS) - (state & ~FLAG_BITS) | 0) >= this.#span;
+    // Old if it is at least as far behind the last one as messages are kept; or, since numbers
+    // wrap, if it is farther ahead than others can have published since we looked.
+    const behind = (last & ~FLAG_BITS) - (state & ~FLAG_BITS) | 0;
+    return behind >= this.#span || behind < MAX_AHEAD;
   }
 
   /** Gives a claimed entry back. */
-  abort(seat: number, entry: number): void {
+  abort(entry: number): void {
     const words = this.#words;
     const index = this.#slot.state(entry);
     // Empty, and not as before: it may be half overwritten.
     Atomics.exchange(words, index, (Atomics.load(words, index) & ~FLAG_BITS) | EMPTY);
-    this.settle(seat);
   }
 
-  /** Notes that a seat has no claim. */
-  settle(seat: number): void {
-    Atomics.store(this.#words, this.#seat(seat) + CLAIM, NO_CLAIM);
+  /**
+   * As {@link WriterSeats.publish}, for a slot that has one writer: nobody else appends.
+   */
+  publishAlone(entry: number): number {
+    const words = this.#words;
+    const slot = this.#slot;
+    const last = Atomics.load(words, this.#published);
+    if ((last & CLOSED_FLAG) !== 0) return last;
+    const next = last + STEP | 0;
+    // Before the rest, so that a reclaim can do that.
+    Atomics.store(words, slot.place(next), slot.indexWord(next, entry));
+    Atomics.exchange(words, slot.state(entry), next | READABLE_STATE);
+    slot.raiseHigh(next);
+    // Publishes the message to readers. Fails only if the slot was closed.
+    const seen = Atomics.compareExchange(words, this.#published, last, next);
+    return seen === last ? next : seen;
   }
 
   /**
@@ -201,9 +216,7 @@ export class WriterSeats {
     for (let seat = 0; seat < this.#slot.card.writers; seat++) {
       if (!this.isOwned(seat, dead)) continue;
       this.#finishPending();
-      const entry = Atomics.load(this.#words, this.#seat(seat) + CLAIM) - 1;
-      if (entry >= 0) this.#giveBack(seat, entry);
-      this.settle(seat);
+      this.#giveBack(seat);
       this.release(seat, dead);
     }
   }
@@ -227,13 +240,24 @@ export class WriterSeats {
     if (entry !== NOWHERE) this.#finish(last, next, entry);
   }
 
-  /** Empties an entry if it is claimed by this seat. */
-  #giveBack(seat: number, entry: number): void {
-    const index = this.#slot.state(entry);
-    const state = Atomics.load(this.#words, index);
-    if ((state & FLAG_BITS) !== seat + 1) return;
-    // The dead writer may have appended it, in a slot that was closed then; that is never seen.
-    Atomics.compareExchange(this.#words, index, state, (state & ~FLAG_BITS) | EMPTY);
+  /** Empties the entries that this seat has claimed. */
+  #giveBack(seat: number): void {
+    for (let entry = 0; entry < this.#entries; entry++) {
+      const index = this.#slot.state(entry);
+      const state = Atomics.load(this.#words, index);
+      if ((state & FLAG_BITS) !== seat + 1) continue;
+      // The dead writer may have appended it, in a slot that was closed then; that is never seen.
+      Atomics.compareExchange(this.#words, index, state, (state & ~FLAG_BITS) | EMPTY);
+    }
+  }
+
+  /** The entry that a seat has claimed; {@link NOWHERE} if it has none. */
+  #claimOf(seat: number): number {
+    for (let entry = 0; entry < this.#entries; entry++) {
+      const state = Atomics.load(this.#words, this.#slot.state(entry));
+      if ((state & FLAG_BITS) === seat + 1) return entry;
+    }
+    return NOWHERE;
   }
 
   /** The seats that are taken; `entry` is what a seat has claimed, or -1. */
@@ -243,7 +267,7 @@ export class WriterSeats {
       const index = this.#seat(seat);
       const owner = Atomics.load(this.#words, index + SEAT_OWNER);
       if (owner === FREE) continue;
-      const entry = Atomics.load(this.#words, index + CLAIM) - 1;
+      const entry = this.#claimOf(seat);
       seats.push({ owner, entry, since: timeOf(Atomics.load(this.#words, index + SINCE), now) });
     }
     return seats;

@@ -5,14 +5,15 @@
 
 import { assert, assertEquals } from "@std/assert";
 import { Disruptor } from "@busbar/busbar/disruptor";
-import { CLAIMS_CLOSED, CURSOR, REMOVED } from "../../src/disruptor/layout.ts";
+import { ADDING, CLAIMS_CLOSED, CURSOR, PRESENT, REMOVED } from "../../src/disruptor/layout.ts";
+import { spawn } from "@busbar/busbar/model";
 import { diesAfter, VISIBLE_OPERATIONS } from "../dying.ts";
 import { tampered } from "../tamper.ts";
 import { fails, passes, passesAtRandom } from "../verdicts.ts";
 import { BLOCKING, consume, produce, ring, type State } from "./models.ts";
 
 /** Attaches, takes one batch if there is one, and goes. */
-function visit(name: string) {
+function visit(name: string, raises = true) {
   return ({ handle }: State): number[] => {
     const disruptor = Disruptor.attach(handle);
     const seen: number[] = [];
@@ -20,7 +21,7 @@ function visit(name: string) {
     consumer.poll();
     for (let slot = consumer.begin; slot < consumer.end; slot++) {
       seen.push(consumer.events[slot]!);
-      consumer.events[slot]! += 10;
+      if (raises) consumer.events[slot]! += 10;
     }
     consumer.release();
     consumer.close();
@@ -162,6 +163,48 @@ Deno.test("disruptor: whenever a worker dies that adds its node, another one can
   }
 });
 
+/** Produces events, and consumes them in node "b". */
+function flow(count: number) {
+  return ({ handle }: State): void => {
+    const disruptor = Disruptor.attach(handle);
+    const producer = disruptor.producer(BLOCKING);
+    const consumer = disruptor.consumer("b", BLOCKING);
+    for (let number = 1; number <= count; number++) {
+      producer.send(number);
+      assertEquals(consumer.poll(), 1);
+      consumer.release();
+    }
+  };
+}
+
+function add({ handle }: State): void {
+  Disruptor.attach(handle).consumer("a").close();
+}
+
+/** A thread adds the node "a", and dies before or after; its parent repairs that, and visits it. */
+function addAfterDeath(life: number, adding = add) {
+  return (state: State): { hasDied: boolean; seen: number[] } => {
+    const victim = spawn(() => diesAfter(life, () => adding(state), VISIBLE_OPERATIONS));
+    const hasDied = victim.join();
+    if (hasDied) Disruptor.attach(state.handle).reclaim("a");
+    return { hasDied, seen: visit("a", false)(state) };
+  };
+}
+
+Deno.test("disruptor: whenever a consumer dies that adds its node, another one can add it", async () => {
+  for (let life = 0, hasDied = true; hasDied; life++) {
+    hasDied = false;
+    await passes({
+      setup: ring({ a: { absent: true }, b: {} }),
+      threads: { flow: flow(2), a: addAfterDeath(life) },
+      check(_, { a }) {
+        hasDied ||= a.hasDied;
+        checkRow(a.seen);
+      },
+    });
+  }
+});
+
 // --- broken twins -----------------------------------------------------------------------------
 
 Deno.test("broken twin: a removal that only notifies leaves the producer asleep", async () => {
@@ -194,6 +237,18 @@ Deno.test("broken twin: a worker of a node that is removed with its claims open 
       })),
       b: consume("b", 2),
     },
+  });
+});
+
+Deno.test("broken twin: a consumer that dies and has not said that it adds is followed too low", async () => {
+  const silently = tampered(add, ({ store }) => ({
+    store: (view: Int32Array, index: number, value: number) =>
+      store(view, index, value === ADDING ? PRESENT : value),
+  }));
+  await fails("data race", {
+    setup: ring({ a: { absent: true }, b: {} }),
+    // It takes the node, says that it adds it, and puts the gate at the cursor.
+    threads: { flow: flow(2), a: addAfterDeath(3, silently) },
   });
 });
 

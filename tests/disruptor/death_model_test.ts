@@ -9,7 +9,12 @@
  */
 
 import { assert, assertEquals } from "@std/assert";
-import { Disruptor, type GraphOptions, type NodeReclaimOptions } from "@busbar/busbar/disruptor";
+import {
+  Disruptor,
+  DrainedError,
+  type GraphOptions,
+  type NodeReclaimOptions,
+} from "@busbar/busbar/disruptor";
 import { type ExploreOptions, spawn, type Threads } from "@busbar/busbar/model";
 import { TAKEN } from "../../src/disruptor/layout.ts";
 import { diesAfter, type Life, mortal, VISIBLE_OPERATIONS } from "../dying.ts";
@@ -116,6 +121,33 @@ Deno.test("disruptor: whenever a single producer dies, another one goes on where
     check(_, { parent, a }) {
       const rest = parent ? [9] : [];
       assertEquals(a, [1, 2].slice(0, a.length - rest.length).concat(rest));
+    },
+  }), ({ parent }) => parent);
+});
+
+Deno.test("disruptor: a drain waits for the claim of a dead producer, until it is given up", async () => {
+  await survives((life) => ({
+    setup: ring({ a: {} }, { capacity: 2, producers: 2 }),
+    threads: {
+      parent({ handle }: State): boolean {
+        const dying = () => {
+          try {
+            produce(2)({ handle });
+          } catch (error) {
+            if (!(error instanceof DrainedError)) throw error;
+          }
+        };
+        const hasDied = spawn(() => diesAfter(life, dying, VISIBLE_OPERATIONS)).join();
+        const disruptor = Disruptor.attach(handle);
+        if (hasDied && life > 0) disruptor.reclaimProducer(0);
+        return hasDied;
+      },
+      drain: ({ handle }: State) => Disruptor.attach(handle).drain(),
+      a: consumeAll("a"),
+    },
+    check(_, { drain, a }) {
+      assert(drain);
+      assertEquals(a, [1, 2].slice(0, a.length));
     },
   }), ({ parent }) => parent);
 });

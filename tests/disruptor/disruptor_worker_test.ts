@@ -97,6 +97,53 @@ workerTest(
   },
 );
 
+workerTest("disruptor: nodes come and go while events flow through the others", async () => {
+  const disruptor = Disruptor.create({
+    capacity: 64,
+    elements: "i32",
+    producers: 2,
+    consumers: { a: {}, b: { after: "a" }, c: { absent: true }, d: { absent: true, workers: 2 } },
+    start: 2 ** 28 - 1000,
+  });
+  const job: Job = { handle: disruptor.handle, name: "", first: 0, events: EVENTS, batch: 50 };
+  const seen = Promise.all(
+    ["a", "b"].map((name) => runOnWorker<Seen>(BODIES, "consume", { ...job, name })),
+  );
+  let isDone = false;
+  const producers = Promise.all(
+    [0, 1].map((i) => runOnWorker<void>(BODIES, "produce", { ...job, first: i * RANGE })),
+  ).then(() => isDone = true);
+  const gaps: number[][] = [];
+  while (!isDone) {
+    for (const name of ["c", "d"] as const) {
+      const visitor = disruptor.consumer(name);
+      const next = [0, RANGE];
+      for (let batches = 0; batches < 3; batches++) {
+        await visitor.waitAsync({ timeoutMs: 1 });
+        visitor.poll(10);
+        for (let slot = visitor.begin; slot < visitor.end; slot++) {
+          const number = visitor.events[slot]!;
+          const producer = Math.floor(number / RANGE);
+          // From where the visitor begins on, each producer's events follow one another.
+          const isFirst = next[producer] === producer * RANGE;
+          if (!isFirst && number !== next[producer]) gaps.push([number, next[producer]!]);
+          next[producer] = number + 1;
+        }
+      }
+      visitor.release();
+      visitor.close();
+      disruptor.remove(name);
+    }
+    await delay(1);
+  }
+  await producers;
+  assertEquals(await disruptor.drainAsync(), true);
+  for (const node of await seen) {
+    assertEquals(node, { count: 2 * EVENTS, sum: expectedSum(2), gaps: 0 });
+  }
+  assertEquals(gaps, []);
+});
+
 workerTest("disruptor: a graph goes on without a worker that was terminated", async () => {
   const disruptor = Disruptor.create({
     capacity: 16,

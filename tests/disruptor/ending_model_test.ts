@@ -160,6 +160,27 @@ Deno.test("disruptor: whenever a thread that halts dies, another one can halt", 
   }
 });
 
+Deno.test("disruptor: whenever a thread that drains dies, another one can drain", async () => {
+  for (const producers of [0, 2]) {
+    for (let life = 0, hasDied = true; hasDied; life++) {
+      hasDied = false;
+      await passes({
+        setup: filled(1, {}, 1, producers),
+        threads: {
+          dying: (state: State): boolean => diesAfter(life, () => void drain(state)),
+          second: drain,
+          a: consumeAll("a"),
+        },
+        check(_, { dying, second, a }) {
+          hasDied ||= dying;
+          assertEquals([second, a], [true, [1]]);
+        },
+        preemptions: 1,
+      });
+    }
+  }
+});
+
 Deno.test("disruptor: a halt ends the wait of a stage, and a drain", async () => {
   await passes({
     setup: filled(1, { b: { after: "a" } }),

@@ -155,6 +155,18 @@ export async function tally(job: Job) {
   return { received, last: [...next.values()] };
 }
 
+/** Creates so many slots, from another one on in each thread, and publishes in each. */
+export function create(job: Job): void {
+  const domain = Domain.attach(job.handle, { member: job.member });
+  tell(job, AGREED.ready);
+  while (Atomics.load(job.agreed, AGREED.ready) < 4) Atomics.pause?.();
+  for (let i = 0; i < job.count; i++) {
+    const name = `slot-${(i + job.member * 7) % job.count}`;
+    using writer = domain.slot(name, { messageBytes: 16, holds: 0, writers: 4 }).writer();
+    writer.send(new Uint8Array(1));
+  }
+}
+
 /** Answers each message of one slot with the same in another, asleep in between. */
 export function echo(job: Job & { back: string }): void {
   const domain = Domain.attach(job.handle, { member: job.member });

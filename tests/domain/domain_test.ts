@@ -15,8 +15,12 @@ import { wordOf } from "../../src/domain/slot_words.ts";
 
 const BYTES = { messageBytes: 16 };
 
+/** A domain that does not begin where its memory does. */
 function create(options: Partial<DomainOptions> = {}): Domain {
-  return Domain.create({ slots: 4, members: 4, waiters: 4, dataBytes: 64 * 1024, ...options });
+  const memory = Memory.create({ byteLength: 2 ** 21 });
+  memory.allocate(100);
+  const size = { slots: 4, members: 4, waiters: 4, dataBytes: 64 * 1024 };
+  return Domain.create({ ...size, memory, ...options });
 }
 
 /** A message of so many bytes of one value. */
@@ -220,6 +224,9 @@ Deno.test("domain: a typed slot takes objects and is read by views", () => {
   assert(reader.latest());
   assertEquals(Pose.read(reader.view), { x: 2.5, id: 8 });
   assertThrows(() => writer.send({ x: 1, id: -1 }), RangeError);
+  assertThrows(() => writer.send(new Uint8Array(15)), RangeError, "from 16 to 16: received 15");
+  assertEquals(writer.send(new Uint8Array(16)), 3);
+  assertEquals(writer.send({ x: 2.5, id: 8 }), 4);
   assert(!writer.isOpen);
   using held = slot.hold()!;
   assertEquals(held.view.x, 2.5);
@@ -374,5 +381,23 @@ Deno.test("domain: numbers go on as they wrap in memory", () => {
       using held = slot.hold()!;
       assertEquals([held.sequence, held.bytes[0]], [start + i, i]);
     }
+  }
+});
+
+Deno.test("domain: an entry that was held while numbers wrapped is used again", () => {
+  for (const held of [1, 2 ** 27 - 1, 2 ** 27, 2 ** 27 + 5, 2 ** 28 - 2 ** 21]) {
+    const domain = create();
+    const slot = domain.slot("pose", { ...BYTES, history: 2, holds: 1 });
+    const writer = slot.writer();
+    writer.send(filled(1));
+    const first = slot.hold()!;
+    skipTo(domain, held + 1);
+    for (let i = 0; i < 10; i++) writer.send(filled(i));
+    assertEquals([...first.bytes], [...filled(1)]);
+    first.release();
+    for (let i = 0; i < 4; i++) writer.send(filled(i));
+    // Then another is held, and there is still one to be claimed.
+    using _second = slot.hold()!;
+    for (let i = 0; i < 10; i++) writer.send(filled(i));
   }
 });

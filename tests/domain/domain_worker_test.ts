@@ -61,6 +61,25 @@ workerTest("domain: three writers lose nothing, and each keeps its order", async
   assertEquals(await reading, { received: 3 * count, last: [count, count, count] });
 });
 
+workerTest(
+  "domain: four workers that create the same slots at once get the same slots",
+  async () => {
+    const count = 60;
+    const options = { messageBytes: 16, holds: 0, writers: 4 };
+    const dataBytes = count * Domain.plan(options);
+    const domain = Domain.create({ slots: count, members: 5, dataBytes });
+    const agreed = new Int32Array(new SharedArrayBuffer(16));
+    await Promise.all([1, 2, 3, 4].map((member) => (
+      runOnWorker(BODIES, "create", { handle: domain.handle, member, name: "", agreed, count })
+    )));
+    const { slots, freeBytes } = domain.inspect();
+    const expected = Array.from({ length: count }, (_, i) => `slot-${i}`).toSorted();
+    assertEquals(slots.map(({ name }) => name).toSorted(), expected);
+    assertEquals(slots.map(({ sequence }) => sequence), new Array(count).fill(4));
+    assertEquals(freeBytes, 0);
+  },
+);
+
 workerTest("domain: messages go forth and back between threads that sleep", async () => {
   const count = 500;
   const { domain, slot, job } = scene({ messageBytes: 8, history: 4 }, count);
@@ -104,7 +123,7 @@ workerTest(
 workerTest("domain: a waiter that is terminated takes no wake-up with it", async () => {
   const { domain, slot, agreed, job } = scene({ messageBytes: 8 }, 1);
   using writer = slot.writer();
-  for (let round = 1; round <= 10; round++) {
+  for (let round = 1; round <= 25; round++) {
     const dying = startWorker(BODIES, "receiveAsync", job(1));
     await reach(agreed, AGREED.ready, 2 * round - 1);
     const living = runOnWorker(BODIES, "receiveAsync", job(2));

@@ -2,13 +2,17 @@
 
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { Domain, HoldLimitError, type SlotOptions } from "@busbar/busbar/domain";
+import { Memory } from "@busbar/busbar/memory";
 
 function filled(value: number): Uint8Array<ArrayBuffer> {
   return new Uint8Array(16).fill(value);
 }
 
 function create(options: SlotOptions = {}) {
-  const domain = Domain.create({ slots: 2, members: 4, waiters: 2, dataBytes: 64 * 1024 });
+  const memory = Memory.create({ byteLength: 2 ** 17 });
+  memory.allocate(100); // the domain does not begin where the memory does
+  const size = { slots: 2, members: 4, waiters: 2, dataBytes: 64 * 1024 };
+  const domain = Domain.create({ ...size, memory });
   const slot = domain.slot("pose", { messageBytes: 16, ...options });
   return { domain, slot, writer: slot.writer() };
 }

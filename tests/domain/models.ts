@@ -21,16 +21,29 @@ import {
 import {
   DomainLayout,
   HEAD,
+  HIGH_UNIT,
   HOLD_BITS,
+  NEAR_INDEX,
   PUBLISHED,
+  PUBLISHED_HIGH,
   SIGNAL,
   SlotLayout,
   WAKE_BITS,
 } from "../../src/domain/layout.ts";
+import { wordOf } from "../../src/domain/slot_words.ts";
 import { type AtomicOperation, tampered } from "../tamper.ts";
 
 export interface State {
   readonly handle: DomainHandle;
+}
+
+/**
+ * Whether to exhaust models that take many seconds: `deno test -P tests/domain -- --exhaustive`.
+ */
+const isExhaustive = Deno.args.includes("--exhaustive");
+/** For a model that takes many seconds: all of it, or up to this many preemptions. */
+export function unlessExhaustive(preemptions: number) {
+  return isExhaustive ? {} : { preemptions };
 }
 
 /** The members of a model: threads have fixed places, so that fewer steps tell them apart. */
@@ -48,6 +61,17 @@ export function domain(slots: Readonly<Record<string, SlotOptions>>, waiters = 2
     for (const name of names) domain.slot(name, slots[name]!);
     domain.close();
     return { handle: domain.handle };
+  };
+}
+
+/** As {@link domain}, with a slot that begins just before the number `sequence + 1`. */
+export function domainFrom(sequence: number, options: SlotOptions): () => State {
+  return () => {
+    const state = domain({ s: options })();
+    const { words, layout } = regionOf(state.handle);
+    words[layout.entry(0) + PUBLISHED] = wordOf(sequence);
+    words[layout.entry(0) + PUBLISHED_HIGH] = Math.floor(sequence / HIGH_UNIT);
+    return state;
   };
 }
 
@@ -125,9 +149,11 @@ export function wordsOf(options: SlotOptions, { slots = 1, waiters = 2 } = {}) {
   return {
     head: HEAD,
     published: first + PUBLISHED,
+    high: first + PUBLISHED_HIGH,
     holdBits: first + HOLD_BITS,
     wakeBits: first + WAKE_BITS,
-    index: layout.data + data.index,
+    index: first + NEAR_INDEX,
+    indexWords: data.indexWords,
     states: entries.map((entry) => layout.data + entry),
     signals: Array.from({ length: waiters }, (_, i) => layout.waiter(i) + SIGNAL),
   };

@@ -7,7 +7,7 @@ import { assert, assertEquals } from "@std/assert";
 import { Domain, DomainFullError } from "@busbar/busbar/domain";
 import { HEAD } from "../../src/domain/layout.ts";
 import { fails, passes } from "../verdicts.ts";
-import { MAX_MEMBERS, numbered, SLOT, type State, withWrong } from "./models.ts";
+import { MAX_MEMBERS, numbered, SLOT, type State, unlessExhaustive, withWrong } from "./models.ts";
 
 /** An empty domain with room for so many slots. */
 function empty(slots: number): () => State {
@@ -56,7 +56,18 @@ Deno.test("domain: two threads that create a slot of one name get the same slot"
       assertEquals(domain.names(), ["s"]);
       assertEquals(domain.find("s")!.sequence, 2);
     },
-    preemptions: 3,
+    ...unlessExhaustive(3),
+  });
+});
+
+Deno.test("domain: the same, without messages", async () => {
+  await passes({
+    setup: empty(1),
+    threads: { first: tryToCreate(0, "s"), second: tryToCreate(1, "s") },
+    check({ handle }, { first, second }) {
+      assertEquals([first, second], [true, true]);
+      assertEquals(Domain.attach(handle).names(), ["s"]);
+    },
   });
 });
 

@@ -217,6 +217,25 @@ Deno.test("domain: an asynchronous wait ends with a message, the time, an abort,
   assertEquals(leftovers(domain), [0]);
 });
 
+Deno.test("domain: a publication wakes each of 70 waiters, and later those that are left", async () => {
+  const { domain, slots: [slot, other], send } = create(70);
+  const waiters = Array.from({ length: 70 }, () => domain.waiter());
+  for (const [i, waiter] of waiters.entries()) {
+    waiter.subscribe(slot);
+    waiter.subscribe(other, { wakes: i % 2 === 0 });
+  }
+  for (let round = 0; round < 3; round++) {
+    const waiting = waiters.map((waiter) => waiter.waitAsync());
+    assert(domain.inspect().slots[0]!.subscribers.every(({ isWaiting }) => isWaiting));
+    send(0);
+    for (const found of await Promise.all(waiting)) assertEquals(names(found), ["a"]);
+    for (const waiter of waiters.splice(3 * round, 9)) waiter.close();
+  }
+  const subscribers = domain.inspect().slots[0]!.subscribers.map(({ waiter }) => waiter);
+  assertEquals(subscribers.length, 43);
+  assertEquals(new Set(subscribers.map((waiter) => waiter >> 5)), new Set([0, 1, 2]));
+});
+
 Deno.test("domain: each change is reported to one of several tasks", async () => {
   const { domain, slots, send } = create();
   using waiter = domain.waiter();
@@ -271,6 +290,15 @@ Deno.test("domain: an iteration that is left, returned from or aborted leaves no
   assertThrows(() => slot.messages({ history: -1 }), RangeError);
   assertThrows(() => slot.messages({ timeoutMs: 1 } as object), TypeError, "'timeoutMs'");
   assertEquals(leftovers(domain), [0]);
+});
+
+Deno.test("domain: an iteration counts what was overwritten before it asked", async () => {
+  const { slots: [slot], send } = create();
+  const messages = slot.messages();
+  for (let i = 1; i <= 10; i++) send(0, i);
+  slot.close();
+  assertEquals(await Array.fromAsync(messages, ([value]) => value), [7, 8, 9, 10]);
+  assertEquals([messages.received, messages.missed], [4, 6]);
 });
 
 Deno.test("domain: messages of an iteration can be kept, or borrowed", async () => {

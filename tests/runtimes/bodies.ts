@@ -14,6 +14,8 @@ import {
   defineRecord,
   Disruptor,
   type DisruptorHandle,
+  Domain,
+  type DomainHandle,
   EventCount,
   type EventCountHandle,
   FloatRing,
@@ -44,6 +46,12 @@ export interface Shared {
   count: EventCountHandle;
   words: Int32Array;
   rounds: number;
+}
+
+/** A domain to ask and answer in. */
+export interface DomainJob {
+  domain: DomainHandle;
+  messages: number;
 }
 
 /** The bodies, by name. */
@@ -112,6 +120,36 @@ export const bodies = {
     const writer = Broadcast.attach(ring).writer();
     for (let i = 0; i < messages; i++) writer.send(new Uint8Array([i, i, i, i]));
     writer[Symbol.dispose]();
+  },
+
+  /** Answers each message of one slot in another, blocking in between. */
+  answer({ domain, messages }: DomainJob): void {
+    const attached = Domain.attach(domain, { member: 1 });
+    const waiter = attached.waiter();
+    const answers = attached.slot("answers", { messageBytes: 8, history: 4 });
+    const writer = answers.writer();
+    const questions = waiter.subscribe(attached.find("questions")!, { history: Infinity });
+    waiter.subscribe(attached.slot("others", { messageBytes: 8 }));
+    while (questions.received < messages) {
+      waiter.wait();
+      while (questions.next()) {
+        writer.bytes[writer.claim(1)] = questions.message()[0]! + 1;
+        writer.publish();
+      }
+    }
+    answers.close();
+    attached.close();
+  },
+
+  /** Leaves a claim, a hold, and a waiter that waits. */
+  hoard({ domain }: DomainJob): void {
+    const attached = Domain.attach(domain, { member: 1 });
+    const slot = attached.find("questions")!;
+    slot.hold();
+    slot.writer().claim();
+    const waiter = attached.waiter();
+    waiter.subscribe(slot);
+    waiter.waitAsync();
   },
 
   /** Receives from a channel until its end, blocking, and sends each message on in upper case. */

@@ -25,6 +25,7 @@ const STRIPPING = ["22", "24"];
 
 const EXAMPLES: Record<string, string[]> = {
   broadcast: ["received orders", "received trades", "received all"],
+  domain: ["received tea: paid", "received cake: paid", "received all"],
   queue: ["red 1", "red 2", "red 3", "blue 1", "blue 2", "blue 3", "received all"],
 };
 

@@ -16,6 +16,7 @@ import {
   ChannelClosedError,
   defineRecord,
   Disruptor,
+  Domain,
   EventCount,
   FloatRing,
   FlushQueue,
@@ -37,6 +38,7 @@ import {
 import { ExplorationError, explore } from "../../model/mod.ts";
 import {
   type Answer,
+  type DomainJob,
   type EchoJob,
   Order,
   type QueueJob,
@@ -313,6 +315,51 @@ export const scenarios: Record<string, (runtime: Runtime) => Promise<void>> = {
     const next = iterating.next();
     await iterating.return();
     assertEquals((await next).done, true);
+  },
+
+  async "a worker waits for a set of slots, and this thread iterates over its answers"({ start }) {
+    const domain = Domain.create({ slots: 3, dataBytes: 64 * 1024 });
+    const questions = domain.slot("questions", { messageBytes: 8, history: 4 });
+    const answers = domain.slot("answers", { messageBytes: 8, history: 4 });
+    const job: DomainJob = { domain: domain.handle, messages: 200 };
+    const writer = questions.writer();
+    const iterating = answers.messages()[Symbol.asyncIterator]();
+    const { result } = start({ body: "answer", argument: job });
+    for (let i = 0; i < job.messages; i++) {
+      const next = iterating.next();
+      writer.send(new Uint8Array([i]));
+      const { value } = await next;
+      assertEquals([...value!], [(i + 1) & 255]);
+    }
+    await result;
+    assertEquals((await iterating.next()).done, true);
+    const held = answers.hold()!;
+    assertEquals([held.sequence, held.bytes[0]], [200, 200]);
+    held.release();
+    writer.close();
+    const { waiters, slots } = domain.inspect();
+    assertEquals([waiters, slots.map(({ openWriters }) => openWriters.length)], [0, [0, 0, 0]]);
+  },
+
+  async "what a terminated worker had of a domain is given up"({ start }) {
+    const domain = Domain.create({ slots: 1, dataBytes: 64 * 1024, member: 0 });
+    const options = { messageBytes: 8, holds: 1, writers: 2 };
+    const slot = domain.slot("questions", options);
+    const writer = slot.writer();
+    writer.send(new Uint8Array([1]));
+    const worker = start({ body: "hoard", argument: { domain: domain.handle, messages: 0 } });
+    await worker.result;
+    await worker.terminate();
+    for (let i = 0; i < 10; i++) writer.send(new Uint8Array([i]));
+    assertEquals(domain.isJoined(1), true);
+    domain.reclaim(1);
+    const held = slot.hold()!;
+    assertEquals(held.bytes[0], 9);
+    held.release();
+    const other = slot.writer();
+    other.claim();
+    other.close();
+    assertEquals([domain.inspect().waiters, domain.isJoined(1)], [0, false]);
   },
 
   async "records go through a ring, on a platform with or without encoders"() {
