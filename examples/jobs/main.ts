@@ -8,8 +8,10 @@ for (let i = 0; i < 2; i++) {
 }
 const sender = jobs.sender();
 
-Deno.serve({ hostname: "127.0.0.1", port: 8017 }, async (request) => {
-  if (request.method === "GET") return new Response(`${jobs.inspect()}\n`);
-  const isQueued = sender.trySend({ text: await request.text() });
-  return new Response(null, { status: isQueued ? 202 : 503 });
-});
+export default { // deno serve --allow-read main.ts
+  async fetch(request) {
+    if (request.method === "GET") return new Response(`${jobs.inspect()}\n`);
+    const isQueued = sender.trySend({ text: await request.text() });
+    return new Response(null, { status: isQueued ? 202 : 503 });
+  },
+} satisfies Deno.ServeDefaultExport;

@@ -40,29 +40,7 @@ workerTest("recipes: the job queue has at most 30 lines, the float ring at most 
 });
 
 workerTest("recipes: jobs go from an HTTP handler to workers", async () => {
-  const main = new Worker(new URL("examples/jobs/main.ts", ROOT), { type: "module" });
-  const url = "http://127.0.0.1:8017";
-  const ask = async (init?: RequestInit) => {
-    for (;;) {
-      try {
-        const response = await fetch(url, init);
-        return { status: response.status, text: await response.text() };
-      } catch {
-        await new Promise((resolve) => setTimeout(resolve, 20)); // it does not listen yet
-      }
-    }
-  };
-  try {
-    for (let i = 0; i < 5; i++) {
-      assertEquals((await ask({ method: "POST", body: `job ${i}` })).status, 202);
-    }
-    const idle = "open: 0 of 64 messages, 0 of 1 senders and 2 of 2 receivers wait, 0 dropped";
-    while (!(await ask()).text.startsWith(idle)) {
-      await new Promise((resolve) => setTimeout(resolve, 20));
-    }
-  } finally {
-    main.terminate();
-  }
+  assertEquals(await runOnWorker(BODIES, "postJobs", 5), [202, 202, 202, 202, 202]);
 });
 
 workerTest(
