@@ -5,7 +5,7 @@
 
 import { assert, assertEquals } from "@std/assert";
 import type { Channel } from "@busbar/busbar/channel";
-import { explore, type ExploreOptions, type Threads } from "@busbar/busbar/model";
+import { awaitDeath, explore, type ExploreOptions, type Threads } from "@busbar/busbar/model";
 import { diesAfter, VISIBLE_OPERATIONS } from "../dying.ts";
 import { tampered } from "../tamper.ts";
 import { fails } from "../verdicts.ts";
@@ -314,4 +314,63 @@ Deno.test("broken twin: orphans that are not counted are not found", async () =>
       receiver: (state: State) => receiverOf(state, 1).receive(),
     },
   });
+});
+
+Deno.test("channel: wherever a task that sends dies, also as it awaits room, it is reclaimed", async () => {
+  const seen = new Set<number>();
+  const executions = await count({
+    setup: channelOf({ capacity: 1, senders: 1, receivers: 1 }, { sent: [1] }),
+    mortal: ["dying"],
+    threads: {
+      async dying(state: State) {
+        await senderOf(state).sendAsync(2);
+      },
+      repair(state: State) {
+        awaitDeath("dying");
+        const channel = attach(state);
+        if (channel.inspect().senders > 0) reclaimIfThere(channel, "sender");
+        channel.close();
+      },
+      receiver: receiveAll(),
+    },
+    check(state, { receiver }) {
+      const { lost, depth } = attach(state).inspect();
+      assertEquals(depth, 0);
+      assertEquals(receiver[0], 1);
+      assert(receiver.length + lost <= 2, `received ${receiver}, lost ${lost}`);
+      seen.add(receiver.length);
+    },
+    preemptions: 2,
+  });
+  assertEquals([...seen].sort(), [1, 2]);
+  assert(executions > 500, `${executions}`);
+});
+
+Deno.test("channel: wherever a task that receives dies, at most one message is lost", async () => {
+  const seen = new Set<number>();
+  const executions = await count({
+    setup: channelOf({ capacity: 2, senders: 1, receivers: 2 }),
+    mortal: ["dying"],
+    threads: {
+      async dying(state: State) {
+        await receiverOf(state).receiveAsync();
+      },
+      sender: send([1, 2]),
+      repair(state: State) {
+        awaitDeath("dying");
+        const channel = attach(state);
+        if (channel.inspect().receivers > 0) reclaimIfThere(channel, "receiver");
+      },
+    },
+    check(state) {
+      const left = rest(state);
+      const { lost } = attach(state).inspect();
+      seen.add(left.length);
+      assert(left.length + lost >= 1 && lost <= 1, `left ${left}, lost ${lost}`);
+      assertEquals(left, left.toSorted());
+    },
+    preemptions: 2,
+  });
+  assertEquals([...seen].sort(), [1, 2]);
+  assert(executions > 500, `${executions}`);
 });
