@@ -1,7 +1,8 @@
 /** Arguments that are of the wrong kind, and iterations that are left early. */
 
-import { assert, assertEquals, assertThrows } from "@std/assert";
+import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { type AnySubscription, Domain } from "@busbar/busbar/domain";
+import { ClosedError, ReclaimedError } from "@busbar/busbar/memory";
 
 function create() {
   const domain = Domain.create({ slots: 2, members: 2, waiters: 2, dataBytes: 64 * 1024 });
@@ -92,6 +93,29 @@ Deno.test("domain: an iteration that is left as its wait ends loses no news", as
   // Its wait ends after it.
   await new Promise((resolve) => setTimeout(resolve));
   assertEquals(names(waiter.tryWait()), ["a"]);
+});
+
+Deno.test("domain: a member that there is not is refused at once, not when it is needed", () => {
+  const { domain } = create();
+  for (const member of [2, -1, 0.5]) {
+    assertThrows(() => Domain.attach(domain.handle, { member }), RangeError, "'member' must be");
+  }
+});
+
+Deno.test("domain: a thread that was taken for dead closes all it has, waits too", async () => {
+  const { domain } = create();
+  const dead = Domain.attach(domain.handle);
+  const slot = dead.slot("b", { messageBytes: 8, history: 4 });
+  domain.slot("b", { messageBytes: 8, history: 4 });
+  const waiter = dead.waiter();
+  const other = dead.waiter();
+  waiter.subscribe(slot);
+  other.subscribe(slot);
+  const waits = [waiter, other].map((waiter) => waiter.waitAsync({ timeoutMs: 60_000 }));
+  const ends = Promise.all(waits.map((wait) => assertRejects(() => wait, ClosedError)));
+  domain.reclaim(dead.member);
+  assertThrows(() => dead.close(), ReclaimedError);
+  await ends;
 });
 
 function names(found: readonly AnySubscription[] | undefined): string[] | undefined {
