@@ -45,10 +45,12 @@ export class Attachment {
    * Opens a domain.
    *
    * @param member The member to be, once one is needed; any that is free if undefined.
+   * @throws {RangeError} If there is no member of that number.
    */
   constructor(region: DomainRegion, member: number | undefined) {
     this.region = region;
     this.members = new Members(region.words, region.layout);
+    if (member !== undefined) this.members.check(member);
     this.table = new SlotTable(region);
     this.signals = new Signals(region);
     this.#wanted = member;
@@ -87,7 +89,14 @@ export class Attachment {
     this.#isClosed = true;
     if (this.#owner === 0) return;
     const isLive = this.members.isLive(this.#owner);
-    for (const resource of [...this.open]) resource[Symbol.dispose]();
+    for (const resource of [...this.open]) {
+      try {
+        resource[Symbol.dispose]();
+      } catch (error) {
+        // If this thread was taken for dead, that is thrown once all is closed.
+        if (!(error instanceof ReclaimedError)) throw error;
+      }
+    }
     if (!isLive) throw this.reclaimedError("leave the domain");
     this.members.leave(this.#owner);
   }

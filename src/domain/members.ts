@@ -51,17 +51,24 @@ export class Members {
   }
 
   /**
+   * Checks the number of a member that a thread wants to be.
+   *
+   * @throws {RangeError} If there is no such member.
+   */
+  check(wanted: number): void {
+    checkInteger("join the domain", "member", wanted, 0, this.#layout.size.members - 1);
+  }
+
+  /**
    * Becomes a member.
    *
    * @param wanted Its number; any that is free if undefined.
    * @returns The owner for the words of what it will have.
-   * @throws {RangeError} If there is no member of that number.
    * @throws {DomainFullError} If another thread is that member, or all are in use.
    */
   join(wanted: number | undefined): number {
     const { members } = this.#layout.size;
     if (wanted !== undefined) {
-      checkInteger("join the domain", "member", wanted, 0, members - 1);
       const owner = this.#tryJoin(wanted);
       if (owner !== 0) return owner;
       throw new DomainFullError(

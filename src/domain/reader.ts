@@ -121,8 +121,10 @@ export class SlotReader<R extends SlotRecord | undefined = undefined> {
    * Reads the message with this number.
    *
    * @returns Whether it was published, and is kept.
+   * @throws {RangeError} If it is no whole number.
    */
   at(sequence: number): boolean {
+    if (!Number.isInteger(sequence)) checkInteger("read", "sequence", sequence, 0);
     const last = this.#slot.words.loadSequence();
     return sequence >= 1 && sequence <= last && sequence > last - this.#history &&
       this.#take(sequence);

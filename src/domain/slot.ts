@@ -141,7 +141,8 @@ export class Slot<R extends SlotRecord | undefined = undefined> {
    * released.
    *
    * @returns The message; nothing if there is no such one, or it is not kept any more.
-   * @throws {RangeError} If `back` is not less than the history.
+   * @throws {RangeError} If `back` is not less than the history, or `sequence` no whole number.
+   * @throws {TypeError} If both are given.
    * @throws {HoldLimitError} If as many messages of the slot are held as can be, naming the
    * holders.
    */
@@ -150,6 +151,14 @@ export class Slot<R extends SlotRecord | undefined = undefined> {
     const { words } = this.#parts;
     const { back = 0, sequence } = options;
     checkInteger("hold", "back", back, 0, this.history - 1);
+    if (sequence !== undefined) {
+      checkInteger("hold", "sequence", sequence, 0);
+      if (options.back !== undefined) {
+        throw new TypeError(
+          `Cannot hold as 'back' or 'sequence' must be left out: received ${back} and ${sequence}`,
+        );
+      }
+    }
     this.#domain.checkOpen("hold");
     const reading = new Reading(this.#domain, this.#parts, this.#record);
     for (let last = words.loadSequence();;) {

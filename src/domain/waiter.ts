@@ -105,7 +105,7 @@ export class Waiter implements Disposable, AsyncIterable<AnySubscription> {
     checkOptions("subscribe", options);
     const { history = 0, wakes = true, writers = false, deadlineMs = Infinity } = options;
     if (history !== Infinity) checkInteger("subscribe", "history", history, 0);
-    if (!(deadlineMs > 0)) {
+    if (typeof deadlineMs !== "number" || !(deadlineMs > 0)) {
       throw new RangeError(
         `Cannot subscribe as 'deadlineMs' must be a number above 0: received ${
           describe(deadlineMs)
@@ -198,11 +198,18 @@ export class Waiter implements Disposable, AsyncIterable<AnySubscription> {
   changes(options: PullOptions = {}): PullIterator<AnySubscription> {
     let changed: AnySubscription[] = [];
     let at = 0;
+    let isEnded = false;
     let present!: AnySubscription;
     const take = (found: readonly AnySubscription[] | undefined) => {
       changed = [...found ?? []];
       at = 0;
+      if (isEnded) putBack();
       return changed.length > 0;
+    };
+    // Those that were found and not handed over are news for the next wait.
+    const putBack = () => {
+      this.#list.unreport(changed.splice(at));
+      if (this.#sleepers.isAwaited) this.#sleepers.notify();
     };
     const source: PullSource<AnySubscription> = {
       poll: () => at < changed.length || take(this.tryWait()),
@@ -215,6 +222,10 @@ export class Waiter implements Disposable, AsyncIterable<AnySubscription> {
       },
       value: () => present,
       waitAsync: async (waiting) => take(await this.waitAsync(waiting)),
+      end: () => {
+        isEnded = true;
+        putBack();
+      },
     };
     return new PullIterator(source, options, "changes");
   }

@@ -37,6 +37,10 @@ export class Watch {
   /** The word of the last message, and whether it was closed, as was last reported. */
   #reported: number;
   #writers: number;
+  /** The same before the last report, to take that back. */
+  #before: number;
+  #writersBefore: number;
+  #deadlineBefore: number;
   /** What the last look found. */
   #found: number;
   #foundWriters: number;
@@ -57,12 +61,15 @@ export class Watch {
   ) {
     this.#slot = slot;
     this.wakes = wakes;
-    this.#reported = this.#found = seen;
+    this.#reported = this.#before = this.#found = seen;
     this.#watchesWriters = watchesWriters;
-    this.#writers = this.#foundWriters = watchesWriters ? this.#countWriters() : 0;
+    this.#writers = this.#writersBefore = this.#foundWriters = watchesWriters
+      ? this.#countWriters()
+      : 0;
     this.#deadlineMs = deadlineMs;
     this.#hasMore = watchesWriters || deadlineMs !== Infinity;
     this.#deadline = deadlineMs === Infinity ? Infinity : now() + deadlineMs;
+    this.#deadlineBefore = this.#deadline;
   }
 
   /** When it is time to report that nothing was published, by the clock of `now`. */
@@ -78,6 +85,14 @@ export class Watch {
   /** Notes that messages were read up to this word: those after are news. */
   rearm(seen: number): void {
     this.#reported = seen | (this.#reported & CLOSED);
+    this.#before = seen | (this.#before & CLOSED);
+  }
+
+  /** Takes the last report back, which nobody was told of: what was not read meanwhile is news. */
+  unreport(): void {
+    this.#reported = this.#before;
+    this.#writers = this.#writersBefore;
+    this.#deadline = this.#deadlineBefore;
   }
 
   /** Whether something seems to have changed: a hint, by a plain load, whether to look. */
@@ -109,6 +124,9 @@ export class Watch {
   report(): number {
     const changes = this.look();
     if (changes === 0) return 0;
+    this.#before = this.#reported;
+    this.#writersBefore = this.#writers;
+    this.#deadlineBefore = this.#deadline;
     this.#reported = this.#found;
     this.#writers = this.#foundWriters;
     if ((changes & (CHANGE.messages | CHANGE.deadline)) !== 0 && this.#deadline !== Infinity) {

@@ -60,6 +60,11 @@ export class WatchList {
     this.#list();
   }
 
+  /** Takes back that subscriptions were reported, as nobody was told: they still have news. */
+  unreport(subscriptions: readonly AnySubscription[]): void {
+    for (const subscription of subscriptions) watched(subscription).watch.unreport();
+  }
+
   #list(): void {
     this.#listed = [...this.#members.values()];
     this.#waking = this.#listed.map(({ watch }) => watch).filter(({ wakes }) => wakes);

@@ -115,7 +115,10 @@ export class SlotWriter<R extends SlotRecord | undefined = undefined> implements
     if (this.#entry !== NOWHERE) {
       throw new Error("Cannot claim as a claim is open: publish or abort it first");
     }
-    if (!(byteLength >= this.#minBytes && byteLength <= this.#messageBytes)) {
+    if (
+      !(Number.isInteger(byteLength) && byteLength >= this.#minBytes &&
+        byteLength <= this.#messageBytes)
+    ) {
       checkInteger("claim", "byteLength", byteLength, this.#minBytes, this.#messageBytes);
     }
     if (this.#isClosed) throw new ClosedError("Cannot claim as the writer was closed");
@@ -143,7 +146,9 @@ export class SlotWriter<R extends SlotRecord | undefined = undefined> implements
   publish(byteLength: number = this.#length): number {
     const entry = this.#entry;
     if (entry === NOWHERE) throw new Error("Cannot publish as nothing is claimed: claim first");
-    if (!(byteLength >= this.#minBytes && byteLength <= this.#length)) {
+    if (
+      !(Number.isInteger(byteLength) && byteLength >= this.#minBytes && byteLength <= this.#length)
+    ) {
       checkInteger("publish", "byteLength", byteLength, this.#minBytes, this.#length);
     }
     const { words, writers } = this.#slot;

@@ -10,6 +10,7 @@ import { isPowerOfTwo } from "./layout.ts";
 /** Describes a received value in an error message. */
 export function describe(value: unknown): string {
   if (typeof value === "string") return JSON.stringify(value);
+  if (typeof value === "bigint") return `${value}n`;
   if (typeof value === "function") return "a function";
   if (typeof value !== "object" || value === null) return String(value);
   const tag = Object.prototype.toString.call(value);
