@@ -48,7 +48,7 @@ Deno.test("the checks name the option, what was expected and what was received",
 
 Deno.test("describe says what was received, whatever it is", () => {
   assertEquals(describe("a"), `"a"`);
-  assertEquals(describe(1n), "1");
+  assertEquals(describe(1n), "1n");
   assertEquals(describe(null), "null");
   assertEquals(describe({}), "[object Object]");
   assertEquals(describe(Object.create(null)), "[object Object]");
