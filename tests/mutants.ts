@@ -4,8 +4,9 @@
  *
  *     deno task mutants [TESTS...]
  *
- * Without arguments, all tests whose names end with `_model_test.ts`; that takes hours. Prints each
- * mutant that no model notices, by its line, and the share of those that one does.
+ * Without arguments, all tests whose names end with `_model_test.ts`; that takes long, those in
+ * `tests/sync` alone more than ten minutes. Prints each mutant that no model notices, by its line,
+ * and the share of those that one does.
  *
  * @module
  */

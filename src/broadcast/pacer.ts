@@ -27,7 +27,8 @@
  * sleeps on the word with the bit. The reader changes the word by compareExchange and notifies if
  * it had the bit. So either the reader finds the bit, or the writer's compareExchange fails.
  *
- * **Limits.** A writer that is ended while it waits leaves the bit: one needless notification.
+ * **Limits.** A writer that is ended while it waits leaves the bit: one needless notification. A
+ * reader that is ended before it notifies leaves the writer asleep, until its seat is reclaimed.
  *
  * Proven by: tests/broadcast/pacer_model_test.ts, which says what was explored.
  *
@@ -324,7 +325,8 @@ export class Pacer {
 
   /**
    * Gives up the seat of a reader that has died: it is waited for no more. Never call it for one
-   * that is alive; it gets a `ReclaimedError`.
+   * that is alive: it gets a `ReclaimedError`, unless another reader has its seat, and its
+   * position.
    *
    * @param seat Its {@link PacerSeat.seat}, or that of a reader that is expected in vain.
    * @throws {RangeError} If there is no such seat.
@@ -333,8 +335,9 @@ export class Pacer {
     checkInteger("reclaim", "seat", seat, 0, this.#sleepers.length - 1);
     const { words, layout } = this.#region;
     const index = layout.seat(seat);
-    const before = Atomics.exchange(words, index, GONE);
-    if ((before & SLEEPING) !== 0) this.#sleepers[seat]!.notify();
+    Atomics.exchange(words, index, GONE);
+    // Whatever the bit says: the dead may have died before it notified, and cleared the bit.
+    this.#sleepers[seat]!.notify();
     Atomics.store(words, index + OWNER, 0);
   }
 

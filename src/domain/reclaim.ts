@@ -24,7 +24,7 @@ export function reclaim(domain: Attachment, member: number): void {
   const slots = table.list().map((slot) => domain.parts(slot));
   for (const { words, holds, writers } of slots) {
     holds.reclaim(dead);
-    // Before its seats are free, so that one who dies in between leaves it to be told again.
+    // Before its seats are free, so that a thread that dies in between leaves it to be told again.
     const count = writers.count(dead);
     if (count > 0) Atomics.add(words.words, words.first + DIED, count);
     writers.reclaim(dead);

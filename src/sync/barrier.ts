@@ -31,7 +31,9 @@
  * happens before what any of them does in the next round.
  *
  * **Limits.** A thread that is ended while it waits has arrived. One that is ended before it
- * arrives holds the others up until its part is given up, by `leave` in its place.
+ * arrives holds the others up until its part is given up, by `leave` in its place. One that is
+ * ended as it wakes them leaves them asleep until `reclaimWakeups`. Both calls together are right
+ * wherever it ended.
  *
  * Proven by: tests/sync/barrier_model_test.ts, which says what was explored.
  *

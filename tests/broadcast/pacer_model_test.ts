@@ -8,6 +8,7 @@
  */
 
 import { Broadcast, Pacer, type PacerHandle, type PacerSeat } from "@busbar/busbar/broadcast";
+import { awaitDeath } from "@busbar/busbar/model";
 import { assert, assertEquals } from "@std/assert";
 import { tampered } from "../tamper.ts";
 import { fails, passes, passesAtRandom } from "../verdicts.ts";
@@ -70,6 +71,12 @@ const read = ({ handle }: State): number[] => {
 const readSome = ({ handle }: State): number[] => {
   const pacer = Pacer.attach(handle);
   return readFrom(pacer, pacer.join(), 2);
+};
+
+/** Reclaims the first seat once the reader is dead. */
+const reclaimDead = ({ handle }: State): void => {
+  awaitDeath("reader");
+  Pacer.attach(handle).reclaim(0);
 };
 
 const all = Array.from({ length: MESSAGES }, (_, i) => i + 1);
@@ -162,6 +169,30 @@ Deno.test("pacer: a writer that gives up has waited for room in vain, or got it"
   assertEquals(outcomes.size, 2);
 });
 
+Deno.test("pacer: wherever a reader dies, the writer goes on once its seat is reclaimed", async () => {
+  await passes({
+    setup: setup(1),
+    mortal: ["reader"],
+    threads: { writer: write, reader: read, repair: reclaimDead },
+    check: ({ handle }) => assertEquals(Pacer.attach(handle).readers, 0),
+    preemptions: 2,
+  });
+});
+
+Deno.test("pacer: wherever a thread that reclaims dies, another one can", async () => {
+  await passes({
+    setup: setup(1),
+    mortal: ["reader"],
+    threads: {
+      writer: write,
+      reader: ({ handle }: State) => Pacer.attach(handle).reclaim(0),
+      repair: reclaimDead,
+    },
+    check: ({ handle }) => assertEquals(Pacer.attach(handle).readers, 0),
+    preemptions: 2,
+  });
+});
+
 // --- broken twins ---------------------------------------------------------------------------
 
 Deno.test("broken twin: a reader that does not notify leaves the writer asleep", async () => {
@@ -225,4 +256,14 @@ Deno.test("broken twin: a writer that looks before it publishes waits without en
     writer.close();
   };
   await fails("deadlock", { setup: setup(1), threads: { writer, reader: read } });
+});
+
+Deno.test("broken twin: a seat that is reclaimed in silence leaves the writer asleep", async () => {
+  const repair = tampered(reclaimDead, () => ({ notify: () => 0 }));
+  await fails("deadlock", {
+    setup: setup(1),
+    mortal: ["reader"],
+    threads: { writer: write, reader: read, repair },
+    preemptions: 2,
+  });
 });

@@ -282,38 +282,25 @@ Deno.test("broken twin: a sender that is not reclaimed stops the channel", async
   });
 });
 
+/** A message that a dead receiver has, which another one gets only if it is reclaimed as here. */
+const reclaimedWith = (wrong: Parameters<typeof tampered>[1]) => ({
+  setup() {
+    const state = channelOf({ redeliver: true }, { sent: [1] })();
+    receiverOf(state).receive();
+    return state;
+  },
+  threads: {
+    reclaiming: tampered((state: State) => void attach(state).reclaimReceiver(0), wrong),
+    receiver: (state: State) => receiverOf(state, 1).receive(),
+  },
+});
+
 Deno.test("broken twin: a thread that reclaims in silence leaves a receiver asleep", async () => {
-  await fails("deadlock", {
-    setup() {
-      const state = channelOf({ redeliver: true }, { sent: [1] })();
-      receiverOf(state).receive();
-      return state;
-    },
-    threads: {
-      reclaiming: tampered(
-        (state: State) => void attach(state).reclaimReceiver(0),
-        () => ({ notify: () => 0 }),
-      ),
-      receiver: (state: State) => receiverOf(state, 1).receive(),
-    },
-  });
+  await fails("deadlock", reclaimedWith(() => ({ notify: () => 0 })));
 });
 
 Deno.test("broken twin: orphans that are not counted are not found", async () => {
-  await fails("deadlock", {
-    setup() {
-      const state = channelOf({ redeliver: true }, { sent: [1] })();
-      receiverOf(state).receive();
-      return state;
-    },
-    threads: {
-      reclaiming: tampered(
-        (state: State) => void attach(state).reclaimReceiver(0),
-        () => ({ add: () => 0 }),
-      ),
-      receiver: (state: State) => receiverOf(state, 1).receive(),
-    },
-  });
+  await fails("deadlock", reclaimedWith(() => ({ add: () => 0 })));
 });
 
 Deno.test("channel: wherever a task that sends dies, also as it awaits room, it is reclaimed", async () => {

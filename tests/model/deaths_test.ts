@@ -78,52 +78,32 @@ Deno.test("a dead thread runs no finally, and has no result", async () => {
   assertEquals(results, new Set([undefined, "done"]));
 });
 
-Deno.test("a lock is freed for a thread that died inside, wherever it died", async () => {
-  const report = await explore({
-    setup: words,
-    mortal: ["worker"],
-    threads: {
-      worker: locks(1),
-      other: locks(2),
-      repair(word) {
-        awaitDeath("worker");
-        Atomics.compareExchange(word, 0, 1, 0);
-        Atomics.notify(word, 0);
-      },
+/** Two threads and a lock, which another one frees for the first once that is dead. */
+const repaired = (notifies: boolean) => ({
+  setup: words,
+  mortal: ["worker"] as ["worker"],
+  threads: {
+    worker: locks(1),
+    other: locks(2),
+    repair(word: Int32Array) {
+      awaitDeath("worker");
+      Atomics.compareExchange(word, 0, 1, 0);
+      if (notifies) Atomics.notify(word, 0);
     },
-    check: (w) => assertEquals(Atomics.load(w, 0), 0),
-  });
+  },
+  check: (w: Int32Array) => assertEquals(Atomics.load(w, 0), 0),
+});
+
+Deno.test("a lock is freed for a thread that died inside, wherever it died", async () => {
+  const report = await explore(repaired(true));
   assert(report.complete);
 });
 
 Deno.test("broken twin: a repair that does not notify leaves the other asleep", async () => {
-  const error = await fails("deadlock", {
-    setup: words,
-    mortal: ["worker"],
-    threads: {
-      worker: locks(1),
-      other: locks(2),
-      repair(word) {
-        awaitDeath("worker");
-        Atomics.compareExchange(word, 0, 1, 0);
-      },
-    },
-  });
+  const error = await fails("deadlock", repaired(false));
   assertStringIncludes(error.message, "other sleeps on state[0]");
   assertStringIncludes(error.message, "worker dies, before its end");
-  const again = await fails("deadlock", {
-    setup: words,
-    mortal: ["worker"],
-    replay: error.replay,
-    threads: {
-      worker: locks(1),
-      other: locks(2),
-      repair(word) {
-        awaitDeath("worker");
-        Atomics.compareExchange(word, 0, 1, 0);
-      },
-    },
-  });
+  const again = await fails("deadlock", { ...repaired(false), replay: error.replay });
   assertEquals(again.replay, error.replay);
 });
 
@@ -239,7 +219,7 @@ Deno.test("random schedules contain deaths, too", async () => {
   }
 });
 
-Deno.test("who may die must be a thread, once, and be known to one that waits for it", async () => {
+Deno.test("a mortal name is that of a thread, once, and known to one that waits for it", async () => {
   const threads = { a: steps };
   for (
     const [mortal, expected] of [

@@ -8,7 +8,7 @@
  */
 
 import { Barrier, type BarrierHandle } from "@busbar/busbar";
-import type { ExploreOptions, Threads } from "@busbar/busbar/model";
+import { awaitDeath, type ExploreOptions, type Threads } from "@busbar/busbar/model";
 import { assert, assertEquals } from "@std/assert";
 import { tampered } from "../tamper.ts";
 import { fails, passes } from "../verdicts.ts";
@@ -187,6 +187,29 @@ Deno.test("barrier: one that leaves is not waited for", async () => {
   });
 });
 
+/** Leaves in place of a dead thread, which may have arrived before, or not, or have woken none. */
+const repair = ({ handle }: State): void => {
+  awaitDeath("dying");
+  const barrier = Barrier.attach(handle);
+  barrier.leave();
+  barrier.reclaimWakeups();
+};
+
+const arrive = ({ handle }: State): number => Barrier.attach(handle).wait();
+
+Deno.test("barrier: wherever a thread dies, the one that waits for it can go on", async () => {
+  await passes({
+    setup: setup(2),
+    mortal: ["dying"],
+    threads: { dying: arrive, living: arrive, repair },
+    check({ handle }, { living }) {
+      assert(living >= 1);
+      const { arrived, parties } = Barrier.attach(handle);
+      assertEquals([arrived, parties], [0, 1]);
+    },
+  });
+});
+
 // --- broken twins ---------------------------------------------------------------------------
 
 Deno.test("broken twin: a barrier whose last thread does not notify leaves one asleep", async () => {
@@ -248,5 +271,17 @@ Deno.test("broken twin: one that gives up and stays arrived lets the other go on
       quitter,
     },
     check: (_, { other, quitter }) => assertEquals(other > 0, quitter > 0),
+  });
+});
+
+Deno.test("broken twin: one that leaves for the dead, and wakes none, leaves another asleep", async () => {
+  await fails("deadlock", {
+    setup: setup(2),
+    mortal: ["dying"],
+    threads: {
+      dying: arrive,
+      living: arrive,
+      repair: tampered(repair, () => ({ notify: () => 0 })),
+    },
   });
 });

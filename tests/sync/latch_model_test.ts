@@ -8,6 +8,7 @@
  */
 
 import { Latch, type LatchHandle } from "@busbar/busbar";
+import { awaitDeath } from "@busbar/busbar/model";
 import { assert, assertEquals } from "@std/assert";
 import { tampered } from "../tamper.ts";
 import { fails, passes } from "../verdicts.ts";
@@ -97,6 +98,27 @@ Deno.test("latch: of counts that are too many together, one is refused", async (
   });
 });
 
+/** Counts down what a dead thread has not, and wakes the others in its place. */
+const repair = ({ handle }: State): void => {
+  awaitDeath("dying");
+  const latch = Latch.attach(handle);
+  if (latch.count > 0) latch.countDown();
+  else latch.reclaimWakeups();
+};
+
+Deno.test("latch: wherever a thread that counts down dies, the waiter can be woken", async () => {
+  await passes({
+    setup: setup(1),
+    mortal: ["dying"],
+    threads: {
+      dying: countDown(0),
+      waiter: (state: State) => Latch.attach(state.handle).wait(),
+      repair,
+    },
+    check: ({ handle }) => assertEquals(Latch.attach(handle).count, 0),
+  });
+});
+
 // --- broken twins ---------------------------------------------------------------------------
 
 Deno.test("broken twin: a latch that is opened without a notify leaves a waiter asleep", async () => {
@@ -137,4 +159,16 @@ Deno.test("broken twin: a waiter that sleeps at another count than it saw may sl
       proper.wait(view, index, proper.load(view, index), timeoutMs),
   }));
   await fails("deadlock", { setup: setup(1), threads: { a: countDown(0), waiter } });
+});
+
+Deno.test("broken twin: a repair that wakes none leaves the waiter asleep", async () => {
+  await fails("deadlock", {
+    setup: setup(1),
+    mortal: ["dying"],
+    threads: {
+      dying: countDown(0),
+      waiter: (state: State) => Latch.attach(state.handle).wait(),
+      repair: tampered(repair, () => ({ notify: () => 0 })),
+    },
+  });
 });
