@@ -1,5 +1,5 @@
 /**
- * Locks, semaphores and wake-ups: their cost to one thread without contention, and to two threads
+ * Locks, semaphores, barriers and wake-ups: their cost to one thread without contention, and to two threads
  * that contend; and how long it takes until a thread that sleeps has been woken and has answered.
  *
  * They are compared with their alternatives: the bare operations, a spin lock, the locks of
@@ -8,7 +8,16 @@
  * @module
  */
 
-import { EventCount, Mutex, Parker, RwLock, Semaphore, WaiterQueue } from "../mod.ts";
+import {
+  Barrier,
+  EventCount,
+  Latch,
+  Mutex,
+  Parker,
+  RwLock,
+  Semaphore,
+  WaiterQueue,
+} from "../mod.ts";
 import { compare, declare, type Group, onThisThread, printAtEnd, type Way } from "./alternating.ts";
 import { Crew, ports, sharedWords } from "./crew.ts";
 import { compareRoundTrips, roundTrips } from "./round_trips.ts";
@@ -26,6 +35,9 @@ const lock = RwLock.create();
 const semaphore = Semaphore.create({ permits: 1 });
 const count = EventCount.create();
 const parker = Parker.create();
+const latch = Latch.create({ count: 2 ** 30 });
+const open = Latch.create({ count: 0 });
+const alone = Barrier.create({ parties: 1 });
 const bare = sharedWords(1);
 const store = sharedWords(1);
 const waiters = WaiterQueue.create().join({
@@ -98,6 +110,9 @@ const groups: Group[] = [
         waiters.release(1);
         waiters.take();
       }),
+      here("Latch: count down", () => void latch.countDown()),
+      here("Latch: wait, once it is open", () => void open.wait()),
+      here("Barrier: wait, for no other", () => void alone.wait()),
       here("a bare notify", () => void Atomics.notify(bare, 0)),
     ],
   },
@@ -117,6 +132,20 @@ const groups: Group[] = [
       contended("navigator.locks", ["platform", "platform"], {
         name: crypto.randomUUID(),
       }, COUNT_OF_SLOW),
+    ],
+  },
+  {
+    name: "two threads that meet",
+    ways: [
+      contended("Barrier", ["barrier", "barrier"], {
+        handle: Barrier.create({ parties: 2 }).handle,
+      }, COUNT_OF_SLOW),
+      contended(
+        "the same of bare words",
+        ["bareBarrier", "bareBarrier"],
+        { words: sharedWords(2) },
+        COUNT_OF_SLOW,
+      ),
     ],
   },
 ];

@@ -5,6 +5,8 @@
  */
 
 import {
+  Barrier,
+  type BarrierHandle,
   Mutex,
   type MutexHandle,
   RwLock,
@@ -99,6 +101,34 @@ export function reader(job: Job & { handle: RwLockHandle }): Round {
       guard.release();
       if (seen < last) throw new Error(`Found ${seen} after ${last}`);
       last = seen;
+    }
+  });
+}
+
+/** Meets another thread at a barrier, over and over. */
+export function barrier(job: Job & { handle: BarrierHandle }): Round {
+  const barrier = Barrier.attach(job.handle);
+  const { count, word } = job;
+  return meeting(job, () => {
+    for (let i = 0; i < count; i++) {
+      Atomics.add(word, 0, 1);
+      barrier.wait();
+    }
+  });
+}
+
+/** The same at two bare words: how many have arrived, and the number of the round. */
+export function bareBarrier({ words, ...job }: Job & { words: Int32Array }): Round {
+  const { count, word } = job;
+  return meeting(job, () => {
+    for (let i = 0; i < count; i++) {
+      Atomics.add(word, 0, 1);
+      const round = Atomics.load(words, 1);
+      if (Atomics.add(words, 0, 1) === 1) {
+        Atomics.store(words, 0, 0);
+        Atomics.store(words, 1, round + 1);
+        Atomics.notify(words, 1);
+      } else while (Atomics.load(words, 1) === round) Atomics.wait(words, 1, round);
     }
   });
 }
