@@ -22,7 +22,7 @@
  */
 
 import { RingBuffer } from "ringbuf.js";
-import { Broadcast } from "../mod.ts";
+import { Broadcast, Pacer } from "../mod.ts";
 import { type Column, compare, declare, type Group, printAtEnd } from "./alternating.ts";
 import { Crew, ports } from "./crew.ts";
 import { BATCH, PORT_AHEAD, stream, type StreamOptions, type StreamRole } from "./streams.ts";
@@ -42,6 +42,10 @@ const viaRing = () => [ring.handle, ring.handle] as const;
 const viaViews = () => {
   const { webAssembly: _, ...memory } = ring.handle.memory;
   const handle = { ...ring.handle, memory };
+  return [handle, handle] as const;
+};
+const viaPacer = () => {
+  const { handle } = Pacer.create({ broadcast: ring, expected: 1 });
   return [handle, handle] as const;
 };
 const viaPlain = () => [plain, plain] as const;
@@ -67,6 +71,8 @@ function groupOf(messageBytes: number, messages: number, native: string): Group 
       ...options,
     });
   const byViews: Options = { connect: viaViews };
+  // The pacer alone holds the sender back.
+  const paced: Options = { connect: viaPacer, ahead: messages };
   const overPort: Options = { connect: ports, ahead: PORT_AHEAD };
   const overChannel: Options = { connect: viaChannel, ahead: CHANNEL_AHEAD, batch: 16 };
   const overPlain: Options = { connect: viaPlain };
@@ -79,6 +85,7 @@ function groupOf(messageBytes: number, messages: number, native: string): Group 
       way("ring: append, read, by views", "append", "read", byViews),
       way("ring: append private bytes, read", "appendPrivate", "read"),
       way("ring: append, read, one by one", "append", "read", { batch: 1 }),
+      way("ring: append, read, paced", "appendPaced", "readPaced", paced),
       way("ring: append, bulk", "append", "bulk"),
       way("ring: append, bulk, one by one", "append", "bulk", { batch: 1 }),
       way("ring: append, receive", "append", "receive"),

@@ -5,7 +5,14 @@
  */
 
 import { RingBuffer } from "ringbuf.js";
-import { Broadcast, type BroadcastHandle, type BroadcastWriter, FrameCursor } from "../mod.ts";
+import {
+  Broadcast,
+  type BroadcastHandle,
+  type BroadcastWriter,
+  FrameCursor,
+  Pacer,
+  type PacerHandle,
+} from "../mod.ts";
 import { type Round, sleepFor } from "./crew.ts";
 import { addNumber, putNumber } from "./messages.ts";
 import { PlainRing } from "./plain_ring.ts";
@@ -22,8 +29,9 @@ const CHANNEL_OPENS_MS = 20;
 function writing(
   job: StreamEnd,
   sender: (writer: BroadcastWriter) => (from: number, to: number) => void,
+  broadcast = Broadcast.attach(job.via as BroadcastHandle),
 ): Round {
-  const writer = Broadcast.attach(job.via as BroadcastHandle).writer();
+  const writer = broadcast.writer();
   const send = sender(writer);
   const round = sending(job, (from, to) => {
     send(from, to);
@@ -55,6 +63,19 @@ function appending(job: StreamEnd, payloadOf: (writer: BroadcastWriter) => Uint8
       }
     };
   });
+}
+
+/** Appends each message when a pacer says that there is room. */
+export function appendPaced(job: StreamEnd): Round {
+  const pacer = Pacer.attach(job.via as PacerHandle);
+  const payload = new Uint8Array(job.messageBytes);
+  return writing(job, (writer) => (from, to) => {
+    for (let i = from; i < to; i++) {
+      putNumber(payload, 0, i);
+      pacer.wait(writer, payload.length);
+      writer.append(payload);
+    }
+  }, pacer.broadcast);
 }
 
 /** Claims room for each message, and writes just its number there. */
@@ -164,6 +185,23 @@ export function read(job: StreamEnd): Round {
     }
     received.count = count;
     received.sum = sum;
+    return true;
+  }, () => reader.wait());
+}
+
+/** The same, telling a pacer how far it is. */
+export function readPaced(job: StreamEnd): Round {
+  const pacer = Pacer.attach(job.via as PacerHandle);
+  const seat = pacer.join();
+  const reader = pacer.broadcast.reader({ from: seat.position });
+  return receiving(job, (received) => {
+    if (!reader.poll()) return false;
+    const { bytes } = reader;
+    while (reader.next()) {
+      received.sum = addNumber(received.sum, bytes, reader.offset);
+      received.count++;
+    }
+    seat.reached(reader.position);
     return true;
   }, () => reader.wait());
 }

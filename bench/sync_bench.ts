@@ -1,6 +1,7 @@
 /**
- * Locks, semaphores, barriers and wake-ups: their cost to one thread without contention, and to two threads
- * that contend; and how long it takes until a thread that sleeps has been woken and has answered.
+ * Locks, semaphores, barriers and wake-ups: their cost to one thread without contention, and to two
+ * threads that contend or meet; and how long it takes until a thread that sleeps has been woken and
+ * has answered.
  *
  * They are compared with their alternatives: the bare operations, a spin lock, the locks of
  * the platform, and messages.

@@ -71,6 +71,9 @@ const GONE = 2;
 const FLAGS: number = SLEEPING | GONE;
 
 const MAX_SEATS = 1024;
+
+// A local copy for the hot path: an imported binding is loaded at each use.
+const frameBytes = frameByteLength;
 /** The word for a position, of which frames leave the last three bits zero. */
 const wordOf = (position: number) => (position / 2) | 0;
 
@@ -269,19 +272,20 @@ export class Pacer {
 
   /**
    * Publishes if it has to, and blocks until the slowest reader is close enough for a message to be
-   * written. To be called before each {@link BroadcastWriter.append} or claim; most calls are one
-   * comparison.
+   * written. To be called before each {@link BroadcastWriter.append} or claim; most calls look at
+   * no shared word.
    *
    * @param writer The ring's writer.
    * @param length The bytes of the message.
    * @returns Whether there is room; false if the time is over.
    * @throws {TypeError} If the platform forbids this thread to block, or `options` is not an
    * object.
-   * @throws {RangeError} If `timeoutMs` is negative, or the ring takes no message so long.
+   * @throws {RangeError} If `timeoutMs` is negative, or the ring takes no message so long; where
+   * there is room, the writer refuses that.
    */
   wait(writer: BroadcastWriter, length: number, options?: WaitOptions): boolean {
     if (options !== undefined) checkWaitOptions(options);
-    if (this.#endOf(writer, length) <= this.#limit) return true;
+    if (this.#fits(writer, length)) return true;
     const deadline = new Deadline(options);
     for (let seat = this.#look(writer, length); seat >= 0; seat = this.#look(writer, length)) {
       const attempt = this.#attempt(writer, length, seat);
@@ -297,7 +301,7 @@ export class Pacer {
    * @throws {RangeError} As {@link Pacer.wait}.
    */
   tryWait(writer: BroadcastWriter, length: number): boolean {
-    return this.#endOf(writer, length) <= this.#limit || this.#look(writer, length) < 0;
+    return this.#fits(writer, length) || this.#look(writer, length) < 0;
   }
 
   /**
@@ -313,7 +317,7 @@ export class Pacer {
     options?: AsyncWaitOptions,
   ): Promise<boolean> {
     checkAsyncWaitOptions(options);
-    if (this.#endOf(writer, length) <= this.#limit) return true;
+    if (this.#fits(writer, length)) return true;
     const deadline = new Deadline(options);
     for (let seat = this.#look(writer, length); seat >= 0; seat = this.#look(writer, length)) {
       const attempt = this.#attempt(writer, length, seat);
@@ -345,13 +349,19 @@ export class Pacer {
     return Atomics.load(this.#region.words, this.#region.layout.seat(seat));
   }
 
+  /** Whether a message fits before the limit, which is known from the last look at the seats. */
+  #fits(writer: BroadcastWriter, length: number): boolean {
+    // Other lengths are refused where the seats are looked at, or by the writer.
+    return length >>> 0 === length && writer.position + 2 * frameBytes(length) <= this.#limit;
+  }
+
   /** The position at which a message would end, at the latest. */
   #endOf({ position, maxMessageBytes }: BroadcastWriter, length: number): number {
     if (!(length >= 0 && length <= maxMessageBytes)) {
       checkInteger("wait", "length", length, 0, maxMessageBytes);
     }
     // Twice, since padding may precede a message, and is shorter than its frame.
-    return position + 2 * frameByteLength(length);
+    return position + 2 * frameBytes(length);
   }
 
   /**
