@@ -297,7 +297,8 @@ const adoptForged = step("adopt with a forged ticket", (system, thread, any) => 
       : reference.kind === "detached"
       ? reference.detached.ticket
       : reference.kind === "words"
-      ? reference.words[4]
+      // Words that are sent carry the ticket together with the identity of the pool.
+      ? reference.words[4]! ^ pool.identity
       : undefined
   );
   for (const ticket of [any, any << 16, -1, -any, (1 << 31) + any, 1 << 30]) {
